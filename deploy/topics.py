@@ -1,0 +1,24 @@
+"""Creates the topics: `python -m deploy.local topics`, or the step before the services in compose and Kubernetes."""
+
+import asyncio
+import sys
+
+from shared.logging import configure_logging
+from shared.settings import KafkaSettings, LogSettings, load
+from shared.topic_creation import check_topics, wait_for_topics
+
+
+def main() -> None:
+    """Creates what is missing, waiting for Kafka, and refuses topics that would lose data."""
+    configure_logging(load(LogSettings), "topics")
+    asyncio.run(_make(load(KafkaSettings)))
+
+
+async def _make(settings: KafkaSettings) -> None:
+    await wait_for_topics(settings)
+    await check_topics(settings)
+    sys.stdout.write("The topics are there: " + ", ".join(topic.name for topic in settings.topics.all()) + "\n")
+
+
+if __name__ == "__main__":
+    main()

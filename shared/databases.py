@@ -1,0 +1,40 @@
+"""SQL databases by URL: SQLite for one machine, PostgreSQL for production."""
+
+from typing import Any
+
+from sqlalchemy import URL, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+
+
+def database_url(text: str) -> URL:
+    """The URL with the driver that we use. Raises ValueError for anything but SQLite and PostgreSQL."""
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise ValueError("is not a database URL such as sqlite:///jobs.db or postgresql://user@host/name") from error
+    backend = url.drivername.partition("+")[0]
+    if backend not in _DRIVERS:
+        raise ValueError(f"{backend} is not supported: use sqlite:///… or postgresql://…")
+    return url.set(drivername=_DRIVERS[backend])
+
+
+def create_engine(url: URL, pool_size: int = 10) -> AsyncEngine:
+    """An engine that connects when it is first used. SQLite: write-ahead log, 5 s of patience for a lock."""
+    if url.get_backend_name() == "postgresql":
+        return create_async_engine(
+            url, pool_size=pool_size, pool_timeout=1.5, pool_pre_ping=True, connect_args={"timeout": 1.5}
+        )
+    engine = create_async_engine(url)
+    event.listen(engine.sync_engine, "connect", _tune_sqlite)
+    return engine
+
+
+def _tune_sqlite(connection: Any, _: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

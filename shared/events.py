@@ -1,0 +1,329 @@
+"""Every event on the topics: frozen, in the past tense, tolerant of unknown fields, defined here and nowhere else.
+
+    hospital.rows.*      RowAccepted
+    hospital.results     RowCreated | RowFailed | RowUnprocessed
+    hospital.jobs        JobAccepted | JobCancelRequested | JobRetryRequested | JobFinished
+                         BatchActivationRequested | BatchActivated | BatchActivationFailed
+                         RowResolved | SendingPaused | SendingResumed
+    hospital.processors  ProcessorReported
+
+`event_id` is deterministic, so that an event which a crash makes appear twice can be recognised.
+An example of each stands in `examples/`, its JSON Schema in `schemas/`.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+
+
+def now() -> datetime:
+    """The wall clock, in UTC."""
+    return datetime.now(UTC)
+
+
+class Fact(BaseModel):
+    """What events are made of."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Event(Fact):
+    """Something that has happened, and when."""
+
+    version: Literal[1] = 1
+    occurred_at: AwareDatetime = Field(default_factory=now)
+
+    @property
+    def event_id(self) -> str:
+        """The CloudEvents id: the same event has the same id however often it is written."""
+        raise NotImplementedError(f"{type(self).__name__} needs an event_id")
+
+    @property
+    def key(self) -> str:
+        """The Kafka key."""
+        raise NotImplementedError(f"{type(self).__name__} needs a key")
+
+
+class JobEvent(Event):
+    """Something that has happened to a job, or to a part of it."""
+
+    tenant: str
+    job_id: str
+
+    @property
+    def event_id(self) -> str:
+        return f"{self.job_id}:{type(self).__name__}"
+
+    @property
+    def key(self) -> str:
+        return self.job_id
+
+
+# ---- rows ------------------------------------------------------------------------------------------------------------
+
+
+class RowEvent(JobEvent):
+    """Something that has happened to one row. `row` is the line that a spreadsheet shows: the first data row is 2."""
+
+    batch_id: str
+    row: Annotated[int, Field(ge=2)]
+    round: PositiveInt = 1
+    name: str
+    #: The row as uploaded: every named column of the input, in the input's order, unchanged.
+    columns: dict[str, str]
+
+    @property
+    def event_id(self) -> str:
+        return f"{self.job_id}:{self.row}:{self.round}"
+
+
+class RowAccepted(RowEvent):
+    """A validated row that must become exactly one hospital."""
+
+    address: str
+    phone: str | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.job_id}:{self.row}"
+
+
+class RowResult(RowEvent):
+    """What became of a row in one round."""
+
+    #: Calls that counted as an attempt; a row that had to wait for an outage has none for it.
+    attempts: NonNegativeInt
+    #: When a processor took the row up.
+    started_at: AwareDatetime
+
+
+class RowCreated(RowResult):
+    """The directory holds the hospital."""
+
+    hospital_id: int | str
+    #: True when its creation was only seen by a look-up, after an answer that never came.
+    found: bool = False
+
+
+class RowErrorCode(StrEnum):
+    """Why a row failed."""
+
+    REJECTED = "rejected"  # the directory refused it, for good
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"  # every attempt failed, and none created it
+    OUTCOME_UNKNOWN = "outcome_unknown"  # it may exist in the directory: somebody has to look
+    UNDECODABLE = "undecodable"  # its event could not be read
+
+
+class RowFailed(RowResult):
+    """The row did not become a hospital, or nobody can tell (`outcome_unknown`)."""
+
+    code: RowErrorCode
+    #: For a person: the directory's own words where there are any.
+    message: str
+    http_status: int | None = None
+
+
+class RowUnprocessed(RowResult):
+    """The row was not sent, because its job was cancelled."""
+
+    message: str
+
+
+RowOutcome = RowCreated | RowFailed | RowUnprocessed
+
+
+# ---- jobs ------------------------------------------------------------------------------------------------------------
+
+
+class JobAccepted(JobEvent):
+    """A file became a job. Written last in the transaction that holds its rows."""
+
+    file_name: str
+    file_sha256: str
+    total_hospitals: PositiveInt
+    batch_ids: tuple[str, ...]
+    #: The input's header, in order: what result files start with.
+    columns: tuple[str, ...]
+    delimiter: str = ","
+    #: True when its rows went to the express topic.
+    express: bool = True
+
+
+class JobCancelRequested(JobEvent):
+    """Rows of this round or earlier that have not been sent are not to be sent."""
+
+    round: PositiveInt = 1
+
+    @property
+    def event_id(self) -> str:
+        return f"{self.job_id}:JobCancelRequested:{self.round}"
+
+
+class JobRetryRequested(JobEvent):
+    """Failed and unprocessed rows are to run again, as `round`."""
+
+    round: Annotated[int, Field(ge=2)]
+
+    @property
+    def event_id(self) -> str:
+        return f"{self.job_id}:JobRetryRequested:{self.round}"
+
+
+class JobOutcome(StrEnum):
+    """How a job ended."""
+
+    ALL_CREATED = "all_created"
+    SOME_FAILED = "some_failed"
+    NONE_CREATED = "none_created"
+    CANCELLED = "cancelled"
+
+
+class JobFinished(JobEvent):
+    """Every row of the round has a result."""
+
+    round: PositiveInt = 1
+    outcome: JobOutcome
+    total_hospitals: PositiveInt
+    created_hospitals: NonNegativeInt
+    failed_hospitals: NonNegativeInt
+    unprocessed_hospitals: NonNegativeInt
+    batch_ids: tuple[str, ...]
+
+    @property
+    def event_id(self) -> str:
+        return f"{self.job_id}:JobFinished:{self.round}"
+
+
+class BatchEvent(JobEvent):
+    """Something that has happened to one batch of a job."""
+
+    batch_id: str
+    #: Which request for activation this answers; `finished:<round>` for the automatic one.
+    request_id: str
+
+    @property
+    def event_id(self) -> str:
+        return f"{self.batch_id}:{type(self).__name__}:{self.request_id}"
+
+
+class BatchActivationRequested(BatchEvent):
+    """Somebody asked by hand for the activation of a batch."""
+
+
+class BatchActivated(BatchEvent):
+    """The directory activated the batch."""
+
+    message: str = ""
+
+
+class BatchActivationFailed(BatchEvent):
+    """The directory refused to activate the batch, or could not after every attempt."""
+
+    message: str
+    http_status: int | None = None
+
+
+class RowResolved(JobEvent):
+    """A person settled a row whose outcome was unknown."""
+
+    row: Annotated[int, Field(ge=2)]
+    round: PositiveInt = 1
+    #: The hospital that was found in the directory; None when it is known to be absent.
+    hospital_id: int | str | None
+    resolved_by: str
+
+    @property
+    def event_id(self) -> str:
+        return f"{self.job_id}:{self.row}:RowResolved:{self.round}"
+
+
+class SendingEvent(Event):
+    """Something that holds for all processors. Its key is always the same, so that pause and resume stay in order."""
+
+    request_id: str
+    requested_by: str = ""
+
+    @property
+    def event_id(self) -> str:
+        return f"{type(self).__name__}:{self.request_id}"
+
+    @property
+    def key(self) -> str:
+        return "sending"
+
+
+class SendingPaused(SendingEvent):
+    """No processor sends anything until SendingResumed."""
+
+
+class SendingResumed(SendingEvent):
+    """Processors send again."""
+
+
+# ---- processors ------------------------------------------------------------------------------------------------------
+
+
+class BreakerState(StrEnum):
+    """The state of a processor's circuit breaker."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class LaneReport(Fact):
+    """One lane: a partition index over both topics of rows."""
+
+    partition: NonNegativeInt
+    in_flight: NonNegativeInt = 0
+    waiting: NonNegativeInt = 0
+    window_used: NonNegativeInt = 0
+    lag_rows: NonNegativeInt = 0
+    lag_seconds: float = 0.0
+
+
+class ProcessorReported(Event):
+    """How a processor is, every 5 s. One that has been silent for 15 s is gone."""
+
+    instance: str
+    breaker: BreakerState
+    paused: bool = False
+    #: The directory's own wish, from Retry-After: nothing is sent before it.
+    retry_after_until: AwareDatetime | None = None
+    #: The configured pace over all processors, requests per second; None = no limit.
+    rate_limit: float | None = None
+    #: Rows that got a result in the last minute, per second.
+    rows_per_second: float = 0.0
+    lanes: tuple[LaneReport, ...] = ()
+
+    @property
+    def event_id(self) -> str:
+        return f"{self.instance}:{self.occurred_at.timestamp():.3f}"
+
+    @property
+    def key(self) -> str:
+        return self.instance
+
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (
+        RowAccepted,
+        RowCreated,
+        RowFailed,
+        RowUnprocessed,
+        JobAccepted,
+        JobCancelRequested,
+        JobRetryRequested,
+        JobFinished,
+        BatchActivationRequested,
+        BatchActivated,
+        BatchActivationFailed,
+        RowResolved,
+        SendingPaused,
+        SendingResumed,
+        ProcessorReported,
+    )
+}

@@ -1,0 +1,35 @@
+"""Serving a FastAPI app until SIGTERM or SIGINT, then finishing what is in flight."""
+
+import socket
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from shared.settings import HttpSettings, stop
+
+log = structlog.get_logger(__name__)
+
+GRACEFUL_SHUTDOWN_SECONDS = 8
+
+
+def bind(settings: HttpSettings) -> socket.socket:
+    """The listening socket. A port that is taken ends the process with one line that names it."""
+    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.http_host, settings.http_port))
+    except OSError as error:
+        stop(f"HTTP_PORT {settings.http_port} on {settings.http_host} cannot be used: {error.strerror}")
+    return listening
+
+
+async def serve(app: FastAPI, listening: socket.socket) -> None:
+    """Runs the app on the socket; returns after a signal, when open requests have been answered (at most 8 s)."""
+    host, port, *_ = listening.getsockname()
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS, lifespan="on"
+    )
+    log.info("listening", url=f"http://{host}:{port}")
+    await uvicorn.Server(config).serve(sockets=[listening])

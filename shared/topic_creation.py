@@ -1,0 +1,119 @@
+"""Makes missing topics and says what is wrong with those that exist."""
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
+
+from shared import kafka
+from shared.settings import KafkaSettings
+from shared.topics import Topic
+
+log = structlog.get_logger(__name__)
+
+TOPIC_ALREADY_EXISTS = 36
+
+
+class TopicsUnusable(RuntimeError):
+    """A topic is missing or would lose data as it is configured: the message says which, and what to change."""
+
+
+async def create_missing_topics(settings: KafkaSettings) -> list[str]:
+    """Creates what is missing and returns the names created.
+
+    A service that may not create topics leaves them to `python -m deploy.local topics`.
+    Raises KafkaError when Kafka cannot be reached.
+    """
+    client = kafka.admin(settings)
+    await client.start()
+    try:
+        known = set(await client.list_topics())
+        missing = [topic for topic in settings.topics.all() if topic.name not in known]
+        return await _create(client, missing, settings.kafka_replication_factor) if missing else []
+    finally:
+        await client.close()
+
+
+async def _create(client: AIOKafkaAdminClient, missing: list[Topic], replication: int) -> list[str]:
+    answer = await client.create_topics(
+        [NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config) for topic in missing]
+    )
+    created = []
+    for name, code, *_ in answer.topic_errors:
+        if code == 0:
+            created.append(name)
+        elif code == TopicAuthorizationFailedError.errno:
+            log.warning("may_not_create_topic", topic=name, advice="create it with: python -m deploy.local topics")
+        elif code != TOPIC_ALREADY_EXISTS:
+            raise for_code(code)(name)
+    return created
+
+
+async def check_topics(settings: KafkaSettings) -> None:
+    """Raises TopicsUnusable when a topic is missing, has another number of partitions or would delete its records."""
+    client = kafka.admin(settings)
+    await client.start()
+    try:
+        problems = await _problems(client, settings.topics.all())
+    finally:
+        await client.close()
+    if problems:
+        raise TopicsUnusable("; ".join(problems))
+
+
+async def _problems(client: AIOKafkaAdminClient, wanted: Iterable[Topic]) -> list[str]:
+    topics = {topic.name: topic for topic in wanted}
+    known = set(await client.list_topics())
+    present = [name for name in topics if name in known]
+    problems = [f"topic {name} is missing: run python -m deploy.local topics" for name in topics if name not in known]
+    if not present:
+        return problems
+    described, configured = await asyncio.gather(client.describe_topics(present), _configuration(client, present))
+    for description in described:
+        problems += _wrong_partitions(topics[description["topic"]], len(description["partitions"]))
+    for name, actual in configured.items():
+        problems += _wrong_configuration(topics[name], actual)
+    return problems
+
+
+def _wrong_partitions(topic: Topic, actual: int) -> list[str]:
+    if actual == topic.partitions:
+        return []
+    return [
+        f"topic {topic.name} has {actual} partitions, KAFKA_TOPIC_PARTITIONS asks for {topic.partitions}: "
+        "keys would move, so the topics must be drained and made again"
+    ]
+
+
+def _wrong_configuration(topic: Topic, actual: dict[str, str]) -> list[str]:
+    return [
+        f"topic {topic.name} has {key}={actual.get(key)}, needs {value}"
+        for key, value in topic.config.items()
+        if key in ("retention.ms", "retention.bytes", "cleanup.policy") and actual.get(key) != value
+    ]
+
+
+async def _configuration(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    answers = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    found: dict[str, dict[str, str]] = {}
+    for answer in answers:
+        for _code, _message, _kind, name, entries in answer.resources:
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    return found
+
+
+async def wait_for_topics(settings: KafkaSettings) -> None:
+    """Creates what is missing; waits for as long as Kafka cannot be reached, saying so."""
+    while True:
+        try:
+            created = await create_missing_topics(settings)
+        except (KafkaError, OSError) as error:
+            log.warning("kafka_unreachable", servers=settings.kafka_bootstrap_servers, reason=str(error))
+            await asyncio.sleep(2)
+        else:
+            if created:
+                log.info("topics_created", topics=created)
+            return

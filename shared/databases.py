@@ -1,11 +1,11 @@
 """SQL databases by URL: SQLite for one machine, PostgreSQL for production."""
 
-from typing import Any
-
 from sqlalchemy import URL, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
@@ -33,7 +33,7 @@ def create_engine(url: URL, pool_size: int = 10) -> AsyncEngine:
     return engine
 
 
-def _tune_sqlite(connection: Any, _: Any) -> None:
+def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")

@@ -1,0 +1,3 @@
+from deploy.local.sandbox.process import main
+
+main()

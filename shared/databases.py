@@ -19,7 +19,14 @@ def database_url(text: str) -> URL:
     backend = url.drivername.partition("+")[0]
     if backend not in _DRIVERS:
         raise ValueError(f"{backend} is not supported: use sqlite:///… or postgresql://…")
-    return url.set(drivername=_DRIVERS[backend])
+    return _asyncpg_words(url.set(drivername=_DRIVERS[backend]))
+
+
+def _asyncpg_words(url: URL) -> URL:
+    # Everybody writes libpq's `?sslmode=require`; asyncpg knows the same values under the name `ssl`.
+    if url.drivername != "postgresql+asyncpg" or "sslmode" not in url.query:
+        return url
+    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": url.query["sslmode"]})
 
 
 def create_engine(url: URL, pool_size: int = 10) -> AsyncEngine:

@@ -20,6 +20,8 @@ def bind(settings: HttpSettings) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.http_host, settings.http_port))
+        # Two sockets may bind one port as long as neither listens: only this makes the port ours.
+        listening.listen()
     except OSError as error:
         stop(f"HTTP_PORT {settings.http_port} on {settings.http_host} cannot be used: {error.strerror}")
     return listening

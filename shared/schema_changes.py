@@ -69,9 +69,9 @@ class _Comparison:
                 yield f"{_join(place, name)}: the field is now required, records without it exist"
 
     def _content_changes(self, old: Schema, new: Schema, place: str) -> Iterator[str]:
-        for keyword, inside in (("items", "[]"), ("additionalProperties", ".*")):
+        for keyword, inside in (("items", f"{place}[]"), ("additionalProperties", _join(place, "*"))):
             if keyword in new:
-                yield from self.changes(_open(old.get(keyword)), _open(new[keyword]), f"{place}{inside}")
+                yield from self.changes(_open(old.get(keyword)), _open(new[keyword]), inside)
 
 
 def _open(content: Schema | bool | None) -> Schema:

@@ -51,22 +51,38 @@ class KafkaSettings(Settings):
             raise ValueError("KAFKA_SASL_USERNAME is needed when KAFKA_SECURITY_PROTOCOL uses SASL")
         return self
 
+    @model_validator(mode="after")
+    def _tls_files_can_be_used(self) -> "KafkaSettings":
+        self.ssl_context()
+        return self
+
     @property
     def topics(self) -> Topics:
         """The topics of this installation."""
         return Topics(self.kafka_topic_prefix, self.kafka_topic_partitions)
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """The TLS context, None when the protocol uses none. Raises OSError when a file cannot be read."""
+        """The TLS context, None when the protocol uses none. Raises ValueError when a file cannot be used."""
         if "SSL" not in self.kafka_security_protocol:
             return None
-        context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
+        try:
+            context = ssl.create_default_context(cafile=self.kafka_ssl_cafile)
+        except OSError as error:
+            raise ValueError(f"KAFKA_SSL_CAFILE cannot be used: {error.strerror or error}") from error
         if self.kafka_ssl_certfile:
-            password = self.kafka_ssl_key_password
-            context.load_cert_chain(
-                self.kafka_ssl_certfile, self.kafka_ssl_keyfile, password.get_secret_value() if password else None
-            )
+            self._present_ourselves(context, self.kafka_ssl_certfile)
         return context
+
+    def _present_ourselves(self, context: ssl.SSLContext, certificate: str) -> None:
+        # Without any password OpenSSL would ask for one at the terminal.
+        password = self.kafka_ssl_key_password.get_secret_value() if self.kafka_ssl_key_password else ""
+        try:
+            context.load_cert_chain(certificate, self.kafka_ssl_keyfile, password)
+        except OSError as error:
+            reason = error.strerror or error
+            raise ValueError(
+                f"KAFKA_SSL_CERTFILE with KAFKA_SSL_KEYFILE and KAFKA_SSL_KEY_PASSWORD cannot be used: {reason}"
+            ) from error
 
 
 class HttpSettings(Settings):

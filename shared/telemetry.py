@@ -17,10 +17,15 @@ _W3C = TraceContextTextMapPropagator()
 
 def configure_tracing(service: str) -> None:
     """Makes spans real, so that their context can travel, and exports them if an endpoint is set (`OTEL_*`)."""
+    trace.set_tracer_provider(tracer_provider(service))
+
+
+def tracer_provider(service: str) -> TracerProvider:
+    """Where a service's spans come from; `shutdown()` sends what is left."""
     provider = TracerProvider(resource=Resource.create({"service.name": f"hospital-bulk-{service}"}))
     if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    trace.set_tracer_provider(provider)
+    return provider
 
 
 def current_traceparent() -> str | None:

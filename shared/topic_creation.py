@@ -15,6 +15,7 @@ from shared.topics import Topic
 log = structlog.get_logger(__name__)
 
 TOPIC_ALREADY_EXISTS = 36
+VISIBLE_WITHIN_SECONDS = 10
 
 
 class TopicsUnusable(RuntimeError):
@@ -28,11 +29,13 @@ async def create_missing_topics(settings: KafkaSettings) -> list[str]:
     Raises KafkaError when Kafka cannot be reached.
     """
     client = kafka.admin(settings)
-    await client.start()
     try:
+        await client.start()
         known = set(await client.list_topics())
         missing = [topic for topic in settings.topics.all() if topic.name not in known]
-        return await _create(client, missing, settings.kafka_replication_factor) if missing else []
+        created = await _create(client, missing, settings.kafka_replication_factor) if missing else []
+        await _until_visible(client, created)
+        return created
     finally:
         await client.close()
 
@@ -42,21 +45,28 @@ async def _create(client: AIOKafkaAdminClient, missing: list[Topic], replication
         [NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config) for topic in missing]
     )
     created = []
-    for name, code, *_ in answer.topic_errors:
+    for name, code, *message in answer.topic_errors:
         if code == 0:
             created.append(name)
         elif code == TopicAuthorizationFailedError.errno:
             log.warning("may_not_create_topic", topic=name, advice="create it with: python -m deploy.local topics")
         elif code != TOPIC_ALREADY_EXISTS:
-            raise for_code(code)(name)
+            raise for_code(code)(name, *message)
     return created
+
+
+async def _until_visible(client: AIOKafkaAdminClient, names: Iterable[str]) -> None:
+    """A broker hears of new topics a moment after the controller made them: until then they would seem missing."""
+    async with asyncio.timeout(VISIBLE_WITHIN_SECONDS):
+        while not set(names) <= set(await client.list_topics()):  # noqa: ASYNC110 - a broker has to be asked
+            await asyncio.sleep(0.05)
 
 
 async def check_topics(settings: KafkaSettings) -> None:
     """Raises TopicsUnusable when a topic is missing, has another number of partitions or would delete its records."""
     client = kafka.admin(settings)
-    await client.start()
     try:
+        await client.start()
         problems = await _problems(client, settings.topics.all())
     finally:
         await client.close()
@@ -100,7 +110,9 @@ async def _configuration(client: AIOKafkaAdminClient, names: list[str]) -> dict[
     answers = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
     found: dict[str, dict[str, str]] = {}
     for answer in answers:
-        for _code, _message, _kind, name, entries in answer.resources:
+        for code, message, _kind, name, entries in answer.resources:
+            if code:
+                raise for_code(code)(name, message)
             found[name] = {entry[0]: entry[1] for entry in entries}
     return found
 

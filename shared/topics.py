@@ -69,7 +69,13 @@ class Topics:
 
     def all(self) -> tuple[Topic, ...]:
         """Every topic with its configuration. Kept for ever where losing a record would lose work."""
-        kept = {"retention.ms": FOREVER, "retention.bytes": FOREVER, "max.message.bytes": str(MAX_MESSAGE_BYTES)}
+        kept = {
+            # Compaction would keep one record a key: one result a job.
+            "cleanup.policy": "delete",
+            "retention.ms": FOREVER,
+            "retention.bytes": FOREVER,
+            "max.message.bytes": str(MAX_MESSAGE_BYTES),
+        }
         compacted = {"cleanup.policy": "compact", "max.message.bytes": str(MAX_MESSAGE_BYTES)}
         return (
             Topic(self.rows_express, self.partitions, kept),

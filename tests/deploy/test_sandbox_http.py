@@ -36,8 +36,8 @@ async def call(client: aiohttp.ClientSession, method: str, path: str, **how) -> 
 async def eventually(holds: Callable[[], bool], seconds: float = 5) -> None:
     """Looks until it holds; TimeoutError when it does not within ``seconds``."""
     async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - the sandbox counts, it does not signal
+        while not holds():  # noqa: ASYNC110 - the sandbox counts, it does not signal
+            await asyncio.sleep(0.01)
 
 
 async def create(client: aiohttp.ClientSession, **changes) -> tuple[int, object]:
@@ -275,9 +275,29 @@ async def test_refused_connections_are_refused_by_the_machine_and_come_back_by_t
     with pytest.raises(aiohttp.ClientConnectorError):
         await create(client)
     async with asyncio.timeout(10):
-        while not await answers(client):
-            await asyncio.sleep(0.02)  # noqa: ASYNC110 - another's port has no event to wait for
+        while not await answers(client):  # noqa: ASYNC110 - another's port has no event
+            await asyncio.sleep(0.02)
     assert len(directory.hospitals) == 1
+
+
+async def test_a_kept_connection_is_no_way_round_a_refused_port(directory, client) -> None:
+    """The outage comes from another caller; the connection that a pool kept is gone as well."""
+    await create(client)
+    async with aiohttp.ClientSession(directory.base_url) as operator:
+        await call(operator, "POST", "/admin/refuse", json={"seconds": 60})
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await create(client)
+    assert len(directory.hospitals) == 1
+
+
+async def test_nothing_comes_late_after_the_sandbox_is_gone() -> None:
+    """A test that ended does not change what it held."""
+    async with Sandbox() as directory, aiohttp.ClientSession(directory.base_url) as client:
+        directory.inject(late=1, late_ms=60_000)
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await create(client)
+        assert directory.late_pending == 1
+    assert directory.late_pending == 0
 
 
 async def answers(client: aiohttp.ClientSession) -> bool:
@@ -367,8 +387,8 @@ async def test_as_a_process_it_prints_its_url_serves_and_stops_at_sigterm_though
             await call(client, "PATCH", "/admin/faults", json={"hang_after": 1})
             hanging = asyncio.create_task(create(client))
             async with asyncio.timeout(5):
-                while (await call(client, "GET", "/admin/stats"))[1]["in_flight"] == 0:
-                    await asyncio.sleep(0.01)  # noqa: ASYNC110 - another process has no event to wait for
+                while (await call(client, "GET", "/admin/stats"))[1]["in_flight"] == 0:  # noqa: ASYNC110 - nor has another process
+                    await asyncio.sleep(0.01)
             process.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(process.wait(), 5) == 0
             with pytest.raises(aiohttp.ClientError):

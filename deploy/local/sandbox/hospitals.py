@@ -1,7 +1,7 @@
 """The hospitals that the sandbox directory holds, in memory and in the order of their ids."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count, islice
 from typing import Any
@@ -30,7 +30,7 @@ class Hospital:
     created_at: str
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class Hospitals:

@@ -1,6 +1,7 @@
 """The sandbox as a process of its own, until it is told to stop."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from deploy.local.sandbox.server import Sandbox
 def main() -> None:
     """Listens on ``SANDBOX_HOST``:``SANDBOX_PORT`` (127.0.0.1:8900; port 0 = a free one) until SIGINT or SIGTERM.
     Prints one line with the URL once it listens; a port that is taken ends it with one line."""
+    gc.set_threshold(100_000, 50, 100)  # hospitals are many and never cycles: looking costs a tenth of a call
     host = os.environ.get("SANDBOX_HOST", "127.0.0.1")
     asyncio.run(serve(host, port_from(os.environ.get("SANDBOX_PORT", "8900"))))
 

@@ -11,6 +11,7 @@ from deploy.local.sandbox.directory import Directory
 from deploy.local.sandbox.plan import Answered, Call, Dropped, Effect, Plan, Refused, Silent
 
 LOOK_FOR_HANG_UP_SECONDS = 0.5
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def told(plan: Plan, reply: Reply | None) -> str:
 
 
 def json_response(content: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    body = ENCODER.encode(content).encode()
     return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 

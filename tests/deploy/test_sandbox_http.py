@@ -175,6 +175,21 @@ async def test_an_answer_that_never_comes_ends_when_the_caller_hangs_up(director
     assert [seen.status for seen in directory.ledger.requests] == ["silent"]
 
 
+async def test_a_seed_makes_a_round_repeatable(directory, client) -> None:
+    """The same seed, the same answers; another fault changed in between does not begin chance anew."""
+
+    async def statuses(seed: int) -> list[int]:
+        directory.inject(error_before=0.5, seed=seed)
+        first = [(await create(client))[0] for _ in range(15)]
+        directory.inject(lookup_errors=1)
+        return first + [(await create(client))[0] for _ in range(15)]
+
+    once = await statuses(5)
+    assert await statuses(5) == once
+    assert await statuses(6) != once
+    assert once[:15] != once[15:]
+
+
 @pytest.mark.parametrize(("fault", "held"), [("error_before", 0), ("error_after", 1)])
 async def test_a_500_may_come_before_or_after_the_creation(directory, client, fault, held) -> None:
     """The status alone does not tell which."""

@@ -1,0 +1,32 @@
+"""`python -m services.processor`: turns row events into hospitals until it is stopped."""
+
+import asyncio
+import socket
+
+from services.processor.engine import Engine
+from services.processor.http import make_app
+from services.processor.settings import ProcessorSettings
+from shared.http_server import bind, serve
+from shared.logging import configure_logging
+from shared.settings import load
+from shared.telemetry import configure_tracing
+
+
+def main() -> None:
+    """Reads the settings, builds, runs."""
+    settings = load(ProcessorSettings)
+    configure_logging(settings, "processor")
+    configure_tracing("processor")
+    asyncio.run(_run(settings, bind(settings)))
+
+
+async def _run(settings: ProcessorSettings, listening: socket.socket) -> None:
+    engine = Engine(settings)
+    async with asyncio.TaskGroup() as tasks:
+        processing = tasks.create_task(engine.run())
+        await serve(make_app(settings, engine), listening)
+        processing.cancel()
+
+
+if __name__ == "__main__":
+    main()

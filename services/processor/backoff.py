@@ -1,0 +1,18 @@
+"""How long a row waits before it is tried again."""
+
+from tenacity import RetryCallState, Retrying, wait_exponential, wait_random
+
+
+class Backoff:
+    """Exponential from `shortest` to `longest` seconds, with jitter of up to a quarter of the shortest."""
+
+    def __init__(self, shortest: float, longest: float) -> None:
+        self._longest = longest
+        self._wait = wait_exponential(multiplier=shortest, max=longest) + wait_random(0, shortest / 4)
+        self._retrying = Retrying()
+
+    def seconds(self, failures: int) -> float:
+        """The wait after that many failures (at least 1)."""
+        state = RetryCallState(self._retrying, None, (), {})
+        state.attempt_number = max(failures, 1)
+        return min(self._wait(state), self._longest)

@@ -1,0 +1,245 @@
+"""The hospital directory's HTTP API: one method per call, one outcome per answer, never an exception.
+
+httpx over aiohttp's connections (httpx's own pool looks at every connection for every request). `gate` is asked last,
+when the connection is there and nothing has been written: if it refuses, nothing is sent. That is also where "never
+sent" ends: whatever goes wrong afterwards may have reached the directory.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Any, Self
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from services.processor.outcomes import (
+    Activated,
+    ActivationOutcome,
+    CallOutcome,
+    Conflicted,
+    Created,
+    Listed,
+    Listing,
+    LookUpOutcome,
+    NeverSent,
+    Refused,
+    Rejected,
+    ServerError,
+    Throttled,
+    Unanswered,
+    Unlisted,
+    Withheld,
+)
+from services.processor.retry_after import seconds_of
+from services.processor.settings import DirectorySettings
+from shared.events import RowAccepted
+from shared.likeness import likeness
+
+#: Idle connections are closed by us before the directory does it in the middle of our next request.
+KEEP_ALIVE_SECONDS = 2.0
+MAX_MESSAGE_CHARACTERS = 500
+
+#: Asked when a connection is there: True = send.
+Gate = Callable[[], bool]
+
+
+class _Closed(Exception):
+    """The gate is closed."""
+
+
+class _Passage:
+    """Whether a request has passed its gate."""
+
+    __slots__ = ("gate", "passed")
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.passed = False
+
+
+_passage: ContextVar[_Passage | None] = ContextVar("passage", default=None)
+
+
+async def _ask_the_gate(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
+    passage = _passage.get()
+    if passage is not None:
+        if not passage.gate():
+            raise _Closed
+        passage.passed = True
+
+
+def _always() -> bool:
+    return True
+
+
+class Directory:
+    """A client of the directory; an async context manager."""
+
+    def __init__(self, settings: DirectorySettings) -> None:
+        self._settings = settings
+        self._url = str(settings.hospital_api_base_url).rstrip("/")
+        self._client: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        limit = self._settings.hospital_api_max_connections
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_end.append(_ask_the_gate)
+        trace.on_connection_reuseconn.append(_ask_the_gate)
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=limit, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=_tls(self._url)),
+            timeout=aiohttp.ClientTimeout(total=None),
+            trace_configs=[trace],
+            auto_decompress=False,  # httpx does it
+        )
+        token = self._settings.hospital_api_token
+        headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+        self._client = httpx.AsyncClient(transport=AiohttpTransport(client=session), timeout=None, headers=headers)  # noqa: S113 - _call has a total deadline
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def create(self, row: RowAccepted, gate: Gate, traceparent: str | None = None) -> CallOutcome:
+        """POST /hospitals/: one hospital, if the answer says so."""
+        body = {
+            "name": row.name,
+            "address": row.address,
+            "phone": row.phone,
+            "creation_batch_id": row.batch_id,
+        }
+        headers = {"Idempotency-Key": row.event_id}
+        if traceparent:
+            headers["traceparent"] = traceparent
+        answer = await self._call("POST", "/hospitals/", gate, json=body, headers=headers)
+        if not isinstance(answer, httpx.Response):
+            return answer
+        return _creation(row, answer) if answer.is_success else _failure(answer)
+
+    async def look_up(self, batch_id: str) -> LookUpOutcome:
+        """GET /hospitals/batch/{id}: what the directory holds of a batch. 404 means none."""
+        answer = await self._call("GET", f"/hospitals/batch/{batch_id}", _always)
+        match answer:
+            case NeverSent() | Withheld():
+                return answer
+            case Unanswered(message):
+                return Unlisted(message)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return Listed(())
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            return Throttled(seconds_of(answer.headers.get("Retry-After")))
+        return _listing(answer) if answer.is_success else Unlisted(_words(answer))
+
+    async def activate(self, batch_id: str) -> ActivationOutcome:
+        """PATCH /hospitals/batch/{id}/activate. May be repeated."""
+        answer = await self._call("PATCH", f"/hospitals/batch/{batch_id}/activate", _always)
+        if not isinstance(answer, httpx.Response):
+            return answer
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return Rejected(404, _words(answer))  # there is no such batch: asking again will not make one
+        return Activated(_words(answer)) if answer.is_success else _failure(answer)
+
+    async def _call(
+        self, method: str, path: str, gate: Gate, **request: Any
+    ) -> httpx.Response | NeverSent | Withheld | Unanswered:
+        if self._client is None:
+            raise RuntimeError("the directory is used outside its context")
+        passage = _Passage(gate)
+        token = _passage.set(passage)
+        try:
+            # A total deadline: httpx's time-outs are per read, and a dripping server outlasts them.
+            async with asyncio.timeout(self._settings.hospital_api_timeout):
+                return await self._client.request(method, self._url + path, **request)
+        except _Closed:
+            return Withheld()
+        except TimeoutError:
+            return self._broken(passage, f"no answer within {self._settings.hospital_api_timeout:g} s")
+        except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
+            return self._broken(passage, str(error) or type(error).__name__)
+        finally:
+            _passage.reset(token)
+
+    def _broken(self, passage: _Passage, message: str) -> NeverSent | Unanswered:
+        return Unanswered(message) if passage.passed else NeverSent(f"no connection: {message}")
+
+
+def _tls(url: str) -> ssl.SSLContext | bool:
+    return ssl.create_default_context() if url.startswith("https:") else True
+
+
+def _creation(row: RowAccepted, answer: httpx.Response) -> CallOutcome:
+    body = _json(answer)
+    hospital_id = body.get("id") if isinstance(body, dict) else None
+    if isinstance(hospital_id, bool) or not isinstance(hospital_id, (int, str)):
+        return Unanswered("the directory's answer has no id", answer.status_code)
+    sent = likeness(row.name, row.address, row.phone)
+    echo = likeness(
+        str(body.get("name", row.name)), str(body.get("address", row.address)), _phone(body.get("phone", row.phone))
+    )
+    return Created(hospital_id, echoed=sent == echo)
+
+
+def _phone(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _failure(answer: httpx.Response) -> Rejected | Conflicted | Throttled | Refused | ServerError | Unanswered:
+    status, message = answer.status_code, _words(answer)
+    match status:
+        case 409:
+            return Conflicted(message)
+        case 429:
+            return Throttled(seconds_of(answer.headers.get("Retry-After")))
+        case 401 | 403 | 404 | 405 | 408 | 425:
+            return Refused(status, message)
+        case 500:
+            return ServerError(message)
+        case _ if 400 <= status < 500:
+            return Rejected(status, message)
+        case _:
+            return Unanswered(message, status)
+
+
+def _listing(answer: httpx.Response) -> Listed | Unlisted:
+    body = _json(answer)
+    whole = "next" not in answer.links
+    if isinstance(body, dict):  # a page: {"items": [...], "next": ...} or the like
+        whole = False
+        body = next((value for value in body.values() if isinstance(value, list)), None)
+    if not isinstance(body, list):
+        return Unlisted("the look-up's answer is not a list")
+    hospitals = tuple(
+        Listing(item["id"], str(item.get("name", "")), str(item.get("address", "")), _phone(item.get("phone")))
+        for item in body
+        if isinstance(item, dict) and isinstance(item.get("id"), (int, str))
+    )
+    return Listed(hospitals, whole=whole and len(hospitals) == len(body))
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def _words(answer: httpx.Response) -> str:
+    """What the directory said, as a person would read it."""
+    body = _json(answer)
+    if isinstance(body, dict):
+        body = next((body[key] for key in ("detail", "message", "error") if body.get(key)), body)
+    if isinstance(body, list):
+        body = "; ".join(_problem(item) for item in body)
+    words = str(body) if body is not None else answer.text.strip()
+    return (words or f"HTTP {answer.status_code} {answer.reason_phrase}")[:MAX_MESSAGE_CHARACTERS]
+
+
+def _problem(item: object) -> str:
+    if isinstance(item, dict) and "msg" in item:
+        place = ".".join(str(part) for part in item.get("loc", ()) if part != "body")
+        return f"{place}: {item['msg']}" if place else str(item["msg"])
+    return str(item)

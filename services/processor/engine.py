@@ -1,0 +1,110 @@
+"""Brings the parts together and keeps them going: consumers that break are made anew, everything else ends the process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from services.processor.activation import Activations
+from services.processor.activation_intake import ActivationIntake
+from services.processor.backoff import Backoff
+from services.processor.breaker import Breaker
+from services.processor.directory import Directory
+from services.processor.in_doubt import InDoubt
+from services.processor.intake import Intake
+from services.processor.lane import Lane
+from services.processor.notices import Notices
+from services.processor.pace import Pace
+from services.processor.publishing import Publisher
+from services.processor.reporting import Reporting
+from services.processor.sending import Sendable, Sender
+from services.processor.settings import ProcessorSettings
+from services.processor.subscriptions import declare
+from shared.topic_creation import wait_for_topics
+
+log = structlog.get_logger(__name__)
+
+CONSUMER_RETRY_SECONDS = 1.0
+FORGET_SECONDS = 10.0
+
+
+class Engine:
+    """One processor: made of its parts here, run by `run`, ended cleanly by cancelling that."""
+
+    def __init__(self, settings: ProcessorSettings) -> None:
+        self._settings = settings
+        self._directory = Directory(settings)
+        self._breaker = Breaker(settings.circuit_breaker_failure_threshold, settings.circuit_breaker_recovery_timeout)
+        self._publisher = Publisher(settings, "processor")
+        backoff = Backoff(settings.retry_min_wait, settings.retry_max_wait)
+        self.intake = Intake(settings, self._make_lane)
+        self._pace = Pace(
+            settings.rate_limit_requests, settings.rate_limit_period, settings.kafka_topic_partitions, self._owned
+        )
+        self._notices = Notices(self._cancel, self._changed)
+        self._in_doubt = InDoubt(settings.retry_max_attempts, backoff, self._changed)
+        activations = Activations(
+            settings.retry_max_attempts, backoff, self._publisher.publish_in_any_case, self._changed
+        )
+        self._activation_intake = ActivationIntake(activations)
+        parts = Sendable(
+            self._directory, self._breaker, self._pace, self._in_doubt, activations, self._notices, backoff
+        )
+        self._sender = Sender(settings, settings.topics, parts, self.intake.running_lanes)
+        self._reporting = Reporting(
+            settings, self.intake, self._breaker, self._pace, self._notices, self._publisher.publish
+        )
+        self._subscriptions = declare(settings, self.intake, self._activation_intake)
+
+    async def run(self) -> None:
+        """Processes rows until cancelled, then hands its lanes over."""
+        await wait_for_topics(self._settings)
+        await self._breaker.start()
+        async with self._directory, self._publisher, asyncio.TaskGroup() as parts:
+            rows = self._subscriptions.rows
+            parts.create_task(self._sender.run())
+            parts.create_task(self._keep_consuming(self._subscriptions.notices, self._notices.run))
+            parts.create_task(self._keep_consuming(self._subscriptions.activations, self._activation_intake.run))
+            parts.create_task(self._reporting.run(lambda: rows.consumer))
+            parts.create_task(self._keep_forgetting())
+            await self._keep_consuming(rows, self.intake.run, self.intake.close)
+
+    async def _keep_consuming(
+        self,
+        subscriber: Any,
+        consume: Callable[[AIOKafkaConsumer], Awaitable[None]],
+        close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        while True:
+            try:
+                await subscriber.start()
+                await consume(subscriber.consumer)
+            except (KafkaError, OSError) as error:
+                log.warning("consumer_broke", reason=repr(error), again_in_seconds=CONSUMER_RETRY_SECONDS)
+            finally:
+                if close is not None:
+                    await close()
+                await subscriber.stop()
+            await asyncio.sleep(CONSUMER_RETRY_SECONDS)
+
+    async def _keep_forgetting(self) -> None:
+        while True:
+            await asyncio.sleep(FORGET_SECONDS)
+            lanes = self.intake.running_lanes()
+            self._in_doubt.forget_batches({row.event.batch_id for lane in lanes for row in lane.unfinished_rows()})
+
+    def _make_lane(self, partition: int, consumer: AIOKafkaConsumer) -> Lane:
+        return Lane(self._settings, partition, consumer, self._notices, self._changed, self._in_doubt.add)
+
+    def _owned(self) -> list[int]:
+        return [lane.partition for lane in self.intake.running_lanes() if lane.owns_slots]
+
+    def _changed(self) -> None:
+        self._sender.changed()
+
+    def _cancel(self, job_id: str) -> None:
+        for lane in self.intake.running_lanes():
+            lane.cancel(job_id)

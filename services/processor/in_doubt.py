@@ -1,0 +1,169 @@
+"""Rows that may have reached the directory though nobody saw an answer: they are looked up before anything else.
+
+A look-up asks for a whole batch, so it is shared by all rows of the batch that are in doubt, over all lanes of this
+processor. It answers only for rows whose time had come when it began: before that the directory may still create them.
+"""
+
+import heapq
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from services.processor import metrics
+from services.processor.backoff import Backoff
+from services.processor.outcomes import Listed, Listing, LookUpOutcome, Throttled, Unlisted, Withheld
+from services.processor.row import Row, State
+from services.processor.verdict import Finish, absent
+from shared.events import RowErrorCode
+from shared.likeness import likeness
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch with rows in doubt, and how often its look-up failed."""
+
+    rows: dict[Row, float] = field(default_factory=dict)
+    setbacks: int = 0
+    under_way: bool = False
+
+
+class InDoubt:
+    """All rows in doubt of one processor. `changed` is called when there may be something to look up."""
+
+    def __init__(self, max_attempts: int, backoff: Backoff, changed: Callable[[], None]) -> None:
+        self._max_attempts = max_attempts
+        self._backoff = backoff
+        self._changed = changed
+        self._batches: dict[str, _Batch] = defaultdict(_Batch)
+        self._due: list[tuple[float, str]] = []
+        #: Hospitals of unfinished batches that we know to exist: a look-up that misses one cannot be trusted.
+        self._known: dict[str, set[int | str]] = {}
+        #: The directory has written a hospital in another way than we sent it: absence proves nothing any more.
+        self.rewrites = False
+
+    def add(self, row: Row, look_up_after: float) -> None:
+        """The row is in doubt; its look-up may begin at that monotonic time."""
+        self._batches[row.event.batch_id].rows[row] = look_up_after
+        self._schedule(row.event.batch_id, look_up_after)
+
+    def _schedule(self, batch_id: str, at: float) -> None:
+        heapq.heappush(self._due, (at, batch_id))
+        self._changed()
+
+    def created(self, row: Row, hospital_id: int | str, *, echoed: bool) -> None:
+        """A creation that was answered: what later look-ups of the batch have to show."""
+        self._known.setdefault(row.event.batch_id, set()).add(hospital_id)
+        if not echoed and not self.rewrites:
+            self.rewrites = True
+            log.warning("directory_rewrites", job_id=row.event.job_id, row=row.event.row, hospital_id=hospital_id)
+
+    def forget_batches(self, unfinished: set[str]) -> None:
+        """Batches without unfinished rows here need no memory."""
+        for batch_id in [batch_id for batch_id in self._known if batch_id not in unfinished]:
+            del self._known[batch_id]
+
+    def next_due(self) -> float | None:
+        """When the next look-up may begin (monotonic), None when there is none."""
+        while self._due and not self._is_wanted(self._due[0][1]):
+            heapq.heappop(self._due)
+        return self._due[0][0] if self._due else None
+
+    def _is_wanted(self, batch_id: str) -> bool:
+        batch = self._batches.get(batch_id)
+        if batch is None or batch.under_way:
+            return False
+        batch.rows = {row: at for row, at in batch.rows.items() if row.lane.end is None and row.state is State.IN_DOUBT}
+        if not batch.rows:
+            del self._batches[batch_id]
+        return bool(batch.rows)
+
+    def take(self) -> str | None:
+        """The batch to look up now, None when nothing is due. Its answer has to be told."""
+        due = self.next_due()
+        if due is None or due > time.monotonic():
+            return None
+        batch_id = heapq.heappop(self._due)[1]
+        self._batches[batch_id].under_way = True
+        return batch_id
+
+    def answered(self, batch_id: str, began: float, outcome: LookUpOutcome) -> None:
+        """Tells the rows of a batch what its look-up, begun at that monotonic time, says of them."""
+        batch = self._batches[batch_id]
+        batch.under_way = False
+        rows = [row for row, at in batch.rows.items() if at <= began]
+        if isinstance(outcome, Listed) and self._shows_what_we_know(batch_id, outcome):
+            batch.setbacks = 0
+            self._settle(batch, rows, outcome)
+        else:
+            self._try_again(batch_id, batch, outcome)
+        if batch.rows:
+            self._schedule(batch_id, max(min(batch.rows.values()), 0.0))
+        else:
+            self._batches.pop(batch_id, None)
+
+    def _shows_what_we_know(self, batch_id: str, listed: Listed) -> bool:
+        if not listed.whole:
+            return True  # what a page shows is true; what it does not show is judged row by row
+        return self._known.get(batch_id, set()) <= {hospital.hospital_id for hospital in listed.hospitals}
+
+    def _try_again(self, batch_id: str, batch: _Batch, outcome: LookUpOutcome) -> None:
+        metrics.LOOK_UPS.labels("none").inc()
+        if isinstance(outcome, (Withheld, Throttled)):
+            wait = 0.0
+        else:
+            batch.setbacks += 1
+            wait = self._backoff.seconds(batch.setbacks)
+            reason = outcome.message if isinstance(outcome, Unlisted) else type(outcome).__name__
+            log.warning("look_up_failed", batch_id=batch_id, reason=reason, again_in_seconds=round(wait, 1))
+        again = time.monotonic() + wait
+        batch.rows = {row: max(at, again) for row, at in batch.rows.items()}
+
+    def _settle(self, batch: _Batch, rows: list[Row], listed: Listed) -> None:
+        by_likeness: dict[tuple[str, str, str], list[Listing]] = defaultdict(list)
+        for hospital in listed.hospitals:
+            by_likeness[likeness(hospital.name, hospital.address, hospital.phone)].append(hospital)
+        for row in rows:
+            del batch.rows[row]
+            if row.lane.end is None and row.state is State.IN_DOUBT:
+                self._settle_row(row, by_likeness.get(row.likeness(), []), whole=listed.whole)
+
+    def _settle_row(self, row: Row, found: list[Listing], *, whole: bool) -> None:
+        if row.counts:
+            row.attempts += 1
+        if found:
+            metrics.LOOK_UPS.labels("found").inc()
+            if len(found) > 1:
+                ids = [hospital.hospital_id for hospital in found]
+                log.error("hospital_exists_twice", job_id=row.event.job_id, row=row.event.row, hospital_ids=ids)
+            self.created(row, found[0].hospital_id, echoed=True)
+            row.lane.finish(row, row.created(found[0].hospital_id, found=True))
+        elif whole and not self.rewrites:
+            metrics.LOOK_UPS.labels("absent").inc()
+            self._settle_absent(row)
+        else:
+            metrics.LOOK_UPS.labels("unclear").inc()
+            row.lane.finish(row, row.failed(RowErrorCode.OUTCOME_UNKNOWN, _what_to_look_for(row, whole=whole)))
+
+    def _settle_absent(self, row: Row) -> None:
+        step = absent(row, self._max_attempts)
+        counted, row.counts = row.counts, False
+        if isinstance(step, Finish):
+            row.lane.finish(row, step.result)
+        else:
+            row.setbacks += counted
+            row.lane.again(row, self._backoff.seconds(row.setbacks) if step.trouble else 0.0)
+
+
+def _what_to_look_for(row: Row, *, whole: bool) -> str:
+    reason = "writes hospitals in its own way" if whole else "lists only a part of the batch"
+    cause = f" ({row.trouble.message})" if row.trouble else ""
+    event = row.event
+    return (
+        f"The call may have created the hospital{cause}, and the directory {reason}, so it could not be found again. "
+        f"Look in the directory for {event.name!r}, {event.address!r} in batch {event.batch_id}, then resolve the row."
+    )

@@ -1,0 +1,38 @@
+"""What an on-call engineer wants to see of a processor."""
+
+from prometheus_client import Counter, Enum, Gauge, Histogram
+
+from shared.events import BreakerState
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+RESULTS = Counter("hospital_processor_results_total", "Rows that got their result", ["outcome"])
+CALLS = Counter("hospital_processor_directory_calls_total", "Calls to the directory", ["call", "outcome"])
+CALL_SECONDS = Histogram(
+    "hospital_processor_directory_call_seconds", "How long the directory took", ["call"], buckets=_SECONDS
+)
+LOOK_UPS = Counter("hospital_processor_look_ups_total", "What look-ups said of rows in doubt", ["answer"])
+BREAKER_STATE = Enum(
+    "hospital_processor_breaker", "The circuit breaker's state", states=[state.value for state in BreakerState]
+)
+SLOTS = Counter("hospital_processor_slots_total", "Slots of the pace", ["use"])
+RETRY_AFTER_WAITS = Counter("hospital_processor_retry_after_waits_total", "Silences that the directory asked for")
+COMMIT_SECONDS = Histogram("hospital_processor_commit_seconds", "Transactions of lanes", buckets=_SECONDS)
+TAKEOVERS = Counter("hospital_processor_takeovers_total", "Lanes taken over")
+FENCED = Counter("hospital_processor_fenced_total", "Lanes lost to another processor")
+STOPPED_LANES = Gauge("hospital_processor_stopped_lanes", "Lanes that stopped because records are missing")
+DEAD_LETTERS = Counter("hospital_processor_dead_letters_total", "Records that could not be decoded")
+ACTIVATIONS = Counter("hospital_processor_activations_total", "Batches activated", ["outcome"])
+LANE_ROWS = Gauge("hospital_processor_lane_rows", "Rows of a lane", ["partition", "state"])
+LANE_LAG_ROWS = Gauge("hospital_processor_lane_lag_rows", "Rows behind the watermark", ["partition"])
+LANE_LAG_SECONDS = Gauge("hospital_processor_lane_lag_seconds", "Age of the oldest unfinished row", ["partition"])
+
+
+def finished_rows() -> float:
+    """How many rows have got their result in this process."""
+    return sum(
+        sample.value
+        for metric in RESULTS.collect()
+        for sample in metric.samples
+        if sample.name == "hospital_processor_results_total"
+    )

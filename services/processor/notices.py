@@ -1,0 +1,75 @@
+"""What every processor has to know of all jobs: which are cancelled, and whether sending is paused.
+
+Each processor reads all of `hospital.jobs`, without a group and from the start, before its first call.
+"""
+
+from collections.abc import Callable
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from shared.cloud_events import UndecodableEvent, decode
+from shared.events import JobCancelRequested, JobFinished, SendingPaused, SendingResumed
+
+log = structlog.get_logger(__name__)
+
+POLL_MS = 500
+
+
+class Notices:
+    """Cancelled jobs and the pause. `on_cancel` hears of a job, `on_change` of the pause and of being up to date."""
+
+    def __init__(self, on_cancel: Callable[[str], None], on_change: Callable[[], None]) -> None:
+        self._cancelled: dict[str, int] = {}
+        self._on_cancel = on_cancel
+        self._on_change = on_change
+        self._paused = False
+        self._read_from_the_start = False
+
+    @property
+    def may_send(self) -> bool:
+        """False while sending is paused, and until everything that was known at the start has been read."""
+        return self._read_from_the_start and not self._paused
+
+    @property
+    def paused(self) -> bool:
+        """Whether an operator has paused all sending."""
+        return self._paused
+
+    def is_cancelled(self, job_id: str, round_: int) -> bool:
+        """Whether rows of this round of the job are not to be sent any more."""
+        return self._cancelled.get(job_id, 0) >= round_
+
+    def take(self, record: ConsumerRecord) -> None:
+        """One record of `hospital.jobs`."""
+        try:
+            event = decode(record.headers, record.value)
+        except UndecodableEvent:
+            return  # the status service gives it to the dead letters
+        match event:
+            case JobCancelRequested():
+                self._cancelled[event.job_id] = max(event.round, self._cancelled.get(event.job_id, 0))
+                self._on_cancel(event.job_id)
+            case JobFinished() if event.round > self._cancelled.get(event.job_id, event.round):
+                del self._cancelled[event.job_id]  # a later round has ended: no row of the cancelled one is left
+            case SendingPaused() | SendingResumed():
+                self._paused = isinstance(event, SendingPaused)
+                log.warning("sending_paused" if self._paused else "sending_resumed", by=event.requested_by)
+                self._on_change()
+
+    async def run(self, consumer: AIOKafkaConsumer) -> None:
+        """Reads everything from the start, and then for ever. Raises KafkaError when the consumer is of no more use."""
+        partitions = list(consumer.assignment())
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        while True:
+            for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
+                for record in records:
+                    self.take(record)
+            if not self._read_from_the_start and await self._caught_up(consumer, ends):
+                self._read_from_the_start = True
+                self._on_change()
+
+    @staticmethod
+    async def _caught_up(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
+        return all([await consumer.position(partition) >= end for partition, end in ends.items()])

@@ -1,0 +1,23 @@
+"""The Retry-After header: seconds, or a date (RFC 9110, 10.2.3)."""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+#: No directory may silence us for longer than this, in seconds.
+LONGEST: Final = 3600.0
+
+
+def seconds_of(value: str | None, now: datetime | None = None) -> float | None:
+    """How long to wait, between 0 and an hour; None when the header is missing or says nothing."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return min(float(value), LONGEST)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return min(max((at - (now or datetime.now(UTC))).total_seconds(), 0.0), LONGEST)

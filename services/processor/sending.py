@@ -1,0 +1,238 @@
+"""What is called next, and when: the one place from which the directory is called.
+
+A call needs, in this order: something to do, a connection, the breaker, a turn of the pace. Only then is chosen what
+to do: a look-up, an activation, an express row, a bulk row (which gets every fifth turn, so that it never starves).
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from services.processor import metrics
+from services.processor.activation import Activation, Activations
+from services.processor.backoff import Backoff
+from services.processor.breaker import Breaker, BreakerOpened
+from services.processor.directory import Directory
+from services.processor.in_doubt import InDoubt
+from services.processor.lane import Lane
+from services.processor.notices import Notices
+from services.processor.outcomes import (
+    ActivationOutcome,
+    CallOutcome,
+    Created,
+    LookUpOutcome,
+    Rejected,
+    Throttled,
+    Withheld,
+)
+from services.processor.pace import Pace
+from services.processor.row import Row
+from services.processor.settings import DirectorySettings
+from services.processor.verdict import Again, Finish, LookUp, verdict
+from shared.topics import Topics
+
+log = structlog.get_logger(__name__)
+
+#: Of this many turns one is for bulk rows even while express rows wait.
+BULK_TURN = 5
+
+Work = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sendable:
+    """The parts that a sender brings together."""
+
+    directory: Directory
+    breaker: Breaker
+    pace: Pace
+    in_doubt: InDoubt
+    activations: Activations
+    notices: Notices
+    backoff: Backoff
+
+
+class Sender:
+    """Calls the directory for all lanes of a processor."""
+
+    def __init__(
+        self, settings: DirectorySettings, topics: Topics, parts: Sendable, lanes: Callable[[], Iterable[Lane]]
+    ) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._parts = parts
+        self._lanes = lanes
+        self._connections = asyncio.Semaphore(settings.hospital_api_max_connections)
+        self._changed = asyncio.Event()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._turn = 0
+
+    def changed(self) -> None:
+        """There may be something to do."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Sends for ever; when cancelled, the calls in flight are the lanes' business."""
+        while True:
+            await self._something_to_do()
+            await self._connections.acquire()
+            probe = await self._parts.breaker.admission()
+            await self._parts.pace.turn()
+            work = self._choose(probe=probe)
+            if work is None:
+                self._let_go(probe=probe)
+                continue
+            call = asyncio.create_task(self._perform(work, probe=probe))
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
+
+    async def drain(self) -> None:
+        """Waits for the calls in flight."""
+        if self._calls:
+            await asyncio.wait(self._calls)
+
+    async def _something_to_do(self) -> None:
+        while not self._is_something_to_do():
+            self._changed.clear()
+            due = self._parts.in_doubt.next_due()
+            try:
+                async with asyncio.timeout(max(due - time.monotonic(), 0.001) if due is not None else None):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    def _is_something_to_do(self) -> bool:
+        if not self._parts.notices.may_send:
+            return False
+        due = self._parts.in_doubt.next_due()
+        if (due is not None and due <= time.monotonic()) or self._parts.activations.waiting:
+            return True
+        return any(lane.next_row(topic) for lane in self._lanes() for topic in self._topics.rows)
+
+    def _choose(self, *, probe: bool) -> Work | None:
+        if not self._parts.notices.may_send:
+            return None
+        if (batch_id := self._parts.in_doubt.take()) is not None:
+            return lambda: self._look_up(batch_id)
+        if (request := self._parts.activations.take()) is not None:
+            return lambda: self._activate(request)
+        row = self._choose_row(probe=probe)
+        if row is None:
+            return None
+        row.lane.sending(row)
+        return lambda: self._create(row)
+
+    def _choose_row(self, *, probe: bool) -> Row | None:
+        self._turn += 1
+        express, bulk = self._topics.rows
+        order = (bulk, express) if self._turn % BULK_TURN == 0 else (express, bulk)
+        lanes = list(self._lanes())
+        start = self._turn % len(lanes) if lanes else 0
+        candidates = (row for topic in order for lane in lanes[start:] + lanes[:start] if (row := lane.next_row(topic)))
+        # The probe is the row with the fewest attempts: one that fails for itself must not keep the breaker open.
+        return min(candidates, key=lambda row: row.setbacks, default=None) if probe else next(candidates, None)
+
+    async def _perform(self, work: Work, *, probe: bool) -> None:
+        try:
+            await work()
+        except Exception:
+            log.exception("call_broke")
+            raise
+        finally:
+            self._let_go(probe=probe)
+
+    def _let_go(self, *, probe: bool) -> None:
+        self._connections.release()
+        if probe:
+            self._parts.breaker.probe_over()
+
+    # ---- look-ups ----------------------------------------------------------------------------------------------------
+
+    async def _look_up(self, batch_id: str) -> None:
+        began = time.monotonic()
+        outcome: LookUpOutcome
+        try:
+            async with self._parts.breaker.judging() as judgement:
+                outcome = await self._parts.directory.look_up(batch_id)
+                judgement.on(outcome)
+        except BreakerOpened:
+            outcome = Withheld()
+        self._observe("look_up", began, outcome)
+        self._parts.in_doubt.answered(batch_id, began, outcome)
+
+    # ---- activations -------------------------------------------------------------------------------------------------
+
+    async def _activate(self, activation: Activation) -> None:
+        began = time.monotonic()
+        outcome: ActivationOutcome
+        try:
+            async with self._parts.breaker.judging() as judgement:
+                outcome = await self._parts.directory.activate(activation.batch_id)
+                judgement.on(outcome)
+        except BreakerOpened:
+            outcome = Withheld()
+        self._observe("activate", began, outcome)
+        await self._parts.activations.answered(activation, outcome)
+
+    # ---- creations ---------------------------------------------------------------------------------------------------
+
+    async def _create(self, row: Row) -> None:
+        began = time.monotonic()
+        try:
+            outcome = await self._call(row)
+            self._observe("create", began, outcome)
+            self._settle(row, outcome, began)
+        finally:
+            row.lane.landed()
+
+    async def _call(self, row: Row) -> CallOutcome:
+        try:
+            async with self._parts.breaker.judging() as judgement:
+                outcome = await self._parts.directory.create(
+                    row.event, lambda: row.lane.permits(row) and self._parts.notices.may_send, row.traceparent
+                )
+                judgement.on(outcome)
+        except BreakerOpened:
+            return Withheld()
+        return outcome
+
+    def _observe(self, call: str, began: float, outcome: object) -> None:
+        metrics.CALLS.labels(call, type(outcome).__name__).inc()
+        metrics.CALL_SECONDS.labels(call).observe(time.monotonic() - began)
+        if isinstance(outcome, Throttled):
+            self._parts.pace.retry_after(
+                outcome.retry_after if outcome.retry_after is not None else self._settings.retry_min_wait
+            )
+
+    def _settle(self, row: Row, outcome: CallOutcome, began: float) -> None:
+        if row.lane.end is not None:
+            return  # the lane has another owner, who looks the row up
+        row.attempts += isinstance(outcome, (Created, Rejected))
+        if isinstance(outcome, Created):
+            self._parts.in_doubt.created(row, outcome.hospital_id, echoed=outcome.echoed)
+        match verdict(row, outcome):
+            case Finish(result):
+                row.lane.finish(row, result)
+            case Again(trouble):
+                row.trouble = trouble or row.trouble
+                row.setbacks += trouble is not None
+                row.lane.again(row, self._parts.backoff.seconds(row.setbacks) if trouble else 0.0)
+            case LookUp() as doubt:
+                self._log_doubt(row, doubt)
+                row.trouble, row.counts, row.conflicted = doubt.trouble, doubt.counts, doubt.conflicted
+                row.setbacks += not doubt.counts
+                settled = began + self._settings.hospital_api_timeout + self._settings.hospital_api_settle_seconds
+                row.lane.doubt(row, settled if doubt.settle else began)
+
+    @staticmethod
+    def _log_doubt(row: Row, doubt: LookUp) -> None:
+        log.info(
+            "row_in_doubt",
+            job_id=row.event.job_id,
+            row=row.event.row,
+            reason=doubt.trouble.message,
+            http_status=doubt.trouble.status,
+        )

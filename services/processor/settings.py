@@ -1,0 +1,60 @@
+"""What the processor is told by the environment."""
+
+import socket
+from typing import Annotated
+from uuid import uuid4
+
+from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt, SecretStr, model_validator
+
+from shared.settings import HttpSettings, KafkaSettings, LogSettings, Port, Settings
+
+
+class DirectorySettings(Settings):
+    """How the hospital directory may be treated. Times in seconds."""
+
+    hospital_api_base_url: HttpUrl = HttpUrl("http://127.0.0.1:8900")
+    #: The total deadline of a call, from its first byte to the last of its answer.
+    hospital_api_timeout: PositiveFloat = 10.0
+    #: How long after a call's deadline the directory may still create its hospital.
+    hospital_api_settle_seconds: Annotated[float, Field(ge=0)] = 30.0
+    hospital_api_token: SecretStr | None = None
+    hospital_api_max_connections: Annotated[int, Field(ge=1, le=1000)] = 64
+
+    #: Calls per period over all processors; 0 = no limit.
+    rate_limit_requests: Annotated[int, Field(ge=0)] = 10
+    rate_limit_period: PositiveFloat = 1.0
+
+    retry_max_attempts: PositiveInt = 3
+    retry_min_wait: PositiveFloat = 2.0
+    retry_max_wait: PositiveFloat = 10.0
+
+    circuit_breaker_failure_threshold: PositiveInt = 5
+    circuit_breaker_recovery_timeout: PositiveFloat = 60.0
+
+    @model_validator(mode="after")
+    def _waits_in_order(self) -> "DirectorySettings":
+        if self.retry_min_wait > self.retry_max_wait:
+            raise ValueError("RETRY_MIN_WAIT is longer than RETRY_MAX_WAIT")
+        return self
+
+    @property
+    def rate_per_second(self) -> float | None:
+        """The pace over all processors in calls per second, None without a limit."""
+        return self.rate_limit_requests / self.rate_limit_period if self.rate_limit_requests else None
+
+
+class LaneSettings(Settings):
+    """How the lanes hold, commit and lease their rows."""
+
+    window_rows: Annotated[int, Field(ge=10, le=20_000)] = 10_000
+    commit_interval_ms: Annotated[int, Field(ge=10, le=5_000)] = 100
+    lease_seconds: Annotated[float, Field(ge=1, le=300)] = 10.0
+    #: How long Kafka waits for a processor's heartbeat before it gives its lanes to others.
+    session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 10_000
+
+
+class ProcessorSettings(KafkaSettings, HttpSettings, LogSettings, DirectorySettings, LaneSettings):
+    """Everything the processor is told."""
+
+    http_port: Port = 8003
+    instance_id: str = Field(default_factory=lambda: f"{socket.gethostname()}-{uuid4().hex[:8]}")

@@ -1,0 +1,105 @@
+"""What the processor reads and writes, declared with FastStream: its consumers and the AsyncAPI document come from here.
+
+    hospital.rows.*   group hospital-processor    offsets in each lane's transactions, with its results; read_committed
+    hospital.jobs     group hospital-activation   offsets after the answer has been written; at least once
+    hospital.jobs     no group                    every processor reads all of it, from the start (`notices`)
+
+The subscribers have no handler: FastStream's own loop cannot run more calls at once than there are partitions without
+losing rows, so the engine drives the raw consumers. The publishers are declared for the document; the engine writes
+with aiokafka's producers, since FastStream knows no transactions.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, TopicPartition
+
+from services.processor.settings import ProcessorSettings
+from shared import kafka
+from shared.events import (
+    BatchActivated,
+    BatchActivationFailed,
+    ProcessorReported,
+    RowCreated,
+    RowFailed,
+    RowUnprocessed,
+)
+from shared.topics import MAX_MESSAGE_BYTES
+
+#: How much longer than a call a rebalance may take: calls in flight finish before their lane is handed over.
+REBALANCE_MARGIN_SECONDS: Final = 20.0
+
+#: What every subscriber says for itself, since each of FastStream's defaults loses records.
+CAREFULLY: Final[dict[str, Any]] = {
+    "ack_policy": AckPolicy.MANUAL,
+    "auto_offset_reset": "none",
+    "isolation_level": "read_committed",
+    "max_partition_fetch_bytes": MAX_MESSAGE_BYTES + 4096,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriptions:
+    """The broker, and the subscribers whose raw consumers the engine drives."""
+
+    broker: KafkaBroker
+    rows: Any
+    activations: Any
+    notices: Any
+
+
+def declare(
+    settings: ProcessorSettings,
+    rows_listener: ConsumerRebalanceListener | None = None,
+    activations_listener: ConsumerRebalanceListener | None = None,
+) -> Subscriptions:
+    """Declares everything; nothing connects before a subscriber is started."""
+    topics = settings.topics
+    broker = KafkaBroker(
+        settings.kafka_bootstrap_servers.split(","),
+        security=kafka.faststream_security(settings),
+        request_timeout_ms=kafka.REQUEST_TIMEOUT_MS,
+        allow_auto_create_topics=False,
+        consumer_only=True,
+        logger=None,
+    )
+    rows = broker.subscriber(
+        *topics.rows,
+        group_id=topics.group("processor"),
+        partition_assignment_strategy=(RangePartitionAssignor,),
+        listener=rows_listener,
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=settings.session_timeout_ms // 4,
+        rebalance_timeout_ms=int((settings.hospital_api_timeout + REBALANCE_MARGIN_SECONDS) * 1000),
+        title="Rows to create",
+        description="RowAccepted: each becomes one hospital, and one result per round.",
+        **CAREFULLY,
+    )
+    activations = broker.subscriber(
+        topics.jobs,
+        group_id=topics.group("activation"),
+        partition_assignment_strategy=(RangePartitionAssignor,),
+        listener=activations_listener,
+        title="Batches to activate",
+        description="JobFinished with outcome all_created, BatchActivationRequested.",
+        **CAREFULLY,
+    )
+    notices = broker.subscriber(
+        partitions=[TopicPartition(topics.jobs, partition) for partition in range(topics.partitions)],
+        title="Cancelled jobs and pauses",
+        description="JobCancelRequested, JobFinished, SendingPaused, SendingResumed; read by every processor.",
+        **CAREFULLY,
+    )
+    _declare_publishers(broker, settings)
+    return Subscriptions(broker, rows, activations, notices)
+
+
+def _declare_publishers(broker: KafkaBroker, settings: ProcessorSettings) -> None:
+    topics = settings.topics
+    broker.publisher(topics.results, title="Results", schema=RowCreated | RowFailed | RowUnprocessed)
+    broker.publisher(topics.jobs, title="Answers to activations", schema=BatchActivated | BatchActivationFailed)
+    broker.publisher(topics.processors, title="Reports", schema=ProcessorReported)
+    broker.publisher(topics.dead_letters, title="Dead letters", schema=bytes)

@@ -1,0 +1,28 @@
+"""`python -m deploy.local` runs everything on this machine; a word after it runs one part alone."""
+
+import importlib
+import sys
+from typing import Final
+
+#: Imported only when asked for, so that one part needs nothing of another.
+_PARTS: Final = {
+    "": "deploy.local.supervisor",
+    "kafka": "deploy.local.kafka",
+    "topics": "deploy.topics",
+    "sandbox": "deploy.local.sandbox",
+}
+
+
+def main() -> None:
+    """Runs the part that the first argument names. Exit status 2 when there is none of that name."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in _PARTS:
+        sys.stderr.write(
+            f"There is no {name!r} to run: say one of {', '.join(filter(None, _PARTS))}, or nothing for all\n"
+        )
+        raise SystemExit(2)
+    importlib.import_module(_PARTS[name]).main()
+
+
+if __name__ == "__main__":
+    main()

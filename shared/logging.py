@@ -43,7 +43,9 @@ def _renderers(settings: LogSettings, service: str) -> list[structlog.typing.Pro
 
     first: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, with_service]
     if settings.log_format == "console":
-        return [*first, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # rich, where it happens to be installed, takes seconds for a trace and prints every local variable in it.
+        plain = structlog.dev.plain_traceback
+        return [*first, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     return [*first, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
 
 

@@ -1,0 +1,22 @@
+"""`python -m deploy.origin`: one address for the page, both APIs, their documentation and the health of all."""
+
+import asyncio
+
+from deploy.origin.api import create_app
+from deploy.origin.forwarding import client_session
+from deploy.origin.settings import OriginSettings
+from shared.http_server import bind, serve
+from shared.logging import configure_logging
+from shared.settings import load
+
+
+async def run(settings: OriginSettings) -> None:
+    """Listens until a signal."""
+    listening = bind(settings.http, "ORIGIN_PORT")
+    await serve(create_app(client_session(), settings.services), listening)
+
+
+if __name__ == "__main__":
+    settings = load(OriginSettings)
+    configure_logging(settings, "origin")
+    asyncio.run(run(settings))

@@ -1,0 +1,78 @@
+"""The origin's routes: what it answers for all services; everything else goes to the service it belongs to."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
+from starlette.routing import Route
+
+from deploy.origin.forwarding import Forwarding
+from deploy.origin.joint_health import joint_health_routes
+from deploy.origin.one_document import Document, merge
+from shared.problems import Problem, answer_with_problems
+
+DOCUMENT_TIMEOUT = aiohttp.ClientTimeout(total=4.0)
+
+
+def create_app(session: aiohttp.ClientSession, services: Mapping[str, str]) -> FastAPI:
+    """`services`: the address of `ingest`, `status` and `processor`. The app closes the session when it ends."""
+
+    @asynccontextmanager
+    async def closing_the_session(_: FastAPI) -> AsyncIterator[None]:
+        async with session:
+            yield
+
+    async def openapi(request: Request) -> JSONResponse:
+        return JSONResponse(await _one_document(request.app, session, services))
+
+    app = FastAPIOffline(
+        title="Hospital bulk upload",
+        description="Upload a CSV of hospitals, and see what became of every row.",
+        version="1",
+        # Swagger UI comes from our own address, so that the page works without the internet,
+        # and from under /docs, so that one nginx location covers it.
+        docs_url="/docs",
+        redoc_url=None,
+        static_url="/docs/assets",
+        lifespan=closing_the_session,
+        # In front of the route that FastAPI adds for the origin's own document.
+        routes=[Route("/openapi.json", openapi)],
+    )
+    answer_with_problems(app)
+    app.include_router(joint_health_routes(session, services))
+    app.add_api_route("/metrics", _no_metrics_here(services), include_in_schema=False)
+    app.mount("/", Forwarding(session, services))
+    return app
+
+
+def _no_metrics_here(services: Mapping[str, str]) -> Any:
+    async def metrics() -> None:
+        addresses = ", ".join(f"{url}/metrics" for url in services.values())
+        raise Problem(404, "not_found", f"Each service has metrics of its own: {addresses}")
+
+    return metrics
+
+
+async def _one_document(app: FastAPI, session: aiohttp.ClientSession, services: Mapping[str, str]) -> Document:
+    names = ("ingest", "status")
+    answers = await asyncio.gather(*(_document(session, services[name]) for name in names))
+    documents = {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}
+    missing = [name for name in names if name not in documents]
+    if missing:
+        detail = f"The documentation needs {' and '.join(missing)}, not reachable at the moment. Please try again soon."
+        raise Problem(503, "service_unavailable", detail, retry_after=5)
+    return merge(documents, app.openapi())
+
+
+async def _document(session: aiohttp.ClientSession, url: str) -> Document | None:
+    try:
+        async with session.get(f"{url}/openapi.json", timeout=DOCUMENT_TIMEOUT, raise_for_status=True) as answer:
+            document: Document = await answer.json()
+            return document
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -25,14 +26,17 @@ class ActivationIntake(ConsumerRebalanceListener):  # type: ignore[misc]
     """Hands requests over, and commits those that have been answered."""
 
     def __init__(self, activations: Activations) -> None:
-        self._consumer: AIOKafkaConsumer | None = None
         self._activations = activations
+        self._subscriber: Any = None
         self._windows: dict[TopicPartition, Window] = {}
         self._committed: dict[TopicPartition, int] = {}
 
+    def attach(self, subscriber: Any) -> None:
+        """Names the subscriber whose consumer is read: its first assignment comes while it is starting."""
+        self._subscriber = subscriber
+
     async def run(self, consumer: AIOKafkaConsumer) -> None:
         """Polls until cancelled. Raises KafkaError when the consumer is of no more use."""
-        self._consumer = consumer
         while True:
             try:
                 batch = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
@@ -53,15 +57,14 @@ class ActivationIntake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         """Starts from the group's offsets; a group without any starts at the beginning."""
-        if self._consumer is None:
-            return
+        consumer = self._subscriber.consumer
         for partition in assigned:
-            offset = await self._consumer.committed(partition)
+            offset = await consumer.committed(partition)
             if offset is None:
-                offset = (await self._consumer.beginning_offsets([partition]))[partition]
+                offset = (await consumer.beginning_offsets([partition]))[partition]
             self._windows[partition] = Window(Watermark(offset, offset))
             self._committed[partition] = offset
-            self._consumer.seek(partition, offset)
+            consumer.seek(partition, offset)
 
     def _admit(self, partition: TopicPartition, records: list[ConsumerRecord], position: int) -> None:
         window = self._windows[partition]

@@ -1,4 +1,4 @@
-"""A lane's transactions: the results of rows and the offsets that they finish become visible together, or not at all."""
+"""A lane's transactions: results and the offsets that they finish become visible together, or not at all."""
 
 import asyncio
 import time

@@ -1,4 +1,7 @@
-"""Brings the parts together and keeps them going: consumers that break are made anew, everything else ends the process."""
+"""Brings the parts together and keeps them going.
+
+Consumers that break are made anew; any other error ends the process, so that whoever runs it sees it.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -58,6 +61,8 @@ class Engine:
             settings, self.intake, self._breaker, self._pace, self._notices, self._publisher.publish
         )
         self._subscriptions = declare(settings, self.intake, self._activation_intake)
+        self.intake.attach(self._subscriptions.rows)
+        self._activation_intake.attach(self._subscriptions.activations)
 
     async def run(self) -> None:
         """Processes rows until cancelled, then hands its lanes over."""
@@ -80,6 +85,7 @@ class Engine:
     ) -> None:
         while True:
             try:
+                await self._subscriptions.broker.connect()
                 await subscriber.start()
                 await consume(subscriber.consumer)
             except (KafkaError, OSError) as error:

@@ -6,6 +6,7 @@ A lane belongs to a partition index over both topics of rows; the range assignor
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -37,12 +38,16 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._settings = settings
         self._topics = settings.topics.rows
         self._make_lane = make_lane
-        self._consumer: AIOKafkaConsumer | None = None
+        self._subscriber: Any = None
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
         self._assigned: set[int] = set()
         self._lost: dict[int, str] = {}
         self._last_poll = time.monotonic()
         self._poll_records = max(1, min(POLL_RECORDS, settings.window_rows // 10))
+
+    def attach(self, subscriber: Any) -> None:
+        """Names the subscriber whose consumer feeds the lanes: its first assignment comes while it is starting."""
+        self._subscriber = subscriber
 
     def running_lanes(self) -> list[Lane]:
         """The lanes that are not over."""
@@ -50,7 +55,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def run(self, consumer: AIOKafkaConsumer) -> None:
         """Polls until cancelled. Raises KafkaError when the consumer is of no more use."""
-        self._consumer = consumer
         while True:
             self._last_poll = time.monotonic()
             await self._poll(consumer)
@@ -98,7 +102,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     # ---- rebalances --------------------------------------------------------------------------------------------------
 
-    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:  # noqa: ARG002 - every lane is held
         """Nothing new is sent until the new assignment is known; calls in flight finish and are committed."""
         self._assigned = set()
         for lane in self.running_lanes():
@@ -117,9 +121,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
         Kafka gets no heartbeat before this returns, so nothing here waits.
         """
-        if self._consumer is None:
-            return
-        self._consumer.pause(*assigned)
+        self._subscriber.consumer.pause(*assigned)
         self._assigned = {partition.partition for partition in assigned}
         self._lost = {index: why for index, why in self._lost.items() if index in self._assigned}
         log.info("lanes_assigned", partitions=sorted(self._assigned))
@@ -133,9 +135,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             self._begin(index)
 
     def _begin(self, index: int) -> None:
-        if self._consumer is None or index not in self._assigned or index in self._lost:
+        if index not in self._assigned or index in self._lost:
             return
-        lane = self._make_lane(index, self._consumer)
+        lane = self._make_lane(index, self._subscriber.consumer)
         self.lanes[index] = lane
         task = asyncio.create_task(self._live(lane))
         self._tasks[lane] = task

@@ -1,4 +1,4 @@
-"""Writes single events: idempotent, acknowledged by all replicas. Results of rows go through the lanes' transactions."""
+"""Writes single events: idempotent, acknowledged by all replicas. Results of rows go through lanes' transactions."""
 
 import asyncio
 from typing import Self

@@ -1,4 +1,4 @@
-"""What the processor reads and writes, declared with FastStream: its consumers and the AsyncAPI document come from here.
+"""What the processor reads and writes, declared with FastStream: consumers and AsyncAPI document come from here.
 
     hospital.rows.*   group hospital-processor    offsets in each lane's transactions, with its results; read_committed
     hospital.jobs     group hospital-activation   offsets after the answer has been written; at least once

@@ -1,0 +1,282 @@
+"""A rig for the engine: a real broker, a real directory that counts, real processors that can be killed or frozen."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+from uuid import uuid4
+
+import aiohttp
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from shared import kafka
+from shared.cloud_events import decode, encode
+from shared.events import Event, JobAccepted, RowAccepted, RowOutcome
+from shared.settings import KafkaSettings
+from shared.topic_creation import create_missing_topics
+
+QUICK = {
+    "RATE_LIMIT_REQUESTS": "0",
+    "LEASE_SECONDS": "2",
+    "HOSPITAL_API_TIMEOUT": "2",
+    "HOSPITAL_API_SETTLE_SECONDS": "2",
+    "SESSION_TIMEOUT_MS": "6000",
+    "RETRY_MIN_WAIT": "0.2",
+    "RETRY_MAX_WAIT": "1",
+    "CIRCUIT_BREAKER_RECOVERY_TIMEOUT": "2",
+}
+
+
+@dataclass
+class Job:
+    """A job on the topics, as ingest would have written it."""
+
+    job_id: str
+    rows: list[RowAccepted]
+
+    @property
+    def batch_ids(self) -> list[str]:
+        return list(dict.fromkeys(row.batch_id for row in self.rows))
+
+
+def make_job(rows: int, *, names: Iterable[str] = (), round_: int = 1) -> Job:
+    """A job of that many hospitals; the first get the names given."""
+    job_id, given = str(uuid4()), list(names)
+    batches = [str(uuid4()) for _ in range(rows // 1000 + 1)]
+    events = []
+    for index in range(rows):
+        name = given[index] if index < len(given) else f"Hospital {index}"
+        address = f"{index} Main St"
+        events.append(
+            RowAccepted(
+                tenant="public",
+                job_id=job_id,
+                batch_id=batches[index // 1000],
+                row=index + 2,
+                round=round_,
+                name=name,
+                address=address,
+                phone=f"555-{index:06d}",
+                columns={"name": name, "address": address, "phone": f"555-{index:06d}"},
+            )
+        )
+    return Job(job_id, events)
+
+
+@dataclass
+class Processor:
+    """A processor process."""
+
+    process: asyncio.subprocess.Process
+    log: Path
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def freeze(self) -> None:
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    async def stop(self, patience: float = 20) -> None:
+        """Asks it to stop; kills it when it does not listen."""
+        if self.process.returncode is None:
+            self.process.terminate()
+        try:
+            async with asyncio.timeout(patience):
+                await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+            raise
+
+    async def die(self) -> None:
+        """Kills it whatever state it is in."""
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+
+    def lines(self) -> list[dict]:
+        """What it has logged."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+
+class Rig:
+    """Everything around the processors of one test."""
+
+    def __init__(self, bootstrap: str, prefix: str, folder: Path, **environment: str) -> None:
+        self.environment = {
+            **QUICK,
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "KAFKA_TOPIC_PREFIX": prefix,
+            "HTTP_PORT": "0",
+            "LOG_LEVEL": "INFO",
+            **environment,
+        }
+        self.settings = KafkaSettings(
+            kafka_bootstrap_servers=bootstrap,
+            kafka_topic_prefix=prefix,
+            kafka_topic_partitions=int(self.environment.get("KAFKA_TOPIC_PARTITIONS", "6")),
+        )
+        self.topics = self.settings.topics
+        self.directory_url = ""
+        self.processors: list[Processor] = []
+        self._folder = folder
+        self._stack = AsyncExitStack()
+        self._started = 0
+
+    async def __aenter__(self) -> Self:
+        await create_missing_topics(self.settings)
+        await self._stack.__aenter__()
+        self._session = await self._stack.enter_async_context(aiohttp.ClientSession())
+        directory = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "deploy.local.sandbox",
+            env={**os.environ, "SANDBOX_PORT": "0"},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        self._stack.push_async_callback(self._end, directory)
+        line = (await directory.stdout.readline()).decode()
+        self.directory_url = line.split(" on ")[1].split()[0]
+        return self
+
+    @staticmethod
+    async def _end(process: asyncio.subprocess.Process) -> None:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+    async def __aexit__(self, *_: object) -> None:
+        for processor in self.processors:
+            await processor.die()
+        await self._stack.aclose()
+
+    # ---- the directory -----------------------------------------------------------------------------------------------
+
+    async def inject(self, **faults: object) -> None:
+        """Changes the directory's faults."""
+        async with self._session.patch(f"{self.directory_url}/admin/faults", json=faults) as answer:
+            answer.raise_for_status()
+
+    async def admin(self, path: str) -> dict:
+        async with self._session.get(f"{self.directory_url}/admin/{path}") as answer:
+            answer.raise_for_status()
+            return await answer.json()
+
+    async def hospitals(self) -> list[dict]:
+        async with self._session.get(f"{self.directory_url}/admin/creates?limit=1000000") as answer:
+            body = await answer.json()
+            return body["creates"] if isinstance(body, dict) else body
+
+    # ---- processors --------------------------------------------------------------------------------------------------
+
+    async def start_processor(self, **environment: str) -> Processor:
+        """One more processor; it is starting when this returns."""
+        self._started += 1
+        log = self._folder / f"processor-{self._started}.log"
+        with log.open("wb") as stream:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "services.processor",
+                env={
+                    **os.environ,
+                    **self.environment,
+                    "HOSPITAL_API_BASE_URL": self.directory_url,
+                    **environment,
+                },
+                stderr=stream,
+                stdout=stream,
+            )
+        processor = Processor(process, log)
+        self.processors.append(processor)
+        return processor
+
+    # ---- Kafka -------------------------------------------------------------------------------------------------------
+
+    async def publish(self, job: Job, *, express: bool = True) -> None:
+        """Writes a job as ingest does: in one transaction, JobAccepted last."""
+        accepted = JobAccepted(
+            tenant="public",
+            job_id=job.job_id,
+            file_name="hospitals.csv",
+            file_sha256="0" * 64,
+            total_hospitals=len(job.rows),
+            batch_ids=tuple(job.batch_ids),
+            columns=("name", "address", "phone"),
+        )
+        topic = self.topics.rows_express if express else self.topics.rows_bulk
+        await self.write([(topic, row) for row in job.rows] + [(self.topics.jobs, accepted)])
+
+    async def write(self, events: list[tuple[str, Event]], *, abort: bool = False) -> None:
+        """Writes events in one transaction."""
+        producer = AIOKafkaProducer(**kafka.producing(self.settings), transactional_id=str(uuid4()))
+        await producer.start()
+        try:
+            await producer.begin_transaction()
+            sends = [await producer.send(topic, **encode(event, "test").fields()) for topic, event in events]
+            for send in sends:
+                await send
+            await (producer.abort_transaction() if abort else producer.commit_transaction())
+        finally:
+            await producer.stop()
+
+    async def results(self) -> list[RowOutcome]:
+        """All results that a read_committed reader sees now."""
+        return [event for event in await self.events(self.topics.results)]
+
+    async def events(self, topic: str) -> list[Event]:
+        """All events of a topic that a read_committed reader sees now."""
+        consumer = AIOKafkaConsumer(**kafka.consuming(self.settings))
+        await consumer.start()
+        try:
+            known = next(each for each in self.topics.all() if each.name == topic)
+            partitions = [TopicPartition(topic, index) for index in range(known.partitions)]
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            ends = await consumer.end_offsets(partitions)
+            found = []
+            while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found += [decode(record.headers, record.value) for record in records]
+            return found
+        finally:
+            await consumer.stop()
+
+    async def wait_for_results(self, count: int, seconds: float) -> list[RowOutcome]:
+        """Waits until that many results are visible. Raises AssertionError, telling what there is, when they are not."""
+        began = time.monotonic()
+        found: list[RowOutcome] = []
+        while len(found) < count:
+            if time.monotonic() - began > seconds:
+                kinds = Counter(type(result).__name__ for result in found)
+                raise AssertionError(f"{len(found)} of {count} results after {seconds} s: {dict(kinds)}")
+            await asyncio.sleep(0.5)
+            found = await self.results()
+        return found
+
+
+@dataclass
+class Account:
+    """What became of jobs, compared with what the directory did."""
+
+    results: list[RowOutcome]
+    creates: list[dict]
+    doubled_rows: list[tuple[str, int, int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        counted = Counter((result.job_id, result.row, result.round) for result in self.results)
+        self.doubled_rows = [row for row, count in counted.items() if count > 1]
+
+    def kinds(self) -> dict[str, int]:
+        return dict(Counter(type(result).__name__ for result in self.results))

@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 
 TOPIC_ALREADY_EXISTS = 36
 VISIBLE_WITHIN_SECONDS = 10
+RETRY_SECONDS = 2
 
 
 class TopicsUnusable(RuntimeError):
@@ -33,26 +34,30 @@ async def create_missing_topics(settings: KafkaSettings) -> list[str]:
         await client.start()
         known = set(await client.list_topics())
         missing = [topic for topic in settings.topics.all() if topic.name not in known]
-        created = await _create(client, missing, settings.kafka_replication_factor) if missing else []
-        await _until_visible(client, created)
+        created, refused = await _create(client, missing, settings.kafka_replication_factor)
+        await _until_visible(client, {topic.name for topic in missing} - set(refused))
         return created
     finally:
         await client.close()
 
 
-async def _create(client: AIOKafkaAdminClient, missing: list[Topic], replication: int) -> list[str]:
+async def _create(client: AIOKafkaAdminClient, missing: list[Topic], replication: int) -> tuple[list[str], list[str]]:
+    """The names created, and those that we may not create. Another service may have been faster with the rest."""
+    if not missing:
+        return [], []
     answer = await client.create_topics(
         [NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config) for topic in missing]
     )
-    created = []
+    created, refused = [], []
     for name, code, *message in answer.topic_errors:
         if code == 0:
             created.append(name)
         elif code == TopicAuthorizationFailedError.errno:
+            refused.append(name)
             log.warning("may_not_create_topic", topic=name, advice="create it with: python -m deploy.local topics")
         elif code != TOPIC_ALREADY_EXISTS:
             raise for_code(code)(name, *message)
-    return created
+    return created, refused
 
 
 async def _until_visible(client: AIOKafkaAdminClient, names: Iterable[str]) -> None:
@@ -124,7 +129,7 @@ async def wait_for_topics(settings: KafkaSettings) -> None:
             created = await create_missing_topics(settings)
         except (KafkaError, OSError) as error:
             log.warning("kafka_unreachable", servers=settings.kafka_bootstrap_servers, reason=str(error))
-            await asyncio.sleep(2)
+            await asyncio.sleep(RETRY_SECONDS)
         else:
             if created:
                 log.info("topics_created", topics=created)

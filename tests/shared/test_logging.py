@@ -103,7 +103,7 @@ def test_a_person_reads_plain_words(capsys):
 def test_a_trace_for_a_person_shows_no_values(capsys):
     """Local variables hold passwords and patients' addresses."""
     configure_logging(LogSettings(log_format="console"), "ingest")
-    password = "".join(["hunter", "2"])
+    password = "hunter2"
     try:
         raise ValueError(f"not {len(password)} but 9 characters")
     except ValueError:

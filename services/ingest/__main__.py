@@ -1,0 +1,32 @@
+"""`python -m services.ingest` takes uploads; `python -m services.ingest migrate` brings the tables up to date."""
+
+import asyncio
+import sys
+
+from services.ingest.schema import migrate
+from services.ingest.service import build
+from services.ingest.settings import IngestSettings
+from shared.databases import create_engine
+from shared.http_server import bind, serve
+from shared.logging import configure_logging
+from shared.settings import load, stop
+from shared.telemetry import configure_tracing
+
+
+def main() -> None:
+    """Reads the settings, builds, runs."""
+    settings = load(IngestSettings)
+    configure_logging(settings, "ingest")
+    configure_tracing("ingest")
+    match sys.argv[1:]:
+        case []:
+            listening = bind(settings)
+            asyncio.run(serve(build(settings), listening))
+        case ["migrate"]:
+            asyncio.run(migrate(create_engine(settings.database)))
+        case _:
+            stop("use python -m services.ingest [migrate]")
+
+
+if __name__ == "__main__":
+    main()

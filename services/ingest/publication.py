@@ -1,0 +1,132 @@
+"""One job in one Kafka transaction: every row, then JobAccepted. Whole, or not at all.
+
+open_publication ─> publish ─> committed
+                       ├─> NotPublished    the commit was never asked for: the job does not and will not exist
+                       └─> OutcomeUnknown  the commit was asked for and not confirmed: settle it
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from services.ingest.job_records import PreparedJob, bundles
+from services.ingest.metrics import ROWS_PUBLISHED
+from services.ingest.patience import leave_alone, within
+from shared import kafka
+from shared.cloud_events import EventRecord
+from shared.settings import KafkaSettings
+
+log = structlog.get_logger(__name__)
+
+_TRANSACTION_SECONDS: Final = 10.0
+_ROWS_PER_EXTRA_SECOND: Final = 5_000
+_BATCH_BYTES: Final = 128 * 1024
+#: What goes wrong with Kafka. aiokafka asserts that a producer which has failed is used no more.
+_FAILURES: Final = (KafkaError, OSError, TimeoutError, AssertionError)
+
+
+class NotPublished(RuntimeError):
+    """Nothing of the job will ever be seen: its key can be used again at once."""
+
+
+class OutcomeUnknown(RuntimeError):
+    """The job may exist or not, until it is settled."""
+
+
+class Publication:
+    """A producer of one job's own, which fenced all that had its job id before."""
+
+    def __init__(self, producer: AIOKafkaProducer, settings: KafkaSettings, patience: float) -> None:
+        self._producer = producer
+        self._topics = settings.topics
+        self._patience = patience
+
+    async def publish(self, job: PreparedJob, jobs_partition: int) -> None:
+        """Writes the job; every wait for Kafka ends after `patience` seconds. Raises NotPublished, OutcomeUnknown."""
+        try:
+            await self._write(job, jobs_partition)
+        except _FAILURES as error:
+            raise NotPublished(str(error)) from error
+        try:
+            await within(self._patience, self._producer.commit_transaction())
+        except _FAILURES as error:
+            raise OutcomeUnknown(str(error)) from error
+        ROWS_PUBLISHED.inc(job.accepted.total_hospitals)
+
+    async def _write(self, job: PreparedJob, jobs_partition: int) -> None:
+        await within(self._patience, self._producer.begin_transaction())
+        topic = self._topics.rows_express if job.accepted.express else self._topics.rows_bulk
+        acknowledgements: asyncio.Future[Any] = _none()
+        for bundle in bundles(job.records):
+            # While these are sent, those before them are acknowledged.
+            sent = await within(self._patience, self._send_all(topic, bundle))
+            await _within(self._patience, acknowledgements)
+            acknowledgements = sent
+        await _within(self._patience, acknowledgements)
+        last = job.acceptance()
+        await within(self._patience, self._send_last(last, jobs_partition))
+
+    async def _send_all(self, topic: str, bundle: list[EventRecord]) -> asyncio.Future[Any]:
+        sent = asyncio.gather(*[await self._producer.send(topic, **record.fields()) for record in bundle])
+        leave_alone(sent)
+        return sent
+
+    async def _send_last(self, record: EventRecord, partition: int) -> None:
+        await self._producer.send_and_wait(self._topics.jobs, partition=partition, **record.fields())
+
+
+@asynccontextmanager
+async def open_publication(
+    settings: KafkaSettings, job_id: str, rows: int, patience: float
+) -> AsyncIterator[Publication]:
+    """A started producer whose transactional id is the job's. Raises NotPublished when Kafka does not answer in time.
+
+    Whatever happens, it is stopped in the background: its stopping may hang for as long as the broker does.
+    """
+    producer = AIOKafkaProducer(
+        **kafka.producing(settings),
+        transactional_id=settings.topics.transactional_id(job_id),
+        transaction_timeout_ms=int(1000 * (_TRANSACTION_SECONDS + rows / _ROWS_PER_EXTRA_SECOND)),
+        max_batch_size=_BATCH_BYTES,
+    )
+    try:
+        try:
+            await within(patience, producer.start())
+        except _FAILURES as error:
+            raise NotPublished(str(error)) from error
+        yield Publication(producer, settings, patience)
+    finally:
+        leave_alone(asyncio.create_task(_retire(producer)))
+
+
+async def fence(settings: KafkaSettings, job_id: str, patience: float) -> None:
+    """From now on nobody can commit this job. Raises NotPublished when Kafka does not answer in time."""
+    async with open_publication(settings, job_id, 0, patience):
+        pass
+
+
+async def _retire(producer: AIOKafkaProducer) -> None:
+    with suppress(Exception):
+        # Only an open transaction is aborted: it would hide the records of others until it timed out.
+        await within(5.0, producer.abort_transaction())
+    with suppress(Exception):
+        await within(30.0, producer.stop())
+        return
+    with suppress(Exception):
+        await producer.client.close()
+
+
+def _none() -> asyncio.Future[Any]:
+    nothing: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    nothing.set_result(None)
+    return nothing
+
+
+async def _within(seconds: float, acknowledgements: asyncio.Future[Any]) -> None:
+    async with asyncio.timeout(seconds):
+        await acknowledgements

@@ -1,0 +1,66 @@
+"""The ingest service, put together: what runs beside the API, and what readiness asks for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.ingest.admission import Admission
+from services.ingest.api import create_app
+from services.ingest.database import Database
+from services.ingest.jobs_log import JobsLog
+from services.ingest.key_holder import KeyHolder
+from services.ingest.publication import NotPublished, fence
+from services.ingest.reservations import Reservations
+from services.ingest.schema import check_schema, migrate
+from services.ingest.settings import IngestSettings
+from services.ingest.settling import Settling
+from services.ingest.spool import Spool
+from services.ingest.submission import Submission
+from services.ingest.workers import Workers
+from shared.databases import create_engine
+from shared.topic_creation import check_topics, wait_for_topics
+
+_WARM_UP_SECONDS: Final = 30.0
+
+
+def build(settings: IngestSettings) -> FastAPI:
+    """The app with everything it needs. Nothing connects before it is served."""
+    engine = create_engine(settings.database)
+    database = Database(engine)
+    reservations = Reservations(database, settings.idempotency_ttl_seconds)
+    jobs = JobsLog(settings)
+    settling = Settling(settings, reservations, jobs)
+    workers = Workers()
+    spool = Spool()
+    submission = Submission(settings, workers, reservations, KeyHolder(reservations, settling), jobs, Admission())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await _migrate_sqlite(engine)
+        beside = [asyncio.create_task(work) for work in (_keep_ends(settings, jobs), settling.sweep())]
+        yield
+        for task in beside:
+            task.cancel()
+        workers.close()
+        spool.close()
+        await engine.dispose()
+
+    checks = {"kafka": lambda: check_topics(settings), "database": lambda: database.run(check_schema)}
+    return create_app(settings, submission, spool, checks, lifespan)
+
+
+async def _keep_ends(settings: IngestSettings, jobs: JobsLog) -> None:
+    await wait_for_topics(settings)
+    with suppress(NotPublished):
+        # A new cluster takes a second to make its topic of transactions: not the first uploader's second.
+        await fence(settings, "ingest-start", _WARM_UP_SECONDS)
+    await jobs.keep_current()
+
+
+async def _migrate_sqlite(engine: AsyncEngine) -> None:
+    if engine.dialect.name == "sqlite":
+        await migrate(engine)

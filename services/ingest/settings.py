@@ -1,0 +1,43 @@
+"""What the ingest service can be told by its environment."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from sqlalchemy import URL
+
+from shared.databases import database_url
+from shared.settings import HttpSettings, KafkaSettings, LogSettings, Port, TenantSettings
+
+
+class IngestSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings):
+    """Limits, the database, and the pace that estimates are made from."""
+
+    http_port: Port = 8001
+    ingest_database_url: str = "sqlite:///ingest.db"
+    max_csv_rows: Annotated[int, Field(ge=1)] = 1_000_000
+    max_upload_bytes: Annotated[int, Field(ge=1)] = 150 * 1024 * 1024
+    #: Jobs of at most so many rows go express, so that they never wait for a huge one.
+    express_max_rows: Annotated[int, Field(ge=0)] = 1_000
+    #: Most hospitals in one batch of the directory: a look-up of a batch stays small.
+    batch_rows: Annotated[int, Field(ge=1, le=1_000)] = 1_000
+    #: How long an answer is remembered under its key, in seconds from the answer.
+    idempotency_ttl_seconds: Annotated[float, Field(gt=0)] = 300.0
+    rate_limit_requests: Annotated[float, Field(ge=0)] = 10.0
+    rate_limit_period: Annotated[float, Field(gt=0)] = 1.0
+
+    @field_validator("ingest_database_url")
+    @classmethod
+    def _supported(cls, value: str) -> str:
+        database_url(value)
+        return value
+
+    @property
+    def database(self) -> URL:
+        """The database's URL with its driver."""
+        return database_url(self.ingest_database_url)
+
+    def estimated_seconds(self, rows: int) -> float | None:
+        """How long so many rows take at the configured pace; None when there is no limit."""
+        if not self.rate_limit_requests:
+            return None
+        return round(rows * self.rate_limit_period / self.rate_limit_requests, 1)

@@ -1,0 +1,71 @@
+"""Where files are read: small ones in a thread, large ones in processes of their own, so that the API stays quick."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing.connection import wait
+from typing import Final, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Files of more bytes than this take long enough to be felt by others.
+LARGE_FILE_BYTES: Final = 512 * 1024
+#: Large files that are read at a time; the others wait their turn.
+PROCESSES: Final = 2
+
+
+class WorkerLost(RuntimeError):
+    """The process that read the file died: the same request can be sent again."""
+
+
+class Workers:
+    """Runs functions on files. Processes start with the first large file and stay."""
+
+    def __init__(self) -> None:
+        self._processes: ProcessPoolExecutor | None = None
+        self._busy = 0
+
+    async def run(self, size: int, work: Callable[P, T], *values: P.args, **names: P.kwargs) -> T:
+        """What `work(*values)` returns. `size` is the file's, in bytes. Raises WorkerLost."""
+        if size <= LARGE_FILE_BYTES:
+            return await asyncio.to_thread(work, *values, **names)
+        if self._processes is None:
+            self._processes = _processes()
+        self._busy += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._processes, partial(work, *values, **names))
+        except BrokenProcessPool as error:
+            self._processes = None
+            raise WorkerLost("The process that read the file died.") from error
+        finally:
+            self._busy -= 1
+
+    def close(self) -> None:
+        """Ends the processes, without waiting for one that still reads: nobody wants its result any more."""
+        if self._processes is not None:
+            self._processes.shutdown(wait=not self._busy, cancel_futures=True)
+            self._processes = None
+
+
+def _processes() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"), initializer=_begin)
+
+
+def _begin() -> None:
+    """Ctrl-C is the service's to handle; a worker ends with the service, however that ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_service, daemon=True).start()
+
+
+def _end_with_the_service() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

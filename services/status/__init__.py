@@ -1,0 +1,1 @@
+"""Results become answers: events are projected into tables, and people ask the tables."""

@@ -1,0 +1,52 @@
+"""`python -m services.status` serves; `python -m services.status migrate` brings the tables up to date."""
+
+import asyncio
+import sys
+
+import structlog
+
+from services.status.schema import check_schema, migrate
+from services.status.service import build
+from services.status.settings import MigrationSettings, StatusSettings
+from shared.databases import create_engine
+from shared.http_server import bind, serve
+from shared.logging import configure_logging
+from shared.settings import load, stop
+from shared.telemetry import configure_tracing
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Does what the command line says."""
+    match sys.argv[1:]:
+        case []:
+            run()
+        case ["migrate"]:
+            asyncio.run(bring_up_to_date(load(MigrationSettings)))
+        case _:
+            stop("usage: python -m services.status [migrate]")
+
+
+def run() -> None:
+    """Serves until SIGTERM or SIGINT."""
+    settings = load(StatusSettings)
+    configure_logging(settings, "status")
+    configure_tracing("status")
+    listening = bind(settings)
+    asyncio.run(serve(build(settings), listening))
+
+
+async def bring_up_to_date(settings: MigrationSettings) -> None:
+    """Migrates the tables, and says to which version."""
+    configure_logging(settings, "status")
+    engine = create_engine(settings.url)
+    try:
+        await migrate(engine)
+        log.info("tables_up_to_date", version=await check_schema(engine))
+    finally:
+        await engine.dispose()
+
+
+if __name__ == "__main__":
+    main()

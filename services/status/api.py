@@ -1,0 +1,123 @@
+"""The HTTP API: who asks, for what, and which answer that is."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query
+from fastapi.responses import JSONResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.status import job_answers, job_queries
+from services.status.activation import Activated, Activation, Refused, Unanswered
+from services.status.answers import ActivationAnswer, JobAnswer, JobList, RowList
+from services.status.cursors import after_job, after_row
+from services.status.job_life import JobStatus
+from services.status.presence import Presence
+from services.status.reading import Database
+from services.status.results import RowStatus
+from services.status.tenants import Tenant
+from shared.problems import Problem, ProblemDocument
+
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=500)]
+JobId = Annotated[str, Path(description="From the answer to the upload")]
+
+_PROBLEM: dict[str, Any] = {"model": ProblemDocument, "content": {"application/problem+json": {}}}
+
+
+def _problems(**reasons: str) -> dict[int | str, dict[str, Any]]:
+    return {int(code.removeprefix("_")): _PROBLEM | {"description": reason} for code, reason in reasons.items()}
+
+
+_EVERYWHERE = _problems(
+    _401="API keys are in use, and this is none", _503="Kafka or the database is down, or the newest events are unread"
+)
+_UNANSWERED: dict[int | str, dict[str, Any]] = {
+    202: {"model": ActivationAnswer, "description": "It takes over 20 s; the status will tell"}
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the routes are handed."""
+
+    database: Database
+    presence: Presence
+    activation: Activation
+    tenant: Callable[..., Awaitable[Tenant]]
+
+
+def api_routes(desk: Desk) -> APIRouter:
+    """The routes under /api/v1."""
+    router = APIRouter(prefix="/api/v1/hospitals", tags=["jobs"], responses=_EVERYWHERE)
+    Asking = Annotated[Tenant, Depends(desk.tenant)]  # noqa: N806 - a type
+
+    @router.get("/status/{job_id}", response_model=JobAnswer, responses=_problems(_404="No such job"))
+    async def status(job_id: JobId, tenant: Asking) -> JobAnswer:
+        """How a job is. One that was just accepted is never 404."""
+
+        async def look_up(connection: AsyncConnection) -> JobAnswer | None:
+            job = await job_queries.job(connection, tenant, job_id)
+            return None if job is None else await job_answers.job_answer(connection, job)
+
+        return await desk.presence.job(job_id, look_up)
+
+    @router.get("/jobs", response_model=JobList, responses=_problems(_400="A parameter is wrong"))
+    async def jobs(
+        tenant: Asking,
+        status: Annotated[JobStatus | None, Query(description="Only jobs in this state")] = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 20,
+        cursor: Cursor = None,
+    ) -> JobList:
+        """All jobs, newest first."""
+        async with desk.database.reading() as connection:
+            return await job_answers.job_list(connection, tenant, status, after_job(cursor), limit)
+
+    @router.get(
+        "/jobs/{job_id}/rows",
+        response_model=RowList,
+        responses=_problems(_400="A parameter is wrong", _404="No such job"),
+    )
+    async def rows(
+        job_id: JobId,
+        tenant: Asking,
+        outcome: Annotated[RowStatus | None, Query(description="Only rows of which this became")] = None,
+        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+        cursor: Cursor = None,
+    ) -> RowList:
+        """The rows that have a result, in the order of the file."""
+        after = after_row(cursor)
+
+        async def look_up(connection: AsyncConnection) -> RowList | None:
+            job = await job_queries.job(connection, tenant, job_id)
+            return None if job is None else await job_answers.row_list(connection, job, outcome, after, limit)
+
+        return await desk.presence.job(job_id, look_up)
+
+    @router.patch(
+        "/bulk/batch/{batch_id}/activate",
+        response_model=ActivationAnswer,
+        responses=_UNANSWERED
+        | _problems(
+            _404="No such batch", _409="Its job still runs", _502="The directory refused: its words are in `detail`"
+        ),
+    )
+    async def activate(
+        batch_id: Annotated[str, Path(description="From the answer to the upload")], tenant: Asking
+    ) -> JSONResponse:
+        """Activates by hand what was not activated automatically."""
+        match await desk.activation.activate(tenant, batch_id):
+            case Activated(message):
+                words = message or "The hospitals of this batch are activated."
+                return _answer(200, ActivationAnswer(batch_id=batch_id, activated=True, message=words))
+            case Refused(message):
+                raise Problem(502, "activation_failed", f"The directory did not activate the batch: {message}")
+            case Unanswered():
+                words = "Activation takes longer than 20 s. It goes on: ask for the job's status."
+                return _answer(202, ActivationAnswer(batch_id=batch_id, activated=False, message=words))
+
+    return router
+
+
+def _answer(status: int, answer: ActivationAnswer) -> JSONResponse:
+    return JSONResponse(answer.model_dump(), status)

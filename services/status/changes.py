@@ -1,0 +1,22 @@
+"""Wakes those who wait for the tables to change."""
+
+import asyncio
+import contextlib
+
+
+class Changes:
+    """This replica's projection announces; anybody may wait. What other replicas project is not announced here."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.Event()
+
+    def announce(self) -> None:
+        """Something was committed."""
+        before, self._next = self._next, asyncio.Event()
+        before.set()
+
+    async def wait(self, timeout: float) -> None:
+        """Returns at the next announcement, or after `timeout` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._next.wait()

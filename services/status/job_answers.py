@@ -1,0 +1,140 @@
+"""Builds the answers about jobs from what the tables know."""
+
+import json
+import math
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.status import job_queries, wording
+from services.status.answers import HospitalAnswer, JobAnswer, JobList, JobSummary, ResultAnswer, RowAnswer, RowList
+from services.status.cursors import cursor
+from services.status.instants import Micros, micros, moment, moment_or_none
+from services.status.job_life import FINAL, JobStatus
+from services.status.job_queries import JobRow
+from services.status.results import RowStatus
+from services.status.row_queries import row_page, shown_status
+from services.status.tenants import Tenant
+from services.status.waiting import Work, eta_seconds, waiting_for
+from shared.events import JobOutcome, ProcessorReported, now
+
+#: `result` lists the rows of jobs up to this size, as the original application did; larger ones have pages.
+RESULT_ROWS: Final = 1_000
+
+
+async def job_answer(connection: AsyncConnection, job: JobRow) -> JobAnswer:
+    """The job in full."""
+    batch_ids = await job_queries.batch_ids(connection, job.job_id)
+    [summary] = await _summaries(connection, [job], batch_ids[0])
+    result = await _result(connection, job, batch_ids[0]) if job.total_hospitals <= RESULT_ROWS else None
+    return JobAnswer(**summary.model_dump(), batch_ids=batch_ids, result=result)
+
+
+async def job_list(
+    connection: AsyncConnection, tenant: Tenant, status: JobStatus | None, after: tuple[Micros, str] | None, limit: int
+) -> JobList:
+    """A page of the tenant's jobs."""
+    page = await job_queries.job_page(connection, tenant, status, after, limit + 1)
+    shown = page.jobs[:limit]
+    following = cursor(shown[-1].created_at, shown[-1].job_id) if len(page.jobs) > limit else None
+    return JobList(total_jobs=page.total, jobs=await _summaries(connection, shown), next_cursor=following)
+
+
+async def row_list(
+    connection: AsyncConnection, job: JobRow, outcome: RowStatus | None, after: int, limit: int
+) -> RowList:
+    """A page of a job's rows."""
+    found = await row_page(connection, job, outcome, after, limit + 1)
+    activated = await job_queries.activated_batches(connection, job.job_id)
+    shown = found[:limit]
+    following = cursor(shown[-1].row) if len(found) > limit else None
+    return RowList(rows=[_row(row, activated) for row in shown], next_cursor=following)
+
+
+async def _summaries(
+    connection: AsyncConnection, jobs: Sequence[JobRow], batch_id: str | None = None
+) -> list[JobSummary]:
+    running = [job.job_id for job in jobs if job.status not in FINAL]
+    rates = await job_queries.recent_rates(connection, running, micros(now())) if running else {}
+    reports = await job_queries.reports(connection) if running else []
+    return [_summary(job, rates.get(job.job_id, 0.0), reports, batch_id) for job in jobs]
+
+
+def _summary(job: JobRow, rate: float, reports: Sequence[ProcessorReported], batch_id: str | None) -> JobSummary:
+    status, outcome = JobStatus(job.status), JobOutcome(job.outcome) if job.outcome else None
+    processed = _processed(job)
+    work = Work(job.total_hospitals - processed, rate)
+    reason = None if status in FINAL else waiting_for(work, reports, now())
+    return JobSummary(
+        job_id=job.job_id,
+        file_name=job.file_name,
+        status=status,
+        outcome=outcome if status in FINAL else None,
+        message=wording.message(
+            status,
+            outcome,
+            total=job.total_hospitals,
+            created=job.created_hospitals,
+            failed=job.failed_hospitals,
+            unprocessed=job.unprocessed_hospitals,
+            activated=job.activated,
+            batch_id=batch_id,
+        ),
+        total_hospitals=job.total_hospitals,
+        processed_hospitals=processed,
+        created_hospitals=job.created_hospitals,
+        failed_hospitals=job.failed_hospitals,
+        unprocessed_hospitals=job.unprocessed_hospitals,
+        progress_percentage=_percentage(processed, job.total_hospitals),
+        activated=job.activated,
+        created_at=moment(job.created_at),
+        started_at=moment_or_none(job.started_at),
+        completed_at=moment_or_none(job.completed_at),
+        processing_time_seconds=_processing_time(job),
+        eta_seconds=None if status in FINAL else eta_seconds(work, reason),
+        waiting_for=reason,
+        error=wording.error(job.job_id, status, job.refusal),
+    )
+
+
+def _processed(job: JobRow) -> int:
+    return int(job.created_hospitals + job.failed_hospitals + job.unprocessed_hospitals)
+
+
+def _percentage(processed: int, total: int) -> float:
+    """Rounded down: 100 means all."""
+    return math.floor(10_000 * processed / total) / 100
+
+
+def _processing_time(job: JobRow) -> float | None:
+    if job.completed_at is None or job.started_at is None:
+        return None
+    micros_taken: int = max(job.completed_at - job.started_at, 0)
+    return round(micros_taken / 1_000_000, 3)
+
+
+async def _result(connection: AsyncConnection, job: JobRow, batch_id: str) -> ResultAnswer:
+    activated = await job_queries.activated_batches(connection, job.job_id)
+    found = await row_page(connection, job, None, 0, RESULT_ROWS)
+    return ResultAnswer(
+        batch_id=batch_id,
+        total_hospitals=job.total_hospitals,
+        processed_hospitals=_processed(job),
+        failed_hospitals=job.failed_hospitals,
+        processing_time_seconds=_processing_time(job),
+        batch_activated=job.activated,
+        hospitals=[HospitalAnswer(row=row.row, name=row.name, status=shown_status(row, activated)) for row in found],
+    )
+
+
+def _row(row: Row[Any], activated: Collection[str]) -> RowAnswer:
+    return RowAnswer(
+        row=row.row,
+        name=row.name,
+        status=shown_status(row, activated),
+        hospital_id=None if row.hospital_id is None else json.loads(row.hospital_id),
+        attempts=row.attempts,
+        error=row.error,
+    )

@@ -1,0 +1,198 @@
+"""A job's life: what was told of it, and what follows. Pure: no database, no clock.
+
+            JobAccepted     a result, or a retry        every row has a result, JobFinished was read back
+    (nothing) ──────> pending ──────────> processing ──────────> completed | failed | cancelled
+                                             ^    every row created: only when its batches are activated,   │
+                                             │    or could not be                                           │
+                                             └───────────────────── a retry: the next round ────────────────┘
+
+Whatever order the facts come in, and however often, the same facts give the same life.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from services.status.instants import Micros, micros
+from services.status.results import RowStatus
+from shared.events import JobAccepted, JobCancelRequested, JobEvent, JobFinished, JobOutcome, JobRetryRequested
+
+
+class JobStatus(StrEnum):
+    """Where a job is in its life."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+FINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What the events told of a job. Until JobAccepted came, what it tells is None."""
+
+    job_id: str
+    partition: int | None = None
+    tenant: str | None = None
+    file_name: str | None = None
+    file_sha256: str | None = None
+    total_hospitals: int | None = None
+    batches: int | None = None
+    columns: str | None = None
+    delimiter: str | None = None
+    express: bool | None = None
+    created_at: Micros | None = None
+    started_at: Micros | None = None
+    requested_round: int = 1
+    cancelled_round: int = 0
+    cancel_requested_at: Micros | None = None
+    finished_round: int = 0
+    finished_outcome: str | None = None
+    finished_at: Micros | None = None
+    batches_activated: int = 0
+    batches_refused: int = 0
+    answered_at: Micros | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobLife:
+    """What follows from the facts and the counts."""
+
+    round: int
+    created_hospitals: int
+    failed_hospitals: int
+    unprocessed_hospitals: int
+    status: str
+    outcome: str | None
+    activated: bool
+    completed_at: Micros | None
+    due_round: int | None
+
+
+def told(facts: JobFacts, event: JobEvent) -> JobFacts:
+    """The facts after an event about the whole job; unchanged by others."""
+    match event:
+        case JobAccepted():
+            return _accepted(facts, event)
+        case JobRetryRequested():
+            return replace(facts, requested_round=max(facts.requested_round, event.round))
+        case JobCancelRequested():
+            return _cancelled(facts, event)
+        case JobFinished():
+            return _finished(facts, event)
+        case _:
+            return facts
+
+
+def _accepted(facts: JobFacts, event: JobAccepted) -> JobFacts:
+    return replace(
+        facts,
+        tenant=event.tenant,
+        file_name=event.file_name,
+        file_sha256=event.file_sha256,
+        total_hospitals=event.total_hospitals,
+        batches=len(event.batch_ids),
+        columns=json.dumps(event.columns, ensure_ascii=False),
+        delimiter=event.delimiter,
+        express=event.express,
+        created_at=micros(event.occurred_at),
+    )
+
+
+def _cancelled(facts: JobFacts, event: JobCancelRequested) -> JobFacts:
+    if not _newer(event.round, event, facts.cancelled_round, facts.cancel_requested_at):
+        return facts
+    return replace(facts, cancelled_round=event.round, cancel_requested_at=micros(event.occurred_at))
+
+
+def _finished(facts: JobFacts, event: JobFinished) -> JobFacts:
+    if not _newer(event.round, event, facts.finished_round, facts.finished_at):
+        return facts
+    return replace(
+        facts,
+        finished_round=event.round,
+        finished_outcome=event.outcome.value,
+        finished_at=micros(event.occurred_at),
+    )
+
+
+def _newer(round_: int, event: JobEvent, known_round: int, known_at: Micros | None) -> bool:
+    """Of a higher round; or the same again after a crash, then the first to be written counts."""
+    if round_ != known_round or known_at is None:
+        return round_ > known_round
+    return micros(event.occurred_at) < known_at
+
+
+def life(facts: JobFacts, tallies: Mapping[tuple[int, str], int]) -> JobLife:
+    """What follows. `tallies`: how many rows have which status from which round."""
+    round_ = max([facts.requested_round, facts.finished_round, *_rounds(tallies)])
+    created = sum(count for (_, status), count in tallies.items() if status == RowStatus.CREATED)
+    failed = _of_round(tallies, round_, RowStatus.FAILED)
+    unprocessed = _of_round(tallies, round_, RowStatus.UNPROCESSED)
+    total = facts.total_hospitals
+    complete = total is not None and created + failed + unprocessed >= total
+    finished = complete and facts.finished_round == round_
+    outcome = outcome_of(created, unprocessed, total or 0) if finished else None
+    activated = bool(facts.batches) and facts.batches_activated == facts.batches
+    final = finished and _activation_settled(facts)
+    return JobLife(
+        round=round_,
+        created_hospitals=created,
+        failed_hospitals=failed,
+        unprocessed_hospitals=unprocessed,
+        status=_status(outcome if final else None, begun=round_ > 1 or any(tallies.values())),
+        outcome=outcome.value if outcome else None,
+        activated=activated,
+        completed_at=_completed_at(facts) if final else None,
+        due_round=round_ if complete and not finished else None,
+    )
+
+
+def _rounds(tallies: Mapping[tuple[int, str], int]) -> Iterable[int]:
+    return (round_ for (round_, _), count in tallies.items() if count)
+
+
+def _of_round(tallies: Mapping[tuple[int, str], int], round_: int, status: RowStatus) -> int:
+    """Those of earlier rounds run again: they have no result yet."""
+    return tallies.get((round_, status.value), 0)
+
+
+def outcome_of(created: int, unprocessed: int, total: int) -> JobOutcome:
+    """How a round ended in which every row got a result."""
+    if unprocessed:
+        return JobOutcome.CANCELLED
+    if created == 0:
+        return JobOutcome.NONE_CREATED
+    return JobOutcome.ALL_CREATED if created >= total else JobOutcome.SOME_FAILED
+
+
+def _activation_settled(facts: JobFacts) -> bool:
+    """Activation follows a JobFinished that says all_created; every batch was answered."""
+    if facts.finished_outcome != JobOutcome.ALL_CREATED.value:
+        return True
+    return facts.batches_activated + facts.batches_refused >= (facts.batches or 0)
+
+
+def _completed_at(facts: JobFacts) -> Micros | None:
+    moments = [facts.finished_at]
+    if facts.finished_outcome == JobOutcome.ALL_CREATED.value:
+        moments.append(facts.answered_at)
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def _status(outcome: JobOutcome | None, *, begun: bool) -> str:
+    match outcome:
+        case None:
+            return (JobStatus.PROCESSING if begun else JobStatus.PENDING).value
+        case JobOutcome.NONE_CREATED:
+            return JobStatus.FAILED.value
+        case JobOutcome.CANCELLED:
+            return JobStatus.CANCELLED.value
+        case JobOutcome.ALL_CREATED | JobOutcome.SOME_FAILED:
+            return JobStatus.COMPLETED.value

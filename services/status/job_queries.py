@@ -1,0 +1,100 @@
+"""What the tables know of jobs."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.status.instants import Micros
+from services.status.job_life import JobStatus
+from services.status.results import SLOT_SECONDS, slot_of
+from services.status.tables import activations, batches, jobs, pace, processors
+from services.status.tenants import Tenant
+from shared.events import ProcessorReported
+
+#: How many slots of time count as the last minute, the running one included.
+_SLOTS = 60 // SLOT_SECONDS + 1
+
+#: A row of status_jobs that was accepted.
+JobRow = Row[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Some jobs, and how many there are in all."""
+
+    total: int
+    jobs: list[JobRow]
+
+
+def _visible(tenant: Tenant) -> Select[Any]:
+    accepted = select(jobs).where(jobs.c.created_at.is_not(None))
+    return accepted if tenant is None else accepted.where(jobs.c.tenant == tenant)
+
+
+async def job(connection: AsyncConnection, tenant: Tenant, job_id: str) -> JobRow | None:
+    """The job; None when the tenant has none of that id, or it is not known yet."""
+    return await _one(connection, _visible(tenant).where(jobs.c.job_id == job_id))
+
+
+async def _one(connection: AsyncConnection, statement: Select[Any]) -> JobRow | None:
+    found: JobRow | None = (await connection.execute(statement)).one_or_none()
+    return found
+
+
+async def job_page(
+    connection: AsyncConnection, tenant: Tenant, status: JobStatus | None, after: tuple[Micros, str] | None, limit: int
+) -> JobPage:
+    """The tenant's jobs, newest first, after a position."""
+    wanted = _visible(tenant) if status is None else _visible(tenant).where(jobs.c.status == status.value)
+    total = (await connection.execute(select(func.count()).select_from(wanted.subquery()))).scalar_one()
+    if after:
+        wanted = wanted.where(tuple_(jobs.c.created_at, jobs.c.job_id) < tuple_(*after))
+    newest = wanted.order_by(jobs.c.created_at.desc(), jobs.c.job_id.desc()).limit(limit)
+    return JobPage(total, list(await connection.execute(newest)))
+
+
+async def job_of_batch(connection: AsyncConnection, tenant: Tenant, batch_id: str) -> JobRow | None:
+    """The job that the batch belongs to; None as above."""
+    of_batch = select(batches.c.job_id).where(batches.c.batch_id == batch_id).scalar_subquery()
+    return await _one(connection, _visible(tenant).where(jobs.c.job_id == of_batch))
+
+
+async def batch_ids(connection: AsyncConnection, job_id: str) -> list[str]:
+    """The job's batches, in order."""
+    statement = select(batches.c.batch_id).where(batches.c.job_id == job_id).order_by(batches.c.position)
+    return list((await connection.execute(statement)).scalars())
+
+
+async def activated_batches(connection: AsyncConnection, job_id: str) -> set[str]:
+    """Those of the job's batches that are activated."""
+    statement = select(activations.c.batch_id).where(activations.c.job_id == job_id, activations.c.activated)
+    return set((await connection.execute(statement)).scalars())
+
+
+async def recent_rates(connection: AsyncConnection, job_ids: Collection[str], at: Micros) -> dict[str, float]:
+    """Rows per second of the last minute or so; jobs in which nothing happened are left out."""
+    first = slot_of(at) - _SLOTS + 1
+    statement = (
+        select(pace.c.job_id, func.sum(pace.c.hospitals), func.min(pace.c.slot))
+        .where(pace.c.job_id.in_(job_ids), pace.c.slot >= first)
+        .group_by(pace.c.job_id)
+    )
+    return {
+        job_id: hospitals / max(at / 1_000_000 - oldest * SLOT_SECONDS, 1.0)
+        for job_id, hospitals, oldest in await connection.execute(statement)
+    }
+
+
+async def reports(connection: AsyncConnection) -> list[ProcessorReported]:
+    """The latest report of every processor."""
+    found = (await connection.execute(select(processors.c.report))).scalars()
+    return [ProcessorReported.model_validate_json(report) for report in found]
+
+
+async def status_counts(connection: AsyncConnection) -> dict[str, int]:
+    """How many jobs have which status."""
+    statement = select(jobs.c.status, func.count()).where(jobs.c.created_at.is_not(None)).group_by(jobs.c.status)
+    return dict((await connection.execute(statement)).tuples().all())

@@ -1,0 +1,15 @@
+"""What an on-call engineer wants to see of the status service."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+RESULTS = Counter("hospital_status_results_projected_total", "Results of rows that were projected into the tables")
+COMMIT_SECONDS = Histogram(
+    "hospital_status_database_commit_seconds", "Transactions of the projection, from begin to commit", buckets=_SECONDS
+)
+LAG = Gauge("hospital_status_projection_lag_records", "Records that are still to be projected", ["topic", "partition"])
+JOBS = Gauge("hospital_status_jobs", "Jobs that the tables hold", ["status"])
+DEAD_LETTERS = Counter("hospital_status_dead_letters_total", "Records that could not be decoded", ["topic"])
+RESTARTS = Counter("hospital_status_projection_restarts_total", "Times that the projection had to begin again")
+FINISHES = Counter("hospital_status_job_finished_total", "JobFinished that were sent")

@@ -1,0 +1,9 @@
+"""Runs the migrations on the connection that `services.status.schema` hands over."""
+
+from alembic import context
+
+from services.status.schema import VERSION_TABLE
+
+context.configure(connection=context.config.attributes["connection"], version_table=VERSION_TABLE)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,79 @@
+"""Whether an id exists. One that was accepted a moment ago must never be called unknown."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Final, TypeVar
+
+from aiokafka import TopicPartition
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.status import stored_offsets
+from services.status.changes import Changes
+from services.status.reading import Database
+from services.status.topic_ends import EndUnknown, TopicEnds
+from shared.problems import Problem, kafka_down
+
+T = TypeVar("T")
+
+#: Asks the tables for what a caller named; None when they do not know it.
+LookUp = Callable[[AsyncConnection], Awaitable[T | None]]
+
+_PATIENCE_SECONDS: Final = 1.8
+_ASK_AGAIN_SECONDS: Final = 0.1
+#: What ids are made of. No other text can be one, and no database is asked for it.
+_ID: Final = re.compile(r"[A-Za-z0-9._:~-]{1,128}")
+
+
+class Presence:
+    """Finds what callers name, waiting for the projection where that is needed."""
+
+    def __init__(self, database: Database, ends: TopicEnds, changes: Changes) -> None:
+        self._database = database
+        self._ends = ends
+        self._changes = changes
+
+    async def job(self, job_id: str, look_up: LookUp[T]) -> T:
+        """What the tables know of a job. Raises a 404 or 503 problem as `_find` says."""
+        return await self._find(job_id, look_up, [self._ends.partition_of(job_id)], f"There is no job {job_id}.")
+
+    async def batch(self, batch_id: str, look_up: LookUp[T]) -> T:
+        """The same for a batch, whose job may be in any partition."""
+        return await self._find(batch_id, look_up, self._ends.partitions(), f"There is no batch {batch_id}.")
+
+    async def _find(self, name: str, look_up: LookUp[T], partitions: Collection[TopicPartition], absent: str) -> T:
+        """Waits up to 1.8 s. Raises a 404 problem when the projection has passed what Kafka held at the request
+
+        and knows nothing, else a 503 problem: then nobody can tell.
+        """
+        if not _ID.fullmatch(name):
+            raise Problem(404, "not_found", absent)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _PATIENCE_SECONDS
+        if (found := await self._ask(look_up)) is not None:
+            return found
+        ends = await self._ends_now(partitions)
+        while True:
+            passed = await self._passed(ends)
+            if (found := await self._ask(look_up)) is not None:
+                return found
+            if passed:
+                raise Problem(404, "not_found", absent)
+            if loop.time() + _ASK_AGAIN_SECONDS > deadline:
+                raise Problem(503, "not_known_yet", "The newest events are still being read: try again.", retry_after=2)
+            await self._changes.wait(_ASK_AGAIN_SECONDS)
+
+    async def _ask(self, look_up: LookUp[T]) -> T | None:
+        async with self._database.reading() as connection:
+            return await look_up(connection)
+
+    async def _ends_now(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        try:
+            return await self._ends.ends(partitions)
+        except EndUnknown as error:
+            raise kafka_down() from error
+
+    async def _passed(self, ends: Mapping[TopicPartition, int]) -> bool:
+        async with self._database.reading() as connection:
+            stored = await stored_offsets.stored(connection, list(ends))
+        return all(partition in stored and stored[partition] >= end for partition, end in ends.items())

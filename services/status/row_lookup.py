@@ -1,0 +1,43 @@
+"""Finding thousands of rows by their keys in one statement."""
+
+import json
+from collections.abc import Collection
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ARRAY, Integer, Select, String, Text, bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.status.results import RowKey, RowRecord, Standing
+from services.status.tables import rows
+
+
+async def standings(connection: AsyncConnection, keys: Collection[RowKey]) -> dict[RowKey, Standing]:
+    """What is stored of those rows that are stored."""
+    found = await connection.execute(_select(connection.dialect.name, whole=False), _arguments(connection, keys))
+    return {(job_id, row): Standing(*standing) for job_id, row, *standing in found}
+
+
+async def records(connection: AsyncConnection, keys: Collection[RowKey]) -> list[RowRecord]:
+    """Those rows that are stored."""
+    found = await connection.execute(_select(connection.dialect.name, whole=True), _arguments(connection, keys))
+    return [RowRecord(*record) for record in found]
+
+
+def _arguments(connection: AsyncConnection, keys: Collection[RowKey]) -> dict[str, object]:
+    if connection.dialect.name == "postgresql":
+        return {"job_ids": [job_id for job_id, _ in keys], "rows": [row for _, row in keys]}
+    return {"keys": json.dumps(list(keys))}
+
+
+@cache
+def _select(dialect: str, *, whole: bool) -> Select[Any]:
+    columns = list(rows.c) if whole else [rows.c.job_id, rows.c.row, rows.c.round, rows.c.status, rows.c.finished_at]
+    if dialect == "postgresql":
+        given = func.unnest(
+            bindparam("job_ids", type_=ARRAY(Text)), bindparam("rows", type_=ARRAY(Integer))
+        ).table_valued("job_id", "row")
+        return select(*columns).join_from(given, rows, (rows.c.job_id == given.c.job_id) & (rows.c.row == given.c.row))
+    each = func.json_each(bindparam("keys", type_=String)).table_valued("value")
+    job_id, row = (func.json_extract(each.c.value, path) for path in ("$[0]", "$[1]"))
+    return select(*columns).join_from(each, rows, (rows.c.job_id == job_id) & (rows.c.row == row))

@@ -1,0 +1,36 @@
+"""What the tables know of rows."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.status.answers import RowAnswerStatus
+from services.status.job_queries import JobRow
+from services.status.results import RowStatus
+from services.status.tables import rows
+
+_SHOWN = (rows.c.row, rows.c.name, rows.c.status, rows.c.batch_id, rows.c.hospital_id, rows.c.attempts, rows.c.error)
+
+
+async def row_page(
+    connection: AsyncConnection, job: JobRow, outcome: RowStatus | None, after: int, limit: int
+) -> list[Row[Any]]:
+    """Rows that have a result, in the order of the file, after a row."""
+    statement = select(*_SHOWN).where(rows.c.job_id == job.job_id, rows.c.row > after)
+    if job.round > 1:  # what failed in an earlier round runs again: it has no result yet
+        statement = statement.where((rows.c.status == RowStatus.CREATED.value) | (rows.c.round >= job.round))
+    if outcome is not None:
+        statement = statement.where(rows.c.status == outcome.value)
+    if outcome not in (None, RowStatus.CREATED):
+        statement = statement.where(rows.c.status != RowStatus.CREATED.value)  # so that the partial index serves
+    return list(await connection.execute(statement.order_by(rows.c.row).limit(limit)))
+
+
+def shown_status(row: Row[Any], activated: Collection[str]) -> RowAnswerStatus:
+    """A created row of an activated batch is `created_and_activated`."""
+    if row.status == RowStatus.CREATED and row.batch_id in activated:
+        return "created_and_activated"
+    status: RowAnswerStatus = row.status
+    return status

@@ -1,0 +1,100 @@
+"""Puts the parts together: the projection, the finishing of jobs, and the HTTP API."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.status import job_queries
+from services.status.activation import Activation
+from services.status.api import Desk, api_routes
+from services.status.changes import Changes
+from services.status.decoding import DeadLetterTopic, Decoder
+from services.status.finishing import Finishing
+from services.status.intake import Intake
+from services.status.job_life import JobStatus
+from services.status.metrics import JOBS
+from services.status.positions import Positions
+from services.status.presence import Presence
+from services.status.publisher import Publisher
+from services.status.reading import Database
+from services.status.schema import check_schema, migrate
+from services.status.settings import StatusSettings
+from services.status.tenants import asking_tenant
+from services.status.topic_ends import TopicEnds
+from shared.databases import create_engine
+from shared.health import health_routes
+from shared.problems import answer_with_problems
+from shared.topic_creation import check_topics
+
+log = structlog.get_logger(__name__)
+
+PAGE: Final = Path(__file__).parent / "page"
+_COUNT_SECONDS: Final = 10.0
+
+
+def build(settings: StatusSettings) -> FastAPI:
+    """The service as an ASGI app. It connects when it is started, and stops when that ends."""
+    topics = settings.topics
+    # Readers have connections of their own, so that they never wait for the projection.
+    writing, reading = create_engine(settings.url, pool_size=5), create_engine(settings.url)
+    positions, changes = Positions(), Changes()
+    publisher, ends = Publisher(settings), TopicEnds(settings)
+    decoder = Decoder(topics, DeadLetterTopic(publisher, topics.dead_letters))
+    intake = Intake(settings, writing, decoder, positions, changes)
+    finishing = Finishing(writing, publisher, topics.jobs, positions, changes)
+    database = Database(reading)
+    presence = Presence(database, ends, changes)
+    activation = Activation(database, presence, publisher, topics.jobs, changes)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if settings.url.get_backend_name() == "sqlite":
+            await migrate(writing)
+        async with _running(intake.run(), finishing.run(), publisher.warm_up(), _count_jobs(reading)):
+            yield
+        await asyncio.gather(publisher.close(), ends.close(), writing.dispose(), reading.dispose())
+
+    app = FastAPI(title="Hospital bulk: status", summary="What became of each upload and each row", lifespan=lifespan)
+    answer_with_problems(app)
+    app.include_router(api_routes(Desk(database, presence, activation, asking_tenant(settings.tenants))))
+    checks = {
+        "database": lambda: check_schema(reading),
+        "kafka": lambda: check_topics(settings),
+        "projection": intake.check,
+    }
+    app.include_router(health_routes(checks))
+    if (PAGE / "index.html").exists():
+        app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    return app
+
+
+@asynccontextmanager
+async def _running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs all of it beside the body, and stops it with the body."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _count_jobs(engine: AsyncEngine) -> None:
+    """Keeps the number of jobs in each state up to date for /metrics."""
+    while True:
+        with contextlib.suppress(SQLAlchemyError, OSError):
+            async with engine.connect() as connection:
+                counts = await job_queries.status_counts(connection)
+            for status in JobStatus:
+                JOBS.labels(status.value).set(counts.get(status.value, 0))
+        await asyncio.sleep(_COUNT_SECONDS)

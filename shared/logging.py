@@ -51,7 +51,9 @@ def _renderers(settings: LogSettings, service: str) -> list[structlog.typing.Pro
 
 def _quieten() -> None:
     # One line a request is the proxy's business; aiokafka repeats each failed connection several times a second.
-    for name in ("uvicorn.access", "httpx", "httpcore", "aiokafka.consumer"):
+    # Readiness asks Alembic for the version; every upload has a producer that tells of its coordinator.
+    chatty = ("aiokafka.consumer", "aiokafka.producer.sender", "alembic.runtime.migration")
+    for name in ("uvicorn.access", "httpx", "httpcore", *chatty):
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in ("aiokafka.conn", "aiokafka.cluster", "aiokafka.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

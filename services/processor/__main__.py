@@ -1,8 +1,10 @@
-"""`python -m services.processor`: turns row events into hospitals until it is stopped."""
+"""`python -m services.processor`: turns row events into hospitals until it is stopped; `--help` lists the commands."""
 
 import asyncio
 import socket
+import sys
 
+from services.processor.control import control, parse
 from services.processor.engine import Engine
 from services.processor.http import make_app
 from services.processor.settings import ProcessorSettings
@@ -13,7 +15,11 @@ from shared.telemetry import configure_tracing
 
 
 def main() -> None:
-    """Reads the settings, builds, runs."""
+    """Reads the settings, builds, runs; or carries out an operator's command."""
+    command = parse(sys.argv[1:])
+    if command.command is not None:
+        control(command)
+        return
     settings = load(ProcessorSettings)
     configure_logging(settings, "processor")
     configure_tracing("processor")

@@ -8,13 +8,13 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
-#: Returns when the dependency is usable, raises with a reason when it is not.
+#: Returns when the dependency is usable, words about it if it has any; raises with a reason when it is not.
 Check = Callable[[], Awaitable[object]]
 CHECK_TIMEOUT_SECONDS = 2.0
 
 
 class Dependency(BaseModel):
-    """One dependency: `ok`, or `unavailable` with the reason."""
+    """One dependency: `ok`, perhaps with words about it, or `unavailable` with the reason."""
 
     status: str
     detail: str | None = None
@@ -59,9 +59,9 @@ def health_routes(checks: Mapping[str, Check], alive: Check | None = None) -> AP
 async def _examine(check: Check) -> Dependency:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
-            await check()
+            answer = await check()
     except TimeoutError:
         return Dependency(status="unavailable", detail=f"no answer within {CHECK_TIMEOUT_SECONDS:g} s")
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a dependency is what readiness reports
         return Dependency(status="unavailable", detail=str(error) or type(error).__name__)
-    return Dependency(status="ok")
+    return Dependency(status="ok", detail=answer if isinstance(answer, str) else None)

@@ -1,13 +1,13 @@
 """Bringing the tables up to date, and telling whether they are. The version is kept in `status_alembic_version`."""
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, column, inspect, select, table, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 VERSION_TABLE: Final = "status_alembic_version"
@@ -20,6 +20,7 @@ class SchemaOutdated(RuntimeError):
     """The tables are missing or of another version: `python -m services.status migrate` brings them up to date."""
 
 
+@cache
 def newest_version() -> str:
     """The version that this code needs."""
     return str(ScriptDirectory.from_config(_config()).get_current_head())
@@ -50,8 +51,9 @@ def _upgrade(connection: Connection) -> None:
 
 
 def _version(connection: Connection) -> str | None:
-    options = {"version_table": VERSION_TABLE}
-    return MigrationContext.configure(connection, opts=options).get_current_revision()
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(select(column("version_num")).select_from(table(VERSION_TABLE))).scalar_one_or_none()
 
 
 def _config(connection: Connection | None = None) -> Config:

@@ -73,7 +73,7 @@ class Publisher:
     async def _drop(self, producer: AIOKafkaProducer | None) -> None:
         if producer is None:
             return
-        if self._producer is producer:
+        if producer == self._producer:
             self._producer = None
         try:
             async with asyncio.timeout(1.0):

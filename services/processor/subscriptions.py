@@ -74,7 +74,7 @@ def declare(
         session_timeout_ms=settings.session_timeout_ms,
         heartbeat_interval_ms=settings.session_timeout_ms // 4,
         rebalance_timeout_ms=int((settings.hospital_api_timeout + REBALANCE_MARGIN_SECONDS) * 1000),
-        title="Rows to create",
+        title="ProcessorRows",
         description="RowAccepted: each becomes one hospital, and one result per round.",
         **CAREFULLY,
     )
@@ -83,13 +83,13 @@ def declare(
         group_id=topics.group("activation"),
         partition_assignment_strategy=(RangePartitionAssignor,),
         listener=activations_listener,
-        title="Batches to activate",
+        title="ProcessorActivationRequests",
         description="JobFinished with outcome all_created, BatchActivationRequested.",
         **CAREFULLY,
     )
     notices = broker.subscriber(
         partitions=[TopicPartition(topics.jobs, partition) for partition in range(topics.partitions)],
-        title="Cancelled jobs and pauses",
+        title="ProcessorNotices",
         description="JobCancelRequested, JobFinished, SendingPaused, SendingResumed; read by every processor.",
         **CAREFULLY,
     )
@@ -99,7 +99,7 @@ def declare(
 
 def _declare_publishers(broker: KafkaBroker, settings: ProcessorSettings) -> None:
     topics = settings.topics
-    broker.publisher(topics.results, title="Results", schema=RowCreated | RowFailed | RowUnprocessed)
-    broker.publisher(topics.jobs, title="Answers to activations", schema=BatchActivated | BatchActivationFailed)
-    broker.publisher(topics.processors, title="Reports", schema=ProcessorReported)
-    broker.publisher(topics.dead_letters, title="Dead letters", schema=bytes)
+    broker.publisher(topics.results, title="ProcessorResults", schema=RowCreated | RowFailed | RowUnprocessed)
+    broker.publisher(topics.jobs, title="ProcessorActivationAnswers", schema=BatchActivated | BatchActivationFailed)
+    broker.publisher(topics.processors, title="ProcessorReports", schema=ProcessorReported)
+    broker.publisher(topics.dead_letters, title="ProcessorDeadLetters", schema=bytes)

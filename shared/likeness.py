@@ -27,7 +27,9 @@ def fold(text: str) -> str:
     """Case and spaces folded: `" St.  MARY "` and `"St. Mary"` are alike. Composed and decomposed letters too."""
     if text.isascii():
         return " ".join(text.lower().split())
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    # Folding case takes letters apart ("ΐ") or brings new ones ("ß"): composed only afterwards, twice is once.
+    folded = unicodedata.normalize("NFD", text).casefold()
+    return " ".join(unicodedata.normalize("NFC", folded).split())
 
 
 def fold_phone(text: str) -> str:

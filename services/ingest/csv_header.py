@@ -62,7 +62,8 @@ def find_header(text: TextIO) -> Header | HeaderRejected:
 def _first_record(text: TextIO, delimiter: str) -> tuple[str, int, Cells | Unreadable] | None:
     text.seek(0)
     for row, cells in records(text, delimiter):
-        return delimiter, row, cells
+        if isinstance(cells, Unreadable) or "".join(cells).strip(" ,;\t"):
+            return delimiter, row, cells
     return None
 
 

@@ -111,4 +111,5 @@ class FilePart:
 def plain_name(name: bytes) -> str:
     """A file's name as a person wrote it, without directories, control characters or more than 255 characters."""
     text = PureWindowsPath(PurePosixPath(name.decode(errors="replace")).name).name
-    return "".join(sign for sign in text if sign.isprintable()).strip()[:_MAX_FILE_NAME_CHARS] or "upload.csv"
+    printable = "".join(sign for sign in text if sign.isprintable()).strip()
+    return printable[:_MAX_FILE_NAME_CHARS] if printable.strip(".") else "upload.csv"

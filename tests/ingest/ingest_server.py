@@ -1,0 +1,87 @@
+"""The ingest service, served for real on a free port of this machine, inside the test's own event loop."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from services.ingest.service import build
+from services.ingest.settings import IngestSettings
+
+UPLOAD = "/api/v1/hospitals/bulk"
+VALIDATE = "/api/v1/hospitals/validate"
+CSV = b"name,address,phone\nSt. Mary,1 Main St,555-0101\nMercy,2 Main St,\n"
+
+
+def settings(directory: Path, **values: Any) -> IngestSettings:
+    """Settings for one test; without `kafka_bootstrap_servers` nothing listens where Kafka should be."""
+    defaults = {
+        "kafka_bootstrap_servers": f"127.0.0.1:{_closed_port()}",
+        "ingest_database_url": f"sqlite:///{directory / 'ingest.db'}",
+        "http_port": 0,
+    }
+    return IngestSettings(**{**defaults, **values})
+
+
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[str]:
+    """The URL of the app while it is served."""
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=3))
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started:
+        assert not serving.done(), "the server did not start"
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@asynccontextmanager
+async def ingest(directory: Path, **values: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a running ingest service with these settings."""
+    async with (
+        served(build(settings(directory, **values))) as url,
+        httpx.AsyncClient(base_url=url, timeout=60, limits=httpx.Limits(max_connections=None)) as client,
+    ):
+        yield client
+
+
+async def ready(client: httpx.AsyncClient) -> None:
+    """Returns when Kafka and the database are there and an upload would be taken."""
+    async with asyncio.timeout(60):
+        while (await client.get("/health/ready")).status_code != 200:
+            await asyncio.sleep(0.1)
+        while (await upload(client, CSV, "is-it-ready")).status_code != 202:
+            await asyncio.sleep(0.2)
+
+
+async def upload(
+    client: httpx.AsyncClient,
+    content: bytes,
+    key: str | None = "key-1",
+    *,
+    file_name: str = "hospitals.csv",
+    path: str = UPLOAD,
+    headers: Mapping[str, str] | None = None,
+    params: Mapping[str, str] | None = None,
+) -> httpx.Response:
+    """The answer to an upload of this content."""
+    sent = dict(headers or {}) | ({"Idempotency-Key": key} if key is not None else {})
+    return await client.post(path, files={"file": (file_name, content, "text/csv")}, headers=sent, params=params)
+
+
+def _closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

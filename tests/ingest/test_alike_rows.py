@@ -1,0 +1,32 @@
+"""Duplicates: each names the first of its kind."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.alike_rows import AlikeRows, Repeat
+from shared.likeness import likeness
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=60))
+def test_every_repeat_names_the_first_and_counts_those_above(names):
+    """Compared with looking at every pair."""
+    alike = AlikeRows()
+    for row, name in enumerate(names, start=2):
+        alike.add(row, likeness(name, "street", "555"))
+
+    expected = [
+        Repeat(row, names.index(name) + 2, names[: row - 2].count(name))
+        for row, name in enumerate(names, start=2)
+        if name in names[: row - 2]
+    ]
+    assert list(alike.repeats()) == expected
+
+
+def test_a_million_rows_take_twelve_bytes_each():
+    """What lets a large file be checked in a small process."""
+    alike = AlikeRows()
+    for row in range(1000):
+        alike.add(row, likeness(str(row), "street", None))
+
+    assert sum(column.itemsize for column in (alike._hashes, alike._rows)) == 12
+    assert len(alike) == 1000

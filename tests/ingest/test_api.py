@@ -1,0 +1,267 @@
+"""The HTTP interface without Kafka: whatever can be said of a request before Kafka is needed is said."""
+
+import asyncio
+import hashlib
+import time
+
+import httpx
+import pytest
+
+from services.ingest import admission, upload_body
+from services.ingest.workers import LARGE_FILE_BYTES
+from tests.ingest import nasty_files
+from tests.ingest.ingest_server import CSV, UPLOAD, VALIDATE, ingest, upload
+
+KAFKA_DOWN = "Service temporarily unavailable. The message queue is currently down. Please try again later."
+
+
+@pytest.fixture
+async def client(tmp_path):
+    """A service whose Kafka is down."""
+    async with ingest(tmp_path) as client:
+        yield client
+
+
+async def test_an_upload_without_kafka_is_503_within_two_seconds(client):
+    """In the words that clients know, and with when to come back."""
+    began = time.monotonic()
+    answer = await upload(client, CSV)
+
+    assert time.monotonic() - began < 2
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"]
+    assert answer.json()["detail"] == KAFKA_DOWN
+
+
+async def test_every_nasty_file_gets_its_answer(client):
+    """Over HTTP, with every refusal a problem document and none of them a 5xx."""
+    for file in nasty_files.REFUSED:
+        if len(file.content) > LARGE_FILE_BYTES:
+            continue
+        answer = await upload(client, file.content, file_name=file.file_name)
+
+        assert answer.status_code == file.status, file.what
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert file.words in answer.text.replace('\\"', '"'), file.what
+
+
+async def test_large_nasty_files_are_read_by_another_process(client):
+    """Their upload asks for Kafka first, so here it is the dry run."""
+    large = [file for file in nasty_files.REFUSED if len(file.content) > LARGE_FILE_BYTES]
+    for file in large:
+        answer = await upload(client, file.content, None, path=VALIDATE)
+
+        assert answer.json()["valid"] is False, file.what
+        assert file.words in answer.text, file.what
+    assert len(large) > 2
+
+
+async def test_nasty_files_that_are_fine_are_found_valid(client):
+    """Nothing is refused that can be understood."""
+    for file in nasty_files.ACCEPTED:
+        answer = await upload(client, file.content, None, path=VALIDATE, file_name=file.file_name)
+
+        assert answer.status_code == 200, file.what
+        assert answer.json()["valid"] is True, file.what
+
+
+async def test_a_dry_run_needs_no_kafka_and_no_key(client):
+    """It says what an upload would say, and how long the job would take."""
+    answer = await upload(client, CSV + b",x,\n", None, path=VALIDATE)
+
+    assert answer.json() == {
+        "valid": False,
+        "total_hospitals": 3,
+        "errors": [{"row": 4, "column": "name", "message": "The name is missing."}],
+        "estimated_seconds": 0.3,
+        "same_file_as": [],
+    }
+
+
+async def test_duplicates_are_allowed_by_asking(client):
+    """A query parameter, for both routes."""
+    twice = CSV + b"MERCY,2 main st,\n"
+
+    refused = await upload(client, twice, None, path=VALIDATE)
+    allowed = await upload(client, twice, None, path=VALIDATE, params={"allow_duplicates": "true"})
+
+    assert refused.json()["errors"][0]["row"] == 4
+    assert allowed.json()["valid"] is True
+
+
+@pytest.mark.parametrize(
+    ("key", "error_type"),
+    [(None, "missing_idempotency_key"), ("x" * 256, "malformed_idempotency_key"), ('"', "malformed_idempotency_key")],
+)
+async def test_a_missing_or_malformed_key_is_400(client, key, error_type):
+    """Before the file is looked at."""
+    answer = await upload(client, b"", key)
+
+    assert (answer.status_code, answer.json()["error_type"]) == (400, error_type)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ({}, 400),
+        ({"data": {"a": "b"}}, 400),
+        ({"files": {"document": ("a.csv", CSV)}}, 400),
+        ({"json": {"file": "a"}}, 415),
+        ({"content": CSV, "headers": {"Content-Type": "text/csv"}}, 415),
+        ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400),
+        ({"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=b"}}, 400),
+        ({"content": b"--b\r\n", "headers": {"Content-Type": "multipart/form-data; boundary=b"}}, 400),
+        ({"content": b"", "headers": {"Content-Type": "multipart/form-data; boundary=" + "b" * 5000}}, 400),
+        ({"files": {"file": ("a.csv", CSV)}, "headers": {"Content-Encoding": "gzip"}}, 415),
+        ({"files": [("file", ("a.csv", CSV)), ("file", ("b.csv", CSV))]}, 400),
+    ],
+)
+async def test_a_request_without_one_csv_file_is_refused(client, request_, status):
+    """Whatever it holds instead."""
+    headers = {"Idempotency-Key": "k", **request_.pop("headers", {})}
+
+    answer = await client.post(UPLOAD, headers=headers, **request_)
+
+    assert answer.status_code == status
+    assert answer.json()["detail"]
+
+
+async def test_a_client_that_leaves_in_the_middle_does_no_harm(client):
+    """Its upload ends, and the next is served."""
+    reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+    head = "POST /api/v1/hospitals/bulk HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nContent-Length: 9999\r\n"
+    writer.write(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n".encode())
+    await writer.drain()
+    writer.close()
+
+    assert (await upload(client, CSV, None, path=VALIDATE)).status_code == 200
+
+
+async def test_a_body_that_stops_coming_is_408(client, monkeypatch):
+    """A slow client holds nothing for ever."""
+    monkeypatch.setattr(upload_body, "SILENCE_SECONDS", 0.2)
+    reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+    head = "POST /api/v1/hospitals/bulk HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nContent-Length: 9999\r\n"
+    writer.write(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n".encode())
+    async with asyncio.timeout(10):
+        status = await reader.readline()
+    writer.close()
+
+    assert b" 408 " in status
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_file_over_the_limit_is_413(tmp_path, announced):
+    """Announced by its length or not, and the client gets to read why."""
+
+    async def chunks():
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+        for _ in range(200):
+            yield b"x" * 10_000
+        yield b"\r\n--b--\r\n"
+
+    async with ingest(tmp_path, max_upload_bytes=1_000_000) as client:
+        headers = {"Content-Type": "multipart/form-data; boundary=b", "Idempotency-Key": "k"}
+        content = b"".join([chunk async for chunk in chunks()]) if announced else chunks()
+        answer = await client.post(UPLOAD, content=content, headers=headers)
+
+    assert (answer.status_code, answer.json()["error_type"]) == (413, "file_too_large")
+
+
+async def test_more_rows_than_allowed_are_413(tmp_path):
+    """For the upload as for the dry run."""
+    async with ingest(tmp_path, max_csv_rows=1) as client:
+        answers = [await upload(client, CSV), await upload(client, CSV, None, path=VALIDATE)]
+
+    assert [(answer.status_code, answer.json()["error_type"]) for answer in answers] == [(413, "too_many_rows")] * 2
+
+
+async def test_only_tenants_get_in_where_keys_are_set(tmp_path):
+    """By the header, or by the page's cookie."""
+    digest = hashlib.sha256(b"secret").hexdigest()
+    async with ingest(tmp_path, api_keys=f"north:{digest}") as client:
+        answers = [
+            await upload(client, CSV, path=VALIDATE, headers=headers)
+            for headers in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": "secret"}, {"Cookie": "hospital_session=secret"})
+        ]
+
+    assert [answer.status_code for answer in answers] == [401, 401, 200, 200]
+    assert answers[0].headers["content-type"] == "application/problem+json"
+
+
+async def test_more_uploads_than_there_is_room_for_are_told_to_come_back(tmp_path, monkeypatch):
+    """Instead of a queue without end."""
+    monkeypatch.setattr(admission.Admission.__init__, "__defaults__", (0, 32))
+    async with ingest(tmp_path) as client:
+        answer = await upload(client, CSV)
+
+    assert (answer.status_code, answer.json()["error_type"]) == (503, "busy")
+    assert answer.headers["retry-after"]
+
+
+async def test_readiness_names_what_is_missing(client):
+    """Kafka is, the database is not."""
+    answer = await client.get("/health/ready")
+
+    assert answer.status_code == 503
+    assert answer.json()["dependencies"]["kafka"]["status"] == "unavailable"
+    assert answer.json()["dependencies"]["database"]["status"] == "ok"
+    assert (await client.get("/health")).status_code == 200
+
+
+async def test_uploads_are_counted_by_how_they_ended(client):
+    """For the people who run it."""
+    await upload(client, b"")
+
+    metrics = (await client.get("/metrics")).text
+
+    assert 'hospital_ingest_uploads_total{outcome="invalid_file"}' in metrics
+    assert "hospital_ingest_publish_seconds_bucket" in metrics
+
+
+async def test_the_documentation_shows_the_file_the_key_and_the_errors(client):
+    """Every reference in it leads somewhere."""
+    document = (await client.get("/openapi.json")).json()
+    operation = document["paths"][UPLOAD]["post"]
+
+    assert "multipart/form-data" in operation["requestBody"]["content"]
+    assert [parameter["name"] for parameter in operation["parameters"]] == ["allow_duplicates", "Idempotency-Key"]
+    assert {"202", "400", "401", "408", "409", "413", "415", "422", "503"} <= set(operation["responses"])
+    assert "application/problem+json" in operation["responses"]["409"]["content"]
+    assert _references(document) <= {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert (await client.get("/docs")).status_code == 200
+
+
+def _references(node: object) -> set[str]:
+    if isinstance(node, dict):
+        own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+        return own.union(*(_references(value) for value in node.values()))
+    if isinstance(node, list):
+        return set().union(*(_references(value) for value in node))
+    return set()
+
+
+async def test_the_process_keeps_no_uploads_behind(client, tmp_path):
+    """Whatever became of them."""
+    from services.ingest import spool
+
+    before = _spooled(spool)
+    await upload(client, CSV)
+    await upload(client, b"")
+    with pytest.raises(httpx.HTTPError):
+        await client.post(UPLOAD, content=_breaking(), headers={"Content-Type": "multipart/form-data; boundary=b"})
+
+    assert _spooled(spool) == before
+
+
+async def _breaking():
+    yield b"--b\r\n"
+    raise httpx.WriteError("the network is gone")
+
+
+def _spooled(spool):
+    import tempfile
+    from pathlib import Path
+
+    return sorted(str(path) for path in Path(tempfile.gettempdir()).glob(f"{spool._PREFIX}*/*/*"))

@@ -53,7 +53,7 @@ def _columns(table: Table, rows: Collection[Values]) -> Values:
 def _postgresql(table: Table, conflict: Conflict) -> PostgresqlInsert:
     names = [column.name for column in table.columns]
     arrays = [bindparam(column.name, type_=ARRAY(column.type)) for column in table.columns]
-    given = func.unnest(*arrays).table_valued(*names)
+    given = func.unnest(*arrays).table_valued(*names).render_derived()
     statement = postgresql_insert(table).from_select(names, select(*(given.c[name] for name in names)))
     changed = _changed(table, conflict, statement)
     keys = table.primary_key

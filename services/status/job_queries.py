@@ -97,4 +97,4 @@ async def reports(connection: AsyncConnection) -> list[ProcessorReported]:
 async def status_counts(connection: AsyncConnection) -> dict[str, int]:
     """How many jobs have which status."""
     statement = select(jobs.c.status, func.count()).where(jobs.c.created_at.is_not(None)).group_by(jobs.c.status)
-    return dict((await connection.execute(statement)).tuples().all())
+    return {status: hospitals for status, hospitals in await connection.execute(statement)}  # noqa: C416 - rows, not pairs

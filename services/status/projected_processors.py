@@ -16,7 +16,8 @@ FORGOTTEN_AFTER_SECONDS: Final = 3600
 
 async def write_reports(connection: AsyncConnection, reports: Iterable[ProcessorReported]) -> None:
     """Writes those reports that are newer than what is known of their processor."""
-    known = dict((await connection.execute(select(processors.c.instance, processors.c.occurred_at))).tuples().all())
+    found = await connection.execute(select(processors.c.instance, processors.c.occurred_at))
+    known: dict[str, int] = {report.instance: report.occurred_at for report in found}
     latest: dict[str, dict[str, object]] = {}
     for report in reports:
         occurred_at = micros(report.occurred_at)

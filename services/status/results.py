@@ -18,6 +18,7 @@ RowKey = tuple[str, int]
 #: job_id, row and round.
 DecisionKey = tuple[str, int, int]
 SLOT_SECONDS: Final = 20
+_json: Final = json.JSONEncoder(ensure_ascii=False).encode
 _SLOT: Final = SLOT_SECONDS * 1_000_000
 
 
@@ -144,7 +145,7 @@ def _record(
         http_status=http_status,
         started_at=micros(event.started_at),
         finished_at=micros(event.occurred_at),
-        columns=json.dumps(event.columns, ensure_ascii=False),
+        columns=_json(event.columns),
     )
 
 

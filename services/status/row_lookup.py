@@ -34,9 +34,11 @@ def _arguments(connection: AsyncConnection, keys: Collection[RowKey]) -> dict[st
 def _select(dialect: str, *, whole: bool) -> Select[Any]:
     columns = list(rows.c) if whole else [rows.c.job_id, rows.c.row, rows.c.round, rows.c.status, rows.c.finished_at]
     if dialect == "postgresql":
-        given = func.unnest(
-            bindparam("job_ids", type_=ARRAY(Text)), bindparam("rows", type_=ARRAY(Integer))
-        ).table_valued("job_id", "row")
+        given = (
+            func.unnest(bindparam("job_ids", type_=ARRAY(Text)), bindparam("rows", type_=ARRAY(Integer)))
+            .table_valued("job_id", "row")
+            .render_derived()
+        )
         return select(*columns).join_from(given, rows, (rows.c.job_id == given.c.job_id) & (rows.c.row == given.c.row))
     each = func.json_each(bindparam("keys", type_=String)).table_valued("value")
     job_id, row = (func.json_extract(each.c.value, path) for path in ("$[0]", "$[1]"))

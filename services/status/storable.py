@@ -4,19 +4,45 @@ from collections.abc import Iterator
 from typing import Final
 
 from shared.cloud_events import UndecodableEvent
-from shared.events import Event
+from shared.events import (
+    BatchActivationFailed,
+    Event,
+    JobAccepted,
+    JobCancelRequested,
+    JobFinished,
+    JobRetryRequested,
+    RowFailed,
+    RowResolved,
+    RowResult,
+)
 
 LARGEST: Final = 2**31 - 1
-_NUMBERS: Final = ("row", "round", "attempts", "http_status", "total_hospitals")
 
 
 def check_storable(event: Event, value: bytes) -> None:
     """Raises UndecodableEvent for an event that would fail the transaction of all others, for ever."""
-    for name in _NUMBERS:
-        if (getattr(event, name, None) or 0) > LARGEST:
-            raise UndecodableEvent(f"{name} is larger than {LARGEST}")
+    if any(number > LARGEST for number in _numbers(event)):
+        raise UndecodableEvent(f"a number is larger than {LARGEST}")
     if b"\\u0000" in value and any("\0" in text for text in _texts(event.model_dump(mode="json"))):
         raise UndecodableEvent("a text holds a NUL character")
+
+
+def _numbers(event: Event) -> tuple[int, ...]:
+    match event:
+        case RowFailed():
+            return event.row, event.round, event.attempts, event.http_status or 0
+        case RowResult():
+            return event.row, event.round, event.attempts
+        case JobAccepted():
+            return (event.total_hospitals,)
+        case RowResolved():
+            return event.row, event.round
+        case JobCancelRequested() | JobRetryRequested() | JobFinished():
+            return (event.round,)
+        case BatchActivationFailed():
+            return (event.http_status or 0,)
+        case _:
+            return ()
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -1,0 +1,92 @@
+"""What the status service reads and writes, declared with FastStream for the AsyncAPI document. Nothing here connects.
+
+FastStream's own loop cannot start from offsets that are kept in a database: `reader` drives the consumer itself.
+"""
+
+from typing import Any
+
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from pydantic import RootModel
+
+from shared.events import (
+    BatchActivated,
+    BatchActivationFailed,
+    BatchActivationRequested,
+    JobAccepted,
+    JobCancelRequested,
+    JobFinished,
+    JobRetryRequested,
+    ProcessorReported,
+    RowCreated,
+    RowFailed,
+    RowResolved,
+    RowUnprocessed,
+)
+from shared.settings import KafkaSettings
+
+_JobEvents = (
+    JobAccepted
+    | JobCancelRequested
+    | JobRetryRequested
+    | JobFinished
+    | BatchActivationRequested
+    | BatchActivated
+    | BatchActivationFailed
+    | RowResolved
+)
+
+
+class StatusReadsResult(RootModel[RowCreated | RowFailed | RowUnprocessed]):
+    """What became of a row: `ce_type` names which of these it is."""
+
+
+class StatusReadsJobEvent(RootModel[_JobEvents]):
+    """What happened to a job, a batch or a row by hand: `ce_type` names which of these it is."""
+
+
+class StatusWritesJobEvent(RootModel[JobFinished | BatchActivationRequested]):
+    """What the service says itself: `ce_type` names which of these it is."""
+
+
+def declare(settings: KafkaSettings) -> KafkaBroker:
+    """A broker that is never started, with what is read and what is written, each under a title of its own."""
+    topics = settings.topics
+    broker = KafkaBroker(settings.kafka_bootstrap_servers)
+    for topic, title, payload in (
+        (topics.results, "StatusResults", StatusReadsResult),
+        (topics.jobs, "StatusJobs", StatusReadsJobEvent),
+        (topics.processors, "StatusProcessors", ProcessorReported),
+    ):
+        _reads(broker, topic, topics.group("status"), title, payload)
+    broker.publisher(
+        topics.jobs,
+        title="StatusJobEvents",
+        description="JobFinished when every row of a round has a result; BatchActivationRequested by hand. Key job_id.",
+        schema=StatusWritesJobEvent,
+    )
+    broker.publisher(
+        topics.dead_letters,
+        title="StatusDeadLetters",
+        description="A record that cannot be decoded, as received; headers: reason, topic, partition, offset.",
+        schema=bytes,
+    )
+    return broker
+
+
+def _reads(broker: KafkaBroker, topic: str, group: str, title: str, payload: Any) -> None:
+    subscriber = broker.subscriber(
+        topic,
+        group_id=group,
+        title=title,
+        description="Projected into tables. Acknowledged by the database: offsets are stored with the rows.",
+        # Offsets are committed by hand, after the database has them.
+        ack_policy=AckPolicy.MANUAL,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+    )
+
+    async def projected(event: payload) -> None:
+        """Documents the payload; never called, since the broker is never started."""
+
+    subscriber(projected)

@@ -1,0 +1,25 @@
+"""Databases for the projection: each test that asks for `engine` runs on SQLite and on PostgreSQL."""
+
+import pytest
+
+from services.status.schema import migrate
+from shared.databases import create_engine, database_url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def engine(request, tmp_path):
+    """An engine on empty tables."""
+    url = f"sqlite:///{tmp_path}/status.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    engine = create_engine(database_url(url))
+    await migrate(engine)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def sqlite(tmp_path):
+    """An engine on empty tables, for what does not depend on the database."""
+    engine = create_engine(database_url(f"sqlite:///{tmp_path}/status.db"))
+    await migrate(engine)
+    yield engine
+    await engine.dispose()

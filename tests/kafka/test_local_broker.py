@@ -119,6 +119,7 @@ def test_the_command_says_one_line_when_ready_and_stops_within_five_seconds(
         rest, _ = process.communicate(timeout=10)
         assert time.monotonic() - asked < 5
         assert (process.returncode, rest, alive(java)) == (0, "", [])
+    assert (data_dir / "log" / ".kafka_cleanshutdown").exists()
 
 
 def test_the_broker_dies_with_its_parent(data_dir: Path, free_port: int):

@@ -1,27 +1,31 @@
 """A rig for the engine: a real broker, a real directory that counts, real processors that can be killed or frozen."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
 
 import aiohttp
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from shared import kafka
-from shared.cloud_events import decode, encode
+from shared.cloud_events import Headers, encode
 from shared.events import Event, JobAccepted, RowAccepted, RowOutcome
 from shared.settings import KafkaSettings
 from shared.topic_creation import create_missing_topics
+from tests.processor.topic_reader import TopicReader
 
 QUICK = {
     "RATE_LIMIT_REQUESTS": "0",
@@ -109,6 +113,26 @@ class Processor:
         """What it has logged."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
+    def told(self, event: str) -> list[dict]:
+        """Its log lines of one kind."""
+        return [line for line in self.lines() if line["event"] == event]
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs, frozen or not."""
+        return self.process.returncode is None
+
+    def lanes(self) -> set[int]:
+        """The partition indices that it has been given last and has taken over."""
+        assigned = self.told("lanes_assigned")
+        taken_over = {line["partition"] for line in self.told("lane_taken_over")}
+        return set(assigned[-1]["partitions"]) & taken_over if assigned else set()
+
+
+def wall_time(line: dict) -> float:
+    """When a log line was written, in seconds of the wall clock."""
+    return datetime.fromisoformat(line["timestamp"]).timestamp()
+
 
 class Rig:
     """Everything around the processors of one test."""
@@ -133,6 +157,7 @@ class Rig:
         self._folder = folder
         self._stack = AsyncExitStack()
         self._started = 0
+        self._readers: dict[str, TopicReader] = {}
 
     async def __aenter__(self) -> Self:
         await create_missing_topics(self.settings)
@@ -202,6 +227,27 @@ class Rig:
         self.processors.append(processor)
         return processor
 
+    async def start_processors(self, count: int, **environment: str) -> list[Processor]:
+        """That many more processors; every lane has an owner when this returns."""
+        started = [await self.start_processor(**environment) for _ in range(count)]
+        await self.settled()
+        return started
+
+    async def settled(self, seconds: float = 40) -> None:
+        """Waits until every living processor has lanes, and every lane one owner that has taken it over."""
+        everything = list(range(self.settings.kafka_topic_partitions))
+        alive = [each for each in self.processors if each.alive]
+
+        def is_settled() -> bool:
+            lanes = [each.lanes() for each in alive]
+            return all(lanes) and sorted(index for each in lanes for index in each) == everything
+
+        await until("every lane has one owner", is_settled, seconds)
+
+    async def stop_processors(self) -> None:
+        """Asks all that live to stop, and waits for it."""
+        await asyncio.gather(*(each.stop() for each in self.processors if each.alive))
+
     # ---- Kafka -------------------------------------------------------------------------------------------------------
 
     async def publish(self, job: Job, *, express: bool = True) -> None:
@@ -218,6 +264,11 @@ class Rig:
         topic = self.topics.rows_express if express else self.topics.rows_bulk
         await self.write([(topic, row) for row in job.rows] + [(self.topics.jobs, accepted)])
 
+    async def write_raw(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Writes one record as it is, decodable or not."""
+        async with AIOKafkaProducer(**kafka.producing(self.settings)) as producer:
+            await producer.send_and_wait(topic, key=key, value=value, headers=headers)
+
     async def write(self, events: list[tuple[str, Event]], *, abort: bool = False) -> None:
         """Writes events in one transaction."""
         producer = AIOKafkaProducer(**kafka.producing(self.settings), transactional_id=str(uuid4()))
@@ -233,37 +284,39 @@ class Rig:
 
     async def results(self) -> list[RowOutcome]:
         """All results that a read_committed reader sees now."""
-        return [event for event in await self.events(self.topics.results)]
+        return list(await self.events(self.topics.results))
 
     async def events(self, topic: str) -> list[Event]:
         """All events of a topic that a read_committed reader sees now."""
-        consumer = AIOKafkaConsumer(**kafka.consuming(self.settings))
-        await consumer.start()
-        try:
-            known = next(each for each in self.topics.all() if each.name == topic)
-            partitions = [TopicPartition(topic, index) for index in range(known.partitions)]
-            consumer.assign(partitions)
-            await consumer.seek_to_beginning(*partitions)
-            ends = await consumer.end_offsets(partitions)
-            found = []
-            while any([await consumer.position(tp) < end for tp, end in ends.items()]):
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found += [decode(record.headers, record.value) for record in records]
-            return found
-        finally:
-            await consumer.stop()
+        return await (await self._reader(topic)).events()
+
+    async def _reader(self, topic: str) -> TopicReader:
+        if topic not in self._readers:
+            reader = TopicReader(self.settings, topic)
+            self._readers[topic] = await self._stack.enter_async_context(reader)
+        return self._readers[topic]
 
     async def wait_for_results(self, count: int, seconds: float) -> list[RowOutcome]:
-        """Waits until that many results are visible. Raises AssertionError, telling what there is, when they are not."""
+        """Waits until that many results are visible; fails with what there is when they are not."""
         began = time.monotonic()
         found: list[RowOutcome] = []
         while len(found) < count:
             if time.monotonic() - began > seconds:
                 kinds = Counter(type(result).__name__ for result in found)
                 raise AssertionError(f"{len(found)} of {count} results after {seconds} s: {dict(kinds)}")
-            await asyncio.sleep(0.5)
-            found = await self.results()
+            await asyncio.sleep(0.1)
+            with contextlib.suppress(KafkaError):  # the broker is away: it is asked again
+                found = await self.results()
         return found
+
+
+async def until(what: str, condition: Callable[[], bool], seconds: float) -> None:
+    """Waits until a condition holds; fails with `what` when it does not come to hold."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > seconds:
+            raise AssertionError(f"after {seconds} s still not: {what}")
+        await asyncio.sleep(0.1)
 
 
 @dataclass

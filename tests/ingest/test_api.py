@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import tempfile
 import time
 
 import httpx
@@ -129,10 +130,7 @@ async def test_a_request_without_one_csv_file_is_refused(client, request_, statu
 
 async def test_a_client_that_leaves_in_the_middle_does_no_harm(client):
     """Its upload ends, and the next is served."""
-    reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
-    head = "POST /api/v1/hospitals/bulk HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nContent-Length: 9999\r\n"
-    writer.write(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n".encode())
-    await writer.drain()
+    _, writer = await half_an_upload(client)
     writer.close()
 
     assert (await upload(client, CSV, None, path=VALIDATE)).status_code == 200
@@ -141,9 +139,7 @@ async def test_a_client_that_leaves_in_the_middle_does_no_harm(client):
 async def test_a_body_that_stops_coming_is_408(client, monkeypatch):
     """A slow client holds nothing for ever."""
     monkeypatch.setattr(upload_body, "SILENCE_SECONDS", 0.2)
-    reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
-    head = "POST /api/v1/hospitals/bulk HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nContent-Length: 9999\r\n"
-    writer.write(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n".encode())
+    reader, writer = await half_an_upload(client)
     async with asyncio.timeout(10):
         status = await reader.readline()
     writer.close()
@@ -242,26 +238,43 @@ def _references(node: object) -> set[str]:
     return set()
 
 
-async def test_the_process_keeps_no_uploads_behind(client, tmp_path):
-    """Whatever became of them."""
-    from services.ingest import spool
+async def test_no_upload_is_left_behind(tmp_path, monkeypatch):
+    """Neither one that was refused, nor one that broke off; and nothing at all when the service ends."""
+    spooled = tmp_path / "spooled"
+    spooled.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(spooled))
+    async with ingest(tmp_path) as client:
+        (place,) = spooled.iterdir()
+        await upload(client, CSV)
+        await upload(client, b"")
+        _, writer = await half_an_upload(client)
+        writer.close()
+        await upload(client, CSV)
+        async with asyncio.timeout(5):
+            while len(left := list(place.iterdir())) > 1:  # noqa: ASYNC110 - another task removes them
+                await asyncio.sleep(0.01)
+        assert [path.name for path in left] == ["in-use"]
 
-    before = _spooled(spool)
-    await upload(client, CSV)
-    await upload(client, b"")
-    with pytest.raises(httpx.HTTPError):
-        await client.post(UPLOAD, content=_breaking(), headers={"Content-Type": "multipart/form-data; boundary=b"})
-
-    assert _spooled(spool) == before
+    assert list(spooled.iterdir()) == []
 
 
-async def _breaking():
-    yield b"--b\r\n"
-    raise httpx.WriteError("the network is gone")
+async def test_without_its_database_an_upload_is_503_within_two_seconds(tmp_path):
+    """Nothing listens where PostgreSQL should be."""
+    async with ingest(tmp_path, ingest_database_url="postgresql://nobody@127.0.0.1:1/none") as client:
+        began = time.monotonic()
+        answer = await upload(client, CSV)
+        took = time.monotonic() - began
+        dry_run = await upload(client, CSV, path=VALIDATE)
+
+    assert (answer.status_code, answer.json()["error_type"]) == (503, "database_unavailable")
+    assert dry_run.status_code == 503
+    assert took < 2
 
 
-def _spooled(spool):
-    import tempfile
-    from pathlib import Path
-
-    return sorted(str(path) for path in Path(tempfile.gettempdir()).glob(f"{spool._PREFIX}*/*/*"))
+async def half_an_upload(client: httpx.AsyncClient) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which the beginning of an upload was sent, and no more."""
+    reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+    head = "POST /api/v1/hospitals/bulk HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nContent-Length: 9999\r\n"
+    writer.write(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n".encode())
+    await writer.drain()
+    return reader, writer

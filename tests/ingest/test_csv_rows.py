@@ -107,7 +107,7 @@ def test_a_row_lists_everything_that_is_wrong_with_it():
 
 @pytest.mark.parametrize(
     "phone",
-    ["+1 (207) 555-0101", "555.0120", "0211/5550-204", "555 0119 ext. 4", "٠١٢٣", "+49\u00a0555\u20111", "*99#"],
+    ["+1 (207) 555-0101", "555.0120", "0211/5550-204", "555 0119 ext. 4", "٠١٢٣", "+49\u00a0555", "*99#"],
 )
 def test_phones_are_taken_as_people_write_them(phone):
     """Only what cannot be a number is refused."""

@@ -23,7 +23,9 @@ def main() -> None:
         case []:
             run()
         case ["migrate"]:
-            asyncio.run(bring_up_to_date(load(MigrationSettings)))
+            settings = load(MigrationSettings)
+            configure_logging(settings, "status")
+            asyncio.run(bring_up_to_date(settings))
         case _:
             stop("usage: python -m services.status [migrate]")
 
@@ -39,7 +41,6 @@ def run() -> None:
 
 async def bring_up_to_date(settings: MigrationSettings) -> None:
     """Migrates the tables, and says to which version."""
-    configure_logging(settings, "status")
     engine = create_engine(settings.url)
     try:
         await migrate(engine)

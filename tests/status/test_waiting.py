@@ -1,0 +1,81 @@
+"""Why a job is slow, and how long it will take, from what the processors report."""
+
+import pytest
+
+from services.status.waiting import WaitingFor, Work, eta_seconds, waiting_for
+from tests.status.histories import at, report
+
+NOW = at(10)
+FLOWING = Work(rows_left=60, rows_per_second=2.0)
+STANDING = Work(rows_left=60, rows_per_second=0.0)
+BUSY = [{"partition": 0, "lag_rows": 5_000}]
+
+
+def reason(*reports, work=FLOWING):
+    return waiting_for(work, reports, NOW)
+
+
+def test_nothing_holds_up_a_job_that_flows():
+    """Pace to spare, breaker closed."""
+    assert reason(report(seconds=8, rate_limit=10, rows_per_second=2)) is None
+
+
+@pytest.mark.parametrize("reports", [[], [report(seconds=-5.1)]])
+def test_a_processor_that_was_silent_for_15_seconds_is_gone(reports):
+    """Its last words say nothing any more."""
+    assert reason(*reports) is WaitingFor.NO_PROCESSOR
+
+
+def test_a_report_of_just_15_seconds_still_counts():
+    """Three reports in a row have to be missing."""
+    assert reason(report(seconds=-5)) is None
+
+
+def test_a_pause_holds_for_all_processors():
+    """Some have not heard of it yet."""
+    assert reason(report("a", 8, paused=True), report("b", 8)) is WaitingFor.PAUSED
+
+
+@pytest.mark.parametrize("state", ["open", "half_open"])
+def test_breakers_hold_up_a_job_when_none_is_closed(state):
+    """One processor that gets through is enough for rows to flow."""
+    assert reason(report("a", 8, breaker=state), report("b", 8, breaker="open")) is WaitingFor.CIRCUIT_BREAKER
+    assert reason(report("a", 8, breaker=state), report("b", 8)) is None
+
+
+def test_the_directorys_wish_to_be_left_alone_is_a_rate_limit():
+    """Retry-After, until it is over."""
+    assert reason(report(seconds=8, retry_after_until=at(11))) is WaitingFor.RATE_LIMIT
+    assert reason(report(seconds=8, retry_after_until=at(9))) is None
+
+
+def test_a_pace_that_is_used_up_is_a_rate_limit():
+    """The pace is that of all processors together."""
+    reports = [report("a", 8, rate_limit=10, rows_per_second=4.5), report("b", 8, rate_limit=10, rows_per_second=4.5)]
+    assert reason(*reports) is WaitingFor.RATE_LIMIT
+
+
+def test_a_job_that_stands_behind_a_larger_backlog_waits_in_the_queue():
+    """Others' rows get their results, ours do not yet."""
+    assert reason(report(seconds=8, lanes=BUSY), work=STANDING) is WaitingFor.QUEUE
+    assert reason(report(seconds=8, lanes=BUSY), work=FLOWING) is None
+
+
+def test_the_time_left_is_what_the_pace_of_the_last_minute_says():
+    """60 rows at 2 a second; also when the pace is limited, since that is the pace."""
+    assert eta_seconds(FLOWING, None) == eta_seconds(FLOWING, WaitingFor.RATE_LIMIT) == 30.0
+
+
+@pytest.mark.parametrize(
+    ("work", "why"),
+    [
+        (FLOWING, WaitingFor.CIRCUIT_BREAKER),
+        (FLOWING, WaitingFor.PAUSED),
+        (FLOWING, WaitingFor.NO_PROCESSOR),
+        (STANDING, None),
+        (Work(0, 2.0), None),
+    ],
+)
+def test_nobody_can_tell_the_time_left_when_nothing_moves(work, why):
+    """An honest null is better than a number that lies."""
+    assert eta_seconds(work, why) is None

@@ -22,10 +22,17 @@ from shared import kafka
 from shared.events import (
     BatchActivated,
     BatchActivationFailed,
+    BatchActivationRequested,
+    Event,
+    JobCancelRequested,
+    JobFinished,
     ProcessorReported,
+    RowAccepted,
     RowCreated,
     RowFailed,
     RowUnprocessed,
+    SendingPaused,
+    SendingResumed,
 )
 from shared.topics import MAX_MESSAGE_BYTES
 
@@ -38,6 +45,14 @@ CAREFULLY: Final[dict[str, Any]] = {
     "auto_offset_reset": "none",
     "isolation_level": "read_committed",
     "max_partition_fetch_bytes": MAX_MESSAGE_BYTES + 4096,
+}
+
+
+#: What is read under which title: a subscriber without a handler cannot say it itself.
+READS: Final[dict[str, tuple[type[Event], ...]]] = {
+    "ProcessorRows": (RowAccepted,),
+    "ProcessorActivationRequests": (JobFinished, BatchActivationRequested),
+    "ProcessorNotices": (JobCancelRequested, JobFinished, SendingPaused, SendingResumed),
 }
 
 

@@ -1,0 +1,292 @@
+"""The status service as a process, on a real broker: what it answers, and what no crash may change."""
+
+import asyncio
+import time
+from collections import Counter
+from uuid import uuid4
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.structs import TopicPartition
+
+from deploy.local.ports import free_port as some_free_port
+from services.status.topic_ends import TopicEnds
+from shared import kafka
+from shared.cloud_events import encode
+from shared.events import BatchActivationRequested, JobFinished, JobOutcome, now
+from shared.settings import KafkaSettings
+from tests.kafka.status_service import API, StatusService, eventually
+from tests.status.histories import Story, report
+
+
+def story(total=3):
+    """A job that nobody else has."""
+    return Story(total=total, job_id=str(uuid4()))
+
+
+@pytest.fixture
+def settings(kafka_bootstrap, topic_prefix):
+    """An installation of its own on the shared broker."""
+    return KafkaSettings(
+        kafka_bootstrap_servers=kafka_bootstrap, kafka_topic_prefix=topic_prefix, kafka_topic_partitions=2
+    )
+
+
+@pytest.fixture
+def sqlite_url(tmp_path):
+    return f"sqlite:///{tmp_path}/status.db"
+
+
+@pytest.fixture
+async def service(settings, sqlite_url, free_port, tmp_path):
+    """A status service that has been started."""
+    async with StatusService(settings, sqlite_url, free_port, tmp_path / "status.log") as service:
+        yield service
+
+
+async def test_the_walk(service):
+    """Accepted, created, finished, activated; every step is seen over HTTP."""
+    job = story(total=2)
+    job_id = job.about["job_id"]
+    await service.write(job.accepted(), report(seconds=0).model_copy(update={"occurred_at": now()}))
+    await service.shows(job_id, status="pending", waiting_for=None)
+    await service.write(job.created(2))
+    await service.shows(job_id, status="processing", message="Processing 1 of 2 hospitals")
+    await service.write(job.created(3))
+    await service.shows(job_id, processed_hospitals=2, status="processing")
+
+    async def is_finished():
+        return any(isinstance(event, JobFinished) for event in await service.read(service.topics.jobs))
+
+    await eventually(is_finished)
+    await service.write(job.activated())
+    answer = await service.shows(job_id, status="completed")
+    assert (answer["outcome"], answer["activated"]) == ("all_created", True)
+    ready = (await service.http.get("/health/ready")).json()
+    assert ready["dependencies"].keys() == {"database", "kafka", "projection"}
+    metrics = (await service.http.get("/metrics")).text
+    assert "hospital_status_results_projected_total 2.0" in metrics
+    assert "hospital_status_projection_lag_records{" in metrics
+
+
+async def test_killed_with_9_in_the_middle_again_and_again_every_count_is_exact(service):
+    """Results of three jobs, some told twice, while the service dies five times."""
+    jobs = [story(total=2_000) for _ in range(3)]
+    await service.write(*(job.accepted() for job in jobs))
+
+    async def keep_writing():
+        for first in range(2, 2_002, 100):
+            for job in jobs:
+                rows = range(first, first + 100)
+                events = [job.failed(row) if row % 7 == 0 else job.created(row) for row in rows]
+                await service.write(*events, *events[:10])
+            await asyncio.sleep(0.15)
+
+    writing = asyncio.create_task(keep_writing())
+    for _ in range(5):
+        done = await progress(service, jobs)
+
+        async def has_moved(before=done):
+            return writing.done() or await progress(service, jobs) > before
+
+        await eventually(has_moved)
+        await service.kill()
+        await service.start()
+    await writing
+    failed = sum(row % 7 == 0 for row in range(2, 2_002))
+    for job in jobs:
+        await service.shows(
+            job.about["job_id"],
+            status="completed",
+            outcome="some_failed",
+            created_hospitals=2_000 - failed,
+            failed_hospitals=failed,
+        )
+    finished = [event for event in await service.read(service.topics.jobs) if isinstance(event, JobFinished)]
+    assert {event.event_id for event in finished} == {f"{job.about['job_id']}:JobFinished:1" for job in jobs}
+    assert {event.failed_hospitals for event in finished} == {failed}
+
+
+async def progress(service, jobs):
+    """How many rows are projected; 0 while the service is not up."""
+    try:
+        answers = [await service.status(job.about["job_id"]) for job in jobs]
+    except httpx.TransportError:
+        return 0
+    return sum(answer.get("processed_hospitals", 0) for answer in answers)
+
+
+async def test_a_rebuild_gives_the_same_answers_and_finishes_nothing_again(settings, tmp_path, free_port):
+    """The tables are thrown away; the topics tell everything once more."""
+    job = story(total=2)
+    job_id = job.about["job_id"]
+    async with StatusService(settings, f"sqlite:///{tmp_path}/a.db", free_port, tmp_path / "a.log") as service:
+        await service.write(job.accepted(), job.created(2), job.failed(3))
+        before = await service.shows(job_id, status="completed")
+    async with StatusService(settings, f"sqlite:///{tmp_path}/b.db", free_port, tmp_path / "b.log") as service:
+        after = await service.shows(job_id, status="completed")
+        other = story(total=1)
+        await service.write(other.accepted(), other.failed(2))
+        await service.shows(other.about["job_id"], status="failed")
+        finished = [event for event in await service.read(service.topics.jobs) if isinstance(event, JobFinished)]
+    assert after == before
+    assert Counter(event.job_id for event in finished) == {job_id: 1, other.about["job_id"]: 1}
+
+
+async def test_two_replicas_share_the_partitions_and_the_tables(settings, postgres_url, free_port, tmp_path):
+    """PostgreSQL, migrated by the command; one replica joins and one is killed in the middle."""
+    first = StatusService(settings, postgres_url, free_port, tmp_path / "first.log")
+    assert await first.run("migrate") == 0
+    job = story(total=3_000)
+    job_id = job.about["job_id"]
+    async with first:
+        await first.write(job.accepted(), *(job.created(row) for row in range(2, 1_002)))
+        await first.shows(job_id, created_hospitals=1_000)
+        second = StatusService(settings, postgres_url, some_free_port(), tmp_path / "second.log")
+        async with second:
+            await second.ready()
+            await first.write(*(job.created(row) for row in range(1_002, 2_002)))
+            await second.shows(job_id, created_hospitals=2_000)
+            await first.kill()
+            await second.write(*(job.created(row) for row in range(1_900, 3_002)))
+            await second.shows(job_id, created_hospitals=3_000, processed_hospitals=3_000)
+
+
+async def test_a_postgresql_that_nobody_migrated_is_named_and_taken_up_when_it_is(
+    settings, postgres_url, free_port, tmp_path
+):
+    """Not ready, and no restart needed afterwards."""
+    async with StatusService(settings, postgres_url, free_port, tmp_path / "status.log") as service:
+
+        async def is_named():
+            answer = (await service.http.get("/health/ready")).json()
+            return "python -m services.status migrate" in answer["dependencies"]["database"].get("detail", "")
+
+        await eventually(is_named)
+        assert (await service.http.get("/health/ready")).status_code == 503
+        assert await service.run("migrate") == 0
+        await service.ready()
+
+
+async def test_kafka_may_stop_and_come_back_without_a_restart(own_broker, sqlite_url, free_port, tmp_path):
+    """Known jobs are answered meanwhile; what needs Kafka is 503 within 2 s; then everything goes on."""
+    broker = own_broker()
+    settings = KafkaSettings(kafka_bootstrap_servers=broker.bootstrap, kafka_topic_partitions=2)
+    job = story(total=2)
+    job_id, batch_id = job.about["job_id"], job.batch_ids[0]
+    async with StatusService(settings, sqlite_url, free_port, tmp_path / "status.log") as service:
+        await service.write(job.accepted(), job.created(2), job.failed(3))
+        await service.shows(job_id, status="completed")
+        await asyncio.to_thread(broker.stop)
+        assert (await service.status(job_id))["status"] == "completed"
+        for request in (
+            service.http.get(f"{API}/status/{uuid4()}"),
+            service.http.patch(f"{API}/bulk/batch/{batch_id}/activate"),
+            service.http.get("/health/ready"),
+        ):
+            began = time.monotonic()
+            answer = await request
+            assert answer.status_code == 503
+            assert time.monotonic() - began < 2.5
+        await asyncio.to_thread(broker.start)
+        await service.ready()
+        async with AIOKafkaProducer(**kafka.producing(settings)) as producer:
+            later = story(total=1)
+            for event in (later.accepted(), later.failed(2)):
+                await producer.send_and_wait(service.topic_of(event), **encode(event, "test").fields())
+        await service.shows(later.about["job_id"], status="failed")
+
+
+async def test_an_unknown_id_is_404_and_one_behind_an_open_transaction_is_503(service):
+    """The topic goes on behind it, and nobody can read that yet."""
+    await service.ready()
+    job = story()
+    job_id = job.about["job_id"]
+    assert (await service.http.get(f"{API}/status/{job_id}")).status_code == 404
+    options = kafka.producing(service.settings) | {"transactional_id": f"upload-{job_id}"}
+    async with AIOKafkaProducer(**options) as upload:
+        async with upload.transaction():
+            await upload.send_and_wait(service.topics.jobs, **encode(job.accepted(), "test").fields())
+            began = time.monotonic()
+            answer = await service.http.get(f"{API}/status/{job_id}")
+            assert (answer.status_code, answer.json()["error_type"]) == (503, "not_known_yet")
+            assert time.monotonic() - began < 2.5
+        assert (await service.http.get(f"{API}/status/{job_id}")).status_code == 200, "never 404 once accepted"
+
+
+async def test_an_activation_by_hand_is_asked_for_on_the_topic_and_read_back(service):
+    """By whichever processor answers."""
+    job = story(total=2)
+    await service.write(job.accepted(), job.created(2), job.failed(3))
+    await service.shows(job.about["job_id"], status="completed")
+    asked = asyncio.create_task(service.http.patch(f"{API}/bulk/batch/{job.batch_ids[0]}/activate"))
+    requests = []
+
+    async def is_asked():
+        found = await service.read(service.topics.jobs)
+        requests.extend(event for event in found if isinstance(event, BatchActivationRequested))
+        return bool(requests)
+
+    await eventually(is_asked)
+    await service.write(job.activated(request_id=requests[0].request_id))
+    answer = await asked
+    assert (answer.status_code, answer.json()["activated"]) == (200, True)
+    await service.shows(job.about["job_id"], activated=True)
+
+
+async def test_a_result_that_cannot_be_read_is_a_dead_letter_and_fails_its_row(service):
+    """The job still ends."""
+    job = story(total=2)
+    bad = encode(job.created(3), "test")
+    await service.write(job.accepted(), job.created(2))
+    await service.producer.send_and_wait(service.topics.results, b"{", bad.key, headers=bad.headers)
+    await service.shows(job.about["job_id"], status="completed", outcome="some_failed", failed_hospitals=1)
+    [letter] = await service.records(service.topics.dead_letters)
+    headers = dict(letter.headers)
+    assert (letter.key, letter.value, headers["topic"]) == (bad.key, b"{", service.topics.results.encode())
+    assert headers.keys() >= {"reason", "partition", "offset", "ce_id"}
+
+
+async def test_records_that_were_deleted_unread_stop_the_projection_loudly(service):
+    """Going on would give wrong answers, silently."""
+    job = story(total=50)
+    job_id = job.about["job_id"]
+    await service.write(job.accepted(), job.created(2))
+    await service.shows(job_id, created_hospitals=1)
+    await service.kill()
+    await service.write(*(job.created(row) for row in range(3, 52)))
+    ends = TopicEnds(service.settings)
+    partition = TopicPartition(service.topics.results, ends.partition_of(job_id).partition)
+    admin: AIOKafkaAdminClient = kafka.admin(service.settings)
+    await admin.start()
+    await admin.delete_records({partition: RecordsToDelete(before_offset=20)})
+    await admin.close()
+    await service.start()
+
+    async def is_loud():
+        answer = (await service.http.get("/health/ready")).json()
+        return "does not have the records that come next" in str(answer)
+
+    await eventually(is_loud)
+    assert (await service.status(job_id))["created_hospitals"] == 1
+
+
+async def test_the_outcome_of_a_retry_replaces_that_of_the_round_before(service):
+    """Its JobFinished is sent too."""
+    job = story(total=2)
+    job_id = job.about["job_id"]
+    await service.write(job.accepted(), job.created(2), job.failed(3))
+    await service.shows(job_id, status="completed", outcome=JobOutcome.SOME_FAILED.value)
+    await service.write(job.retried(2))
+    await service.shows(job_id, status="processing", processed_hospitals=1)
+    await service.write(job.created(3, round_=2))
+
+    async def is_finished_again():
+        found = await service.read(service.topics.jobs)
+        return [event.round for event in found if isinstance(event, JobFinished)] == [1, 2]
+
+    await eventually(is_finished_again)
+    await service.write(job.activated(request_id="finished:2"))
+    await service.shows(job_id, status="completed", outcome="all_created", activated=True)

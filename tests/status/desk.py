@@ -1,0 +1,89 @@
+"""The HTTP API on real tables, with a Kafka that is played."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+from aiokafka import TopicPartition
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.status.activation import Activation
+from services.status.api import Desk, api_routes
+from services.status.changes import Changes
+from services.status.presence import Presence
+from services.status.publisher import KafkaUnavailable
+from services.status.reading import Database
+from services.status.tenants import asking_tenant
+from services.status.topic_ends import EndUnknown
+from shared.events import Event
+from shared.problems import answer_with_problems
+from shared.settings import ApiKey
+
+JOBS = "hospital.jobs"
+
+
+@dataclass
+class PlayedEnds:
+    """A hospital.jobs of one partition that ends where the test says; None = Kafka does not answer."""
+
+    end: int | None = 0
+
+    def partition_of(self, _job_id: str) -> TopicPartition:
+        return TopicPartition(JOBS, 0)
+
+    def partitions(self) -> list[TopicPartition]:
+        return [TopicPartition(JOBS, 0)]
+
+    async def ends(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        if self.end is None:
+            raise EndUnknown("no answer")
+        return dict.fromkeys(partitions, self.end)
+
+
+@dataclass
+class PlayedPublisher:
+    """Keeps what is sent, or is down."""
+
+    down: bool = False
+    sent: list[Event] = field(default_factory=list)
+    something_sent: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def send(self, _topic: str, event: Event, _timeout: float) -> None:
+        if self.down:
+            raise KafkaUnavailable("no answer")
+        self.sent.append(event)
+        self.something_sent.set()
+
+
+@dataclass
+class Counter:
+    """Where the answers come from, and what they depend on."""
+
+    http: httpx.AsyncClient
+    ends: PlayedEnds
+    publisher: PlayedPublisher
+    changes: Changes
+
+    async def get(self, path: str, **more: object) -> httpx.Response:
+        return await self.http.get(f"/api/v1/hospitals{path}", **more)
+
+    async def patch(self, path: str, **more: object) -> httpx.Response:
+        return await self.http.patch(f"/api/v1/hospitals{path}", **more)
+
+
+@asynccontextmanager
+async def counter(
+    engine: AsyncEngine, keys: tuple[ApiKey, ...] = (), patience_seconds: float = 20.0
+) -> AsyncIterator[Counter]:
+    """The API over the engine's tables."""
+    ends, publisher, changes, database = PlayedEnds(), PlayedPublisher(), Changes(), Database(engine)
+    presence = Presence(database, ends, changes)
+    activation = Activation(database, presence, publisher, JOBS, changes, patience_seconds)
+    app = FastAPI()
+    answer_with_problems(app)
+    app.include_router(api_routes(Desk(database, presence, activation, asking_tenant(keys))))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status") as http:
+        yield Counter(http, ends, publisher, changes)

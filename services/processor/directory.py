@@ -1,8 +1,9 @@
 """The hospital directory's HTTP API: one method per call, one outcome per answer, never an exception.
 
-httpx over aiohttp's connections (httpx's own pool looks at every connection for every request). `gate` is asked last,
-when the connection is there and nothing has been written: if it refuses, nothing is sent. That is also where "never
-sent" ends: whatever goes wrong afterwards may have reached the directory.
+httpx over aiohttp's connections (httpx's own pool looks at every connection for every request). `gate` is asked when
+the connection is there, and once more right before the first byte is written: aiohttp writes a request with a body in
+a task of its own, and a process that is frozen between the two must not send when it thaws. If the gate refuses,
+nothing is sent. That is also where "never sent" ends: whatever goes wrong afterwards may have reached the directory.
 """
 
 import asyncio
@@ -43,7 +44,7 @@ from shared.likeness import likeness
 KEEP_ALIVE_SECONDS = 2.0
 MAX_MESSAGE_CHARACTERS = 500
 
-#: Asked when a connection is there: True = send.
+#: Asked when a connection is there, and again right before the first byte: True = send.
 Gate = Callable[[], bool]
 
 
@@ -54,22 +55,36 @@ class _Closed(Exception):
 class _Passage:
     """Whether a request has passed its gate."""
 
-    __slots__ = ("gate", "passed")
+    __slots__ = ("gate", "has_body", "passed", "refused")
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, *, has_body: bool) -> None:
         self.gate = gate
+        self.has_body = has_body
         self.passed = False
+        self.refused = False
+
+    def ask(self, *, last: bool) -> None:
+        """Raises _Closed when the gate refuses. `last`: what comes next is the first byte."""
+        self.refused = not self.gate()
+        if self.refused:
+            raise _Closed
+        self.passed = last
 
 
 _passage: ContextVar[_Passage | None] = ContextVar("passage", default=None)
 
 
-async def _ask_the_gate(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
+async def _connected(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
     passage = _passage.get()
     if passage is not None:
-        if not passage.gate():
-            raise _Closed
-        passage.passed = True
+        passage.ask(last=not passage.has_body)
+
+
+async def _about_to_write(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
+    """aiohttp calls this before it writes a chunk of the body; the headers go out with the first."""
+    passage = _passage.get()
+    if passage is not None and not passage.passed:
+        passage.ask(last=True)
 
 
 def _always() -> bool:
@@ -87,8 +102,9 @@ class Directory:
     async def __aenter__(self) -> Self:
         limit = self._settings.hospital_api_max_connections
         trace = aiohttp.TraceConfig()
-        trace.on_connection_create_end.append(_ask_the_gate)
-        trace.on_connection_reuseconn.append(_ask_the_gate)
+        trace.on_connection_create_end.append(_connected)
+        trace.on_connection_reuseconn.append(_connected)
+        trace.on_request_chunk_sent.append(_about_to_write)
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=limit, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=_tls(self._url)),
             timeout=aiohttp.ClientTimeout(total=None),
@@ -120,9 +136,9 @@ class Directory:
             return answer
         return _creation(row, answer) if answer.is_success else _failure(answer)
 
-    async def look_up(self, batch_id: str) -> LookUpOutcome:
+    async def look_up(self, batch_id: str, gate: Gate = _always) -> LookUpOutcome:
         """GET /hospitals/batch/{id}: what the directory holds of a batch. 404 means none."""
-        answer = await self._call("GET", f"/hospitals/batch/{batch_id}", _always)
+        answer = await self._call("GET", f"/hospitals/batch/{batch_id}", gate)
         match answer:
             case NeverSent() | Withheld():
                 return answer
@@ -148,7 +164,7 @@ class Directory:
     ) -> httpx.Response | NeverSent | Withheld | Unanswered:
         if self._client is None:
             raise RuntimeError("the directory is used outside its context")
-        passage = _Passage(gate)
+        passage = _Passage(gate, has_body="json" in request)
         token = _passage.set(passage)
         try:
             # A total deadline: httpx's time-outs are per read, and a dripping server outlasts them.
@@ -163,8 +179,10 @@ class Directory:
         finally:
             _passage.reset(token)
 
-    def _broken(self, passage: _Passage, message: str) -> NeverSent | Unanswered:
-        return Unanswered(message) if passage.passed else NeverSent(f"no connection: {message}")
+    def _broken(self, passage: _Passage, message: str) -> NeverSent | Withheld | Unanswered:
+        if passage.passed:
+            return Unanswered(message)
+        return Withheld() if passage.refused else NeverSent(f"no connection: {message}")
 
 
 def _tls(url: str) -> ssl.SSLContext | bool:

@@ -22,6 +22,9 @@ from shared.likeness import likeness
 
 log = structlog.get_logger(__name__)
 
+#: After a look-up that was not allowed to be sent: a rebalance, or a lease that has ended.
+WITHHELD_SECONDS = 0.1
+
 
 @dataclass(slots=True)
 class _Batch:
@@ -91,6 +94,11 @@ class InDoubt:
         self._batches[batch_id].under_way = True
         return batch_id
 
+    def may_look_up(self, batch_id: str) -> bool:
+        """Whether a lane that wants to know still has its lease: a replaced processor asks nothing more."""
+        now = time.monotonic()
+        return any(row.lane.may_send(now) for row in self._batches[batch_id].rows)
+
     def answered(self, batch_id: str, began: float, outcome: LookUpOutcome) -> None:
         """Tells the rows of a batch what its look-up, begun at that monotonic time, says of them."""
         batch = self._batches[batch_id]
@@ -114,7 +122,7 @@ class InDoubt:
     def _try_again(self, batch_id: str, batch: _Batch, outcome: LookUpOutcome) -> None:
         metrics.LOOK_UPS.labels("none").inc()
         if isinstance(outcome, (Withheld, Throttled)):
-            wait = 0.0
+            wait = WITHHELD_SECONDS
         else:
             batch.setbacks += 1
             wait = self._backoff.seconds(batch.setbacks)

@@ -156,7 +156,9 @@ class Sender:
         outcome: LookUpOutcome
         try:
             async with self._parts.breaker.judging() as judgement:
-                outcome = await self._parts.directory.look_up(batch_id)
+                outcome = await self._parts.directory.look_up(
+                    batch_id, lambda: self._parts.in_doubt.may_look_up(batch_id) and self._parts.notices.may_send
+                )
                 judgement.on(outcome)
         except BreakerOpened:
             outcome = Withheld()

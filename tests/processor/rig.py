@@ -8,10 +8,11 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from inspect import isawaitable
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
@@ -310,10 +311,10 @@ class Rig:
         return found
 
 
-async def until(what: str, condition: Callable[[], bool], seconds: float) -> None:
+async def until(what: str, condition: Callable[[], bool | Awaitable[bool]], seconds: float) -> None:
     """Waits until a condition holds; fails with `what` when it does not come to hold."""
     began = time.monotonic()
-    while not condition():
+    while not (await holds if isawaitable(holds := condition()) else holds):
         if time.monotonic() - began > seconds:
             raise AssertionError(f"after {seconds} s still not: {what}")
         await asyncio.sleep(0.1)

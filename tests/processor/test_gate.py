@@ -1,0 +1,56 @@
+"""The gate in front of a call's first byte, on a real directory."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from deploy.local.sandbox.server import Sandbox
+from services.processor.directory import Directory
+from services.processor.outcomes import Created, NeverSent, Withheld
+from services.processor.settings import DirectorySettings
+from tests.processor.rig import make_job
+
+ROW = make_job(1).rows[0]
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """A directory that counts."""
+    async with Sandbox("127.0.0.1", 0) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def directory(sandbox: Sandbox) -> AsyncIterator[Directory]:
+    """A client of it, with one connection."""
+    settings = DirectorySettings(hospital_api_base_url=sandbox.base_url, hospital_api_max_connections=1)
+    async with Directory(settings) as directory:
+        yield directory
+
+
+async def hospitals_in(directory: Directory, batch_id: str) -> int:
+    """How many hospitals there are in a batch."""
+    listed = await directory.look_up(batch_id)
+    return len(listed.hospitals)
+
+
+async def test_a_closed_gate_sends_nothing_and_leaves_the_connection(directory: Directory):
+    """Refused as soon as there is a connection."""
+    assert await directory.create(ROW, lambda: False) == Withheld()
+    assert await hospitals_in(directory, ROW.batch_id) == 0
+    assert isinstance(await directory.create(ROW, lambda: True), Created)
+
+
+async def test_a_gate_that_closes_between_connection_and_first_byte_sends_nothing(directory: Directory):
+    """A process that was frozen there finds its permit ended when it thaws."""
+    answers = iter([True, False])
+    assert await directory.create(ROW, lambda: next(answers)) == Withheld()
+    assert await hospitals_in(directory, ROW.batch_id) == 0
+    assert isinstance(await directory.create(ROW, lambda: True), Created)
+
+
+async def test_without_a_connection_the_gate_is_not_asked():
+    """Refused by the machine: certainly never sent."""
+    settings = DirectorySettings(hospital_api_base_url="http://127.0.0.1:9")
+    async with Directory(settings) as directory:
+        assert isinstance(await directory.create(ROW, lambda: pytest.fail("asked")), NeverSent)

@@ -38,12 +38,14 @@ class JobsLog:
         partition: int = _partitioner(job_id.encode(), partitions, partitions)
         return partition
 
-    def lower_bound(self, partition: int) -> int:
-        """An offset below which no event can be that is written from now on. Raises EndsUnknown."""
-        try:
-            return self._ends[partition]
-        except KeyError as error:
-            raise EndsUnknown(f"the end of {self._topic} is not known yet") from error
+    async def lower_bound(self, partition: int, seconds: float) -> int:
+        """An offset below which no event can be that is written from now on.
+
+        Asks Kafka only when it has not answered since the start. Raises EndsUnknown when it does not in so long.
+        """
+        if partition not in self._ends:
+            await self.refresh_now(seconds)
+        return self._ends[partition]
 
     async def keep_current(self) -> None:
         """Reads the ends again and again, for ever. While Kafka is down the old ones stay, and stay true."""

@@ -15,7 +15,7 @@ from services.ingest.reservations import (
 )
 from services.ingest.settling import NotSettled, Settling
 
-_SETTLING_SECONDS: Final = 1.0
+_SETTLING_SECONDS: Final = 1.4
 
 
 @dataclass(frozen=True, slots=True)

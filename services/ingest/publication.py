@@ -52,10 +52,7 @@ class Publication:
             await self._write(job, jobs_partition)
         except _FAILURES as error:
             raise NotPublished(str(error)) from error
-        try:
-            await within(self._patience, self._producer.commit_transaction())
-        except _FAILURES as error:
-            raise OutcomeUnknown(str(error)) from error
+        await self._commit()
         ROWS_PUBLISHED.inc(job.accepted.total_hospitals)
 
     async def _write(self, job: PreparedJob, jobs_partition: int) -> None:
@@ -70,6 +67,12 @@ class Publication:
         await _within(self._patience, acknowledgements)
         last = job.acceptance()
         await within(self._patience, self._send_last(last, jobs_partition))
+
+    async def _commit(self) -> None:
+        try:
+            await within(self._patience, self._producer.commit_transaction())
+        except _FAILURES as error:
+            raise OutcomeUnknown(str(error)) from error
 
     async def _send_all(self, topic: str, bundle: list[EventRecord]) -> asyncio.Future[Any]:
         sent = asyncio.gather(*[await self._producer.send(topic, **record.fields()) for record in bundle])

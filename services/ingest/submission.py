@@ -128,7 +128,7 @@ class Submission:
             file_sha256=accepted.file_sha256,
             file_name=accepted.file_name,
             jobs_partition=partition,
-            jobs_offset=self.jobs.lower_bound(partition),
+            jobs_offset=await self.jobs.lower_bound(partition, _PATIENCE),
             answer=answer.model_dump_json().encode(),
             reserved_at=accepted.occurred_at,
         )

@@ -1,0 +1,46 @@
+"""What uploads left on the topics, as a reader of committed records sees it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from shared import kafka
+from shared.cloud_events import decode
+from shared.events import Event, JobAccepted, RowAccepted
+from shared.settings import KafkaSettings
+
+
+async def records(settings: KafkaSettings, topics: Sequence[str], *, committed: bool = True) -> list[Any]:
+    """Every record of the topics, partition by partition; the uncommitted ones too if asked for."""
+    isolation = "read_committed" if committed else "read_uncommitted"
+    consumer = AIOKafkaConsumer(**{**kafka.consuming(settings), "isolation_level": isolation})
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, index) for topic in topics for index in range(settings.topics.partitions)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        found = []
+        for partition, end in ends.items():
+            while await consumer.position(partition) < end:
+                found += (await consumer.getmany(partition, timeout_ms=200)).get(partition, [])
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def events(settings: KafkaSettings, *topics: str) -> list[Event]:
+    """The committed events of the topics."""
+    return [decode(record.headers, record.value) for record in await records(settings, topics)]
+
+
+async def jobs(settings: KafkaSettings) -> dict[str, tuple[JobAccepted, list[RowAccepted]]]:
+    """Every job with its rows. Asserts that none is there twice, and no row without its job."""
+    accepted = [event for event in await events(settings, settings.topics.jobs) if isinstance(event, JobAccepted)]
+    found: dict[str, tuple[JobAccepted, list[RowAccepted]]] = {job.job_id: (job, []) for job in accepted}
+    assert len(found) == len(accepted)
+    for event in await events(settings, *settings.topics.rows):
+        assert isinstance(event, RowAccepted)
+        found[event.job_id][1].append(event)
+    return found

@@ -1,0 +1,67 @@
+"""The ingest service as a process of its own, to be killed at any moment."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from deploy.local.ports import free_port
+
+
+class IngestProcess:
+    """`python -m services.ingest` with this environment, on one port over all its lives."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        self.port = free_port()
+        self.log = directory / "ingest.log"
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "OTEL_"))},
+            "INGEST_DATABASE_URL": f"sqlite:///{directory / 'ingest.db'}",
+            "HTTP_PORT": str(self.port),
+            "TMPDIR": str(directory),
+            **environment,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Returns when it is ready."""
+        self._process = self._launch()
+        async with asyncio.timeout(60), httpx.AsyncClient(base_url=self.url) as client:
+            while not await self._is_ready(client):
+                assert self._process.poll() is None, self.log.read_text()
+                await asyncio.sleep(0.05)
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "services.ingest"], env=self._environment, stdout=log, stderr=log
+            )
+
+    async def _is_ready(self, client: httpx.AsyncClient) -> bool:
+        try:
+            return (await client.get("/health/ready")).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def kill(self) -> None:
+        """Kills it with signal 9. No harm when it is not running."""
+        self._end(signal.SIGKILL)
+
+    def terminate(self) -> int:
+        """Asks it to end, and waits; its exit status."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> int:
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process.wait(20)

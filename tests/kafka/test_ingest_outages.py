@@ -1,0 +1,142 @@
+"""Kafka or the service dies in the middle of it: 503 in time, no half-made job, one job per key."""
+
+import asyncio
+import contextlib
+import time
+
+import httpx
+import pytest
+
+from tests.ingest.ingest_process import IngestProcess
+from tests.ingest.ingest_server import CSV, ingest, ready, settings, upload
+from tests.ingest.published import jobs, records
+
+KAFKA_DOWN = "Service temporarily unavailable. The message queue is currently down. Please try again later."
+PARTITIONS = 3
+
+
+def hospitals(rows: int) -> bytes:
+    """A file of so many rows."""
+    return b"name,address\n" + b"".join(b"Hospital %d,%d Main Street\n" % (number, number) for number in range(rows))
+
+
+async def succeeds(client: httpx.AsyncClient, content: bytes, key: str) -> httpx.Response:
+    """What a patient client does: the same request again until it is accepted."""
+    async with asyncio.timeout(90):
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                answer = await upload(client, content, key)
+                if answer.status_code == 202:
+                    return answer
+                assert answer.status_code in (409, 503), answer.text
+                assert answer.headers["retry-after"]
+            await asyncio.sleep(0.3)
+
+
+@pytest.mark.parametrize("outage", ["stopped", "frozen"])
+async def test_an_outage_of_kafka_is_503_within_two_seconds_and_then_the_same_key_succeeds(
+    tmp_path, own_broker, outage
+):
+    """Without a restart of the service, and with one job."""
+    broker = own_broker()
+    where = {"kafka_bootstrap_servers": broker.bootstrap, "kafka_topic_partitions": PARTITIONS}
+    async with ingest(tmp_path, **where) as client:
+        await ready(client)
+        await upload(client, CSV, "before")
+        break_, mend = (broker.stop, broker.start) if outage == "stopped" else (broker.pause, broker.resume)
+
+        break_()
+        for key in ("during", "during", "during-2"):
+            began = time.monotonic()
+            answer = await upload(client, CSV, key)
+            assert time.monotonic() - began < 2
+            assert (answer.status_code, answer.json()["detail"]) == (503, KAFKA_DOWN)
+        mend()
+
+        first, second = [await succeeds(client, CSV, key) for key in ("during", "during-2")]
+        published = await jobs(settings(tmp_path, **where))
+
+    assert len(published) == 3
+    assert {first.json()["job_id"], second.json()["job_id"]} < set(published)
+
+
+async def test_a_service_that_starts_without_kafka_serves_when_it_comes(tmp_path, own_broker):
+    """It answers 503 meanwhile, and makes the topics itself."""
+    broker = own_broker()
+    broker.stop()
+    async with ingest(tmp_path, kafka_bootstrap_servers=broker.bootstrap) as client:
+        assert (await upload(client, CSV)).status_code == 503
+        assert (await client.get("/health")).status_code == 200
+
+        broker.start()
+
+        await succeeds(client, CSV, "k")
+        await ready(client)
+
+
+async def test_kill_9_at_any_moment_leaves_one_whole_job_per_key(tmp_path, kafka_bootstrap, topic_prefix):
+    """The client asks again with its key; a reader of committed records never sees a part."""
+    where = {"kafka_bootstrap_servers": kafka_bootstrap, "kafka_topic_prefix": topic_prefix}
+    reading = settings(tmp_path, **where, kafka_topic_partitions=PARTITIONS)
+    process = IngestProcess(
+        tmp_path, {**{name.upper(): value for name, value in where.items()}, "KAFKA_TOPIC_PARTITIONS": str(PARTITIONS)}
+    )
+    rows = 6_000
+    content = hospitals(rows)
+    async with httpx.AsyncClient(base_url=process.url, timeout=60) as client:
+        for number in range(3):
+            await process.start()
+            upload_ = asyncio.create_task(upload(client, content, f"k{number}"))
+            await _until_something_is_written(reading, upload_, 0.15 * number)
+            process.kill()
+            with contextlib.suppress(httpx.TransportError):
+                await upload_
+            await process.start()
+            await succeeds(client, content, f"k{number}")
+            process.kill()
+
+    published = await jobs(reading)
+    assert len(published) == 3
+    assert {job.total_hospitals for job, _ in published.values()} == {rows}
+    for _, found in published.values():
+        assert sorted(row.row for row in found) == list(range(2, rows + 2))
+
+
+async def _until_something_is_written(reading, upload_: asyncio.Task, seconds: float) -> None:
+    """Waits for the first record that is not committed, and a little longer."""
+    before = len(await records(reading, reading.topics.rows, committed=False))
+    written = before
+    while written == before and not upload_.done():
+        written = len(await records(reading, reading.topics.rows, committed=False))
+    await asyncio.wait({upload_}, timeout=seconds)
+
+
+async def test_it_stops_when_asked_and_leaves_nothing_behind(tmp_path, kafka_bootstrap, topic_prefix):
+    """Neither files nor processes, and no complaint in its log."""
+    process = IngestProcess(tmp_path, {"KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap, "KAFKA_TOPIC_PREFIX": topic_prefix})
+    await process.start()
+    content = b"name,address\n" + b"".join(
+        b"Hospital %d,%d Main Street\n" % (number, number) for number in range(20_000)
+    )
+    async with httpx.AsyncClient(base_url=process.url, timeout=60) as client:
+        assert (await upload(client, hospitals(20_000))).status_code == 202
+
+    process.terminate()
+
+    assert list(tmp_path.glob("*hospital-ingest-*")) == []
+    assert "Traceback" not in process.log.read_text()
+    assert "leaked" not in process.log.read_text()
+
+
+async def test_what_a_killed_service_left_on_disk_is_removed_by_the_next(tmp_path, kafka_bootstrap, topic_prefix):
+    """Half an upload may be 150 MB."""
+    process = IngestProcess(tmp_path, {"KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap, "KAFKA_TOPIC_PREFIX": topic_prefix})
+    await process.start()
+    (left,) = tmp_path.glob("hospital-ingest-*")
+    process.kill()
+
+    await process.start()
+
+    (place,) = tmp_path.glob("hospital-ingest-*")
+    assert place != left
+    process.kill()

@@ -103,6 +103,17 @@ async def test_nothing_is_sent_before_the_partition_was_read_to_its_end(sqlite, 
     assert publisher.sent == []
 
 
+async def test_only_the_owner_of_a_jobs_partition_finishes_it(sqlite, publisher, positions):
+    """This replica has partition 1 now; the job is in partition 0."""
+    positions.assign([TopicPartition(JOBS, 1)])
+    positions.place({TopicPartition(JOBS, 1): 8})
+    positions.see_end(TopicPartition(JOBS, 1), 8)
+    story = Story(total=1)
+    await tell(sqlite, story.accepted(), story.created(2))
+    await Finishing(sqlite, publisher, JOBS, positions, Changes()).send_due()
+    assert publisher.sent == []
+
+
 async def test_a_finish_that_kafka_did_not_take_stays_due(finishing, publisher, sqlite):
     """It is sent when Kafka is back."""
     story = Story(total=1)

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from services.status.presence import Presence
 from shared.databases import create_engine, database_url
 from tests.status.desk import counter
 from tests.status.histories import Story, tell
@@ -64,13 +65,14 @@ async def test_an_id_that_is_projected_while_its_caller_waits_is_found(desk, sql
 async def test_an_id_in_the_very_events_that_pass_the_end_is_found(desk, sqlite, monkeypatch):
     """The offset is read before the job is looked for, never after."""
     desk.ends.end = 6
+    passed = Presence._passed
 
-    async def while_asked(partitions):
+    async def after_the_projection(presence, ends):
         await tell(sqlite, Story().accepted())
         await project_to(sqlite, 6)
-        return dict.fromkeys(partitions, 6)
+        return await passed(presence, ends)
 
-    monkeypatch.setattr(desk.ends, "ends", while_asked)
+    monkeypatch.setattr(Presence, "_passed", after_the_projection)
     assert (await desk.get("/status/job-1")).status_code == 200
 
 

@@ -6,6 +6,7 @@ import sys
 from services.ingest.schema import migrate
 from services.ingest.service import build
 from services.ingest.settings import IngestSettings
+from services.ingest.sole_user import claim
 from shared.databases import create_engine
 from shared.http_server import bind, serve
 from shared.logging import configure_logging
@@ -20,7 +21,7 @@ def main() -> None:
     configure_tracing("ingest")
     match sys.argv[1:]:
         case []:
-            listening = bind(settings)
+            listening, _lock = bind(settings), claim(settings.database)
             asyncio.run(serve(build(settings), listening))
         case ["migrate"]:
             asyncio.run(migrate(create_engine(settings.database)))

@@ -19,11 +19,11 @@ from services.ingest.refusals import worker_lost
 from services.ingest.settings import IngestSettings
 from services.ingest.spool import Spool
 from services.ingest.submission import Answer, Submission
-from services.ingest.tenants import tenant_of
 from services.ingest.upload_body import listen_to_the_end, receive_file
 from services.ingest.workers import WorkerLost
 from shared.health import Check, health_routes
 from shared.problems import Problem, ProblemDocument, answer_with_problems, database_down, kafka_down
+from shared.tenants import tenant_of
 
 _tracer = trace.get_tracer(__name__)
 

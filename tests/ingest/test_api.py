@@ -165,6 +165,22 @@ async def test_a_file_over_the_limit_is_413(tmp_path, announced):
     assert (answer.status_code, answer.json()["error_type"]) == (413, "file_too_large")
 
 
+async def test_a_body_that_grows_beside_the_file_is_413(tmp_path):
+    """What is no file counts too, though it is not kept."""
+
+    async def chunks():
+        yield b'--b\r\nContent-Disposition: form-data; name="comment"\r\n\r\n'
+        for _ in range(200):
+            yield b"x" * 10_000
+        yield b"\r\n--b--\r\n"
+
+    async with ingest(tmp_path, max_upload_bytes=1_000_000) as client:
+        headers = {"Content-Type": "multipart/form-data; boundary=b", "Idempotency-Key": "k"}
+        answer = await client.post(UPLOAD, content=chunks(), headers=headers)
+
+    assert (answer.status_code, answer.json()["error_type"]) == (413, "file_too_large")
+
+
 async def test_more_rows_than_allowed_are_413(tmp_path):
     """For the upload as for the dry run."""
     async with ingest(tmp_path, max_csv_rows=1) as client:

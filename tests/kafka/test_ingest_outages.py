@@ -115,9 +115,6 @@ async def test_it_stops_when_asked_and_leaves_nothing_behind(tmp_path, kafka_boo
     """Neither files nor processes, and no complaint in its log."""
     process = IngestProcess(tmp_path, {"KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap, "KAFKA_TOPIC_PREFIX": topic_prefix})
     await process.start()
-    content = b"name,address\n" + b"".join(
-        b"Hospital %d,%d Main Street\n" % (number, number) for number in range(20_000)
-    )
     async with httpx.AsyncClient(base_url=process.url, timeout=60) as client:
         assert (await upload(client, hospitals(20_000))).status_code == 202
 

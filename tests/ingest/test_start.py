@@ -1,0 +1,65 @@
+"""The service as its operator starts it."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+
+from deploy.local.ports import free_port
+from services.ingest.settings import IngestSettings
+from services.ingest.sole_user import claim
+
+
+def run(directory, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What `python -m services.ingest` with these arguments does until it ends."""
+    surroundings = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "OTEL_"))},
+        "INGEST_DATABASE_URL": f"sqlite:///{directory / 'ingest.db'}",
+        "HTTP_PORT": str(free_port()),
+        **environment,
+    }
+    command = [sys.executable, "-m", "services.ingest", *arguments]
+    return subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_migrate_makes_the_tables(tmp_path):
+    """And a second time changes nothing."""
+    assert [run(tmp_path, "migrate").returncode for _ in range(2)] == [0, 0]
+
+    with sqlite3.connect(tmp_path / "ingest.db") as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables == {"ingest_reservations", "ingest_accepted_files", "ingest_alembic_version"}
+
+
+def test_a_wrong_value_is_named_in_one_line(tmp_path):
+    """With the variable's name."""
+    ended = run(tmp_path, MAX_CSV_ROWS="many")
+
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "MAX_CSV_ROWS" in ended.stderr
+
+
+def test_an_unknown_command_says_what_there_is(tmp_path):
+    """In one line."""
+    ended = run(tmp_path, "nonsense")
+
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "python -m services.ingest [migrate]" in ended.stderr
+
+
+def test_a_second_service_on_one_sqlite_file_is_refused(tmp_path):
+    """Two could both take the same key."""
+    first = claim(IngestSettings(ingest_database_url=f"sqlite:///{tmp_path / 'ingest.db'}").database)
+
+    ended = run(tmp_path)
+
+    assert first is not None
+    first.close()
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "several need PostgreSQL" in ended.stderr
+
+
+def test_postgresql_takes_as_many_as_there_are():
+    """Its own locks are enough."""
+    assert claim(IngestSettings(ingest_database_url="postgresql://nobody@127.0.0.1/none").database) is None

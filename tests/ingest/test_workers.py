@@ -1,0 +1,53 @@
+"""Where files are read, and the settings of it all."""
+
+import os
+
+import pytest
+from pydantic import ValidationError
+
+from services.ingest.settings import IngestSettings
+from services.ingest.workers import LARGE_FILE_BYTES, WorkerLost, Workers
+
+
+@pytest.fixture
+def workers():
+    """Workers that end with the test."""
+    workers = Workers()
+    yield workers
+    workers.close()
+
+
+async def test_small_files_are_read_here_and_large_ones_elsewhere(workers):
+    """The large ones would be felt by others."""
+    assert await workers.run(LARGE_FILE_BYTES, os.getpid) == os.getpid()
+    assert await workers.run(LARGE_FILE_BYTES + 1, os.getpid) != os.getpid()
+
+
+async def test_a_worker_that_dies_is_replaced(workers):
+    """Its upload is told to come again, the next one is read."""
+    with pytest.raises(WorkerLost):
+        await workers.run(LARGE_FILE_BYTES + 1, os._exit, 1)
+
+    assert await workers.run(LARGE_FILE_BYTES + 1, abs, -1) == 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"ingest_database_url": "mysql://x"},
+        {"max_csv_rows": 0},
+        {"batch_rows": 1001},
+        {"rate_limit_period": 0},
+        {"idempotency_ttl_seconds": 0},
+    ],
+)
+def test_a_wrong_setting_is_refused(values):
+    """At the start, not at the first upload."""
+    with pytest.raises(ValidationError):
+        IngestSettings(**values)
+
+
+@pytest.mark.parametrize(("requests", "period", "seconds"), [(10, 1.0, 2.5), (30, 60.0, 50.0), (0, 1.0, None)])
+def test_the_estimate_follows_from_the_pace(requests, period, seconds):
+    """No limit, no estimate."""
+    assert IngestSettings(rate_limit_requests=requests, rate_limit_period=period).estimated_seconds(25) == seconds

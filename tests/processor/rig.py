@@ -124,10 +124,17 @@ class Processor:
         return self.process.returncode is None
 
     def lanes(self) -> set[int]:
-        """The partition indices that it has been given last and has taken over."""
-        assigned = self.told("lanes_assigned")
-        taken_over = {line["partition"] for line in self.told("lane_taken_over")}
-        return set(assigned[-1]["partitions"]) & taken_over if assigned else set()
+        """The partition indices that it owns and has taken over, as far as it has logged."""
+        owned: set[int] = set()
+        for line in self.lines():
+            match line["event"]:
+                case "lanes_assigned":
+                    owned &= set(line["partitions"])
+                case "lane_taken_over":
+                    owned.add(line["partition"])
+                case "lane_fenced" | "lane_indefinite" | "lane_stopped":
+                    owned.discard(line["partition"])
+        return owned
 
 
 def wall_time(line: dict) -> float:

@@ -1,0 +1,79 @@
+"""What chaos tests share: rigs with names of their own, a seed that is told, and a line per promise that was kept."""
+
+import os
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.size import FULL, ROUNDS
+from tests.processor.rig import Rig
+
+Kept = Callable[[str], None]
+
+_PROMISES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing has been kept yet."""
+    config.stash[_PROMISES] = []
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """CHAOS_ROUNDS repeats every test that takes chances."""
+    if ROUNDS > 1 and "chance" in metafunc.fixturenames:
+        metafunc.parametrize("chaos_round", range(1, ROUNDS + 1), indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The full size takes longer than an ordinary test may."""
+    for item in items:
+        if FULL and Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(900))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One line per promise, with its figures."""
+    if lines := config.stash[_PROMISES]:
+        terminalreporter.section("promises kept")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def kept(request: pytest.FixtureRequest) -> Kept:
+    """Says that a promise was kept, with figures; shown at the end of the run."""
+    return request.config.stash[_PROMISES].append
+
+
+@pytest.fixture
+def chaos_round(request: pytest.FixtureRequest) -> int:
+    """Which of the CHAOS_ROUNDS this is."""
+    return getattr(request, "param", 1)
+
+
+@pytest.fixture
+def chance(chaos_round: int) -> random.Random:
+    """Chance, with a seed that a failure shows: CHAOS_SEED repeats it."""
+    seed = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
+    print(f"CHAOS_SEED={seed} (round {chaos_round})")
+    return random.Random(seed)
+
+
+@pytest.fixture
+async def make_rig(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Callable[..., Rig]]:
+    """A factory of rigs on the shared broker: `rig = await make_rig(LEASE_SECONDS="1")`."""
+    async with AsyncExitStack() as stack:
+
+        async def make(bootstrap: str = kafka_bootstrap, **environment: str) -> Rig:
+            return await stack.enter_async_context(Rig(bootstrap, topic_prefix, tmp_path, **environment))
+
+        yield make
+
+
+@pytest.fixture
+async def rig(make_rig: Callable[..., Rig]) -> Rig:
+    """A rig with short lease, settle time and session time-out, and no limit of the pace."""
+    return await make_rig()

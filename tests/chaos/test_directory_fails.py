@@ -1,0 +1,136 @@
+"""A directory that loses answers, is late, breaks, is away, or cannot take single rows."""
+
+import asyncio
+import random
+import time
+
+import aiohttp
+
+from shared.events import RowErrorCode, RowFailed
+from tests.chaos.account import settle
+from tests.chaos.conftest import Kept
+from tests.chaos.size import sized
+from tests.processor.rig import Job, Processor, Rig, make_job, until, wall_time
+
+FLAKY_ROWS = sized(400, 3000)
+OUTAGE_SECONDS = sized(5, 60)
+OUTAGE_ROWS = sized(500, 5000)
+RECOVERY_SECONDS = sized(2, 10)
+DOOMED, GOOD = 5, 100
+
+
+async def test_lost_answers_late_creations_and_500s(rig: Rig, chance: random.Random, kept: Kept):
+    """20 % created but not answered, 5 % created late, 10 % answered 500, half of them created: each row once."""
+    await rig.inject(
+        latency_ms=20,
+        lose_answer=0.2,
+        late=0.05,
+        late_ms=1500,
+        error_before=0.05,
+        error_after=0.05,
+        seed=chance.randrange(1_000_000),
+    )
+    # Enough attempts that none of the rows runs out of them: what is lost here would be our fault.
+    await rig.start_processors(2, RETRY_MAX_ATTEMPTS="20")
+    job = make_job(FLAKY_ROWS)
+    await rig.publish(job)
+    account = await settle(rig, job, seconds=sized(60, 400))
+    assert account.kinds == {"RowCreated": FLAKY_ROWS}
+    found = sum(result.found for result in account.results)
+    assert found > FLAKY_ROWS * 0.15, "the directory has not lost what it should have"
+    kept(
+        f"20 % of answers lost, 5 % created late, 10 % 500: {account.says()}, {found} found by {account.look_ups} looks"
+    )
+
+
+async def test_an_outage_costs_no_row(rig: Rig, kept: Kept):
+    """503 in mid-job: nothing fails, a probe per recovery interval and processor, and it goes on by itself."""
+    processors = await start_patient_processors(rig)
+    job = await publish_and_begin(rig)
+    await rig.inject(outage="unavailable")
+    began = time.time()
+    await asyncio.sleep(OUTAGE_SECONDS)
+    await rig.inject(outage="none")
+    account = await settle(rig, job, seconds=sized(60, 400))
+    assert account.kinds == {"RowCreated": OUTAGE_ROWS}
+    refused = [at for at, status in await requests(rig) if status == "503"]
+    probes = [at for at in refused if at > began + 1.0]
+    assert len(refused) > len(probes), "the outage began while nobody was calling"
+    most = len(processors) * (OUTAGE_SECONDS // RECOVERY_SECONDS + 1)
+    assert 0 < len(probes) <= most, f"{len(probes)} probes in {OUTAGE_SECONDS} s"
+    kept(f"503 for {OUTAGE_SECONDS} s: {account.says()}, {len(probes)} probes of at most {most}")
+
+
+async def test_a_directory_that_refuses_connections_costs_no_row(rig: Rig, kept: Kept):
+    """Nobody listens in mid-job: nothing fails, few probes are made, and it goes on by itself."""
+    processors = await start_patient_processors(rig)
+    job = await publish_and_begin(rig)
+    await refuse(rig, OUTAGE_SECONDS)
+    account = await settle(rig, job, seconds=sized(60, 400))
+    assert account.kinds == {"RowCreated": OUTAGE_ROWS}
+    probes = [len(probe_times(each)) for each in processors]
+    most = OUTAGE_SECONDS // RECOVERY_SECONDS + 1
+    assert all(0 < count <= most for count in probes), f"probes: {probes}"
+    kept(f"connections refused for {OUTAGE_SECONDS} s: {account.says()}, {probes} probes of at most {most} each")
+
+
+async def test_rows_that_always_get_500_do_not_hold_up_the_good_ones(rig: Rig, kept: Kept):
+    """Five such rows in front of 100 good ones, breaker threshold 5: the good ones soon, the five with a reason."""
+    await rig.inject(latency_ms=20, name_rules=[{"contains": "Doomed", "status": 500}])
+    await rig.start_processors(1, HOSPITAL_API_MAX_CONNECTIONS="1")
+    job = make_job(DOOMED + GOOD, names=[f"Doomed {index}" for index in range(DOOMED)])
+    began = time.monotonic()
+    await rig.publish(job)
+    await until("all good ones are created", lambda: has_created(rig, GOOD), 60)
+    good_after = time.monotonic() - began
+    account = await settle(rig, job, seconds=90)
+    failed = [result for result in account.results if isinstance(result, RowFailed)]
+    assert {result.name for result in failed} == {f"Doomed {index}" for index in range(DOOMED)}
+    assert all(result.code is RowErrorCode.ATTEMPTS_EXHAUSTED and result.http_status == 500 for result in failed)
+    assert all("Doomed" in result.message and result.attempts == 3 for result in failed)
+    kept(f"{DOOMED} rows always 500 before {GOOD} good ones: good ones after {good_after:.1f} s; {account.says()}")
+
+
+# ---- how these tests look at things ----------------------------------------------------------------------------------
+
+
+async def start_patient_processors(rig: Rig) -> list[Processor]:
+    """Two with a recovery interval that the test knows."""
+    await rig.inject(latency_ms=50)
+    return await rig.start_processors(
+        2, CIRCUIT_BREAKER_RECOVERY_TIMEOUT=str(RECOVERY_SECONDS), HOSPITAL_API_MAX_CONNECTIONS="8"
+    )
+
+
+async def publish_and_begin(rig: Rig) -> Job:
+    """A job that is in the middle of its rows when this returns."""
+    job = make_job(OUTAGE_ROWS)
+    await rig.publish(job)
+    await until("the job has begun", lambda: has_created(rig, OUTAGE_ROWS // 20), 20)
+    return job
+
+
+async def has_created(rig: Rig, count: int) -> bool:
+    """Whether the directory holds so many hospitals."""
+    return (await rig.admin("stats"))["creates"] >= count
+
+
+async def requests(rig: Rig) -> list[tuple[float, str]]:
+    """(wall time in s, status) of every request that reached the directory."""
+    log = await rig.admin("requests?limit=200000")
+    at, status = log["fields"].index("wall"), log["fields"].index("status")
+    return [(entry[at], entry[status]) for entry in log["entries"]]
+
+
+async def refuse(rig: Rig, seconds: float) -> None:
+    """Closes the directory's port for so long."""
+    closing = f"{rig.directory_url}/admin/refuse"
+    async with aiohttp.ClientSession() as session, session.post(closing, json={"seconds": seconds}) as answer:
+        answer.raise_for_status()
+    await asyncio.sleep(seconds + 0.5)
+
+
+def probe_times(processor: Processor) -> list[float]:
+    """When its breaker let a probe through that failed: the breaker opened once more."""
+    opened = [wall_time(line) for line in processor.told("breaker_changed") if line["state"] == "open"]
+    return opened[1:]

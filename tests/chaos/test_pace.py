@@ -1,0 +1,72 @@
+"""The pace: never above the limit, hardly below it, whoever joins and leaves."""
+
+import asyncio
+import time
+from bisect import bisect_left
+
+from tests.chaos.account import cancel, settle
+from tests.chaos.conftest import Kept
+from tests.chaos.size import sized
+from tests.chaos.tap import Tap
+from tests.processor.rig import Rig, make_job
+
+LIMIT = 50
+STEADY_SECONDS = sized(4, 20)
+ROWS = sized(1500, 5000)
+#: A hand-over's first commits, before what follows counts as outside the rebalance.
+SETTLING_SECONDS = 0.5
+
+
+async def test_three_processors_together_keep_the_pace(rig: Rig, kept: Kept):
+    """One joins, one leaves: never more than 50 in any second, and at least 90 % of it outside the rebalances."""
+    rig.environment["RATE_LIMIT_REQUESTS"] = str(LIMIT)
+    first, *_ = await rig.start_processors(2)
+    job = make_job(ROWS)
+    await rig.publish(job, express=False)
+    spans = [await steady(rig)]
+    await rig.start_processors(1)
+    spans.append(await steady(rig))
+    await first.stop()
+    await rig.settled()
+    spans.append(await steady(rig))
+    await cancel(rig, job)
+    account = await settle(rig, job, seconds=30)
+    busiest = (await rig.admin("stats?window=1"))["busiest_window"]["requests"]
+    used = [share for span in spans for share in [await share_used(rig, *span)]]
+    assert account.kinds["RowUnprocessed"] > 0, "the work ran out before the last span"
+    assert busiest <= LIMIT, f"{busiest} requests in one second"
+    assert min(used) >= 0.9, f"shares of the limit used: {used}"
+    shares = ", ".join(f"{share:.0%}" for share in used)
+    kept(f"{LIMIT} a second, one joins, one leaves: at most {busiest} in a second, {shares} used; {account.says()}")
+
+
+async def test_retry_after_binds_the_processor_that_got_it(rig: Rig, kept: Kept):
+    """A directory that allows less than we thought says so with 429: silence for as long as it asks, no row fails."""
+    await rig.inject(rate_limit={"requests": 20, "period_seconds": 1})
+    async with Tap(rig.directory_url) as tap:
+        await rig.start_processors(1, HOSPITAL_API_BASE_URL=tap.url, RATE_LIMIT_REQUESTS=str(LIMIT))
+        job = make_job(70)
+        await rig.publish(job)
+        account = await settle(rig, job, seconds=40)
+    assert account.kinds == {"RowCreated": 70}
+    assert all(result.attempts == 1 for result in account.results), "a 429 is no attempt"
+    assert tap.silenced, "the directory never had too many"
+    # A call that was under way when the answer came cannot be called back.
+    broken = [at for told in tap.silenced for at, _ in tap.requests if told + 0.05 < at < told + 0.95]
+    assert not broken, f"{len(broken)} requests during a silence of 1 s"
+    kept(f"429 with Retry-After, {len(tap.silenced)} times: silent each time; {account.says()}")
+
+
+async def steady(rig: Rig) -> tuple[float, float]:
+    """A span of wall-clock time (s) in which nobody joined or left."""
+    await asyncio.sleep(SETTLING_SECONDS)
+    began = time.time()
+    await asyncio.sleep(STEADY_SECONDS)
+    return began, time.time()
+
+
+async def share_used(rig: Rig, began: float, ended: float) -> float:
+    """Which share of the limit was used between two moments."""
+    log = await rig.admin("requests?limit=200000")
+    arrived = sorted(entry[log["fields"].index("wall")] for entry in log["entries"])
+    return (bisect_left(arrived, ended) - bisect_left(arrived, began)) / (LIMIT * (ended - began))

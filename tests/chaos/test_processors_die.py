@@ -1,0 +1,61 @@
+"""Processors that die or freeze in the middle of their calls."""
+
+import asyncio
+import random
+import time
+
+from tests.chaos.account import activate, settle
+from tests.chaos.conftest import Kept
+from tests.chaos.size import sized
+from tests.chaos.tap import Tap
+from tests.processor.rig import Processor, Rig, make_job, until, wall_time
+
+KILLED_ROWS = sized(600, 1500)
+KILLS = sized(4, 10)
+FROZEN_ROWS = 600
+
+
+async def test_kill_9_of_one_processor_of_three_every_1500_ms(rig: Rig, chance: random.Random, kept: Kept):
+    """Whoever dies, whenever: every hospital is created once, every row has one result, the job is activated."""
+    await rig.inject(latency_ms=50)
+    alive = await rig.start_processors(3)
+    job = make_job(KILLED_ROWS)
+    await rig.publish(job, express=False)
+    for _ in range(KILLS):
+        await asyncio.sleep(1.5)
+        victim = alive.pop(chance.randrange(len(alive)))
+        victim.kill()
+        alive.append(await rig.start_processor())
+    await rig.wait_for_results(KILLED_ROWS, 120)
+    await activate(rig, job)
+    account = await settle(rig, job, seconds=1)
+    assert account.kinds == {"RowCreated": KILLED_ROWS}
+    kept(f"kill -9 of one of three, {KILLS} times: {account.says()}, {account.look_ups} look-ups, activated")
+
+
+async def test_a_frozen_processor_sends_nothing_more_when_it_thaws(rig: Rig, kept: Kept):
+    """SIGSTOP past the session time-out, takeover, SIGCONT: its rows are the new owner's, and it knows."""
+    await rig.inject(latency_ms=50)
+    two_calls = {"HOSPITAL_API_MAX_CONNECTIONS": "2"}
+    async with Tap(rig.directory_url) as tap:
+        frozen = await rig.start_processor(HOSPITAL_API_BASE_URL=tap.url, **two_calls)
+        other = await rig.start_processor(**two_calls)
+        await rig.settled()
+        job = make_job(FROZEN_ROWS)
+        await rig.publish(job, express=False)
+        await until("the first of them is in the middle of its rows", lambda: len(tap.requests) > 30, 20)
+        frozen.freeze()
+        await until("the other one has taken everything over", lambda: len(other.lanes()) == 6, 30)
+        thawed = time.time()
+        frozen.thaw()
+        account = await settle(rig, job, seconds=60)
+    again = await first_takeover(frozen, since=thawed)
+    stale = [request for request in tap.requests if thawed < request.wall < again]
+    assert not stale, f"sent on a permit that had ended: {stale[:3]}"
+    assert account.kinds == {"RowCreated": FROZEN_ROWS}
+    kept(f"SIGSTOP, takeover, SIGCONT: {account.says()}, {len(stale)} requests of the frozen one on its old permit")
+
+
+async def first_takeover(processor: Processor, since: float) -> float:
+    """When a processor took a lane over for the first time after a moment; both in seconds of the wall clock."""
+    return min((wall_time(line) for line in processor.told("lane_taken_over") if wall_time(line) > since), default=1e99)

@@ -7,6 +7,9 @@ STAMP := $(VENV)/.ready
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
+# The sandbox directory runs unless a real one is named.
+PROFILE = $(if $(HOSPITAL_API_BASE_URL),,--profile sandbox)
+
 help: ## Show what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -24,15 +27,31 @@ run: $(STAMP) ## Run everything on this machine: http://localhost:8000
 	@exec $(BIN)/python -m deploy.local
 
 test: $(STAMP) ## Prove it: every test, on real Kafka and real PostgreSQL
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
 
 check: $(STAMP) ## Lint, format, types, import rules
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
+chaos: $(STAMP) ## Kill, freeze and starve everything, at full size (CHAOS_ROUNDS=1)
+	@CHAOS_FULL=1 $(BIN)/python -m pytest tests/chaos --timeout=1200 -p no:cacheprovider $(ARGS)
+
+bench: $(STAMP) ## Measure: the engine beside a bare loop and a plain consumer
+	@$(BIN)/python -m tests.bench.engine
+
+up: ## Run everything in containers (docker compose), wait until healthy
+	@docker compose $(PROFILE) up --build --detach --wait
+	@echo "Page, API  http://localhost:$${PORT:-8000}  (API's documentation at /docs, health at /health/ready)"
+	@$(if $(PROFILE),echo "Sandbox    http://localhost:$${SANDBOX_PORT:-8900}",echo "Directory  $$HOSPITAL_API_BASE_URL")
+	@echo "Kafka      localhost:$${KAFKA_HOST_PORT:-29092}"
+	@echo "curl -F file=@examples/hospitals.csv -H 'Idempotency-Key: my-first-upload' http://localhost:$${PORT:-8000}/api/v1/hospitals/bulk"
+
+down: ## Stop the containers; the data stays
+	@docker compose --profile sandbox down
+
 lock: ## Lock the newest allowed dependencies again, with hashes
 	@$(BIN)/python -c 'import uv' 2>/dev/null || $(BIN)/python -m pip install --quiet uv
-	@for extra in ingest processor status dev; do \
+	@for extra in ingest processor status origin dev; do \
 		$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 			--upgrade --extra $$extra pyproject.toml --output-file requirements-$$extra.txt || exit 1; done
 
-.PHONY: help setup run test check lock
+.PHONY: help setup run test check chaos bench up down lock

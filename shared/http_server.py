@@ -1,6 +1,11 @@
 """Serving a FastAPI app until SIGTERM or SIGINT, then finishing what is in flight."""
 
+import asyncio
+import signal
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 import uvicorn
@@ -27,6 +32,22 @@ def bind(settings: HttpSettings, variable: str = "HTTP_PORT") -> socket.socket:
     return listening
 
 
+class _Server(uvicorn.Server):
+    """A server after which the process goes on, to clean up.
+
+    uvicorn's own raises the signal that ended it once more, with its default effect: a SIGTERM would kill the process
+    in the middle of handing its lanes over.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Takes SIGTERM and SIGINT until the loop is closed: a second one does not cut the clean-up short."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
 async def serve(app: FastAPI, listening: socket.socket) -> None:
     """Runs the app on the socket; returns after a signal, when open requests have been answered (at most 8 s)."""
     host, port, *_ = listening.getsockname()
@@ -34,4 +55,4 @@ async def serve(app: FastAPI, listening: socket.socket) -> None:
         app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS, lifespan="on"
     )
     log.info("listening", url=f"http://{host}:{port}")
-    await uvicorn.Server(config).serve(sockets=[listening])
+    await _Server(config).serve(sockets=[listening])

@@ -93,7 +93,7 @@ class Processor:
         os.kill(self.process.pid, signal.SIGCONT)
 
     async def stop(self, patience: float = 20) -> None:
-        """Asks it to stop; kills it when it does not listen."""
+        """Asks it to stop, and asserts that it ended in order; kills it when it does not listen."""
         if self.process.returncode is None:
             self.process.terminate()
         try:
@@ -103,6 +103,7 @@ class Processor:
             self.process.kill()
             await self.process.wait()
             raise
+        assert self.process.returncode == 0, f"ended with {self.process.returncode}, see {self.log}"
 
     async def die(self) -> None:
         """Kills it whatever state it is in."""

@@ -8,6 +8,8 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
+from shared.patience import within
+
 #: Returns when the dependency is usable, words about it if it has any; raises with a reason when it is not.
 Check = Callable[[], Awaitable[object]]
 CHECK_TIMEOUT_SECONDS = 2.0
@@ -58,10 +60,13 @@ def health_routes(checks: Mapping[str, Check], alive: Check | None = None) -> AP
 
 async def _examine(check: Check) -> Dependency:
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
-            answer = await check()
+        answer = await within(CHECK_TIMEOUT_SECONDS, _asked(check))
     except TimeoutError:
         return Dependency(status="unavailable", detail=f"no answer within {CHECK_TIMEOUT_SECONDS:g} s")
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a dependency is what readiness reports
         return Dependency(status="unavailable", detail=str(error) or type(error).__name__)
     return Dependency(status="ok", detail=answer if isinstance(answer, str) else None)
+
+
+async def _asked(check: Check) -> object:
+    return await check()

@@ -2,10 +2,10 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status import job_queries
@@ -98,12 +98,15 @@ class Activation:
 
     async def _answer(self, batch_id: str, request_id: str | None) -> Activated | Refused | None:
         """Activated by whichever request; refused only in answer to this one."""
-        async with self._database.reading() as connection:
-            found = list(await connection.execute(select(activations).where(activations.c.batch_id == batch_id)))
+        found = await self._database.read(lambda connection: _answers(connection, batch_id))
         for answer in found:
             if answer.activated:
                 return Activated(answer.message)
         return next((Refused(answer.message) for answer in found if answer.request_id == request_id), None)
+
+
+async def _answers(connection: AsyncConnection, batch_id: str) -> list[Row[Any]]:
+    return list(await connection.execute(select(activations).where(activations.c.batch_id == batch_id)))
 
 
 def _refuse_while_running(job: JobRow) -> None:

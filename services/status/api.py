@@ -70,8 +70,10 @@ def api_routes(desk: Desk) -> APIRouter:
         cursor: Cursor = None,
     ) -> JobList:
         """All jobs, newest first."""
-        async with desk.database.reading() as connection:
-            return await job_answers.job_list(connection, tenant, status, after_job(cursor), limit)
+        after = after_job(cursor)
+        return await desk.database.read(
+            lambda connection: job_answers.job_list(connection, tenant, status, after, limit)
+        )
 
     @router.get(
         "/jobs/{job_id}/rows",

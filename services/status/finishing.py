@@ -20,12 +20,14 @@ from services.status.positions import Positions
 from services.status.publisher import KafkaUnavailable, Publisher
 from services.status.tables import batches, jobs
 from shared.events import JobFinished
+from shared.patience import within
 
 log = structlog.get_logger(__name__)
 
 _AT_ONCE: Final = 200
 _LOOK_AGAIN_SECONDS: Final = 1.0
 _SEND_SECONDS: Final = 10.0
+_TURN_SECONDS: Final = 60.0
 
 
 class Finishing:
@@ -47,7 +49,7 @@ class Finishing:
         while True:
             await self._changes.wait(_LOOK_AGAIN_SECONDS)
             try:
-                await self.send_due()
+                await within(_TURN_SECONDS, self.send_due())
             except (SQLAlchemyError, OSError, KafkaUnavailable) as error:
                 log.warning("job_finished_waits", reason=str(error) or type(error).__name__)
 

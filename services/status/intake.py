@@ -26,12 +26,15 @@ from services.status.publisher import KafkaUnavailable
 from services.status.reader import Reader, RecordsMissing
 from services.status.schema import SchemaOutdated, check_schema
 from services.status.stored_offsets import OffsetsMoved
+from shared.patience import within
 from shared.settings import KafkaSettings
 from shared.topic_creation import wait_for_topics
 
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS: Final = 1.0
+#: A database that has fallen silent is given up for this time; should it commit later, the offsets tell.
+_COMMIT_SECONDS: Final = 30.0
 
 
 class NotRunning(RuntimeError):
@@ -92,7 +95,7 @@ class Intake:
             reading = await reader.read()
             delivery = await self._decoder.decode(reading.records)
             if reading.steps:
-                await project(self._engine, reading.steps, delivery)
+                await within(_COMMIT_SECONDS, project(self._engine, reading.steps, delivery))
         except OffsetsMoved as moved:
             log.info("offsets_moved", reason=str(moved))
             self._positions.lose()

@@ -12,6 +12,7 @@ from services.status import stored_offsets
 from services.status.changes import Changes
 from services.status.reading import Database
 from services.status.topic_ends import EndUnknown, TopicEnds
+from shared.patience import within
 from shared.problems import Problem, kafka_down
 
 T = TypeVar("T")
@@ -19,7 +20,9 @@ T = TypeVar("T")
 #: Asks the tables for what a caller named; None when they do not know it.
 LookUp = Callable[[AsyncConnection], Awaitable[T | None]]
 
-_PATIENCE_SECONDS: Final = 1.8
+_PATIENCE_SECONDS: Final = 1.6
+#: Where one slow question came after another.
+_LIMIT_SECONDS: Final = 1.9
 _ASK_AGAIN_SECONDS: Final = 0.1
 #: What ids are made of. No other text can be one, and no database is asked for it.
 _ID: Final = re.compile(r"[A-Za-z0-9._:~-]{1,128}")
@@ -42,30 +45,32 @@ class Presence:
         return await self._find(batch_id, look_up, self._ends.partitions(), f"There is no batch {batch_id}.")
 
     async def _find(self, name: str, look_up: LookUp[T], partitions: Collection[TopicPartition], absent: str) -> T:
-        """Waits up to 1.8 s. Raises a 404 problem when the projection has passed what Kafka held at the request
+        """Waits up to 1.9 s. Raises a 404 problem when the projection has passed what Kafka held at the request
 
         and knows nothing, else a 503 problem: then nobody can tell.
         """
         if not _ID.fullmatch(name):
             raise Problem(404, "not_found", absent)
+        try:
+            return await within(_LIMIT_SECONDS, self._wait(look_up, partitions, absent))
+        except TimeoutError as error:
+            raise _not_known_yet() from error
+
+    async def _wait(self, look_up: LookUp[T], partitions: Collection[TopicPartition], absent: str) -> T:
+        if (found := await self._database.read(look_up)) is not None:
+            return found
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _PATIENCE_SECONDS
-        if (found := await self._ask(look_up)) is not None:
-            return found
         ends = await self._ends_now(partitions)
         while True:
-            passed = await self._passed(ends)
-            if (found := await self._ask(look_up)) is not None:
+            passed = await self._passed(ends)  # asked first: what passes the end afterwards is found by the next line
+            if (found := await self._database.read(look_up)) is not None:
                 return found
             if passed:
                 raise Problem(404, "not_found", absent)
-            if loop.time() + _ASK_AGAIN_SECONDS > deadline:
-                raise Problem(503, "not_known_yet", "The newest events are still being read: try again.", retry_after=2)
+            if loop.time() > deadline:
+                raise _not_known_yet()
             await self._changes.wait(_ASK_AGAIN_SECONDS)
-
-    async def _ask(self, look_up: LookUp[T]) -> T | None:
-        async with self._database.reading() as connection:
-            return await look_up(connection)
 
     async def _ends_now(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         try:
@@ -74,6 +79,9 @@ class Presence:
             raise kafka_down() from error
 
     async def _passed(self, ends: Mapping[TopicPartition, int]) -> bool:
-        async with self._database.reading() as connection:
-            stored = await stored_offsets.stored(connection, list(ends))
+        stored = await self._database.read(lambda connection: stored_offsets.stored(connection, list(ends)))
         return all(partition in stored and stored[partition] >= end for partition, end in ends.items())
+
+
+def _not_known_yet() -> Problem:
+    return Problem(503, "not_known_yet", "The newest events are still being read: try again.", retry_after=2)

@@ -1,6 +1,5 @@
 """Reads one replica's partitions, always from where the database says."""
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ from services.status.lag import Lag
 from services.status.positions import Positions
 from services.status.stored_offsets import Step
 from shared import kafka
+from shared.patience import within
 from shared.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -67,8 +67,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         """Leaves the group; waits a few seconds at most."""
         self._positions.assign(())
         with contextlib.suppress(TimeoutError, KafkaError, OSError):
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                await self._consumer.stop()
+            await within(_PATIENCE_SECONDS, self._consumer.stop())
 
     async def on_partitions_revoked(self, _revoked: Iterable[TopicPartition]) -> None:
         """Nothing more counts. A transaction that is under way wins or loses by compare-and-set."""
@@ -117,23 +116,26 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         self._group_committed_at = time.monotonic()
         with contextlib.suppress(TimeoutError, KafkaError):
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                await self._consumer.commit(placed)
+            await within(_PATIENCE_SECONDS, self._consumer.commit(placed))
 
     async def _find_lost(self) -> None:
         """Seeks to the stored offsets; to the beginning, explicitly, where nothing was ever stored."""
         lost = sorted(self._positions.lost)
         if not lost:
             return
+        known = await within(_PATIENCE_SECONDS, self._stored(lost))
+        for partition, offset in self._positions.place(known).items():
+            self._consumer.seek(partition, offset)
+
+    async def _stored(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         async with self._engine.connect() as connection:
-            known = await stored_offsets.stored(connection, lost)
-        if unknown := [partition for partition in lost if partition not in known]:
+            known = await stored_offsets.stored(connection, partitions)
+        if unknown := [partition for partition in partitions if partition not in known]:
             beginnings = await self._consumer.beginning_offsets(unknown)
             async with self._engine.begin() as connection:
                 await stored_offsets.begin(connection, beginnings)
                 known |= await stored_offsets.stored(connection, unknown)
-        for partition, offset in self._positions.place(known).items():
-            self._consumer.seek(partition, offset)
+        return known
 
     async def _reached(self) -> dict[TopicPartition, int]:
         reached = {}

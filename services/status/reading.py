@@ -1,17 +1,18 @@
 """Asking the tables for an HTTP answer: on connections of their own, and never for longer than a caller waits."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from shared.patience import within
 from shared.problems import database_down
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _PATIENCE_SECONDS: Final = 1.7
 
@@ -22,12 +23,14 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection. Raises a 503 problem when the database is away or takes longer than 1.7 s."""
+    async def read(self, question: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """The answer. Raises a 503 problem when the database is away or takes longer than 1.7 s."""
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS), self._engine.connect() as connection:
-                yield connection
+            return await within(_PATIENCE_SECONDS, self._ask(question))
         except (SQLAlchemyError, TimeoutError, OSError) as error:
             log.warning("database_unavailable", reason=str(error) or type(error).__name__)
             raise database_down() from error
+
+    async def _ask(self, question: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        async with self._engine.connect() as connection:
+            return await question(connection)

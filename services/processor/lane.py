@@ -172,7 +172,8 @@ class Lane:
             self._drained.clear()
             await self._drained.wait()
         try:
-            await self._commit(released=True)
+            # While a former owner's lease may still run, nobody can say that nothing is sent any more.
+            await self._commit(released=time.monotonic() >= self._not_before)
         except LaneFenced:
             self._over(LaneEnd.FENCED)
         except CommitIndefinite:
@@ -226,13 +227,21 @@ class Lane:
         earlier = self._rows.get(arrival.identity)
         if earlier is None:
             self._begin(arrival)
+        elif arrival.event.round < earlier.event.round:
+            # The later round's look-up answers for this one too: nothing of either is sent before it.
+            self.finish(arrival, arrival.unprocessed(SUPERSEDED))
         elif arrival.event.round <= earlier.latest.event.round:
             log.error("row_came_twice", job_id=arrival.event.job_id, row=arrival.event.row, round=arrival.event.round)
             self._windows[arrival.topic].finish(arrival.place)
         else:
-            arrival.state = State.BLOCKED
-            earlier.latest.successor = arrival
-            self._supersede(earlier)
+            self._block(arrival, earlier)
+
+    def _block(self, row: Row, earlier: Row) -> None:
+        row.state = State.BLOCKED
+        if self._windows[row.topic].is_in_doubt(row.place):
+            self._unsettled.add(row)
+        earlier.latest.successor = row
+        self._supersede(earlier)
 
     def _bury(self, dead: DeadRecord) -> None:
         metrics.DEAD_LETTERS.inc()
@@ -243,10 +252,9 @@ class Lane:
     def _begin(self, row: Row) -> None:
         """A row whose turn in the lane has come."""
         self._rows[row.identity] = row
-        if self._windows[row.topic].is_in_doubt(row.place):
+        # A former owner may have sent an earlier round of the row just before it was fenced.
+        if row.event.round > 1 or self._windows[row.topic].is_in_doubt(row.place):
             self.doubt(row, self._look_ups_from)
-        elif row.event.round > 1:
-            self.doubt(row, 0.0)
         elif self._is_cancelled(row):
             self.finish(row, row.unprocessed(CANCELLED))
         else:
@@ -284,10 +292,11 @@ class Lane:
         if not self.may_send(now):
             return None
         for queue in (self._ready[topic], self._again[topic]):
-            while queue and queue[0].state is not State.READY:
-                queue.popleft()
+            _drop_finished(queue)
             if queue and self._permit.allows(topic, queue[0].place.offset, now):
                 return queue[0]
+            if queue:
+                self._wake.set()  # a commit has to move the horizon
         return None
 
     def sending(self, row: Row) -> None:
@@ -333,7 +342,8 @@ class Lane:
             return
         row.state = State.DONE
         self._unsettled.discard(row)
-        self._rows.pop(row.identity, None)
+        if self._rows.get(row.identity) is row:
+            del self._rows[row.identity]
         record = encode(result, "processor", row.traceparent)
         self._outgoing.append((self._settings.topics.results, record.key, record.value, record.headers))
         self._windows[row.topic].finish(row.place)
@@ -374,6 +384,7 @@ class Lane:
     def _last_to_permit(self, topic: str) -> Place | None:
         """The last of the rows that may be sent before the next commit."""
         reach = self._reach()
+        _drop_finished(self._ready[topic])
         places = [row.place for row in islice(self._again[topic], reach)]
         if ready := self._ready[topic]:
             places.append(ready[min(reach, len(ready)) - 1].place)
@@ -395,7 +406,10 @@ class Lane:
             self._draw_horizons(released=released)
             marks = {topic: window.watermark(released=released) for topic, window in self._windows.items()}
             self._last_commit = time.monotonic()
-            self._permit.commit_begins(self._last_commit, marks)
+            if released:
+                self._permit.withdraw()  # nothing is sent after it began, also when the lane stays here
+            else:
+                self._permit.commit_begins(self._last_commit, marks)
             await self._ledger.commit(outgoing, marks)
             self._permit.committed()
             self._committed_offsets = {topic: mark.offset for topic, mark in marks.items()}
@@ -413,8 +427,9 @@ class Lane:
 
     @property
     def owns_slots(self) -> bool:
-        """Whether the lane's slots of the pace are ours: not while a former owner may still be using them."""
-        return self.end is None and bool(self._windows) and time.monotonic() >= self._not_before
+        """Whether the lane's slots of the pace are ours: not while a former or the next owner may be using them."""
+        ours = self.end is None and not self._held and bool(self._windows)
+        return ours and time.monotonic() >= self._not_before
 
     def report(self, end_offsets: dict[str, int]) -> LaneReport:
         """The lane as an engineer wants to see it; `end_offsets` by topic."""
@@ -433,3 +448,9 @@ class Lane:
     def unfinished_rows(self) -> Iterator[Row]:
         """The rows without a result."""
         return iter(self._rows.values())
+
+
+def _drop_finished(queue: deque[Row]) -> None:
+    """Takes cancelled rows, and those that are elsewhere by now, from the front."""
+    while queue and queue[0].state is not State.READY:
+        queue.popleft()

@@ -32,10 +32,10 @@ class DeadRecord:
     def records(self, topics: Topics) -> list[OutgoingRecord]:
         """The dead letter, and the failed result of its row where the key names one."""
         about = [
-            ("dead_letter_reason", self.reason.encode()),
-            ("dead_letter_topic", self.topic.encode()),
-            ("dead_letter_partition", str(self.partition).encode()),
-            ("dead_letter_offset", str(self.place.offset).encode()),
+            ("reason", self.reason.encode()),
+            ("topic", self.topic.encode()),
+            ("partition", str(self.partition).encode()),
+            ("offset", str(self.place.offset).encode()),
         ]
         letter: OutgoingRecord = (topics.dead_letters, self.key, self.value, [*self.headers, *about])
         result = self._result()

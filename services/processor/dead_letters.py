@@ -68,7 +68,7 @@ async def _read(settings: KafkaSettings) -> AsyncIterator[DeadLetter]:
 
 def _letter(record: ConsumerRecord) -> DeadLetter:
     def about(name: str) -> str:
-        return header(record.headers, f"dead_letter_{name}") or "?"
+        return header(record.headers, name) or "?"
 
     return DeadLetter(
         offset=record.offset,

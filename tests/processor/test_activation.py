@@ -1,0 +1,137 @@
+"""Which batches are activated, and what the directory's answers lead to."""
+
+import asyncio
+
+import pytest
+
+from services.processor.activation import Activation, Activations, requested_by
+from services.processor.backoff import Backoff
+from services.processor.outcomes import (
+    Activated,
+    Conflicted,
+    NeverSent,
+    Refused,
+    Rejected,
+    ServerError,
+    Throttled,
+    Unanswered,
+    Withheld,
+)
+from shared.events import (
+    BatchActivated,
+    BatchActivationFailed,
+    BatchActivationRequested,
+    JobCancelRequested,
+    JobFinished,
+    JobOutcome,
+)
+
+
+def finished(outcome=JobOutcome.ALL_CREATED, batches=("a", "b")):
+    return JobFinished(
+        tenant="t",
+        job_id="job",
+        outcome=outcome,
+        total_hospitals=2,
+        created_hospitals=2,
+        failed_hospitals=0,
+        unprocessed_hospitals=0,
+        batch_ids=batches,
+    )
+
+
+def test_a_job_whose_rows_were_all_created_has_its_batches_activated():
+    """And its event is done when the last of them is."""
+    done = []
+    first, second = requested_by(finished(), lambda: done.append(True))
+    assert [(each.batch_id, each.request_id) for each in (first, second)] == [("a", "finished:1"), ("b", "finished:1")]
+    first.done()
+    assert not done
+    second.done()
+    assert done == [True]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        finished(JobOutcome.SOME_FAILED),
+        finished(JobOutcome.CANCELLED),
+        JobCancelRequested(tenant="t", job_id="job"),
+    ],
+)
+def test_nothing_else_is_activated_by_itself(event):
+    """A partly failed or cancelled job stays as it is."""
+    assert requested_by(event, lambda: None) == []
+
+
+def test_a_request_by_hand_is_for_one_batch():
+    """Its answer carries the request's id."""
+    event = BatchActivationRequested(tenant="t", job_id="job", batch_id="a", request_id="r1")
+    [activation] = requested_by(event, lambda: None)
+    assert (activation.batch_id, activation.request_id) == ("a", "r1")
+
+
+@pytest.fixture
+def published():
+    return []
+
+
+@pytest.fixture
+def activations(published):
+    async def publish(event):
+        published.append(event)
+
+    return Activations(2, Backoff(0.02, 0.03), publish, lambda: None)
+
+
+def request(done=lambda: None):
+    return Activation("t", "job", "a", "r1", done)
+
+
+async def test_success_is_published_and_then_done(activations, published):
+    """In this order: a crash in between repeats the activation, and its answer has the same id."""
+    await activations.answered(request(lambda: published.append("done")), Activated("2 activated"))
+    answer, after = published
+    assert isinstance(answer, BatchActivated)
+    assert (answer.message, after) == ("2 activated", "done")
+
+
+@pytest.mark.parametrize("outcome", [Rejected(404, "no such batch"), Conflicted("no")])
+async def test_a_refusal_is_published_in_the_directorys_words(activations, published, outcome):
+    """It would not change by asking again."""
+    await activations.answered(request(), outcome)
+    [answer] = published
+    assert isinstance(answer, BatchActivationFailed)
+    assert (answer.message, answer.http_status) == (outcome.message, outcome.status)
+
+
+async def test_500s_fail_after_the_last_attempt(activations, published):
+    """Before that it goes again."""
+    activation = request()
+    await activations.answered(activation, ServerError("boom"))
+    assert published == []
+    await asyncio.sleep(0.06)
+    assert activations.take() is activation
+    await activations.answered(activation, ServerError("boom"))
+    assert isinstance(published[0], BatchActivationFailed)
+
+
+@pytest.mark.parametrize("outcome", [NeverSent("refused"), Unanswered("late"), Refused(401, "no")])
+async def test_an_outage_costs_no_activation(activations, published, outcome):
+    """However often it happens."""
+    activation = request()
+    for _ in range(4):
+        await activations.answered(activation, outcome)
+        assert activations.waiting == 0
+        await asyncio.sleep(0.06)
+        assert activations.take() is activation
+    assert published == []
+
+
+@pytest.mark.parametrize("outcome", [Withheld(), Throttled(1.0)])
+async def test_what_was_not_sent_goes_again_at_once(activations, outcome):
+    """The pace says when."""
+    activation = request()
+    await activations.answered(activation, outcome)
+    assert activations.take() is activation
+    assert activations.take() is None

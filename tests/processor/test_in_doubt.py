@@ -1,0 +1,145 @@
+"""Rows in doubt: looked up together, not too early, and never called absent without reason."""
+
+import time
+
+import pytest
+
+from services.processor.backoff import Backoff
+from services.processor.in_doubt import InDoubt
+from services.processor.lane import LaneEnd
+from services.processor.outcomes import Listed, Listing, NeverSent, Throttled, Unlisted
+from services.processor.row import State, Trouble
+from shared.events import RowCreated, RowErrorCode, RowFailed
+from tests.processor.doubles import FakeLane, accepted, make_row
+
+
+@pytest.fixture
+def in_doubt():
+    return InDoubt(3, Backoff(0.2, 1), lambda: None)
+
+
+def doubtful(in_doubt, row=2, *, after=0.0, lane=None, **changes):
+    made = make_row(accepted(row), lane=lane or FakeLane(), state=State.IN_DOUBT, **changes)
+    in_doubt.add(made, after)
+    return made
+
+
+def listing(row, hospital_id=1):
+    event = row.event
+    return Listing(hospital_id, event.name.upper(), f"  {event.address} ", event.phone)
+
+
+def answer(in_doubt, outcome, began=None):
+    batch_id = in_doubt.take()
+    assert batch_id == "batch"
+    in_doubt.answered(batch_id, time.monotonic() if began is None else began, outcome)
+
+
+def test_what_is_found_was_created(in_doubt):
+    """Alike is enough: case, spaces and phone punctuation do not count."""
+    row = doubtful(in_doubt)
+    answer(in_doubt, Listed((listing(row, 9),)))
+    [result] = row.lane.results
+    assert isinstance(result, RowCreated)
+    assert (result.hospital_id, result.found) == (9, True)
+    assert in_doubt.next_due() is None
+
+
+def test_what_is_absent_goes_again(in_doubt):
+    """After a wait, and the attempt counts."""
+    row = doubtful(in_doubt, counts=True, trouble=Trouble("boom", 500))
+    answer(in_doubt, Listed(()))
+    [(waiting, wait)] = row.lane.waits
+    assert (waiting, row.attempts) == (row, 1)
+    assert wait >= 0.2
+
+
+def test_inherited_rows_that_are_absent_go_at_once(in_doubt):
+    """Nothing has gone wrong with them."""
+    row = doubtful(in_doubt)
+    answer(in_doubt, Listed(()))
+    assert row.lane.waits == [(row, 0.0)]
+    assert row.attempts == 0
+
+
+def test_one_look_up_answers_for_all_rows_of_a_batch(in_doubt):
+    """Whatever lanes they are in."""
+    rows = [doubtful(in_doubt, row) for row in range(2, 12)]
+    answer(in_doubt, Listed(tuple(listing(row, row.event.row) for row in rows[:5])))
+    assert [len(row.lane.results) for row in rows] == [1] * 5 + [0] * 5
+    assert all(row.lane.waits for row in rows[5:])
+    assert in_doubt.take() is None
+
+
+def test_a_look_up_answers_only_for_rows_whose_time_had_come(in_doubt):
+    """The directory may still be about to create the others."""
+    now = time.monotonic()
+    due = doubtful(in_doubt, 2, after=now - 1)
+    settling = doubtful(in_doubt, 3, after=now + 60)
+    answer(in_doubt, Listed(()))
+    assert due.lane.waits
+    assert not settling.lane.waits
+    assert in_doubt.next_due() == pytest.approx(now + 60)
+    assert in_doubt.take() is None
+
+
+def test_rows_that_came_during_a_look_up_are_not_answered_by_it(in_doubt):
+    """What counts is when it began."""
+    doubtful(in_doubt, 2)
+    batch_id, began = in_doubt.take(), time.monotonic()
+    late = doubtful(in_doubt, 3, after=began + 0.001)
+    assert in_doubt.take() is None
+    in_doubt.answered(batch_id, began, Listed(()))
+    assert not late.lane.waits
+    assert in_doubt.next_due() is not None
+
+
+@pytest.mark.parametrize("outcome", [Unlisted("boom"), NeverSent("refused"), Throttled(1.0)])
+def test_a_look_up_that_fails_says_nothing(in_doubt, outcome):
+    """The row stays in doubt, and is looked up again."""
+    row = doubtful(in_doubt)
+    answer(in_doubt, outcome)
+    assert (row.lane.waits, row.lane.results) == ([], [])
+    assert in_doubt.next_due() > time.monotonic()
+
+
+def test_a_look_up_that_misses_a_known_hospital_says_nothing(in_doubt):
+    """A directory that is behind itself cannot say absent."""
+    created = make_row(accepted(3))
+    in_doubt.created(created, 77, echoed=True)
+    row = doubtful(in_doubt)
+    answer(in_doubt, Listed(()))
+    assert (row.lane.waits, row.lane.results) == ([], [])
+    in_doubt.forget_batches({"another"})
+    row = doubtful(in_doubt, 4)
+    in_doubt.answered("batch", time.monotonic() + 9, Listed(()))
+    assert row.lane.waits
+
+
+@pytest.mark.parametrize("rewrites", [True, False])
+def test_absence_that_proves_nothing_fails_visibly(in_doubt, rewrites):
+    """After a rewritten echo, or on a page: the row fails and says what to look for."""
+    if rewrites:
+        in_doubt.created(make_row(accepted(3)), 1, echoed=False)
+    row = doubtful(in_doubt, counts=True, trouble=Trouble("no answer within 10 s"))
+    answer(in_doubt, Listed((Listing(1, "Somebody else", "", None),), whole=rewrites))
+    [result] = row.lane.results
+    assert isinstance(result, RowFailed)
+    assert result.code is RowErrorCode.OUTCOME_UNKNOWN
+    assert all(word in result.message for word in ("no answer within 10 s", row.event.name, row.event.batch_id))
+
+
+def test_a_page_that_shows_the_row_is_enough(in_doubt):
+    """What is shown is there."""
+    row = doubtful(in_doubt)
+    answer(in_doubt, Listed((listing(row),), whole=False))
+    assert isinstance(row.lane.results[0], RowCreated)
+
+
+def test_rows_of_a_lane_that_is_over_are_left_to_its_next_owner(in_doubt):
+    """A look-up for them alone is not made."""
+    lane = FakeLane()
+    row = doubtful(in_doubt, lane=lane)
+    lane.end = LaneEnd.FENCED
+    assert in_doubt.take() is None
+    assert (lane.results, row.state) == ([], State.IN_DOUBT)

@@ -53,7 +53,7 @@ async def test_an_outage_costs_no_row(rig: Rig, kept: Kept):
     await rig.inject(outage="none")
     account = await settle(rig, job, seconds=sized(60, 400))
     assert account.kinds == {"RowCreated": OUTAGE_ROWS}
-    refused = [at for at, status in await requests(rig) if status == "503"]
+    refused = [request["wall"] for request in await rig.log("requests") if request["status"] == "503"]
     probes = [at for at in refused if at > began + 1.0]
     assert len(refused) > len(probes), "the outage began while nobody was calling"
     most = len(processors) * (OUTAGE_SECONDS // RECOVERY_SECONDS + 1)
@@ -113,13 +113,6 @@ async def publish_and_begin(rig: Rig) -> Job:
 async def has_created(rig: Rig, count: int) -> bool:
     """Whether the directory holds so many hospitals."""
     return (await rig.admin("stats"))["creates"] >= count
-
-
-async def requests(rig: Rig) -> list[tuple[float, str]]:
-    """(wall time in s, status) of every request that reached the directory."""
-    log = await rig.admin("requests?limit=200000")
-    at, status = log["fields"].index("wall"), log["fields"].index("status")
-    return [(entry[at], entry[status]) for entry in log["entries"]]
 
 
 async def refuse(rig: Rig, seconds: float) -> None:

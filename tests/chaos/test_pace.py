@@ -67,6 +67,5 @@ async def steady(rig: Rig) -> tuple[float, float]:
 
 async def share_used(rig: Rig, began: float, ended: float) -> float:
     """Which share of the limit was used between two moments."""
-    log = await rig.admin("requests?limit=200000")
-    arrived = sorted(entry[log["fields"].index("wall")] for entry in log["entries"])
+    arrived = sorted(request["wall"] for request in await rig.log("requests"))
     return (bisect_left(arrived, ended) - bisect_left(arrived, began)) / (LIMIT * (ended - began))

@@ -159,6 +159,7 @@ class Rig:
             kafka_bootstrap_servers=bootstrap,
             kafka_topic_prefix=prefix,
             kafka_topic_partitions=int(self.environment.get("KAFKA_TOPIC_PARTITIONS", "6")),
+            kafka_replication_factor=int(self.environment.get("KAFKA_REPLICATION_FACTOR", "1")),
         )
         self.topics = self.settings.topics
         self.directory_url = ""
@@ -207,10 +208,10 @@ class Rig:
             answer.raise_for_status()
             return await answer.json()
 
-    async def hospitals(self) -> list[dict]:
-        async with self._session.get(f"{self.directory_url}/admin/creates?limit=1000000") as answer:
-            body = await answer.json()
-            return body["creates"] if isinstance(body, dict) else body
+    async def log(self, kind: str) -> list[dict]:
+        """The directory's log of `requests` or `creates`, oldest first; times (`wall`) in seconds."""
+        page = await self.admin(f"{kind}?limit=200000")
+        return [dict(zip(page["fields"], entry, strict=True)) for entry in page["entries"]]
 
     # ---- processors --------------------------------------------------------------------------------------------------
 
@@ -297,9 +298,10 @@ class Rig:
 
     async def events(self, topic: str) -> list[Event]:
         """All events of a topic that a read_committed reader sees now."""
-        return await (await self._reader(topic)).events()
+        return await (await self.reader(topic)).events()
 
-    async def _reader(self, topic: str) -> TopicReader:
+    async def reader(self, topic: str) -> TopicReader:
+        """The rig's one reader of a topic."""
         if topic not in self._readers:
             reader = TopicReader(self.settings, topic)
             self._readers[topic] = await self._stack.enter_async_context(reader)

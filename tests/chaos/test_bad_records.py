@@ -1,0 +1,127 @@
+"""Records and rows that cannot be processed: the others go on, each bad one ends with its reason."""
+
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.admin import RecordsToDelete
+
+from shared import kafka
+from shared.cloud_events import encode, header
+from shared.events import JobAccepted, RowErrorCode, RowFailed
+from tests.chaos.account import settle
+from tests.chaos.conftest import Kept
+from tests.chaos.size import sized
+from tests.processor.rig import Job, Rig, make_job, until
+
+GOOD = sized(200, 1000)
+REFUSED = 20
+ABORTED = 40_000
+
+
+async def test_poison_records_and_rows_that_always_get_422(rig: Rig, kept: Kept):
+    """Dead letters with reason and place, failed results for rows that a key names, the directory's words for 422."""
+    await rig.inject(name_rules=[{"contains": "Refused", "status": 422}])
+    await rig.start_processors(2)
+    job = make_job(GOOD + REFUSED, names=[f"Refused {index}" for index in range(REFUSED)])
+    poisoned = await write_poison(rig, job)
+    await rig.publish(job)
+    account = await settle(rig, job, poisoned, seconds=40)
+    failed = [result for result in account.results if isinstance(result, RowFailed)]
+    refused = [result for result in failed if result.code is RowErrorCode.REJECTED]
+    unreadable = [result for result in failed if result.code is RowErrorCode.UNDECODABLE]
+    assert account.kinds["RowCreated"] == GOOD
+    assert {result.name for result in refused} == {f"Refused {index}" for index in range(REFUSED)}
+    assert all(result.http_status == 422 and "Refused" in result.message for result in refused)
+    assert {result.row for result in unreadable} == {row.row for row in poisoned.rows}
+    letters = await dead_letters(rig)
+    assert len(letters) == len(unreadable) + 2, "a letter for every poison record, with a row or without"
+    assert all(header(letter.headers, "reason") for letter in letters)
+    kept(f"{len(letters)} poison records, {REFUSED} rows always 422: {account.says()}, {len(letters)} dead letters")
+
+
+async def test_a_window_over_40_000_aborted_records(rig: Rig, kept: Kept):
+    """What an upload wrote and aborted lies inside the window: the commit stays small, and nothing of it is created."""
+    await rig.inject(latency_ms=20, name_rules=[{"contains": "Slow", "latency_ms": 1500}])
+    before, aborted, after = make_job(30, names=["Slow 1", "Slow 2", "Slow 3"]), make_job(ABORTED), make_job(GOOD)
+    await rig.publish(before)
+    await rig.write([(rig.topics.rows_express, row) for row in aborted.rows], abort=True)
+    await rig.publish(after)
+    # The slow rows keep the window open over all of it, while rows behind it finish and are committed.
+    first = await rig.start_processor()
+    await until("rows behind the aborted ones have results", lambda: has_results(rig, 27 + GOOD // 2), 40)
+    first.kill()
+    await rig.start_processor()
+    account = await settle(rig, before, after, seconds=60)
+    assert account.kinds == {"RowCreated": 30 + GOOD}
+    assert not any(each.told("lane_indefinite") for each in rig.processors), "a commit was refused"
+    kept(f"{ABORTED} aborted records inside a window, kill -9: {account.says()}")
+
+
+async def test_records_deleted_below_the_commit_stop_their_lane_loudly(rig: Rig, kept: Kept):
+    """Rows that were deleted before they were processed are missed, not skipped: that lane stops, the others go on."""
+    await rig.start_processors(1)
+    begun = make_job(60)
+    await rig.publish(begun)
+    await rig.wait_for_results(60, 30)
+    await rig.stop_processors()
+    lost = make_job(120)
+    await rig.publish(lost)
+    gone = await delete_all_records(rig, partition=0)
+    assert gone, "no row was deleted: the partition had none"
+    processor = await rig.start_processor()
+    await until("the lane has stopped", lambda: bool(processor.told("lane_stopped")), 30)
+    results = await rig.wait_for_results(60 + 120 - gone, 30)
+    stopped = processor.told("lane_stopped")
+    assert {line["partition"] for line in stopped} == {0}
+    assert "rows were deleted before they were processed" in stopped[0]["reason"]
+    await rig.stop_processors()
+    assert len(await rig.results()) == len(results) == 180 - gone
+    kept(
+        f"{gone} records deleted below the commit: lane 0 stopped and says why, {len(results) - 60} rows of others done"
+    )
+
+
+async def write_poison(rig: Rig, job: Job) -> Job:
+    """Writes records that nobody can read; returns the rows that their keys name, as a job of their own."""
+    poisoned = make_job(4)
+    types = [("ce_type", b"RowAccepted")]
+    unknown = [("ce_type", b"RowFromTheFuture")]
+    named = [(b"{", types), (None, types), (b"\xff\xfe", types), (b"{}", unknown)]
+    for row, (value, headers) in zip(poisoned.rows, named, strict=True):
+        await rig.write_raw(rig.topics.rows_express, row.key.encode(), value, headers)
+    await rig.write_raw(rig.topics.rows_express, None, b"no key, no headers", [])
+    stray = JobAccepted(
+        tenant="public",
+        job_id=job.job_id,
+        file_name="hospitals.csv",
+        file_sha256="0" * 64,
+        total_hospitals=1,
+        batch_ids=("b",),
+        columns=("name",),
+    )
+    record = encode(stray, "test")
+    await rig.write_raw(rig.topics.rows_bulk, record.key, record.value, record.headers)
+    return poisoned
+
+
+async def dead_letters(rig: Rig) -> list[ConsumerRecord]:
+    """The records on the topic of dead letters."""
+    return await (await rig.reader(rig.topics.dead_letters)).read()
+
+
+async def has_results(rig: Rig, count: int) -> bool:
+    """Whether so many results are visible."""
+    return len(await rig.results()) >= count
+
+
+async def delete_all_records(rig: Rig, partition: int) -> int:
+    """Deletes what one partition of express rows holds; returns how many rows of it nobody had processed."""
+    where = TopicPartition(rig.topics.rows_express, partition)
+    admin = kafka.admin(rig.settings)
+    await admin.start()
+    try:
+        records = await (await rig.reader(where.topic)).read()
+        await admin.delete_records({where: RecordsToDelete(before_offset=-1)})
+        done = {(result.job_id, result.row) for result in await rig.results()}
+    finally:
+        await admin.close()
+    keys = [record.key.decode().rpartition(":") for record in records if record.partition == partition]
+    return sum((job, int(row)) not in done for job, _, row in keys)

@@ -1,0 +1,79 @@
+"""Processors that join and leave, in order, all the time."""
+
+import asyncio
+import random
+import time
+from collections import defaultdict
+from itertools import pairwise
+
+from tests.chaos.account import settle
+from tests.chaos.conftest import Kept
+from tests.chaos.size import only_in_full, sized
+from tests.processor.rig import Rig, make_job
+
+CHURN_SECONDS = 60
+ROWS = 6000
+#: A rebalance waits for heartbeats (1.5 s apart) and calls in flight, and the next one may follow at once.
+STALL_SECONDS = 10
+STAYING_ROWS = sized(500, 2000)
+
+
+async def test_lanes_that_stay_repeat_nothing_and_lanes_that_move_need_no_look_up(rig: Rig, kept: Kept):
+    """One joins and leaves in order in mid-job: a call for each row and none more, nothing in doubt."""
+    await rig.inject(latency_ms=50)
+    rig.environment["HOSPITAL_API_MAX_CONNECTIONS"] = "4"
+    await rig.start_processors(1)
+    job = make_job(STAYING_ROWS)
+    await rig.publish(job, express=False)
+    (guest,) = await rig.start_processors(1)
+    await asyncio.sleep(1)
+    await guest.stop()
+    await rig.settled()
+    assert (await rig.admin("stats"))["creates"] < STAYING_ROWS, "the job was over before the guest had left"
+    account = await settle(rig, job, seconds=60)
+    assert account.kinds == {"RowCreated": STAYING_ROWS}
+    assert account.stats["requests_total"] == STAYING_ROWS, "calls were repeated, or rows looked up"
+    assert all(line["clean"] for each in rig.processors for line in each.told("lane_taken_over"))
+    kept(
+        f"one joins and leaves: {account.says()}, {account.stats['requests_total']} calls, {account.look_ups} look-ups"
+    )
+
+
+@only_in_full
+async def test_join_and_leave_every_2_seconds_for_a_minute(rig: Rig, chance: random.Random, kept: Kept):
+    """No lane stalls, calls of lanes that stay are not repeated, every hospital is created once."""
+    rig.environment |= {"RATE_LIMIT_REQUESTS": str(ROWS // (CHURN_SECONDS + 15)), "HOSPITAL_API_MAX_CONNECTIONS": "8"}
+    await rig.inject(latency_ms=50)
+    members = await rig.start_processors(2)
+    job = make_job(ROWS)
+    await rig.publish(job, express=False)
+    ends = time.monotonic() + CHURN_SECONDS
+    leaving: list[asyncio.Task[None]] = []
+    while time.monotonic() < ends:
+        if len(members) < 3:
+            members.append(await rig.start_processor())
+        else:
+            leaving.append(asyncio.create_task(members.pop(chance.randrange(len(members))).stop()))
+        await asyncio.sleep(2)
+    await asyncio.gather(*leaving)
+    churned = time.time()
+    account = await settle(rig, job, seconds=400)
+    assert account.kinds == {"RowCreated": ROWS}
+    gaps = await longest_gaps(rig, before=churned)
+    assert len(gaps) == rig.settings.kafka_topic_partitions
+    assert max(gaps.values()) < STALL_SECONDS, f"seconds without a creation, by lane: {gaps}"
+    posts = sum(entry["count"] for entry in account.stats["requests"] if entry["method"] == "POST")
+    assert posts == ROWS, f"{posts - ROWS} calls were repeated"
+    kept(f"join and leave every 2 s for {CHURN_SECONDS} s: {account.says()}, longest stall {max(gaps.values()):.1f} s")
+
+
+async def longest_gaps(rig: Rig, before: float) -> dict[int, float]:
+    """By lane: the longest time in seconds between two creations, up to a moment of the wall clock."""
+    rows = await (await rig.reader(rig.topics.rows_bulk)).read()
+    lanes = {record.key.decode(): record.partition for record in rows}
+    creates = await rig.log("creates")
+    times: dict[int, list[float]] = defaultdict(list)
+    for create in creates:
+        if create["wall"] < before:
+            times[lanes[create["idempotency_key"].rpartition(":")[0]]].append(create["wall"])
+    return {lane: max(later - earlier for earlier, later in pairwise(each)) for lane, each in times.items()}

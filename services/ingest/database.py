@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.ingest.patience import within
+from shared.patience import within
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

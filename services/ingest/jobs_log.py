@@ -9,9 +9,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
-from services.ingest.patience import leave_alone, within
 from shared import kafka
 from shared.cloud_events import header
+from shared.patience import leave_alone, within
 from shared.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)

@@ -16,9 +16,9 @@ from aiokafka.errors import KafkaError
 
 from services.ingest.job_records import PreparedJob, bundles
 from services.ingest.metrics import ROWS_PUBLISHED
-from services.ingest.patience import leave_alone, within
 from shared import kafka
 from shared.cloud_events import EventRecord
+from shared.patience import leave_alone, within
 from shared.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)

@@ -9,9 +9,9 @@ from aiokafka.errors import KafkaError
 from services.ingest.database import DatabaseDown
 from services.ingest.jobs_log import JobsLog
 from services.ingest.metrics import SETTLED
-from services.ingest.patience import within
 from services.ingest.publication import NotPublished, fence
 from services.ingest.reservations import Reservation, Reservations
+from shared.patience import within
 from shared.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)

@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, DateTime, Dialect, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, DateTime, Dialect, Index, Table
+from sqlalchemy.orm import registry
 from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -27,40 +29,57 @@ class UtcTime(TypeDecorator[datetime]):
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-metadata: Final = MetaData()
+class IngestTable(SQLModel, registry=registry()):
+    """What the tables of this service have in common: a registry of their own."""
 
-#: A key that is in use: from before the first record is sent until its answer is forgotten.
-reservations: Final = Table(
-    "ingest_reservations",
-    metadata,
-    Column("tenant", String(64), primary_key=True),
-    Column("key", String(255), primary_key=True),
-    Column("job_id", String(36), nullable=False, unique=True),
+
+metadata: Final = IngestTable.metadata
+
+
+def table_of(model: type[IngestTable]) -> Table:
+    """The table behind a model, for statements of SQLAlchemy Core."""
+    return model.metadata.tables[str(model.__tablename__)]
+
+
+class Reservation(IngestTable, table=True):
+    """A key that is in use: from before the first record is sent until its answer is forgotten."""
+
+    __tablename__ = "ingest_reservations"
+    __table_args__ = (Index("ingest_reservations_expiry", "expires_at", "lease_until"),)
+
+    tenant: str = Field(primary_key=True, max_length=64)
+    key: str = Field(primary_key=True, max_length=255)
+    job_id: str = Field(max_length=36, unique=True)
     #: Of the file's bytes and the parameters: another one is another request.
-    Column("fingerprint", String(128), nullable=False),
-    Column("file_sha256", String(64), nullable=False),
-    Column("file_name", String(255), nullable=False),
+    fingerprint: str = Field(max_length=128)
+    file_sha256: str = Field(max_length=64)
+    file_name: str = Field(max_length=255)
     #: The job's partition of hospital.jobs, and an offset in it below which its JobAccepted cannot be.
-    Column("jobs_partition", Integer, nullable=False),
-    Column("jobs_offset", BigInteger, nullable=False),
+    jobs_partition: int
+    jobs_offset: int = Field(sa_type=BigInteger)
     #: The answer, written before the job, so that whoever settles it gives the same.
-    Column("answer", LargeBinary, nullable=False),
-    Column("reserved_at", UtcTime, nullable=False),
+    answer: bytes
+    reserved_at: datetime = Field(sa_type=UtcTime)
     #: While in progress: until then nobody else may settle it.
-    Column("lease_until", UtcTime, nullable=False),
+    lease_until: datetime = Field(sa_type=UtcTime)
     #: NULL while in progress; once answered: when the answer is forgotten.
-    Column("expires_at", UtcTime),
-    Index("ingest_reservations_expiry", "expires_at", "lease_until"),
-)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcTime)
 
-#: Files that became jobs, to warn of the same file being uploaded again.
-accepted_files: Final = Table(
-    "ingest_accepted_files",
-    metadata,
-    Column("job_id", String(36), primary_key=True),
-    Column("tenant", String(64), nullable=False),
-    Column("file_sha256", String(64), nullable=False),
-    Column("created_at", UtcTime, nullable=False),
-    Index("ingest_accepted_files_by_content", "tenant", "file_sha256", "created_at"),
-    Index("ingest_accepted_files_by_age", "created_at"),
-)
+
+class AcceptedFile(IngestTable, table=True):
+    """A file that became a job, to warn of the same file being uploaded again."""
+
+    __tablename__ = "ingest_accepted_files"
+    __table_args__ = (
+        Index("ingest_accepted_files_by_content", "tenant", "file_sha256", "created_at"),
+        Index("ingest_accepted_files_by_age", "created_at"),
+    )
+
+    job_id: str = Field(primary_key=True, max_length=36)
+    tenant: str = Field(max_length=64)
+    file_sha256: str = Field(max_length=64)
+    created_at: datetime = Field(sa_type=UtcTime)
+
+
+reservations: Final = table_of(Reservation)
+accepted_files: Final = table_of(AcceptedFile)

@@ -10,159 +10,205 @@
     status_pace         how many rows of a job got their result in each slot of time
     status_processors   the latest report of every processor
 
-Times are microseconds since 1970 (`instants`). The projection writes them with SQLAlchemy Core only: rows come at
-tens of thousands a second. Migrations, not this file, make them; a test keeps the two alike.
+Times are microseconds since 1970 (`instants`). The models declare the tables; the projection writes them with
+SQLAlchemy Core only, since rows come at tens of thousands a second. Migrations, not this file, make them; a test keeps
+the two alike.
 """
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Index, Table, Text, text
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
 
-metadata: Final = MetaData()
 
-offsets: Final = Table(
-    "status_offsets",
-    metadata,
-    Column("topic", Text, primary_key=True),
-    Column("partition", Integer, primary_key=True),
-    Column("next_offset", BigInteger, nullable=False),
-)
+class StatusTable(SQLModel, registry=registry()):
+    """What the tables of this service have in common: a registry of their own."""
 
-jobs: Final = Table(
-    "status_jobs",
-    metadata,
-    Column("job_id", Text, primary_key=True),
+
+metadata: Final = StatusTable.metadata
+
+
+def table_of(model: type[StatusTable]) -> Table:
+    """The table behind a model, for statements of SQLAlchemy Core."""
+    return model.metadata.tables[str(model.__tablename__)]
+
+
+class Offset(StatusTable, table=True):
+    """How far a partition has been projected."""
+
+    __tablename__ = "status_offsets"
+
+    topic: str = Field(primary_key=True, sa_type=Text)
+    partition: int = Field(primary_key=True)
+    next_offset: int = Field(sa_type=BigInteger)
+
+
+class Job(StatusTable, table=True):
+    """A job: what was told of it, and what follows from that."""
+
+    __tablename__ = "status_jobs"
+    __table_args__ = (
+        Index("status_jobs_newest_of_all", "created_at", "job_id"),
+        Index("status_jobs_newest", "tenant", "created_at", "job_id"),
+        Index("status_jobs_newest_by_status", "tenant", "status", "created_at", "job_id"),
+        Index(
+            "status_jobs_due",
+            "partition",
+            "job_id",
+            sqlite_where=text("due_round IS NOT NULL"),
+            postgresql_where=text("due_round IS NOT NULL"),
+        ),
+    )
+
+    job_id: str = Field(primary_key=True, sa_type=Text)
     # What JobAccepted told. Results may come first: then these are null, and nobody sees the job yet.
-    Column("partition", Integer),
-    Column("tenant", Text),
-    Column("file_name", Text),
-    Column("file_sha256", Text),
-    Column("total_hospitals", Integer),
-    Column("batches", Integer),
-    Column("columns", Text),
-    Column("delimiter", Text),
-    Column("express", Boolean),
-    Column("created_at", BigInteger),
+    partition: int | None = Field(default=None)
+    tenant: str | None = Field(default=None, sa_type=Text)
+    file_name: str | None = Field(default=None, sa_type=Text)
+    file_sha256: str | None = Field(default=None, sa_type=Text)
+    total_hospitals: int | None = Field(default=None)
+    batches: int | None = Field(default=None)
+    columns: str | None = Field(default=None, sa_type=Text)
+    delimiter: str | None = Field(default=None, sa_type=Text)
+    express: bool | None = Field(default=None)
+    created_at: int | None = Field(default=None, sa_type=BigInteger)
     # What results and later events told.
-    Column("started_at", BigInteger),
-    Column("requested_round", Integer, nullable=False),
-    Column("cancelled_round", Integer, nullable=False),
-    Column("cancel_requested_at", BigInteger),
-    Column("finished_round", Integer, nullable=False),
-    Column("finished_outcome", Text),
-    Column("finished_at", BigInteger),
-    Column("batches_activated", Integer, nullable=False),
-    Column("batches_refused", Integer, nullable=False),
-    Column("answered_at", BigInteger),
-    Column("refusal", Text),
+    started_at: int | None = Field(default=None, sa_type=BigInteger)
+    requested_round: int
+    cancelled_round: int
+    cancel_requested_at: int | None = Field(default=None, sa_type=BigInteger)
+    finished_round: int
+    finished_outcome: str | None = Field(default=None, sa_type=Text)
+    finished_at: int | None = Field(default=None, sa_type=BigInteger)
+    batches_activated: int
+    batches_refused: int
+    answered_at: int | None = Field(default=None, sa_type=BigInteger)
+    refusal: str | None = Field(default=None, sa_type=Text)
     # What follows.
-    Column("round", Integer, nullable=False),
-    Column("created_hospitals", Integer, nullable=False),
-    Column("failed_hospitals", Integer, nullable=False),
-    Column("unprocessed_hospitals", Integer, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("outcome", Text),
-    Column("activated", Boolean, nullable=False),
-    Column("completed_at", BigInteger),
+    round: int
+    created_hospitals: int
+    failed_hospitals: int
+    unprocessed_hospitals: int
+    status: str = Field(sa_type=Text)
+    outcome: str | None = Field(default=None, sa_type=Text)
+    activated: bool
+    completed_at: int | None = Field(default=None, sa_type=BigInteger)
     #: The round whose JobFinished is still to be sent, or to be read back.
-    Column("due_round", Integer),
-    Index("status_jobs_newest_of_all", "created_at", "job_id"),
-    Index("status_jobs_newest", "tenant", "created_at", "job_id"),
-    Index("status_jobs_newest_by_status", "tenant", "status", "created_at", "job_id"),
-    Index(
-        "status_jobs_due",
-        "partition",
-        "job_id",
-        sqlite_where=text("due_round IS NOT NULL"),
-        postgresql_where=text("due_round IS NOT NULL"),
-    ),
-)
+    due_round: int | None = Field(default=None)
 
-batches: Final = Table(
-    "status_batches",
-    metadata,
-    Column("batch_id", Text, primary_key=True),
-    Column("job_id", Text, nullable=False),
-    Column("position", Integer, nullable=False),
-    Index("status_batches_of_job", "job_id", "position"),
-)
 
-activations: Final = Table(
-    "status_activations",
-    metadata,
-    Column("batch_id", Text, primary_key=True),
-    Column("request_id", Text, primary_key=True),
-    Column("job_id", Text, nullable=False),
-    Column("activated", Boolean, nullable=False),
-    Column("message", Text, nullable=False),
-    Column("http_status", Integer),
-    Column("answered_at", BigInteger, nullable=False),
-    Index("status_activations_of_job", "job_id"),
-)
+class Batch(StatusTable, table=True):
+    """A batch of a job, and its place among them."""
 
-rows: Final = Table(
-    "status_rows",
-    metadata,
-    Column("job_id", Text, primary_key=True),
-    Column("row", Integer, primary_key=True, autoincrement=False),
-    Column("round", Integer, nullable=False),
-    Column("batch_id", Text),
-    Column("name", Text, nullable=False),
-    Column("status", Text, nullable=False),
+    __tablename__ = "status_batches"
+    __table_args__ = (Index("status_batches_of_job", "job_id", "position"),)
+
+    batch_id: str = Field(primary_key=True, sa_type=Text)
+    job_id: str = Field(sa_type=Text)
+    position: int
+
+
+class Activation(StatusTable, table=True):
+    """The directory's answer to a request to activate a batch."""
+
+    __tablename__ = "status_activations"
+    __table_args__ = (Index("status_activations_of_job", "job_id"),)
+
+    batch_id: str = Field(primary_key=True, sa_type=Text)
+    request_id: str = Field(primary_key=True, sa_type=Text)
+    job_id: str = Field(sa_type=Text)
+    activated: bool
+    message: str = Field(sa_type=Text)
+    http_status: int | None = Field(default=None)
+    answered_at: int = Field(sa_type=BigInteger)
+
+
+class Row(StatusTable, table=True):
+    """The latest result of a row."""
+
+    __tablename__ = "status_rows"
+    __table_args__ = (
+        Index(
+            "status_rows_not_created",
+            "job_id",
+            "status",
+            "row",
+            sqlite_where=text("status <> 'created'"),
+            postgresql_where=text("status <> 'created'"),
+        ),
+    )
+
+    job_id: str = Field(primary_key=True, sa_type=Text)
+    row: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    round: int
+    batch_id: str | None = Field(default=None, sa_type=Text)
+    name: str = Field(sa_type=Text)
+    status: str = Field(sa_type=Text)
     #: JSON, since the directory's ids may be numbers or text.
-    Column("hospital_id", Text),
-    Column("attempts", Integer, nullable=False),
-    Column("error_code", Text),
-    Column("error", Text),
-    Column("http_status", Integer),
-    Column("started_at", BigInteger, nullable=False),
-    Column("finished_at", BigInteger, nullable=False),
+    hospital_id: str | None = Field(default=None, sa_type=Text)
+    attempts: int
+    error_code: str | None = Field(default=None, sa_type=Text)
+    error: str | None = Field(default=None, sa_type=Text)
+    http_status: int | None = Field(default=None)
+    started_at: int = Field(sa_type=BigInteger)
+    finished_at: int = Field(sa_type=BigInteger)
     #: JSON: the row as it was uploaded.
-    Column("columns", Text, nullable=False),
+    columns: str = Field(sa_type=Text)
     # Most rows are created: those that were not are found without walking past a million that were.
-    Index(
-        "status_rows_not_created",
-        "job_id",
-        "status",
-        "row",
-        sqlite_where=text("status <> 'created'"),
-        postgresql_where=text("status <> 'created'"),
-    ),
-)
 
-resolutions: Final = Table(
-    "status_resolutions",
-    metadata,
-    Column("job_id", Text, primary_key=True),
-    Column("row", Integer, primary_key=True, autoincrement=False),
-    Column("round", Integer, primary_key=True, autoincrement=False),
-    Column("hospital_id", Text),
-    Column("resolved_by", Text, nullable=False),
-    Column("resolved_at", BigInteger, nullable=False),
-)
 
-tallies: Final = Table(
-    "status_tallies",
-    metadata,
-    Column("job_id", Text, primary_key=True),
-    Column("round", Integer, primary_key=True, autoincrement=False),
-    Column("status", Text, primary_key=True),
-    Column("hospitals", Integer, nullable=False),
-)
+class Resolution(StatusTable, table=True):
+    """What a person decided about a row whose outcome was unknown."""
 
-pace: Final = Table(
-    "status_pace",
-    metadata,
-    Column("job_id", Text, primary_key=True),
-    Column("slot", BigInteger, primary_key=True, autoincrement=False),
-    Column("hospitals", Integer, nullable=False),
-)
+    __tablename__ = "status_resolutions"
 
-processors: Final = Table(
-    "status_processors",
-    metadata,
-    Column("instance", Text, primary_key=True),
-    Column("occurred_at", BigInteger, nullable=False),
+    job_id: str = Field(primary_key=True, sa_type=Text)
+    row: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    round: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    hospital_id: str | None = Field(default=None, sa_type=Text)
+    resolved_by: str = Field(sa_type=Text)
+    resolved_at: int = Field(sa_type=BigInteger)
+
+
+class Tally(StatusTable, table=True):
+    """How many rows of a job have an outcome from a round."""
+
+    __tablename__ = "status_tallies"
+
+    job_id: str = Field(primary_key=True, sa_type=Text)
+    round: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    status: str = Field(primary_key=True, sa_type=Text)
+    hospitals: int
+
+
+class Pace(StatusTable, table=True):
+    """How many rows of a job got their result in a slot of time."""
+
+    __tablename__ = "status_pace"
+
+    job_id: str = Field(primary_key=True, sa_type=Text)
+    slot: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    hospitals: int
+
+
+class Processor(StatusTable, table=True):
+    """The latest report of a processor."""
+
+    __tablename__ = "status_processors"
+
+    instance: str = Field(primary_key=True, sa_type=Text)
+    occurred_at: int = Field(sa_type=BigInteger)
     #: JSON: the event ProcessorReported.
-    Column("report", Text, nullable=False),
-)
+    report: str = Field(sa_type=Text)
+
+
+offsets: Final = table_of(Offset)
+jobs: Final = table_of(Job)
+batches: Final = table_of(Batch)
+activations: Final = table_of(Activation)
+rows: Final = table_of(Row)
+resolutions: Final = table_of(Resolution)
+tallies: Final = table_of(Tally)
+pace: Final = table_of(Pace)
+processors: Final = table_of(Processor)

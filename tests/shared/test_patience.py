@@ -6,7 +6,7 @@ import time
 import pytest
 
 from services.ingest.admission import Admission
-from services.ingest.patience import within
+from shared.patience import within
 from shared.problems import Problem
 
 

@@ -1,8 +1,10 @@
 """A delivered record becomes a row, or a dead letter."""
 
+import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiokafka import ConsumerRecord
 
@@ -15,6 +17,12 @@ from shared.topics import Topics
 
 if TYPE_CHECKING:
     from services.processor.lane import Lane
+
+#: Numbers that every database takes.
+_ROW_KEY: Final = re.compile(r"(.+):([0-9]{1,9})", re.DOTALL)
+_ROUND: Final = re.compile(r".*:([0-9]{1,9})", re.DOTALL)
+#: https://www.w3.org/TR/trace-context/#traceparent-header; anything else may not even be a header.
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +49,18 @@ class DeadRecord:
         result = self._result()
         if result is None:
             return [letter]
-        record = encode(result, "processor", header(self.headers, "traceparent"))
+        record = encode(result, "processor", _traceparent(self.headers))
         return [letter, (topics.results, record.key, record.value, record.headers)]
 
     def _result(self) -> RowFailed | None:
-        job_id, _, row = (self.key or b"").decode(errors="replace").rpartition(":")
-        if not (job_id and row.isdecimal() and int(row) >= 2):
+        named = _ROW_KEY.fullmatch((self.key or b"").decode(errors="replace"))
+        if named is None or int(named[2]) < 2:
             return None
         return RowFailed(
             tenant="",
-            job_id=job_id,
+            job_id=named[1],
             batch_id="",
-            row=int(row),
+            row=int(named[2]),
             round=self._round(),
             name="",
             columns={},
@@ -63,8 +71,8 @@ class DeadRecord:
         )
 
     def _round(self) -> int:
-        number = (header(self.headers, "ce_id") or "").rpartition(":")[2]
-        return max(int(number), 1) if number.isdecimal() else 1
+        named = _ROUND.fullmatch(header(self.headers, "ce_id") or "")
+        return max(int(named[1]), 1) if named else 1
 
 
 Arrival = Row | DeadRecord
@@ -80,4 +88,9 @@ def read_record(record: ConsumerRecord, place: Place, lane: "Lane") -> Arrival:
         return DeadRecord(
             record.topic, record.partition, place, record.key, record.value, tuple(record.headers), str(error)
         )
-    return Row(event, record.topic, place, lane, time.time(), header(record.headers, "traceparent"))
+    return Row(event, record.topic, place, lane, time.time(), _traceparent(record.headers))
+
+
+def _traceparent(headers: Iterable[tuple[str, bytes | None]]) -> str | None:
+    value = header(headers, "traceparent")
+    return value if value is not None and _TRACEPARENT.fullmatch(value) else None

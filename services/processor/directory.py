@@ -11,7 +11,8 @@ import ssl
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
+from urllib.parse import quote
 
 import aiohttp
 import httpx
@@ -128,7 +129,7 @@ class Directory:
             "phone": row.phone,
             "creation_batch_id": row.batch_id,
         }
-        headers = {"Idempotency-Key": row.event_id}
+        headers = {"Idempotency-Key": quote(row.event_id, safe=":")}
         if traceparent:
             headers["traceparent"] = traceparent
         answer = await self._call("POST", "/hospitals/", gate, json=body, headers=headers)
@@ -138,7 +139,7 @@ class Directory:
 
     async def look_up(self, batch_id: str, gate: Gate = _always) -> LookUpOutcome:
         """GET /hospitals/batch/{id}: what the directory holds of a batch. 404 means none."""
-        answer = await self._call("GET", f"/hospitals/batch/{batch_id}", gate)
+        answer = await self._call("GET", f"/hospitals/batch/{_segment(batch_id)}", gate)
         match answer:
             case NeverSent() | Withheld():
                 return answer
@@ -152,7 +153,7 @@ class Directory:
 
     async def activate(self, batch_id: str) -> ActivationOutcome:
         """PATCH /hospitals/batch/{id}/activate. May be repeated."""
-        answer = await self._call("PATCH", f"/hospitals/batch/{batch_id}/activate", _always)
+        answer = await self._call("PATCH", f"/hospitals/batch/{_segment(batch_id)}/activate", _always)
         if not isinstance(answer, httpx.Response):
             return answer
         if answer.status_code == httpx.codes.NOT_FOUND:
@@ -192,13 +193,25 @@ def _tls(url: str) -> ssl.SSLContext | bool:
 def _creation(row: RowAccepted, answer: httpx.Response) -> CallOutcome:
     body = _json(answer)
     hospital_id = body.get("id") if isinstance(body, dict) else None
-    if isinstance(hospital_id, bool) or not isinstance(hospital_id, (int, str)):
+    if not _is_id(hospital_id):
         return Unanswered("the directory's answer has no id", answer.status_code)
     sent = likeness(row.name, row.address, row.phone)
     echo = likeness(
         str(body.get("name", row.name)), str(body.get("address", row.address)), _phone(body.get("phone", row.phone))
     )
     return Created(hospital_id, echoed=sent == echo)
+
+
+def _is_id(value: object) -> TypeGuard[int | str]:
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, str) and value != "" and value.isprintable()
+    )
+
+
+def _segment(batch_id: str) -> str:
+    """A batch's id as one part of a path, also when it is nothing that we would have made."""
+    # A path of dots only would be resolved away.
+    return quote(batch_id, safe="").replace(".", "%2E")
 
 
 def _phone(value: object) -> str | None:
@@ -233,7 +246,7 @@ def _listing(answer: httpx.Response) -> Listed | Unlisted:
     hospitals = tuple(
         Listing(item["id"], str(item.get("name", "")), str(item.get("address", "")), _phone(item.get("phone")))
         for item in body
-        if isinstance(item, dict) and isinstance(item.get("id"), (int, str))
+        if isinstance(item, dict) and _is_id(item.get("id"))
     )
     return Listed(hospitals, whole=whole and len(hospitals) == len(body))
 
@@ -253,6 +266,8 @@ def _words(answer: httpx.Response) -> str:
     if isinstance(body, list):
         body = "; ".join(_problem(item) for item in body)
     words = str(body) if body is not None else answer.text.strip()
+    # Half characters cannot be written as JSON, and PostgreSQL refuses NUL.
+    words = "".join(letter if letter.isprintable() else " " for letter in words[: 2 * MAX_MESSAGE_CHARACTERS]).strip()
     return (words or f"HTTP {answer.status_code} {answer.reason_phrase}")[:MAX_MESSAGE_CHARACTERS]
 
 

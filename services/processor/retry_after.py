@@ -16,7 +16,7 @@ def seconds_of(value: str | None, now: datetime | None = None) -> float | None:
         return min(float(value), LONGEST)
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)

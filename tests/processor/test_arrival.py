@@ -12,6 +12,8 @@ from tests.processor.doubles import FakeLane, accepted, record
 
 TYPE = ("ce_type", b"RowAccepted")
 
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 
 def arrive(delivered):
     return read_record(delivered, Place(delivered.offset, 0), FakeLane())
@@ -19,12 +21,12 @@ def arrive(delivered):
 
 def test_a_good_record_is_a_row():
     """With its trace."""
-    row = arrive(record(accepted(5), 3, headers=(("traceparent", b"00-x"),)))
+    row = arrive(record(accepted(5), 3, headers=(("traceparent", TRACEPARENT.encode()),)))
     assert isinstance(row, Row)
     assert (row.event, row.place.offset, row.traceparent) == (
         accepted(5).model_copy(update={"occurred_at": row.event.occurred_at}),
         3,
-        "00-x",
+        TRACEPARENT,
     )
 
 

@@ -205,13 +205,15 @@ class LaneMachine(RuleBasedStateMachine):
             self.commit_succeeds()
             self.rebalance_ends(stays)
 
-    @rule(data=st.data(), creates_after=st.none() | st.floats(0, SETTLED))
+    @rule(data=st.data(), creates_after=st.sampled_from((None, 0.0, 3.0, SETTLED)))
     def gate(self, data: st.DataObject, creates_after: float | None) -> None:
         """The last question before the first byte, which a zombie asks as well."""
         owners = [owner for owner in [self.owner, *self.zombies[-3:]] if owner.chosen]
         if not owners:
             return
-        owner = data.draw(st.sampled_from(owners))
+        self.pass_gate(data.draw(st.sampled_from(owners)), creates_after)
+
+    def pass_gate(self, owner: Owner, creates_after: float | None) -> None:
         row = owner.chosen.pop(0)
         if owner.lane.permits(row):
             at = None if creates_after is None else self.clock.now + creates_after
@@ -246,7 +248,10 @@ class LaneMachine(RuleBasedStateMachine):
         due = [row for row, at in owner.doubtful.items() if at <= self.clock.now and row.state is State.IN_DOUBT]
         if not due:
             return
-        row = data.draw(st.sampled_from(due))
+        self.answer_look_up(data.draw(st.sampled_from(due)))
+
+    def answer_look_up(self, row: Row) -> None:
+        owner = self.owner
         del owner.doubtful[row]
         if self.created(row.identity):
             owner.lane.finish(row, row.created(1, found=True))
@@ -266,6 +271,35 @@ class LaneMachine(RuleBasedStateMachine):
                     owner.lane.doubt(row, creation.sent + SETTLED)
                 owner.lane.landed()
         self.turn()
+
+    @rule(seconds=st.sampled_from((0.0, 1.0, 4.0, 6.0)))
+    def all_goes_well(self, seconds: float) -> None:
+        """What a healthy owner does all the time, so that a random life gets somewhere."""
+        self.time_passes(seconds)
+        if self.owner.holding is not None or self.owner.offered is not None:
+            return
+        for topic in TOPICS:
+            self.deliver(topic, 4)
+        for _ in range(3):
+            for row, at in list(self.owner.doubtful.items()):
+                if at <= self.clock.now and row.state is State.IN_DOUBT:
+                    self.answer_look_up(row)
+            if self.owner.lane._something_to_commit():
+                self.commit_at_once()
+
+    @rule(topic=st.sampled_from(TOPICS), creates_after=st.sampled_from((None, 0.0, SETTLED)), told=st.booleans())
+    def a_row_is_sent(self, topic: str, creates_after: float | None, told: bool) -> None:
+        """Chosen and through the gate at once; answered at once, or not."""
+        row = self.owner.lane.next_row(topic)
+        if row is None:
+            return
+        self.owner.lane.sending(row)
+        self.owner.chosen.insert(0, row)
+        self.pass_gate(self.owner, creates_after)
+        if told and creates_after == 0.0 and row in self.owner.under_way:
+            del self.owner.under_way[row]
+            self.owner.lane.finish(row, row.created(1))
+            self.owner.lane.landed()
 
     # ---- promises ----------------------------------------------------------------------------------------------------
 
@@ -288,4 +322,4 @@ class LaneMachine(RuleBasedStateMachine):
 
 
 TestLane = LaneMachine.TestCase
-TestLane.settings = settings(max_examples=120, stateful_step_count=60, deadline=None)
+TestLane.settings = settings(max_examples=400, stateful_step_count=60, deadline=None)

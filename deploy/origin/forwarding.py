@@ -1,7 +1,6 @@
 """Forwards a call to its service, both ways as it comes: nothing is held in memory, whatever the size."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 import aiohttp
 import structlog
@@ -18,8 +17,6 @@ log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_SECONDS = 2.0
 READ_TIMEOUT_SECONDS = 300.0
-#: How long a client may go on sending a body that was already answered, so that it gets to read the answer.
-DRAIN_SECONDS = 30.0
 
 
 def client_session() -> aiohttp.ClientSession:
@@ -33,42 +30,6 @@ def client_session() -> aiohttp.ClientSession:
         auto_decompress=False,
         skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
     )
-
-
-class Upload:
-    """A request's body on its way to a service. `abandon` lets go of what the service did not wait for."""
-
-    def __init__(self, request: Request) -> None:
-        self._body = aiter(request.stream())
-        self._receiving = asyncio.Lock()
-        self._abandoned = False
-        self.finished = False
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        async with self._receiving:
-            if self._abandoned:
-                raise StopAsyncIteration
-            return await self._receive()
-
-    async def _receive(self) -> bytes:
-        try:
-            return await anext(self._body)
-        except StopAsyncIteration:
-            self.finished = True
-            raise
-
-    async def abandon(self) -> None:
-        """Reads and drops the rest for at most DRAIN_SECONDS: a client still sending would not read the answer."""
-        self._abandoned = True
-        try:
-            async with asyncio.timeout(DRAIN_SECONDS), self._receiving:
-                while not self.finished:
-                    await self._receive()
-        except (StopAsyncIteration, TimeoutError, ClientDisconnect):
-            return
 
 
 class Relay(StreamingResponse):
@@ -95,7 +56,11 @@ class Relay(StreamingResponse):
 
 
 class Forwarding:
-    """The ASGI app for all that the origin does not answer itself."""
+    """The ASGI app for all that the origin does not answer itself.
+
+    A service may answer before it has read the whole body: the client reads that answer, since uvicorn goes on taking
+    what the client still sends.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, services: Mapping[str, str]) -> None:
         self._session = session
@@ -114,22 +79,17 @@ class Forwarding:
 
     async def _answer(self, request: Request) -> Response:
         service = service_for(request.scope["path"])
-        upload = Upload(request) if _has_body(request) else None
         try:
             answer = await self._session.request(
                 request.method,
                 self._target(service, request),
                 headers=headers.to_service(request.headers.raw, request.client, request.url),
-                data=upload,
+                data=request.stream() if _has_body(request) else None,
                 allow_redirects=False,
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("service_unreachable", service=service, reason=str(error) or type(error).__name__)
-            if upload:
-                await upload.abandon()
             raise unreachable(service) from error
-        if upload and not upload.finished:
-            await upload.abandon()
         return Relay(answer)
 
     def _target(self, service: str, request: Request) -> yarl.URL:

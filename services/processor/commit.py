@@ -77,7 +77,8 @@ class Ledger:
                 await transaction()
         except ProducerFenced as error:
             raise LaneFenced(f"lane {self._partition} has another owner") from error
-        except (KafkaError, TimeoutError, OSError, RuntimeError) as error:
+        except Exception as error:
+            # aiokafka asserts where a transaction was cancelled half-way, and not all of its errors are KafkaErrors.
             raise CommitIndefinite(repr(error)) from error
 
     async def _transaction(self, records: list[OutgoingRecord], watermarks: dict[str, Watermark]) -> None:

@@ -28,11 +28,16 @@ WITHHELD_SECONDS = 0.1
 
 @dataclass(slots=True)
 class _Batch:
-    """A batch with rows in doubt, and how often its look-up failed."""
+    """A batch with rows in doubt, and how often its look-up failed. `due` is when the next one may begin."""
 
     rows: dict[Row, float] = field(default_factory=dict)
+    due: float = float("inf")
     setbacks: int = 0
     under_way: bool = False
+
+    def keep_live(self) -> None:
+        """Forgets rows that are not in doubt here any more."""
+        self.rows = {row: at for row, at in self.rows.items() if row.lane.end is None and row.state is State.IN_DOUBT}
 
 
 class InDoubt:
@@ -45,22 +50,25 @@ class InDoubt:
         self._batches: dict[str, _Batch] = defaultdict(_Batch)
         self._due: list[tuple[float, str]] = []
         #: Hospitals of unfinished batches that we know to exist: a look-up that misses one cannot be trusted.
-        self._known: dict[str, set[int | str]] = {}
+        self._known: dict[str, set[str]] = {}
         #: The directory has written a hospital in another way than we sent it: absence proves nothing any more.
         self.rewrites = False
 
     def add(self, row: Row, look_up_after: float) -> None:
         """The row is in doubt; its look-up may begin at that monotonic time."""
-        self._batches[row.event.batch_id].rows[row] = look_up_after
-        self._schedule(row.event.batch_id, look_up_after)
+        batch = self._batches[row.event.batch_id]
+        batch.rows[row] = look_up_after
+        if look_up_after < batch.due and not batch.under_way:
+            self._schedule(row.event.batch_id, batch, look_up_after)
 
-    def _schedule(self, batch_id: str, at: float) -> None:
+    def _schedule(self, batch_id: str, batch: _Batch, at: float) -> None:
+        batch.due = at
         heapq.heappush(self._due, (at, batch_id))
         self._changed()
 
     def created(self, row: Row, hospital_id: int | str, *, echoed: bool) -> None:
         """A creation that was answered: what later look-ups of the batch have to show."""
-        self._known.setdefault(row.event.batch_id, set()).add(hospital_id)
+        self._known.setdefault(row.event.batch_id, set()).add(str(hospital_id))
         if not echoed and not self.rewrites:
             self.rewrites = True
             log.warning("directory_rewrites", job_id=row.event.job_id, row=row.event.row, hospital_id=hospital_id)
@@ -72,27 +80,26 @@ class InDoubt:
 
     def next_due(self) -> float | None:
         """When the next look-up may begin (monotonic), None when there is none."""
-        while self._due and not self._is_wanted(self._due[0][1]):
+        while self._due and not self._holds(*self._due[0]):
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else None
 
-    def _is_wanted(self, batch_id: str) -> bool:
+    def _holds(self, at: float, batch_id: str) -> bool:
+        """Whether an entry is the one that counts: each batch has many, since its time changes."""
         batch = self._batches.get(batch_id)
-        if batch is None or batch.under_way:
-            return False
-        batch.rows = {row: at for row, at in batch.rows.items() if row.lane.end is None and row.state is State.IN_DOUBT}
-        if not batch.rows:
-            del self._batches[batch_id]
-        return bool(batch.rows)
+        return batch is not None and not batch.under_way and at == batch.due
 
     def take(self) -> str | None:
         """The batch to look up now, None when nothing is due. Its answer has to be told."""
-        due = self.next_due()
-        if due is None or due > time.monotonic():
-            return None
-        batch_id = heapq.heappop(self._due)[1]
-        self._batches[batch_id].under_way = True
-        return batch_id
+        while (due := self.next_due()) is not None and due <= time.monotonic():
+            batch_id = heapq.heappop(self._due)[1]
+            batch = self._batches[batch_id]
+            batch.keep_live()
+            if batch.rows:
+                batch.due, batch.under_way = float("inf"), True
+                return batch_id
+            del self._batches[batch_id]
+        return None
 
     def may_look_up(self, batch_id: str) -> bool:
         """Whether a lane that wants to know still has its lease: a replaced processor asks nothing more."""
@@ -110,14 +117,14 @@ class InDoubt:
         else:
             self._try_again(batch_id, batch, outcome)
         if batch.rows:
-            self._schedule(batch_id, max(min(batch.rows.values()), 0.0))
+            self._schedule(batch_id, batch, min(batch.rows.values()))
         else:
             self._batches.pop(batch_id, None)
 
     def _shows_what_we_know(self, batch_id: str, listed: Listed) -> bool:
         if not listed.whole:
             return True  # what a page shows is true; what it does not show is judged row by row
-        return self._known.get(batch_id, set()) <= {hospital.hospital_id for hospital in listed.hospitals}
+        return self._known.get(batch_id, set()) <= {str(hospital.hospital_id) for hospital in listed.hospitals}
 
     def _try_again(self, batch_id: str, batch: _Batch, outcome: LookUpOutcome) -> None:
         metrics.LOOK_UPS.labels("none").inc()

@@ -182,6 +182,7 @@ class Lane:
     def resume(self) -> None:
         """The rebalance left the lane here."""
         self._held = False
+        self._last_commit = float("-inf")  # nothing is sent before a commit says that the lane is back
         self.seek()
         self._stir()
 

@@ -67,7 +67,6 @@ class Sender:
         self._lanes = lanes
         self._connections = asyncio.Semaphore(settings.hospital_api_max_connections)
         self._changed = asyncio.Event()
-        self._calls: set[asyncio.Task[None]] = set()
         self._turn = 0
 
     def changed(self) -> None:
@@ -75,24 +74,21 @@ class Sender:
         self._changed.set()
 
     async def run(self) -> None:
-        """Sends for ever; when cancelled, the calls in flight are the lanes' business."""
-        while True:
-            await self._something_to_do()
-            await self._connections.acquire()
-            probe = await self._parts.breaker.admission()
-            await self._parts.pace.turn()
-            work = self._choose(probe=probe)
-            if work is None:
-                self._let_go(probe=probe)
-                continue
-            call = asyncio.create_task(self._perform(work, probe=probe))
-            self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
+        """Sends until cancelled, and then ends the calls in flight: their rows stay in doubt.
 
-    async def drain(self) -> None:
-        """Waits for the calls in flight."""
-        if self._calls:
-            await asyncio.wait(self._calls)
+        A mistake in a call ends it too: the call's row would otherwise be in flight for ever, and nobody would know.
+        """
+        async with asyncio.TaskGroup() as calls:
+            while True:
+                await self._something_to_do()
+                await self._connections.acquire()
+                probe = await self._parts.breaker.admission()
+                await self._parts.pace.turn()
+                work = self._choose(probe=probe)
+                if work is None:
+                    self._let_go(probe=probe)
+                    continue
+                calls.create_task(self._perform(work, probe=probe))
 
     async def _something_to_do(self) -> None:
         while not self._is_something_to_do():

@@ -143,3 +143,37 @@ def test_rows_of_a_lane_that_is_over_are_left_to_its_next_owner(in_doubt):
     lane.end = LaneEnd.FENCED
     assert in_doubt.take() is None
     assert (lane.results, row.state) == ([], State.IN_DOUBT)
+
+
+def test_a_batch_whose_look_up_failed_waits_however_many_rows_it_has(in_doubt):
+    """Each row asked for a look-up of its own; a directory in trouble must not get them all at once."""
+    rows = [doubtful(in_doubt, row, after=row / 100) for row in range(2, 12)]
+    answer(in_doubt, Unlisted("500"))
+    assert in_doubt.take() is None
+    assert in_doubt.next_due() >= time.monotonic() + 0.1
+    assert not any(row.lane.waits for row in rows)
+
+
+def test_ids_are_the_same_as_number_and_as_text(in_doubt):
+    """A directory that answers 7 and lists "7" has not lost a hospital."""
+    seen = make_row(accepted(2))
+    in_doubt.created(seen, 7, echoed=True)
+    row = doubtful(in_doubt, 3)
+    answer(in_doubt, Listed((listing(seen, "7"),)))
+    assert row.lane.waits == [(row, 0.0)]
+
+
+def test_a_row_in_doubt_during_the_look_up_of_its_batch_gets_the_next_one(in_doubt):
+    """And that one is not asked for twice."""
+    first = doubtful(in_doubt, 2)
+    batch_id = in_doubt.take()
+    began = time.monotonic()
+    second = doubtful(in_doubt, 3, after=began + 0.01)
+    assert in_doubt.next_due() is None
+    in_doubt.answered(batch_id, began, Listed(()))
+    assert (bool(first.lane.waits), bool(second.lane.waits)) == (True, False)
+    assert in_doubt.next_due() == began + 0.01
+    time.sleep(0.02)
+    answer(in_doubt, Listed(()))
+    assert second.lane.waits
+    assert in_doubt.next_due() is None

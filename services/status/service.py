@@ -4,12 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,6 +20,7 @@ from services.status.finishing import Finishing
 from services.status.intake import Intake
 from services.status.job_life import JobStatus
 from services.status.metrics import JOBS
+from services.status.page_files import PageFiles
 from services.status.positions import Positions
 from services.status.presence import Presence
 from services.status.publisher import Publisher
@@ -37,7 +36,6 @@ from shared.topic_creation import check_topics
 
 log = structlog.get_logger(__name__)
 
-PAGE: Final = Path(__file__).parent / "page"
 _COUNT_SECONDS: Final = 10.0
 
 
@@ -72,8 +70,7 @@ def build(settings: StatusSettings) -> FastAPI:
         "projection": intake.check,
     }
     app.include_router(health_routes(checks))
-    if (PAGE / "index.html").exists():
-        app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    app.mount("/", PageFiles(), name="page")
     return app
 
 

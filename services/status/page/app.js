@@ -1,0 +1,66 @@
+// The page: which view the address asks for, and files that are dropped anywhere.
+import { el } from "./elements.js";
+import { jobList } from "./job_list.js";
+import { jobPage } from "./job_page.js";
+import { uploadCard } from "./upload.js";
+
+const main = document.getElementById("main");
+let view = null;
+
+// There is one of it, so that an upload goes on, and a question stays open, while somebody looks at another upload.
+const upload = uploadCard(jobId => { location.hash = `#/jobs/${encodeURIComponent(jobId)}`; });
+
+function home() {
+  const list = jobList();
+  const title = el("h1", { class: "unseen", tabindex: "-1" }, "Hospital bulk upload");
+  return {
+    element: el("div", {}, title, upload.element, list.element),
+    take: upload.take,
+    focus: () => title.focus(),
+    stop: list.stop,
+  };
+}
+
+function show(isFirst) {
+  const job = location.hash.match(/^#\/jobs\/([^/]+)$/);
+  view?.stop();
+  document.title = "Hospital bulk upload";
+  view = job ? jobPage(decoded(job[1])) : home();
+  main.replaceChildren(view.element);
+  // After a link was followed the new view is where reading goes on; a page just opened begins at its top.
+  if (!isFirst) view.focus();
+  scrollTo(0, 0);
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+addEventListener("hashchange", () => show(false));
+
+// The address is the view's: the skip link must not change it.
+document.querySelector(".skip").addEventListener("click", event => {
+  event.preventDefault();
+  main.focus();
+});
+
+addEventListener("dragover", event => {
+  if (!event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = view.take ? "copy" : "none";
+  document.body.classList.toggle("dropping", Boolean(view.take));
+});
+addEventListener("dragleave", event => event.relatedTarget ?? document.body.classList.remove("dropping"));
+addEventListener("drop", event => {
+  document.body.classList.remove("dropping");
+  if (!event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  const [file] = event.dataTransfer.files;
+  if (file) view.take?.(file);
+});
+
+show(true);

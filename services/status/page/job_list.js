@@ -1,0 +1,147 @@
+// All uploads, newest first. It keeps itself up to date.
+import { jobs } from "./api.js";
+import { button, el, write } from "./elements.js";
+import { progressBar } from "./job_progress.js";
+import * as words from "./words.js";
+
+const PAGE = 20;
+const MOST_AT_ONCE = 200;
+const RUNNING = 3;
+const RESTING = 10;
+const HIDDEN = 60;
+
+/** Returns { element, stop() }. */
+export function jobList() {
+  const list = el("ul", { class: "jobs" });
+  const note = el("p", { class: "soft", role: "status" });
+  const more = button("Show older uploads", () => run(older));
+  const search = el("input", { type: "search", id: "search", autocomplete: "off", oninput: () => draw() });
+  const filter = el("select", { id: "filter", onchange: restart },
+    el("option", { value: "" }, "All"), Object.entries(words.STATES).map(([value, word]) => el("option", { value }, word)));
+  const element = el("section", { class: "card", "aria-labelledby": "jobs-title" },
+    el("div", { class: "row" }, el("h2", { id: "jobs-title" }, "Uploads"), el("div", { class: "filters" },
+      el("div", {}, el("label", { for: "filter" }, "Show"), filter),
+      el("div", {}, el("label", { for: "search" }, "File name"), search))),
+    list, note, el("div", { class: "buttons" }, more));
+  more.hidden = true;
+
+  let shown = [];
+  let total = null;
+  let cursor = null;
+  let trouble = null;
+  let timer = null;
+  let controller = new AbortController();
+  const entries = new Map();
+
+  /** One question at a time; a new filter makes older answers void. */
+  async function run(work) {
+    clearTimeout(timer);
+    const mine = controller;
+    try {
+      await work(mine.signal);
+      trouble = null;
+    } catch (problem) {
+      if (problem.name === "AbortError") return;
+      if (problem.status === undefined) throw problem;
+      trouble = problem;
+    }
+    if (mine !== controller || mine.signal.aborted) return;
+    draw();
+    const pause = document.hidden ? HIDDEN : shown.every(words.isFinal) ? RESTING : RUNNING;
+    clearTimeout(timer);
+    timer = setTimeout(() => run(refresh), pause * 1000);
+  }
+
+  /** The newest again, as many as are shown; what is older than these stays as it was. */
+  async function refresh(signal) {
+    const limit = Math.min(Math.max(shown.length, PAGE), MOST_AT_ONCE);
+    const answer = await jobs({ status: filter.value, limit }, signal);
+    const fresh = new Set(answer.jobs.map(job => job.job_id));
+    const oldest = answer.jobs.at(-1)?.created_at ?? "";
+    const rest = answer.next_cursor && shown.length > limit ? shown.filter(job => !fresh.has(job.job_id) && job.created_at < oldest) : [];
+    if (!rest.length) cursor = answer.next_cursor;
+    [shown, total] = [[...answer.jobs, ...rest], answer.total_jobs];
+  }
+
+  async function older(signal) {
+    const answer = await jobs({ status: filter.value, limit: PAGE, cursor }, signal);
+    const known = new Set(shown.map(job => job.job_id));
+    [shown, total, cursor] = [[...shown, ...answer.jobs.filter(job => !known.has(job.job_id))], answer.total_jobs, answer.next_cursor];
+  }
+
+  function restart() {
+    controller.abort();
+    controller = new AbortController();
+    [shown, total, cursor] = [[], null, null];
+    run(refresh);
+  }
+
+  function draw() {
+    const wanted = search.value.trim().toLowerCase();
+    const found = shown.filter(job => job.file_name.toLowerCase().includes(wanted));
+    arrange(found);
+    more.hidden = cursor === null;
+    write(note, trouble ? `${trouble.message} This list keeps trying.` : noteWords(found.length, wanted));
+  }
+
+  function noteWords(found, wanted) {
+    if (total === null) return "Loading …";
+    if (wanted) return found ? `${words.counted(found, "upload", "uploads")} found among the ${words.count(shown.length)} shown` : `None of the ${words.count(shown.length)} uploads shown is called that`;
+    if (!total) return filter.value ? "No upload is in this state." : "No uploads yet. The first will appear here.";
+    return `${words.count(found)} of ${words.counted(total, "upload", "uploads")}`;
+  }
+
+  /** Entries stay the same elements, so that a focused link stays focused. */
+  function arrange(found) {
+    const wanted = new Set(found.map(job => job.job_id));
+    for (const [jobId, entry] of entries) if (!wanted.has(jobId)) { entry.element.remove(); entries.delete(jobId); }
+    found.forEach((job, index) => {
+      if (!entries.has(job.job_id)) entries.set(job.job_id, jobEntry(job));
+      const entry = entries.get(job.job_id);
+      entry.update(job);
+      if (list.children[index] !== entry.element) list.insertBefore(entry.element, list.children[index] ?? null);
+    });
+  }
+
+  function seen() {
+    if (!document.hidden) run(refresh);
+  }
+
+  document.addEventListener("visibilitychange", seen);
+  draw();
+  run(refresh);
+  return {
+    element,
+    stop() {
+      document.removeEventListener("visibilitychange", seen);
+      controller.abort();
+      clearTimeout(timer);
+    },
+  };
+}
+
+function jobEntry(job) {
+  const chip = el("span");
+  const numbers = el("span", { class: "numbers" });
+  const bar = progressBar(`Progress of ${job.file_name}`);
+  const element = el("li", {},
+    el("div", { class: "row" }, el("a", { class: "name", href: `#/jobs/${encodeURIComponent(job.job_id)}` }, job.file_name), chip),
+    bar.element,
+    el("div", { class: "row soft" }, numbers, el("time", { datetime: job.created_at }, words.moment(job.created_at))));
+  return {
+    element,
+    update(now) {
+      const { word, tone } = words.state(now);
+      chip.className = `chip ${tone}`;
+      write(chip, word);
+      bar.element.hidden = words.isFinal(now);
+      bar.update(now);
+      write(numbers, summary(now));
+    },
+  };
+}
+
+function summary(job) {
+  const { created_hospitals: created, failed_hospitals: failed, total_hospitals: total } = job;
+  return [`${words.count(created)} of ${words.hospitals(total)} created`, failed && `${words.count(failed)} failed`].filter(Boolean).join(", ");
+}

@@ -88,8 +88,8 @@ class Ledger:
             await self._producer.send(topic, key=key, value=value, headers=headers)
             for topic, key, value, headers in records
         ]
-        for send in sends:
-            await send
+        # gather looks at every one of them: after a fence they all fail, not only the first.
+        await asyncio.gather(*sends)
         offsets = {
             TopicPartition(topic, self._partition): OffsetAndMetadata(mark.offset, mark.metadata())
             for topic, mark in watermarks.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.size import FULL, ROUNDS
+from tests.chaos.size import FULL, HASTE, ROUNDS
 from tests.processor.rig import Rig
 
 Kept = Callable[[str], None]
@@ -76,4 +76,4 @@ async def make_rig(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> A
 @pytest.fixture
 async def rig(make_rig: Callable[..., Rig]) -> Rig:
     """A rig with short lease, settle time and session time-out, and no limit of the pace."""
-    return await make_rig()
+    return await make_rig(**HASTE)

@@ -10,7 +10,7 @@ from tests.chaos.conftest import Kept
 from tests.chaos.size import only_in_full, sized
 from tests.processor.rig import Rig, make_job, until
 
-ROWS = sized(600, 3000)
+ROWS = sized(400, 3000)
 
 
 async def test_the_broker_is_killed_and_comes_back_twice(

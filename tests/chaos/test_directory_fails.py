@@ -12,10 +12,10 @@ from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
 from tests.processor.rig import Job, Processor, Rig, make_job, until, wall_time
 
-FLAKY_ROWS = sized(400, 3000)
-OUTAGE_SECONDS = sized(5, 60)
-OUTAGE_ROWS = sized(500, 5000)
-RECOVERY_SECONDS = sized(2, 10)
+FLAKY_ROWS = sized(200, 3000)
+OUTAGE_SECONDS = sized(3, 60)
+OUTAGE_ROWS = sized(300, 5000)
+RECOVERY_SECONDS = sized(1, 10)
 DOOMED, GOOD = 5, 100
 
 
@@ -25,7 +25,7 @@ async def test_lost_answers_late_creations_and_500s(rig: Rig, chance: random.Ran
         latency_ms=20,
         lose_answer=0.2,
         late=0.05,
-        late_ms=1500,
+        late_ms=sized(800, 1500),
         error_before=0.05,
         error_after=0.05,
         seed=chance.randrange(1_000_000),

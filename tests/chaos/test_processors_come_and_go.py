@@ -15,13 +15,13 @@ CHURN_SECONDS = 60
 ROWS = 6000
 #: A rebalance waits for heartbeats (1.5 s apart) and calls in flight, and the next one may follow at once.
 STALL_SECONDS = 10
-STAYING_ROWS = sized(500, 2000)
+STAYING_ROWS = sized(400, 2000)
 
 
 async def test_lanes_that_stay_repeat_nothing_and_lanes_that_move_need_no_look_up(rig: Rig, kept: Kept):
     """One joins and leaves in order in mid-job: a call for each row and none more, nothing in doubt."""
     await rig.inject(latency_ms=50)
-    rig.environment["HOSPITAL_API_MAX_CONNECTIONS"] = "4"
+    rig.environment |= {"HOSPITAL_API_MAX_CONNECTIONS": "4", "HOSPITAL_API_TIMEOUT": "5"}
     await rig.start_processors(1)
     job = make_job(STAYING_ROWS)
     await rig.publish(job, express=False)

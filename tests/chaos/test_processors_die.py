@@ -10,8 +10,8 @@ from tests.chaos.size import sized
 from tests.chaos.tap import Tap
 from tests.processor.rig import Processor, Rig, make_job, until, wall_time
 
-KILLED_ROWS = sized(600, 1500)
-KILLS = sized(4, 10)
+KILLED_ROWS = sized(450, 1500)
+KILLS = sized(3, 10)
 FROZEN_ROWS = 600
 
 

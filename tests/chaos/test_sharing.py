@@ -7,10 +7,12 @@ from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
 from tests.processor.rig import Job, Rig, make_job, until
 
-SMALL, LARGE = 20, sized(500, 5000)
+SMALL, LARGE = 20, sized(200, 5000)
 PACE = 40
-MANY = sized(600, 3000)
+MANY = sized(300, 3000)
 SLOW_SECONDS = sized(3, 30)
+#: A short round is too short for a finer look: one held-up lane costs it SLOW_SECONDS.
+AS_SOON = sized(1.4, 1.1)
 EVERY = 100
 
 
@@ -24,7 +26,7 @@ async def test_a_small_job_is_not_held_up_by_a_large_one(rig: Rig, kept: Kept):
     await rig.publish(large, express=False)
     await until("the large job has begun", lambda: has_results(rig, SMALL + PACE), 20)
     behind = await seconds_for(rig, second := make_job(SMALL), express=True)
-    assert behind < 3 * alone, f"{behind:.1f} s behind {LARGE} rows, {alone:.1f} s alone"
+    assert behind < 3 * max(alone, sized(1.0, 0.0)), f"{behind:.1f} s behind {LARGE} rows, {alone:.1f} s alone"
     account = await settle(rig, first, second, large, seconds=2 * LARGE / PACE)
     assert account.kinds == {"RowCreated": 2 * SMALL + LARGE}
     kept(f"{SMALL} rows behind {LARGE}: {behind:.1f} s, alone {alone:.1f} s; {account.says()}")
@@ -44,7 +46,7 @@ async def test_slow_rows_hold_up_nobody(rig: Rig, kept: Kept):
     account = await settle(rig, without, mixed, seconds=2 * SLOW_SECONDS + 10)
     assert account.kinds == {"RowCreated": len(without.rows) + MANY}
     # The slow rows take turns of the pace too: theirs are the work that is not the same.
-    assert others * (1 - 1 / EVERY) < usual * 1.1, f"{others:.1f} s beside slow rows, {usual:.1f} s without"
+    assert others * (1 - 1 / EVERY) < usual * AS_SOON, f"{others:.1f} s beside slow rows, {usual:.1f} s without"
     kept(f"1 row in {EVERY} takes {SLOW_SECONDS} s: the others {others:.1f} s, without {usual:.1f} s; {account.says()}")
 
 

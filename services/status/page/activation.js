@@ -7,8 +7,7 @@ import { count } from "./words.js";
 export function activation(done) {
   const words = el("p", { class: "soft", role: "status" });
   const press = button("Activate all hospitals", activate, "main");
-  const element = el("div", { class: "notice mixed", hidden: true },
-    el("p", {}, "The hospitals are in the directory, but not active yet."), el("div", { class: "buttons" }, press), words);
+  const element = el("div", { hidden: true }, el("div", { class: "buttons" }, press), words);
   let batches = [];
   let works = false;
 

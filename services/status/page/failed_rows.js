@@ -9,7 +9,7 @@ const MOST_AT_ONCE = 1000;
 /** Returns { element, update(job), stop() }. It reads rows only when the number of failed ones has changed. */
 export function failedRows(jobId) {
   const controller = new AbortController();
-  const place = el("div");
+  const place = el("div", { class: "stack" });
   const element = el("section", { class: "card", "aria-labelledby": "failed-title", hidden: true },
     el("h2", { id: "failed-title" }, "Rows that failed"), place);
   let shown = [];
@@ -59,7 +59,7 @@ export function failedRows(jobId) {
     const cells = shown.map(row => [String(row.row), row.name, row.error ?? "No reason was given.", String(row.attempts)]);
     place.replaceChildren(
       el("p", { class: "soft" }, `${count(shown.length)} of ${count(Math.max(readFor, shown.length))} shown. The row is the line number that a spreadsheet shows.`),
-      scrolling("Rows that failed", table("Rows that failed", ["Row", "Hospital", "Reason", "Attempts"], cells)),
+      scrolling("The failed rows, one a line", table("The failed rows", ["Row", "Hospital", "Reason", "Attempts"], cells)),
       ...problem ? [el("p", { class: "notice bad", role: "alert" }, problem.message), button("Try again", () => update(newest))] : [],
       ...cursor && !problem ? [el("div", { class: "buttons" }, button("Show more", more))] : [],
     );

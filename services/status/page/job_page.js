@@ -66,9 +66,8 @@ export function jobPage(jobId) {
   function showFacts(job) {
     const known = [
       ["Uploaded", words.moment(job.created_at)],
-      job.started_at && !job.completed_at && ["Begun", words.moment(job.started_at)],
       job.completed_at && ["Ended", words.moment(job.completed_at)],
-      ["In the directory", job.activated ? "active" : job.created_hospitals ? "not active" : "–"],
+      words.isFinal(job) && job.created_hospitals > 0 && ["In the directory", job.activated ? "active" : "not active"],
       ["Upload number", el("code", {}, job.job_id)],
     ].filter(Boolean);
     const text = known.map(([name, value]) => name + (value.textContent ?? value)).join();

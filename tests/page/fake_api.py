@@ -1,0 +1,162 @@
+"""The page itself, in front of an API that answers what a test wants and remembers what it was asked."""
+
+import asyncio
+import socket
+import threading
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from services.status.page_files import PageFiles
+from shared.problems import Problem
+
+JOB_ID = "6f1c1f0e-52f4-4f0e-9d4e-0d9f2a1b7c11"
+
+
+def job(job_id: str = JOB_ID, **changes: Any) -> dict[str, Any]:
+    """A job of 40 rows as the status service answers it, running unless told otherwise."""
+    running = {
+        "job_id": job_id,
+        "batch_ids": ["batch-1"],
+        "file_name": "hospitals.csv",
+        "status": "processing",
+        "outcome": None,
+        "message": "Processing 10 of 40 hospitals",
+        "total_hospitals": 40,
+        "processed_hospitals": 10,
+        "created_hospitals": 10,
+        "failed_hospitals": 0,
+        "unprocessed_hospitals": 0,
+        "progress_percentage": 25.0,
+        "activated": False,
+        "created_at": "2026-03-01T09:30:00Z",
+        "started_at": "2026-03-01T09:30:01Z",
+        "completed_at": None,
+        "processing_time_seconds": None,
+        "eta_seconds": 30.0,
+        "waiting_for": None,
+        "error": None,
+        "result": None,
+    }
+    return running | changes
+
+
+def ended(job_id: str = JOB_ID, *, failed: int = 0, activated: bool = True, **changes: Any) -> dict[str, Any]:
+    """A job of 40 rows that has ended, with so many of them failed."""
+    return job(
+        job_id,
+        status="completed",
+        outcome="some_failed" if failed else "all_created",
+        processed_hospitals=40,
+        created_hospitals=40 - failed,
+        failed_hospitals=failed,
+        progress_percentage=100.0,
+        activated=activated and not failed,
+        completed_at="2026-03-01T09:30:05Z",
+        processing_time_seconds=4.0,
+        eta_seconds=None,
+        **changes,
+    )
+
+
+def good(total: int = 25, **changes: Any) -> dict[str, Any]:
+    """What `validate` says of a file without errors."""
+    verdict = {"valid": True, "total_hospitals": total, "errors": [], "estimated_seconds": 2.5, "same_file_as": []}
+    return verdict | changes
+
+
+def accepted(job_id: str = JOB_ID) -> JSONResponse:
+    """What an upload answers."""
+    body = {"job_id": job_id, "status": "pending", "total_hospitals": 25, "batch_ids": ["batch-1"], "same_file_as": []}
+    return JSONResponse(body, 202)
+
+
+@dataclass
+class FakeApi:
+    """Answers are given in order, the last one again and again. A key makes it ask for X-API-Key."""
+
+    verdicts: deque[Any] = field(default_factory=lambda: deque([good()]))
+    uploads: deque[Response] = field(default_factory=lambda: deque([accepted()]))
+    states: deque[Any] = field(default_factory=lambda: deque([ended()]))
+    activations: deque[Response] = field(default_factory=lambda: deque([JSONResponse({"activated": True})]))
+    listed: list[dict[str, Any]] = field(default_factory=list)
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    key: str | None = None
+    url: str = ""
+    #: path → the requests that came to it, with their bodies read.
+    asked: dict[str, list[Request]] = field(default_factory=lambda: defaultdict(list))
+
+    def app(self) -> Starlette:
+        """The page and the API on one origin."""
+        root = "/api/v1/hospitals"
+        routes = [
+            Route(f"{root}/validate", self._taking(self.verdicts), methods=["POST"]),
+            Route(f"{root}/bulk", self._taking(self.uploads), methods=["POST"]),
+            Route(f"{root}/bulk/batch/{{batch_id}}/activate", self._taking(self.activations), methods=["PATCH"]),
+            Route(f"{root}/status/{{job_id}}", self._taking(self.states)),
+            Route(f"{root}/jobs", self._guarded(self._jobs)),
+            Route(f"{root}/jobs/{{job_id}}/rows", self._guarded(self._rows)),
+            Mount("/", PageFiles()),
+        ]
+        return Starlette(routes=routes)
+
+    def keys(self) -> list[str | None]:
+        """The Idempotency-Key of each upload so far."""
+        return [request.headers.get("idempotency-key") for request in self.asked["/api/v1/hospitals/bulk"]]
+
+    def _guarded(self, answer: Any) -> Any:
+        async def endpoint(request: Request) -> Response:
+            await request.body()
+            self.asked[request.url.path].append(request)
+            if self.key and request.headers.get("x-api-key") != self.key:
+                return Problem(401, "unauthorized", "Send a valid API key in the header X-API-Key.").response()
+            return answer(request)
+
+        return endpoint
+
+    def _taking(self, answers: deque[Any]) -> Any:
+        def take(_: Request) -> Response:
+            answer = answers.popleft() if len(answers) > 1 else answers[0]
+            return answer if isinstance(answer, Response) else JSONResponse(answer)
+
+        return self._guarded(take)
+
+    def _jobs(self, request: Request) -> Response:
+        status = request.query_params.get("status")
+        found = [each for each in self.listed if status in (None, each["status"])]
+        shown, following = _page(found, request)
+        return JSONResponse({"total_jobs": len(found), "jobs": shown, "next_cursor": following})
+
+    def _rows(self, request: Request) -> Response:
+        assert request.query_params["outcome"] == "failed"
+        shown, following = _page(self.failed, request)
+        return JSONResponse({"rows": shown, "next_cursor": following})
+
+
+def _page(found: list[Any], request: Request) -> tuple[list[Any], str | None]:
+    begin = int(request.query_params.get("cursor", 0))
+    end = begin + int(request.query_params["limit"])
+    return found[begin:end], str(end) if end < len(found) else None
+
+
+@contextmanager
+def served(api: FakeApi) -> Iterator[FakeApi]:
+    """Serves it on a free port in a thread of its own."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    api.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server = uvicorn.Server(uvicorn.Config(api.app(), log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
+    thread.start()
+    try:
+        yield api
+    finally:
+        server.should_exit = True
+        thread.join()

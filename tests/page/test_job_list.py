@@ -1,0 +1,70 @@
+"""The list of all uploads."""
+
+from playwright.sync_api import Page, expect
+
+from tests.page.fake_api import FakeApi, ended, job
+
+
+def uploads(count: int) -> list[dict]:
+    """Ended jobs, newest first."""
+    return [
+        ended(f"job-{n}", file_name=f"file-{n}.csv", created_at=f"2026-03-01T09:{59 - n:02}:00Z") for n in range(count)
+    ]
+
+
+def test_an_empty_list_says_so(page: Page, api: FakeApi) -> None:
+    """Not a blank place."""
+    page.goto(api.url)
+    expect(page.get_by_text("No uploads yet. The first will appear here.")).to_be_visible()
+
+
+def test_older_uploads_are_loaded_on_demand(page: Page, api: FakeApi) -> None:
+    """Newest first, and a button for the rest."""
+    api.listed = uploads(45)
+    page.goto(api.url)
+    entries = page.locator(".jobs li")
+    expect(entries).to_have_count(20)
+    expect(entries.first.get_by_role("link")).to_have_text("file-0.csv")
+    page.get_by_role("button", name="Show older uploads").click()
+    page.get_by_role("button", name="Show older uploads").click()
+    expect(entries).to_have_count(45)
+    expect(page.get_by_role("button", name="Show older uploads")).to_be_hidden()
+
+
+def test_it_is_searched_by_file_name(page: Page, api: FakeApi) -> None:
+    """Any case, any part of the name."""
+    api.listed = uploads(12)
+    page.goto(api.url)
+    page.get_by_label("File name").fill("FILE-1")
+    expect(page.locator(".jobs .name")).to_have_text(["file-1.csv", "file-10.csv", "file-11.csv"])
+
+
+def test_it_is_filtered_by_state(page: Page, api: FakeApi) -> None:
+    """Running only, say."""
+    api.listed = [job("job-running", file_name="running.csv"), *uploads(3)]
+    page.goto(api.url)
+    expect(page.locator(".jobs li")).to_have_count(4)
+    page.get_by_label("Show").select_option("Running")
+    expect(page.locator(".jobs .name")).to_have_text(["running.csv"])
+
+
+def test_it_keeps_itself_up_to_date_and_the_focus_where_it_is(page: Page, api: FakeApi) -> None:
+    """A new upload appears above; who stands on a link goes on standing there."""
+    api.listed = [job("job-a", file_name="a.csv")]
+    page.goto(api.url)
+    link = page.get_by_role("link", name="a.csv")
+    link.focus()
+    api.listed = [job("job-b", file_name="b.csv"), ended("job-a", file_name="a.csv")]
+    expect(page.locator(".jobs .name")).to_have_text(["b.csv", "a.csv"])
+    expect(page.locator(".jobs li").nth(1).locator(".chip")).to_have_text("Completed")
+    expect(link).to_be_focused()
+
+
+def test_an_entry_leads_to_its_job(page: Page, api: FakeApi) -> None:
+    """A link like any other, which can be kept and sent."""
+    api.listed = uploads(1)
+    page.goto(api.url)
+    page.get_by_role("link", name="file-0.csv").click()
+    expect(page).to_have_url(f"{api.url}/#/jobs/job-0")
+    page.go_back()
+    expect(page.get_by_role("link", name="file-0.csv")).to_be_visible()

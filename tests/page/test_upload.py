@@ -1,0 +1,222 @@
+"""Choosing, checking, confirming and sending a file."""
+
+from typing import Any
+
+from playwright.sync_api import Page, expect
+from starlette.responses import JSONResponse
+
+from shared.problems import Problem, RowProblem, kafka_down
+from tests.page.fake_api import JOB_ID, FakeApi, accepted, good
+
+CSV = {"name": "hospitals.csv", "mimeType": "text/csv", "buffer": b"name,address\nGood Hope,1 Hope Street\n"}
+EARLIER = {"job_id": "earlier", "created_at": "2026-03-01T09:30:00Z"}
+
+
+def choose(page: Page, api: FakeApi, **changes: Any) -> None:
+    """Opens the page and chooses a file."""
+    page.goto(api.url)
+    page.set_input_files("#file", {**CSV, **changes})
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name).click()
+
+
+def in_progress() -> Any:
+    return Problem(409, "in_progress", "still in progress", retry_after=1).response()
+
+
+def test_a_good_file_is_confirmed_sent_and_watched(page: Page, api: FakeApi) -> None:
+    """The walk of every day: choose, read, press, watch."""
+    choose(page, api)
+    expect(
+        page.get_by_text("has 25 hospitals and no errors. At the usual pace it takes about 3 seconds.")
+    ).to_be_visible()
+    assert api.keys() == []
+    press(page, "Upload 25 hospitals")
+    expect(page).to_have_url(f"{api.url}/#/jobs/{JOB_ID}")
+    expect(page.get_by_text("All 40 hospitals are created and activated.", exact=True).first).to_be_visible()
+    [key] = api.keys()
+    assert key
+    assert len(key) == 32
+
+
+def test_every_error_stands_beside_its_row_and_column(page: Page, api: FakeApi) -> None:
+    """A thousand errors are a thousand lines of a table, and nothing is sent."""
+    errors = [
+        {"row": row, "column": "address", "message": f"The address in row {row} is missing."} for row in range(2, 1002)
+    ]
+    api.verdicts[0] = good(valid=False, errors=errors)
+    choose(page, api)
+    expect(page.get_by_role("heading", name="hospitals.csv has at least 1,000 errors")).to_be_focused()
+    lines = page.locator("tbody tr")
+    expect(lines).to_have_count(1000)
+    expect(lines.nth(5)).to_have_text("7addressThe address in row 7 is missing.")
+    assert api.keys() == []
+
+
+def test_an_error_of_the_whole_file_has_no_row(page: Page, api: FakeApi) -> None:
+    """A missing column is the file's fault, not a row's."""
+    api.verdicts[0] = good(valid=False, errors=[{"row": None, "column": None, "message": "No column `address`."}])
+    choose(page, api)
+    expect(page.locator("tbody tr")).to_have_text("File\N{EN DASH}No column `address`.")
+
+
+def test_rows_that_are_alike_can_be_allowed(page: Page, api: FakeApi) -> None:
+    """Two wards of one hospital may be meant: the file is checked and sent with that leave."""
+    twins = [{"row": 3, "column": None, "message": "The same hospital as in row 2."}]
+    api.verdicts.extendleft([good(valid=False, errors=twins)])
+    choose(page, api)
+    page.get_by_label("Allow rows that are alike").click()
+    press(page, "Upload 25 hospitals")
+    page.wait_for_url("**/#/jobs/*")
+    assert api.asked["/api/v1/hospitals/validate"][1].url.query == "allow_duplicates=true"
+    assert api.asked["/api/v1/hospitals/bulk"][0].url.query == "allow_duplicates=true"
+
+
+def test_the_same_file_again_is_asked_about(page: Page, api: FakeApi) -> None:
+    """The commonest accident: nothing is sent unless somebody says that it is meant."""
+    api.verdicts[0] = good(same_file_as=[EARLIER])
+    choose(page, api)
+    expect(page.get_by_role("heading", name="Upload the same file again?")).to_be_focused()
+    expect(page.get_by_role("link", name="Upload of 1 March 2026 at 09:30")).to_have_attribute("href", "#/jobs/earlier")
+    press(page, "No, leave it")
+    expect(page.get_by_text("Drop a CSV file here")).to_be_visible()
+    assert api.keys() == []
+
+
+def test_the_same_file_may_be_meant(page: Page, api: FakeApi) -> None:
+    """An explicit yes sends it."""
+    api.verdicts[0] = good(same_file_as=[EARLIER])
+    choose(page, api)
+    press(page, "Yes, upload it again")
+    page.wait_for_url("**/#/jobs/*")
+    assert len(api.keys()) == 1
+
+
+def test_an_upload_in_progress_is_repeated_by_itself_with_its_key(page: Page, api: FakeApi) -> None:
+    """The first answer was lost on its way: the second request gets it."""
+    api.uploads.extendleft([in_progress()])
+    choose(page, api)
+    press(page, "Upload 25 hospitals")
+    page.wait_for_url("**/#/jobs/*")
+    first, second = api.keys()
+    assert first == second
+
+
+def test_an_outage_is_told_and_tried_again_with_the_same_key(page: Page, api: FakeApi) -> None:
+    """The words of the service, a button, and no second job."""
+    api.uploads.extendleft([kafka_down().response()])
+    choose(page, api)
+    press(page, "Upload 25 hospitals")
+    expect(page.locator(".notice.bad")).to_have_text(kafka_down().detail)
+    press(page, "Try again")
+    page.wait_for_url("**/#/jobs/*")
+    first, second = api.keys()
+    assert first == second
+
+
+def test_another_choice_of_the_same_file_has_another_key(page: Page, api: FakeApi) -> None:
+    """Who chooses the file anew means a new upload."""
+    choose(page, api)
+    press(page, "Upload 25 hospitals")
+    page.wait_for_url("**/#/jobs/*")
+    page.get_by_role("link", name="All uploads").click()
+    page.set_input_files("#file", CSV)
+    press(page, "Upload 25 hospitals")
+    page.wait_for_url("**/#/jobs/*")
+    first, second = api.keys()
+    assert first != second
+
+
+def test_errors_that_only_the_upload_found_are_shown_as_well(page: Page, api: FakeApi) -> None:
+    """The file was changed in between; the table tells."""
+    errors = [RowProblem(row=7, column="phone", message="Not a phone number.")]
+    api.uploads[0] = Problem(400, "invalid_file", "The file has 1 error.", errors=errors).response()
+    choose(page, api)
+    press(page, "Upload 25 hospitals")
+    expect(page.locator("tbody tr")).to_have_text("7phoneNot a phone number.")
+
+
+def test_a_file_that_is_none_offers_no_second_try(page: Page, api: FakeApi) -> None:
+    """A PDF does not become a CSV by being sent again."""
+    api.verdicts[0] = Problem(415, "not_a_csv", "'notes.pdf' is not a CSV file.").response()
+    choose(page, api, name="notes.pdf")
+    expect(page.get_by_text("'notes.pdf' is not a CSV file.", exact=True).first).to_be_visible()
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
+def test_a_proxys_page_in_place_of_an_answer_is_told_plainly(page: Page, api: FakeApi) -> None:
+    """Not JSON: the status has to do, and the file stays chosen."""
+    api.verdicts.extendleft([JSONResponse("<html>", 504)])
+    choose(page, api)
+    expect(page.locator(".notice.bad")).to_contain_text("(504)")
+    press(page, "Try again")
+    expect(page.get_by_role("button", name="Upload 25 hospitals")).to_be_visible()
+
+
+def test_html_in_a_name_stays_text(page: Page, api: FakeApi) -> None:
+    """A file may be called what it likes."""
+    name = "<img src=x onerror=alert(1)>.csv"
+    errors = [{"row": 2, "column": "<b>name</b>", "message": "<script>alert(1)</script>"}]
+    api.verdicts[0] = good(valid=False, errors=errors)
+    choose(page, api, name=name)
+    expect(page.get_by_role("heading", name=f"{name} has 1 error")).to_be_visible()
+    expect(page.locator("tbody tr")).to_have_text("2<b>name</b><script>alert(1)</script>")
+    expect(page.locator("main img, main b, main script")).to_have_count(0)
+
+
+def test_a_file_can_be_dropped_anywhere(page: Page, api: FakeApi) -> None:
+    """On the window, not only on the zone; and the browser does not open it."""
+    page.goto(api.url)
+    page.evaluate(
+        """() => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File(["name,address\\nA,B\\n"], "dropped.csv", { type: "text/csv" }));
+            const event = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+            document.querySelector("header").dispatchEvent(event);
+        }"""
+    )
+    expect(page.get_by_text("dropped.csv (17 bytes) has 25 hospitals")).to_be_visible()
+
+
+def test_the_whole_upload_works_from_the_keyboard(page: Page, api: FakeApi) -> None:
+    """Tab to the file, Enter opens the chooser, the focus follows the walk, Tab and Enter send it."""
+    page.goto(api.url)
+    while page.evaluate("document.activeElement.id") != "file":
+        page.keyboard.press("Tab")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(CSV)
+    expect(page.get_by_role("heading", name="Ready to upload 25 hospitals")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/#/jobs/*")
+    expect(page.get_by_role("heading", name="hospitals.csv")).to_be_focused()
+
+
+def test_the_key_is_asked_for_and_the_work_goes_on(page: Page, api: FakeApi) -> None:
+    """401: a dialog, a second chance, and then the list and the upload with the key, which nothing stores."""
+    api.key = "secret"
+    page.goto(api.url)
+    field = page.get_by_role("textbox", name="API key")
+    field.fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("This key was not accepted.")).to_be_visible()
+    field.fill("secret")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("No uploads yet.")).to_be_visible()
+    page.set_input_files("#file", CSV)
+    press(page, "Upload 25 hospitals")
+    page.wait_for_url("**/#/jobs/*")
+    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+def test_an_accepted_upload_leaves_the_card_empty(page: Page, api: FakeApi) -> None:
+    """Back on the first view, the next file can be chosen."""
+    api.uploads[0] = accepted()
+    choose(page, api)
+    press(page, "Upload 25 hospitals")
+    page.wait_for_url("**/#/jobs/*")
+    page.go_back()
+    expect(page.get_by_text("Drop a CSV file here")).to_be_visible()

@@ -6,16 +6,16 @@ import time
 from collections import defaultdict
 from itertools import pairwise
 
-from tests.chaos.account import settle
+from tests.chaos.account import cancel, settle
 from tests.chaos.conftest import Kept
-from tests.chaos.size import only_in_full, sized
+from tests.chaos.size import only_in_full
 from tests.processor.rig import Rig, make_job
 
 CHURN_SECONDS = 60
 ROWS = 6000
 #: A rebalance waits for heartbeats (1.5 s apart) and calls in flight, and the next one may follow at once.
 STALL_SECONDS = 10
-STAYING_ROWS = sized(400, 2000)
+STAYING_ROWS = 4000
 
 
 async def test_lanes_that_stay_repeat_nothing_and_lanes_that_move_need_no_look_up(rig: Rig, kept: Kept):
@@ -29,14 +29,13 @@ async def test_lanes_that_stay_repeat_nothing_and_lanes_that_move_need_no_look_u
     await asyncio.sleep(1)
     await guest.stop()
     await rig.settled()
-    assert (await rig.admin("stats"))["creates"] < STAYING_ROWS, "the job was over before the guest had left"
+    await cancel(rig, job)  # what is left would only take time
     account = await settle(rig, job, seconds=60)
-    assert account.kinds == {"RowCreated": STAYING_ROWS}
-    assert account.stats["requests_total"] == STAYING_ROWS, "calls were repeated, or rows looked up"
+    created = account.kinds["RowCreated"]
+    assert created < STAYING_ROWS, "the job was over before the guest had left"
+    assert account.stats["requests_total"] == created, "calls were repeated, or rows looked up"
     assert all(line["clean"] for each in rig.processors for line in each.told("lane_taken_over"))
-    kept(
-        f"one joins and leaves: {account.says()}, {account.stats['requests_total']} calls, {account.look_ups} look-ups"
-    )
+    kept(f"one joins and leaves: {account.says()}, {account.stats['requests_total']} calls")
 
 
 @only_in_full

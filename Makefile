@@ -38,6 +38,12 @@ chaos: $(STAMP) ## Kill, freeze and starve everything, at full size (CHAOS_ROUND
 bench: $(STAMP) ## Measure: the engine beside a bare loop and a plain consumer
 	@$(BIN)/python -m tests.bench.engine
 
+browser: ## Install Debian's Chromium for the page's tests, where it is missing and we may
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+		echo "No Chromium here, and it cannot be installed: the page's tests will be skipped"
+
 up: ## Run everything in containers (docker compose), wait until healthy
 	@docker compose $(PROFILE) up --build --detach --wait
 	@echo "Page, API  http://localhost:$${PORT:-8000}  (API's documentation at /docs, health at /health/ready)"
@@ -54,4 +60,4 @@ lock: ## Lock the newest allowed dependencies again, with hashes
 		$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 			--upgrade --extra $$extra pyproject.toml --output-file requirements-$$extra.txt || exit 1; done
 
-.PHONY: help setup run test check chaos bench up down lock
+.PHONY: help setup run test check chaos bench browser up down lock

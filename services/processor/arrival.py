@@ -11,18 +11,24 @@ from aiokafka import ConsumerRecord
 from services.processor.commit import OutgoingRecord
 from services.processor.row import Row
 from services.processor.window import Place
-from shared.cloud_events import UndecodableEvent, decode, encode, header
+from shared.cloud_events import Headers, UndecodableEvent, decode, encode, header
 from shared.events import RowAccepted, RowErrorCode, RowFailed, now
-from shared.topics import Topics
+from shared.topics import MAX_MESSAGE_BYTES, Topics
 
 if TYPE_CHECKING:
     from services.processor.lane import Lane
 
 #: Numbers that every database takes.
-_ROW_KEY: Final = re.compile(r"(.+):([0-9]{1,9})", re.DOTALL)
+_ROW_KEY: Final = re.compile(r"(.{1,255}):([0-9]{1,9})", re.DOTALL)
 _ROUND: Final = re.compile(r".*:([0-9]{1,9})", re.DOTALL)
 #: https://www.w3.org/TR/trace-context/#traceparent-header; anything else may not even be a header.
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+MAX_REASON_CHARACTERS: Final = 500
+#: A dead letter carries its reason too: a record this large would make one that no topic takes.
+MAX_KEPT_BYTES: Final = MAX_MESSAGE_BYTES - 8_192
+#: What is kept of a larger one. All of it still stands where it was found.
+KEPT_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +51,20 @@ class DeadRecord:
             ("partition", str(self.partition).encode()),
             ("offset", str(self.place.offset).encode()),
         ]
-        letter: OutgoingRecord = (topics.dead_letters, self.key, self.value, [*self.headers, *about])
+        letter = self._letter(topics, about)
         result = self._result()
         if result is None:
             return [letter]
         record = encode(result, "processor", _traceparent(self.headers))
         return [letter, (topics.results, record.key, record.value, record.headers)]
+
+    def _letter(self, topics: Topics, about: Headers) -> OutgoingRecord:
+        size = len(self.key or b"") + len(self.value or b"")
+        size += sum(len(name) + len(value or b"") + 8 for name, value in self.headers)
+        if size <= MAX_KEPT_BYTES:
+            return topics.dead_letters, self.key, self.value, [*self.headers, *about]
+        key, value = (part and part[:KEPT_BYTES] for part in (self.key, self.value))
+        return topics.dead_letters, key, value, [*about, ("shortened_from", str(size).encode())]
 
     def _result(self) -> RowFailed | None:
         named = _ROW_KEY.fullmatch((self.key or b"").decode(errors="replace"))
@@ -86,7 +100,13 @@ def read_record(record: ConsumerRecord, place: Place, lane: "Lane") -> Arrival:
             raise UndecodableEvent(f"a {type(event).__name__} does not belong on {record.topic}")
     except UndecodableEvent as error:
         return DeadRecord(
-            record.topic, record.partition, place, record.key, record.value, tuple(record.headers), str(error)
+            record.topic,
+            record.partition,
+            place,
+            record.key,
+            record.value,
+            tuple(record.headers),
+            str(error)[:MAX_REASON_CHARACTERS],
         )
     return Row(event, record.topic, place, lane, time.time(), _traceparent(record.headers))
 

@@ -1,0 +1,427 @@
+"""Lanes on a real broker, with the engine in this process: takeover, fences, hand-overs, and what a commit leaves."""
+
+import asyncio
+import io
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
+
+from deploy.local.sandbox import Sandbox
+from services.processor.commit import LaneFenced, Ledger
+from services.processor.dead_letters import export_letters, list_letters
+from services.processor.engine import Engine
+from services.processor.lane import LaneEnd
+from services.processor.settings import ProcessorSettings
+from services.processor.takeover import take_over
+from services.processor.watermark import MAX_METADATA_BYTES, Watermark
+from shared import kafka
+from shared.cloud_events import encode
+from shared.events import (
+    BatchActivated,
+    BatchActivationRequested,
+    JobCancelRequested,
+    JobFinished,
+    JobOutcome,
+    RowCreated,
+    RowFailed,
+    RowUnprocessed,
+)
+from shared.topic_creation import create_missing_topics
+from tests.processor.doubles import accepted
+from tests.processor.rig import until
+from tests.processor.topic_reader import TopicReader
+
+PATIENCE = 20.0
+
+
+class Bench:
+    """An installation with two lanes, its directory in this process."""
+
+    def __init__(self, settings: ProcessorSettings, sandbox: Sandbox) -> None:
+        self.settings, self.sandbox = settings, sandbox
+        self.topics = settings.topics
+
+    def another(self, **changes: object) -> ProcessorSettings:
+        """The same settings for another processor."""
+        return self.settings.model_copy(update={"instance_id": uuid4().hex, **changes})
+
+    @asynccontextmanager
+    async def processing(self, **changes: object):
+        """An engine at work; ended cleanly."""
+        engine = Engine(self.another(**changes))
+        running = asyncio.create_task(engine.run())
+        try:
+            yield engine
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+            assert running.cancelled() or running.exception() is None, running.exception()
+
+    async def owns(self, engine: Engine, *partitions: int) -> None:
+        """Waits until an engine has taken over exactly these lanes."""
+        await until(
+            f"lanes {partitions}",
+            lambda: sorted(lane.partition for lane in engine.intake.running_lanes() if lane.sought) == [*partitions],
+            PATIENCE,
+        )
+
+    async def write(self, *events, topic: str | None = None, partition: int = 0, abort: bool = False) -> None:
+        """Writes events in one transaction."""
+        async with AIOKafkaProducer(**kafka.producing(self.settings), transactional_id=uuid4().hex) as producer:
+            await producer.begin_transaction()
+            sends = [
+                await producer.send(
+                    topic or self.topics.rows_express, partition=partition, **encode(event, "t").fields()
+                )
+                for event in events
+            ]
+            await asyncio.gather(*sends)
+            await (producer.abort_transaction() if abort else producer.commit_transaction())
+
+    async def write_raw(self, key: bytes | None, value: bytes, headers=()) -> None:
+        async with AIOKafkaProducer(**kafka.producing(self.settings)) as producer:
+            await producer.send_and_wait(self.topics.rows_express, value, key, partition=0, headers=list(headers))
+
+    async def results(self, count: int) -> list:
+        """Waits for that many results."""
+        async with TopicReader(self.settings, self.topics.results) as reader:
+            await until(f"{count} results", lambda: has(reader, count), PATIENCE)
+            await asyncio.sleep(0.2)
+            return await reader.events()
+
+    async def job_events(self, kind: type, count: int = 1) -> list:
+        """Waits for that many events of a kind on the topic of jobs."""
+        async with TopicReader(self.settings, self.topics.jobs) as reader:
+
+            async def found() -> bool:
+                return sum(isinstance(event, kind) for event in await reader.events()) >= count
+
+            await until(f"{count} {kind.__name__}", found, PATIENCE)
+            return [event for event in await reader.events() if isinstance(event, kind)]
+
+    async def commits(self) -> dict[TopicPartition, tuple[int, str]]:
+        """What the group has committed: offset and metadata."""
+        admin = kafka.admin(self.settings)
+        await admin.start()
+        try:
+            found = await admin.list_consumer_group_offsets(self.topics.group("processor"))
+            return {where: (commit.offset, commit.metadata) for where, commit in found.items()}
+        finally:
+            await admin.close()
+
+
+async def has(reader: TopicReader, count: int) -> bool:
+    return len(await reader.events()) >= count
+
+
+@pytest.fixture
+async def bench(kafka_bootstrap, topic_prefix):
+    """Short times: a call 1 s, settling 0.5 s, a lease 2 s."""
+    async with Sandbox() as sandbox:
+        settings = ProcessorSettings(
+            kafka_bootstrap_servers=kafka_bootstrap,
+            kafka_topic_prefix=topic_prefix,
+            kafka_topic_partitions=2,
+            hospital_api_base_url=sandbox.base_url,
+            hospital_api_timeout=1,
+            hospital_api_settle_seconds=0.5,
+            lease_seconds=2,
+            session_timeout_ms=6000,
+            rate_limit_requests=0,
+            retry_min_wait=0.1,
+            retry_max_wait=0.2,
+            circuit_breaker_recovery_timeout=0.3,
+        )
+        await create_missing_topics(settings)
+        yield Bench(settings, sandbox)
+
+
+def rows(count: int, start: int = 2, **changes: object) -> list:
+    return [accepted(row, **changes) for row in range(start, start + count)]
+
+
+async def test_rows_become_hospitals_and_an_idle_lane_has_no_lag(bench):
+    """The offset passes the transaction's marker too, else it shows a lag of 1 for ever."""
+    async with bench.processing():
+        await bench.write(*rows(30))
+        await bench.write(*rows(30, job_id="other", batch_id="b2"), topic=bench.topics.rows_bulk, partition=1)
+        found = await bench.results(60)
+        assert {type(result) for result in found} == {RowCreated}
+
+        async def no_lag() -> bool:
+            commits = await bench.commits()
+            return (
+                commits.get(TopicPartition(bench.topics.rows_express, 0), (0, ""))[0] == 31
+                and commits.get(TopicPartition(bench.topics.rows_bulk, 1), (0, ""))[0] == 31
+            )
+
+        await until("no lag", no_lag, PATIENCE)
+    assert bench.sandbox.ledger.creates == 60
+    assert bench.sandbox.ledger.doubles_total == 0
+
+
+async def test_a_clean_hand_over_has_no_lease_to_wait_for(bench):
+    """`released` was committed: the next owner sends at once, and nothing is sent twice."""
+    slow = {"lease_seconds": 60.0}
+    async with bench.processing(**slow):
+        await bench.write(*rows(10))
+        await bench.results(10)
+    assert all(":r:" in f":{metadata.split(':')[1]}:" for _, metadata in (await bench.commits()).values())
+    async with bench.processing(**slow):
+        await bench.write(*rows(10, start=12))
+        await bench.results(20)
+    assert bench.sandbox.ledger.creates == 20
+
+
+async def test_a_lane_that_stays_through_a_rebalance_goes_on_where_it_was(bench):
+    """A second processor joins and leaves; every row is created once, whoever had it."""
+    bench.sandbox.inject(latency_ms=20)
+    async with bench.processing(hospital_api_max_connections=4) as first:
+        await bench.owns(first, 0, 1)
+        await bench.write(*rows(300))
+        await bench.write(*rows(300, job_id="other", batch_id="b2"), partition=1)
+        async with bench.processing(hospital_api_max_connections=4) as second:
+            await until("a lane each", lambda: len(second.intake.running_lanes()) == 1, PATIENCE)
+            await bench.results(100)
+        await bench.results(600)
+    assert bench.sandbox.ledger.creates == 600
+    assert bench.sandbox.ledger.doubles_total == 0
+
+
+async def test_a_fenced_lane_is_discarded_and_comes_back_only_when_it_is_still_assigned(bench):
+    """It must not fence its rightful owner; after a session time-out without a rebalance it is the owner itself."""
+    async with bench.processing() as engine:
+        await bench.owns(engine, 0, 1)
+        fenced = engine.intake.lanes[0]
+        stranger = Ledger(bench.settings, 0)
+        await stranger.open()
+        await bench.write(*rows(5))
+        await until("the lane is fenced", lambda: fenced.end is LaneEnd.FENCED, PATIENCE)
+        assert engine.intake.lanes[0] is fenced
+        await asyncio.sleep(1)
+        await stranger.commit([], {topic: Watermark(0, 5) for topic in bench.topics.rows})
+        await stranger.close()
+        assert engine.intake.lanes[0] is fenced, "it came back by itself"
+        assert bench.sandbox.ledger.creates <= 5
+        found = await bench.results(5)
+        assert engine.intake.lanes[0] is not fenced
+    assert len(found) == 5
+    assert bench.sandbox.ledger.doubles_total == 0, "rows below the stranger's horizon were looked up first"
+
+
+async def test_a_commit_that_nobody_answered_is_followed_by_a_takeover(bench, monkeypatch):
+    """The results are either there or made again; never twice."""
+    async with bench.processing() as engine:
+        await bench.owns(engine, 0, 1)
+        original, broken = Ledger.commit, []
+
+        async def commit(ledger, records, marks):
+            await original(ledger, records, marks)
+            if records and not broken:
+                broken.append(ledger)
+                ledger._producer._txn_manager.state = None  # as a transaction that was left half-way
+                await original(ledger, [], marks)
+
+        monkeypatch.setattr(Ledger, "commit", commit)
+        before = engine.intake.lanes[0]
+        await bench.write(*rows(20))
+        found = await bench.results(20)
+        assert before.end is LaneEnd.INDEFINITE
+    assert len(found) == 20
+    assert bench.sandbox.ledger.creates == 20
+
+
+async def test_results_and_offsets_are_of_one_transaction(bench):
+    """A fenced owner leaves neither: no result without its offset, no offset without its result."""
+    old = Ledger(bench.settings, 0)
+    await old.open()
+    await old.commit([], {bench.topics.rows_express: Watermark(3, 3)})
+    new = Ledger(bench.settings, 0)
+    await new.open()
+    result = encode(RowFailed(**failure()), "t")
+    records = [(bench.topics.results, result.key, result.value, result.headers)]
+    with pytest.raises(LaneFenced):
+        await old.commit(records, {bench.topics.rows_express: Watermark(9, 9)})
+    await new.commit(records, {bench.topics.rows_express: Watermark(5, 5)})
+    assert len(await bench.results(1)) == 1
+    assert (await bench.commits())[TopicPartition(bench.topics.rows_express, 0)][0] == 5
+    for ledger in (old, new):
+        await ledger.close()
+
+
+def failure() -> dict[str, object]:
+    row = accepted(2)
+    facts = row.model_dump(exclude={"address", "phone"})
+    return {**facts, "attempts": 1, "started_at": row.occurred_at, "code": "rejected", "message": "no"}
+
+
+async def test_a_takeover_reads_what_its_predecessor_wrote_last(bench):
+    """Horizon, bitmap and all; damaged metadata reaches up to the end of the topic; a lane without commits as well."""
+    await bench.write(*rows(8))
+    consumer = kafka_consumer(bench)
+    async with consumer:
+        fresh = await take_over(bench.settings, consumer, 0)
+        assert (fresh.unowned, fresh.clean) == (True, True)
+        express = bench.topics.rows_express
+        assert fresh.watermarks[express] == Watermark(0, 9), "all that there is is in doubt"
+        mark = Watermark(2, 6, 3, 0b110)
+        await fresh.ledger.commit([], {express: mark, bench.topics.rows_bulk: Watermark(0, 0)})
+        heir = await take_over(bench.settings, consumer, 0)
+        assert heir.watermarks[express] == mark
+        assert (heir.unowned, heir.clean) == (False, False)
+        with pytest.raises(LaneFenced):
+            await fresh.ledger.commit([], {express: Watermark(0, 0)})
+        await heir.ledger.commit([], {topic: Watermark(3, 3, released=True) for topic in bench.topics.rows})
+        assert (await take_over(bench.settings, consumer, 0)).clean
+
+
+def kafka_consumer(bench):
+    return AIOKafkaConsumer(**kafka.consuming(bench.settings))
+
+
+async def test_aborted_records_inside_a_window_keep_the_commit_small(bench):
+    """[run] Bits by offset made 6,672 characters; the broker refuses more than 4,096, the producer is dead for good."""
+    bench.sandbox.inject(name_rules=[{"contains": "Slow", "latency_ms": 900}])
+    await bench.write(accepted(2, name="Slow"), accepted(3))
+    for start in range(0, 40_000, 10_000):
+        await bench.write(*rows(10_000, start=10 + start, job_id="aborted"), abort=True)
+    await bench.write(*rows(50, start=4))
+    sizes = []
+    async with bench.processing():
+
+        async def seen() -> bool:
+            offset, metadata = (await bench.commits()).get(TopicPartition(bench.topics.rows_express, 0), (-1, ""))
+            sizes.append((offset, len(metadata)))
+            return offset >= 40_000
+
+        await until("the commit has passed them", seen, 40)
+        found = await bench.results(52)
+    assert len(found) == bench.sandbox.ledger.creates == 52
+    assert max(size for _, size in sizes) <= MAX_METADATA_BYTES // 10
+
+
+async def test_records_deleted_below_the_commit_stop_that_lane_and_no_other(bench):
+    """Going on would hide that rows are lost; readiness says which, and what to do."""
+    async with bench.processing():
+        await bench.write(*rows(3))
+        await bench.results(3)
+    await bench.write(*rows(20, start=5))
+    admin = kafka.admin(bench.settings)
+    await admin.start()
+    await admin.delete_records({TopicPartition(bench.topics.rows_express, 0): RecordsToDelete(before_offset=15)})
+    await admin.close()
+    async with bench.processing() as engine:
+        await until("the lane has stopped", lambda: ended(engine, 0) is LaneEnd.LOST, PATIENCE)
+        await bench.write(*rows(5, job_id="other", batch_id="b2"), partition=1)
+        await bench.results(8)
+        assert [lane.partition for lane in engine.intake.running_lanes()] == [1]
+        with pytest.raises(RuntimeError, match="rows were deleted before they were processed"):
+            await engine.intake.check_lanes()
+        await engine.intake.check_alive()
+
+
+def ended(engine: Engine, partition: int) -> LaneEnd | None:
+    lane = engine.intake.lanes.get(partition)
+    return lane.end if lane else None
+
+
+async def test_dead_letters_are_listed_and_exported(bench):
+    """With the reason and the place; the row that the key names has failed; the others go on."""
+    await bench.write(accepted(2))
+    await bench.write_raw(b"job:3", b"{", [("ce_type", b"RowAccepted"), ("ce_id", b"job:3:2")])
+    await bench.write_raw(None, b"\xff", [])
+    await bench.write(accepted(4))
+    async with bench.processing():
+        found = await bench.results(3)
+    assert sorted((result.row, result.round, type(result)) for result in found) == [
+        (2, 1, RowCreated),
+        (3, 2, RowFailed),
+        (4, 1, RowCreated),
+    ]
+    out = io.StringIO()
+    assert await list_letters(bench.settings, out) == 2
+    assert "job:3" in out.getvalue()
+    out = io.StringIO()
+    assert await export_letters(bench.settings, out) == 2
+
+
+async def test_the_largest_poison_record_becomes_a_dead_letter(bench):
+    """As large as the topic takes it: with the reason in its headers it is larger still."""
+    await bench.write_raw(b"job:3", b"x" * (1_048_588 - 120), [("ce_type", b"RowAccepted")])
+    await bench.write_raw(b"job:4", b"{}", [("ce_type", b"x" * (1_048_588 - 120))])
+    await bench.write_raw(b"x" * (1_048_588 - 120) + b":5", b"{}", [("ce_type", b"RowAccepted")])
+    await bench.write(accepted(6))
+    async with bench.processing():
+        found = await bench.results(3)
+    assert sorted((result.row, type(result)) for result in found) == [(3, RowFailed), (4, RowFailed), (6, RowCreated)]
+
+
+async def test_cancelled_rows_are_unprocessed_and_the_rest_goes_on(bench):
+    """Those that wait in a window at once; a processor that starts later knows of the cancel too."""
+    bench.sandbox.inject(latency_ms=200)
+    async with bench.processing(hospital_api_max_connections=1):
+        await bench.write(*rows(50))
+        await until("a call", lambda: bench.sandbox.ledger.creates > 1, PATIENCE)
+        await bench.write(JobCancelRequested(tenant="t", job_id="job"), topic=bench.topics.jobs)
+        found = await bench.results(50)
+    created = sum(isinstance(result, RowCreated) for result in found)
+    assert sum(isinstance(result, RowUnprocessed) for result in found) == 50 - created
+    assert bench.sandbox.ledger.creates == created
+    bench.sandbox.inject(latency_ms=0)
+    async with bench.processing():
+        await bench.write(*rows(5, start=100))
+        assert len(await bench.results(55)) == 55
+    assert bench.sandbox.ledger.creates == created
+
+
+async def test_rows_whose_answers_are_lost_are_found_by_look_up(bench):
+    """And those that the directory failed to create are tried again."""
+    bench.sandbox.inject(lose_answer=0.3, error_before=0.3, seed=4)
+    async with bench.processing():
+        await bench.write(*rows(40))
+        found = await bench.results(40)
+    created = [result for result in found if isinstance(result, RowCreated)]
+    assert bench.sandbox.ledger.creates == len(created)
+    assert bench.sandbox.ledger.doubles_total == 0
+    assert any(result.found for result in created)
+
+
+async def test_batches_are_activated_when_their_job_has_finished_or_somebody_asks(bench):
+    """Each answer once a request, also for a processor that starts later."""
+    await bench.write(*rows(2))
+    finished = JobFinished(
+        tenant="t",
+        job_id="job",
+        outcome=JobOutcome.ALL_CREATED,
+        total_hospitals=2,
+        created_hospitals=2,
+        failed_hospitals=0,
+        unprocessed_hospitals=0,
+        batch_ids=("batch",),
+    )
+    asked = BatchActivationRequested(tenant="t", job_id="job", batch_id="batch", request_id="by hand")
+    async with bench.processing():
+        await bench.results(2)
+        await bench.write(finished, asked, topic=bench.topics.jobs)
+        await bench.job_events(BatchActivated, 2)
+    assert all(hospital.active for hospital in bench.sandbox.hospitals)
+    async with bench.processing() as engine:
+        await bench.owns(engine, 0, 1)
+        await asyncio.sleep(0.5)
+    answers = await bench.job_events(BatchActivated, 2)
+    assert sorted(answer.request_id for answer in answers) == ["by hand", "finished:1"]
+
+
+async def test_a_processor_reports_itself(bench):
+    """Every few seconds: lanes, breaker, pace."""
+    async with bench.processing() as engine:
+        await bench.owns(engine, 0, 1)
+        async with TopicReader(bench.settings, bench.topics.processors) as reader:
+
+            async def lanes() -> bool:
+                return any(len(report.lanes) == 2 for report in await reader.events())
+
+            await until("a report with lanes", lanes, PATIENCE)

@@ -1,7 +1,9 @@
 """Brokers that die in the middle of a job."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+
+import pytest
 
 from deploy.local.kafka import Broker
 from tests.chaos.account import activate, settle
@@ -34,20 +36,26 @@ async def test_the_broker_is_killed_and_comes_back_twice(
     kept(f"broker kill -9 and restart, twice: {account.says()}, {account.look_ups} look-ups, activated")
 
 
-@only_in_full
-async def test_one_broker_of_three_is_lost(tmp_path: Path, make_rig: Callable[..., Rig], kept: Kept):
-    """The leader of some partitions and coordinator of some lanes goes for good: everything completes on two."""
+@pytest.fixture
+async def three_brokers(tmp_path: Path) -> AsyncIterator[Cluster]:
+    """A cluster that may lose one."""
     async with Cluster(tmp_path / "cluster", 3) as cluster:
-        rig = await make_rig(cluster.bootstrap, KAFKA_REPLICATION_FACTOR="3", HOSPITAL_API_MAX_CONNECTIONS="4")
-        await rig.inject(latency_ms=50)
-        await rig.start_processors(2)
-        job = make_job(ROWS)
-        await rig.publish(job, express=False)
-        await until("the job has begun", lambda: has_created(rig, ROWS / 6), 60)
-        cluster.kill(1)
-        await rig.wait_for_results(ROWS, 300)
-        await activate(rig, job, seconds=60)
-        account = await settle(rig, job, seconds=1)
+        yield cluster
+
+
+@only_in_full
+async def test_one_broker_of_three_is_lost(three_brokers: Cluster, make_rig: Callable[..., Rig], kept: Kept):
+    """The leader of some partitions and coordinator of some lanes goes for good: everything completes on two."""
+    rig = await make_rig(three_brokers.bootstrap, KAFKA_REPLICATION_FACTOR="3", HOSPITAL_API_MAX_CONNECTIONS="4")
+    await rig.inject(latency_ms=50)
+    await rig.start_processors(2)
+    job = make_job(ROWS)
+    await rig.publish(job, express=False)
+    await until("the job has begun", lambda: has_created(rig, ROWS / 6), 60)
+    three_brokers.kill(1)
+    await rig.wait_for_results(ROWS, 300)
+    await activate(rig, job, seconds=60)
+    account = await settle(rig, job, seconds=1)
     assert account.kinds == {"RowCreated": ROWS}
     kept(f"one broker of three lost: {account.says()}, {account.look_ups} look-ups, activated")
 

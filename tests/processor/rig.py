@@ -208,6 +208,13 @@ class Rig:
             answer.raise_for_status()
             return await answer.json()
 
+    async def reset(self) -> None:
+        """No hospitals and no counts; the faults stay."""
+        faults = await self.admin("faults")
+        async with self._session.post(f"{self.directory_url}/admin/reset") as answer:
+            answer.raise_for_status()
+        await self.inject(**faults)
+
     async def log(self, kind: str) -> list[dict]:
         """The directory's log of `requests` or `creates`, oldest first; times (`wall`) in seconds."""
         page = await self.admin(f"{kind}?limit=200000")

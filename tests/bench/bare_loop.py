@@ -1,0 +1,33 @@
+"""`python -m tests.bench.bare_loop URL ROWS CONNECTIONS`: the same HTTP client in a loop, without Kafka or promises."""
+
+import asyncio
+import json
+import sys
+import time
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from tests.processor.rig import make_job
+
+
+async def main(url: str, rows: int, connections: int) -> None:
+    """Creates that many hospitals; prints the CPU seconds that it took."""
+    left = iter(make_job(rows).rows)
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections))
+    began = time.process_time()
+    async with httpx.AsyncClient(transport=AiohttpTransport(client=session), timeout=None) as client:
+
+        async def keep_creating() -> None:
+            for row in left:
+                body = {"name": row.name, "address": row.address, "phone": row.phone, "creation_batch_id": row.batch_id}
+                answer = await client.post(f"{url}/hospitals/", json=body)
+                assert answer.json()["id"]
+
+        await asyncio.gather(*(keep_creating() for _ in range(connections)))
+    print(json.dumps({"cpu": time.process_time() - began}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

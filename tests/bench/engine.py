@@ -1,0 +1,154 @@
+"""`python -m tests.bench.engine`: what the engine's promises cost, beside those who make none, in the same run.
+
+(a) a bare loop of the same HTTP client with as many connections, (b) a plain FastStream consumer; then the engine at
+50 ms a call; and with BENCH_FULL=1 its memory over 200,000 rows. A real broker, the sandbox directory, one process
+each; rows/s from the first to the last request that the directory saw. Figures of one machine: read them as ratios.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+
+from deploy.local.kafka import Broker
+from tests.processor.rig import Processor, Rig, make_job, until
+
+FULL = os.environ.get("BENCH_FULL") == "1"
+CONNECTIONS = 64
+ROWS = 40_000 if FULL else 15_000
+PLAIN_ROWS = 5_000 if FULL else 2_000
+LATENCY_MS = 50
+MEMORY_ROWS = 200_000
+MEMORY_STEPS = 8
+#: The service's own defaults, but for the pace, which would hide the cost.
+ENVIRONMENT = {
+    "RATE_LIMIT_REQUESTS": "0",
+    "LEASE_SECONDS": "10",
+    "HOSPITAL_API_TIMEOUT": "10",
+    "HOSPITAL_API_MAX_CONNECTIONS": str(CONNECTIONS),
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What one contender did."""
+
+    rows: int
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def rows_per_second(self) -> float:
+        """As the directory saw it."""
+        return self.rows / self.seconds
+
+    def line(self, name: str) -> str:
+        """One line of the report."""
+        cpu = self.cpu_seconds / self.rows * 1e6
+        return f"{name:<44}{self.rows_per_second:>8,.0f} rows/s{cpu:>9,.0f} µs CPU a row"
+
+
+async def main() -> None:
+    """Measures one after the other, and prints each figure as it comes."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory, Broker(Path(directory) / "kafka") as broker:
+        async with rig_on(broker, Path(directory)) as rig:
+            bare = await bare_loop(rig)
+            print(bare.line("(a) bare loop, httpx over aiohttp"), flush=True)
+            plain = await plain_consumer(rig, broker.bootstrap)
+            print(plain.line("(b) plain FastStream consumer, httpx"), flush=True)
+            (processor,) = await rig.start_processors(1)
+            engine = await of_engine(rig, processor, ROWS)
+            print(engine.line("engine, one processor"), flush=True)
+            print(f"    {engine.rows_per_second / bare.rows_per_second:.2f} of the bare loop (aim: 0.5)")
+            print(f"    {engine.rows_per_second / plain.rows_per_second:.1f} times the plain consumer (aim: 3)")
+            await rig.inject(latency_ms=LATENCY_MS)
+            slow = await of_engine(rig, processor, ROWS)
+            possible = CONNECTIONS * 1000 / LATENCY_MS
+            print(slow.line(f"engine, {LATENCY_MS} ms a call, {CONNECTIONS} connections"))
+            print(f"    {slow.rows_per_second / possible:.0%} of the possible {possible:,.0f} (aim: 95 %)", flush=True)
+            if FULL:
+                await rig.inject(latency_ms=0)
+                await memory(rig, processor)
+            await rig.stop_processors()
+
+
+@asynccontextmanager
+async def rig_on(broker: Broker, folder: Path) -> AsyncIterator[Rig]:
+    """A rig with topics of its own."""
+    async with Rig(broker.bootstrap, f"b{uuid4().hex[:6]}.", folder, **ENVIRONMENT) as rig:
+        yield rig
+
+
+async def bare_loop(rig: Rig) -> Figure:
+    """The client alone."""
+    return await of_process(rig, ROWS, "tests.bench.bare_loop", rig.directory_url, ROWS, CONNECTIONS)
+
+
+async def plain_consumer(rig: Rig, bootstrap: str) -> Figure:
+    """The consumer that one would write first; its rows are on a topic that the engine does not read."""
+    topic = rig.topics.dead_letters
+    await rig.write([(topic, row) for row in make_job(PLAIN_ROWS).rows])
+    module = "tests.bench.plain_consumer"
+    return await of_process(rig, PLAIN_ROWS, module, bootstrap, topic, rig.directory_url, PLAIN_ROWS, CONNECTIONS)
+
+
+async def of_process(rig: Rig, rows: int, module: str, *arguments: object) -> Figure:
+    """Runs a contender that prints its CPU seconds."""
+    await rig.reset()
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert process.returncode == 0, f"{module} failed"
+    return Figure(rows, await seconds_seen(rig), json.loads(out)["cpu"])
+
+
+async def of_engine(rig: Rig, processor: Processor, rows: int) -> Figure:
+    """A job of that many rows through a processor that idles: from the topics to its results."""
+    await rig.reset()
+    before = len(await rig.results())
+    process = psutil.Process(processor.process.pid)
+    cpu = sum(process.cpu_times()[:2])
+    await rig.publish(make_job(rows), express=False)
+    await until(f"{rows} rows are created", lambda: has_created(rig, rows), 1200)
+    await rig.wait_for_results(before + rows, 30)
+    return Figure(rows, await seconds_seen(rig), sum(process.cpu_times()[:2]) - cpu)
+
+
+async def memory(rig: Rig, processor: Processor) -> None:
+    """Prints the resident memory after each eighth of 200,000 rows: it must not grow with what has been done."""
+    process = psutil.Process(processor.process.pid)
+    await rig.reset()
+    step = MEMORY_ROWS // MEMORY_STEPS
+    print(f"memory over {MEMORY_ROWS:,} rows, MB:", end="", flush=True)
+    for number in range(1, MEMORY_STEPS + 1):
+        await rig.publish(make_job(step), express=False)
+        await until("another step is created", lambda done=number * step: has_created(rig, done), 1200)
+        print(f" {process.memory_info().rss / 1e6:.0f}", end="", flush=True)
+    print()
+
+
+async def has_created(rig: Rig, rows: int) -> bool:
+    """Whether the directory holds so many; asked seldom, since it answers from the same core."""
+    await asyncio.sleep(0.3)
+    return (await rig.admin("overview"))["creates"] >= rows
+
+
+async def seconds_seen(rig: Rig) -> float:
+    """From the first to the last request that the directory saw."""
+    times = [request["wall"] for request in await rig.log("requests")]
+    return max(times) - min(times)
+
+
+if __name__ == "__main__":
+    began = time.monotonic()
+    asyncio.run(main())
+    print(f"measured in {time.monotonic() - began:.0f} s")

@@ -42,6 +42,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
         self._assigned: set[int] = set()
         self._lost: dict[int, str] = {}
+        self._broken: RuntimeError | None = None
         self._last_poll = time.monotonic()
         self._poll_records = max(1, min(POLL_RECORDS, settings.window_rows // 10))
 
@@ -56,6 +57,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
     async def run(self, consumer: AIOKafkaConsumer) -> None:
         """Polls until cancelled. Raises KafkaError when the consumer is of no more use."""
         while True:
+            if self._broken is not None:
+                raise self._broken
             self._last_poll = time.monotonic()
             await self._poll(consumer)
 
@@ -144,7 +147,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         task.add_done_callback(lambda _: self._tasks.pop(lane, None))
 
     async def _live(self, lane: Lane) -> None:
-        end = await lane.run()
+        try:
+            end = await lane.run()
+        except Exception as error:
+            # A mistake: the lane would stay assigned to us and never do anything again.
+            self._broken = RuntimeError(f"lane {lane.partition} broke: {error!r}")
+            raise
         if self.lanes.get(lane.partition) is not lane:
             return
         if end is LaneEnd.INDEFINITE:

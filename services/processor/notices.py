@@ -57,8 +57,13 @@ class Notices:
                 log.warning("sending_paused" if self._paused else "sending_resumed", by=event.requested_by)
                 self._on_change()
 
+    def begin_anew(self) -> None:
+        """Everything is read again: until then nobody knows whether an old resume or a later pause holds."""
+        self._read_from_the_start = False
+
     async def run(self, consumer: AIOKafkaConsumer) -> None:
         """Reads everything from the start, and then for ever. Raises KafkaError when the consumer is of no more use."""
+        self.begin_anew()
         partitions = list(consumer.assignment())
         await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)

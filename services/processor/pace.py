@@ -9,6 +9,9 @@ from aiolimiter import AsyncLimiter
 from services.processor import metrics
 from services.processor.slots import GRACE_SECONDS, Slots
 
+#: A slot that was used this far ahead of now: the wall clock has been put back.
+CLOCK_PUT_BACK_SECONDS = 1.0
+
 
 class Pace:
     """The pace of one processor; `owned` tells the partition indices whose slots are ours now."""
@@ -42,6 +45,8 @@ class Pace:
                 return
 
     async def _slot(self, slots: Slots, limiter: AsyncLimiter) -> bool:
+        if slots.begins(self._used) > time.time() + CLOCK_PUT_BACK_SECONDS:
+            self._used = -1  # else nothing would be sent until the clock is there again
         slot = slots.next_slot(time.time(), self._owned(), self._used)
         if slot is None:
             await asyncio.sleep(GRACE_SECONDS)

@@ -71,3 +71,13 @@ def test_what_cannot_be_read_is_left_to_others():
     known.take(record(None, 0, headers=(("ce_type", b"JobCancelRequested"),), value=b"{"))
     known.take(record(None, 1, value=b"x"))
     assert (heard, changes) == ([], [])
+
+
+def test_reading_everything_again_sends_nothing_meanwhile():
+    """A consumer that was made anew reads old resumes before it comes to the pause that holds."""
+    known, _, _ = notices()
+    known._read_from_the_start = True
+    known.take(record(SendingPaused(request_id="1"), 0))
+    known.begin_anew()
+    known.take(record(SendingResumed(request_id="0"), 0))
+    assert not known.may_send

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from services.processor import pace as pace_module
 from services.processor.pace import Pace
 
 
@@ -59,3 +60,13 @@ async def test_retry_after_silences_us():
     await pace.turn()
     assert time.monotonic() - began >= 0.28
     assert pace.silent_seconds == 0
+
+
+async def test_a_clock_that_is_put_back_costs_a_moment(monkeypatch):
+    """The slots already used lie an hour ahead; the limiter goes by another clock and still holds."""
+    pace = Pace(50, 1.0, 1, lambda: [0])
+    await pace.turn()
+    real = time.time
+    monkeypatch.setattr(pace_module.time, "time", lambda: real() - 3600)
+    async with asyncio.timeout(2):
+        await pace.turn()

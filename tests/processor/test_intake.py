@@ -1,0 +1,110 @@
+"""The intake: which lane lives, and what follows when one ends."""
+
+import asyncio
+
+import pytest
+from aiokafka import TopicPartition
+
+from services.processor import intake as intake_module
+from services.processor.intake import Intake
+from services.processor.lane import LaneEnd
+from tests.processor.doubles import lane_settings
+
+
+class ShortLane:
+    """A lane that ends as it is told."""
+
+    def __init__(self, partition):
+        self.partition = partition
+        self.end = None
+        self.sought = False
+        self.ending = asyncio.get_running_loop().create_future()
+
+    async def run(self):
+        self.end = await self.ending
+        return self.end
+
+    def close(self):
+        self.end = self.end or LaneEnd.CLOSED
+
+
+class PausingConsumer:
+    def pause(self, *partitions):
+        pass
+
+
+class Subscriber:
+    consumer = PausingConsumer()
+
+
+@pytest.fixture
+async def intake():
+    """An intake that owns lane 0; `made` are its lanes in their order."""
+    made = []
+
+    def make(partition, consumer):
+        made.append(ShortLane(partition))
+        return made[-1]
+
+    intake = Intake(lane_settings(session_timeout_ms=1_000), make)
+    intake.made = made
+    intake.attach(Subscriber())
+    await intake.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
+    yield intake
+    for task in list(intake._tasks.values()):
+        task.cancel()
+
+
+async def turn():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_an_indefinite_lane_is_taken_over_at_once(intake):
+    """Nobody else owns it."""
+    await turn()
+    intake.made[0].ending.set_result(LaneEnd.INDEFINITE)
+    await turn()
+    assert intake.lanes[0] is intake.made[1]
+
+
+async def test_a_fenced_lane_waits_for_a_session_time_out(intake):
+    """If it is still assigned then, it is its owner's."""
+    await turn()
+    intake.made[0].ending.set_result(LaneEnd.FENCED)
+    await turn()
+    assert intake.lanes[0] is intake.made[0]
+    await asyncio.sleep(1.1)
+    assert intake.lanes[0] is intake.made[1]
+
+
+async def test_a_fenced_lane_that_went_elsewhere_stays_away(intake):
+    """The rebalance has told who owns it."""
+    await turn()
+    intake.made[0].ending.set_result(LaneEnd.FENCED)
+    await turn()
+    await intake.on_partitions_assigned([])
+    await asyncio.sleep(1.1)
+    assert len(intake.made) == 1
+    assert not intake.lanes
+
+
+async def test_a_mistake_in_a_lane_ends_the_intake(intake):
+    """A lane that nobody runs would hold its rows for ever, and nobody would know."""
+    await turn()
+    intake.made[0].ending.set_exception(KeyError("a mistake of ours"))
+    await turn()
+
+    class NeverPolled:
+        pass
+
+    with pytest.raises(RuntimeError, match="lane 0 broke"):
+        await intake.run(NeverPolled())
+
+
+async def test_without_a_poll_for_long_only_a_restart_helps(intake, monkeypatch):
+    """The liveness check says so."""
+    await intake.check_alive()
+    monkeypatch.setattr(intake_module, "STUCK_SECONDS", -1)
+    with pytest.raises(RuntimeError, match="no poll for 0 s"):
+        await intake.check_alive()

@@ -27,7 +27,7 @@ run: $(STAMP) ## Run everything on this machine: http://localhost:8000
 	@exec $(BIN)/python -m deploy.local
 
 test: $(STAMP) ## Prove it: every test, on real Kafka and real PostgreSQL
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
 
 check: $(STAMP) ## Lint, format, types, import rules
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -17,12 +17,18 @@ import asyncpg
 import docker
 import pytest
 from docker.errors import DockerException, ImageNotFound
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from deploy.local.jars import class_path, locked_jars
 from deploy.local.kafka import Broker
 from deploy.local.places import local_dir
 from deploy.local.ports import free_port as some_free_port
 from deploy.local.postgres import ThrowawayPostgres
+
+# A busy machine is no reason for a property to fail.
+hypothesis_settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any-machine")
 
 KAFKA_IMAGE = "confluentinc/cp-kafka:8.1.0"
 POSTGRES_IMAGE = "postgres:17"

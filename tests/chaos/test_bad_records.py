@@ -23,7 +23,7 @@ async def test_poison_records_and_rows_that_always_get_422(rig: Rig, kept: Kept)
     job = make_job(GOOD + REFUSED, names=[f"Refused {index}" for index in range(REFUSED)])
     poisoned = await write_poison(rig, job)
     await rig.publish(job)
-    account = await settle(rig, job, poisoned, seconds=40)
+    account = await settle(rig, job, poisoned, seconds=120)
     failed = [result for result in account.results if isinstance(result, RowFailed)]
     refused = [result for result in failed if result.code is RowErrorCode.REJECTED]
     unreadable = [result for result in failed if result.code is RowErrorCode.UNDECODABLE]
@@ -46,7 +46,7 @@ async def test_a_window_over_40_000_aborted_records(rig: Rig, kept: Kept):
     await rig.publish(after)
     # The slow rows keep the window open over all of it, while rows behind it finish and are committed.
     first = await rig.start_processor()
-    await until("rows behind the aborted ones have results", lambda: has_results(rig, 27 + GOOD // 2), 40)
+    await until("rows behind the aborted ones have results", lambda: has_results(rig, 27 + GOOD // 2), 120)
     first.kill()
     await rig.start_processor()
     account = await settle(rig, before, after, seconds=60)

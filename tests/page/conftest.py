@@ -49,6 +49,8 @@ def page(browser: Any) -> Iterator[Any]:
     complaints: list[str] = []
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.on("console", lambda line: complaints.append(line.text) if "Content Security Policy" in line.text else None)
+    # From the beginning: a chooser that opens just after the first listener was added may be missed.
+    tab.on("filechooser", lambda _: None)
     yield tab
     context.close()
     assert complaints == []

@@ -30,25 +30,29 @@ export function jobList() {
   let cursor = null;
   let trouble = null;
   let timer = null;
+  let turn = Promise.resolve();
   let controller = new AbortController();
   const entries = new Map();
 
-  /** One question at a time; a new filter makes older answers void. */
-  async function run(work) {
-    clearTimeout(timer);
+  /** One question at a time, each built on the answer before; a new filter makes older answers void. */
+  function run(work) {
     const mine = controller;
+    turn = turn.then(() => mine.signal.aborted || ask(work, mine));
+  }
+
+  async function ask(work, mine) {
+    clearTimeout(timer);
     try {
       await work(mine.signal);
       trouble = null;
     } catch (problem) {
       if (problem.name === "AbortError") return;
-      if (problem.status === undefined) throw problem;
+      if (problem.status === undefined) reportError(problem);
       trouble = problem;
     }
-    if (mine !== controller || mine.signal.aborted) return;
+    if (mine.signal.aborted) return;
     draw();
     const pause = document.hidden ? HIDDEN : shown.every(words.isFinal) ? RESTING : RUNNING;
-    clearTimeout(timer);
     timer = setTimeout(() => run(refresh), pause * 1000);
   }
 
@@ -64,6 +68,7 @@ export function jobList() {
   }
 
   async function older(signal) {
+    if (cursor === null) return;
     const answer = await jobs({ status: filter.value, limit: PAGE, cursor }, signal);
     const known = new Set(shown.map(job => job.job_id));
     [shown, total, cursor] = [[...shown, ...answer.jobs.filter(job => !known.has(job.job_id))], answer.total_jobs, answer.next_cursor];

@@ -42,6 +42,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
         self._assigned: set[int] = set()
         self._lost: dict[int, str] = {}
+        self._handing_over = asyncio.Lock()
+        self._left: AIOKafkaConsumer | None = None
         self._broken: RuntimeError | None = None
         self._last_poll = time.monotonic()
         self._poll_records = max(1, min(POLL_RECORDS, settings.window_rows // 10))
@@ -107,6 +109,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:  # noqa: ARG002 - every lane is held
         """Nothing new is sent until the new assignment is known; calls in flight finish and are committed."""
+        # A rebalance may begin while we leave: a hand-over that is under way must not be cut off by the next.
+        async with self._handing_over:
+            await self._hand_over()
+
+    async def _hand_over(self) -> None:
         self._assigned = set()
         for lane in self.running_lanes():
             if not lane.sought:  # still taking over: whoever gets it next does that anew
@@ -124,7 +131,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
         Kafka gets no heartbeat before this returns, so nothing here waits.
         """
-        self._subscriber.consumer.pause(*assigned)
+        consumer = self._subscriber.consumer
+        if consumer is self._left:
+            return  # a rebalance that began before we left has ended: whoever comes next does the work
+        consumer.pause(*assigned)
         self._assigned = {partition.partition for partition in assigned}
         self._lost = {index: why for index, why in self._lost.items() if index in self._assigned}
         log.info("lanes_assigned", partitions=sorted(self._assigned))
@@ -172,7 +182,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.wait([task])
 
     async def close(self) -> None:
-        """Hands all lanes over cleanly and ends them: before the processor stops."""
+        """Hands all lanes over cleanly and ends them: before the processor stops, or its consumer is made anew."""
+        self._left = self._subscriber.consumer
         self._assigned = set()
         await self.on_partitions_revoked([])
         for lane in list(self.lanes.values()):

@@ -108,3 +108,52 @@ async def test_without_a_poll_for_long_only_a_restart_helps(intake, monkeypatch)
     monkeypatch.setattr(intake_module, "STUCK_SECONDS", -1)
     with pytest.raises(RuntimeError, match="no poll for 0 s"):
         await intake.check_alive()
+
+
+class HandedOverLane(ShortLane):
+    """A lane whose hand-over takes as long as the test likes; `told` is what it was told, in order."""
+
+    def __init__(self, partition):
+        super().__init__(partition)
+        self.sought = True
+        self.told = []
+        self.released = asyncio.Event()
+
+    async def hold(self):
+        self.told.append("hold")
+        await self.released.wait()
+        self.told.append("released")
+
+    def close(self):
+        super().close()
+        self.told.append("close")
+
+
+@pytest.fixture
+async def leaving():
+    """An intake that owns lane 0 and has begun to leave; the lane still waits for a call in flight."""
+    made = []
+    intake = Intake(lane_settings(), lambda partition, _: made.append(HandedOverLane(partition)) or made[-1])
+    intake.made = made
+    intake.attach(Subscriber())
+    await intake.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
+    intake.leaving = asyncio.create_task(intake.close())
+    await turn()
+    return intake
+
+
+async def test_a_rebalance_while_leaving_does_not_cut_the_hand_over_off(leaving):
+    """Or the next owner would have to wait for a lease that nobody holds."""
+    rebalance = asyncio.create_task(leaving.on_partitions_revoked([]))
+    await turn()
+    leaving.made[0].released.set()
+    await asyncio.gather(leaving.leaving, rebalance)
+    assert leaving.made[0].told[:3] == ["hold", "released", "close"]
+
+
+async def test_who_leaves_begins_no_lane_that_a_late_rebalance_brings(leaving):
+    """The consumer ends its rebalance before it leaves the group."""
+    leaving.made[0].released.set()
+    await leaving.leaving
+    await leaving.on_partitions_assigned([TopicPartition("hospital.rows.express", 1)])
+    assert not leaving.lanes

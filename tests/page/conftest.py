@@ -20,9 +20,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, without a window. Where there is none the tests are skipped, and say so."""
+    """Chromium, without a window, for one file: its event loop must not outlive it. Where there is none the tests are skipped, and say so."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: run make setup")
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:

@@ -22,7 +22,10 @@ FLAGS = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, without a window, for one file: its event loop must not outlive it. Where there is none the tests are skipped, and say so."""
+    """Chromium, without a window. Where there is none the tests are skipped, and say so.
+
+    It ends with each file: Playwright's event loop runs as long as it does, and other tests need their own.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: run make setup")
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:

@@ -33,8 +33,8 @@ async def test_three_processors_together_keep_the_pace(rig: Rig, kept: Kept):
     account = await settle(rig, job, seconds=30)
     busiest = (await rig.admin("stats?window=1"))["busiest_window"]["requests"]
     used = [share for span in spans for share in [await share_used(rig, *span)]]
-    assert account.kinds["RowUnprocessed"] > 0, "the work ran out before the last span"
     assert busiest <= LIMIT, f"{busiest} requests in one second"
+    assert "RowUnprocessed" in account.kinds, "the work ran out before the last span"
     # What is used depends on who else uses this machine's cores; that the limit holds does not.
     assert min(used) >= (0.9 if FULL else 0.25), f"shares of the limit used: {used}"
     shares = ", ".join(f"{share:.0%}" for share in used)

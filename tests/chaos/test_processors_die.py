@@ -10,7 +10,7 @@ from tests.chaos.size import sized
 from tests.chaos.tap import Tap
 from tests.processor.rig import Processor, Rig, make_job, until, wall_time
 
-KILLED_ROWS = sized(450, 1500)
+KILLED_ROWS = sized(600, 1500)
 KILLS = sized(3, 10)
 FROZEN_ROWS = 600
 
@@ -18,6 +18,8 @@ FROZEN_ROWS = 600
 async def test_kill_9_of_one_processor_of_three_every_1500_ms(rig: Rig, chance: random.Random, kept: Kept):
     """Whoever dies, whenever: every hospital is created once, every row has one result, the job is activated."""
     await rig.inject(latency_ms=50)
+    # Few connections, so that the job outlasts the kills.
+    rig.environment["HOSPITAL_API_MAX_CONNECTIONS"] = "2"
     alive = await rig.start_processors(3)
     job = make_job(KILLED_ROWS)
     await rig.publish(job, express=False)
@@ -26,6 +28,7 @@ async def test_kill_9_of_one_processor_of_three_every_1500_ms(rig: Rig, chance: 
         victim = alive.pop(chance.randrange(len(alive)))
         victim.kill()
         alive.append(await rig.start_processor())
+    assert (await rig.admin("stats"))["creates"] < KILLED_ROWS, "the job was over before the last kill"
     await rig.wait_for_results(KILLED_ROWS, 120)
     await activate(rig, job)
     account = await settle(rig, job, seconds=1)

@@ -9,7 +9,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from tests.processor.rig import make_job
+from tests.processor.jobs import make_job
 
 
 async def main(url: str, rows: int, connections: int) -> None:

@@ -20,7 +20,10 @@ from uuid import uuid4
 import psutil
 
 from deploy.local.kafka import Broker
-from tests.processor.rig import Processor, Rig, make_job, until
+from tests.processor.jobs import make_job
+from tests.processor.processor_process import Processor
+from tests.processor.rig import Rig
+from tests.processor.until import until
 
 FULL = os.environ.get("BENCH_FULL") == "1"
 CONNECTIONS = 64

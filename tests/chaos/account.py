@@ -4,7 +4,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from shared.events import BatchActivated, JobCancelRequested, JobFinished, JobOutcome, RowCreated, RowOutcome
-from tests.processor.rig import Job, Rig, until
+from tests.processor.jobs import Job
+from tests.processor.rig import Rig
+from tests.processor.until import until
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from deploy.local.kafka_properties import server_properties
 from deploy.local.places import local_dir
 from deploy.local.ports import HOST, free_port
 from deploy.local.tether import tethered
-from tests.processor.rig import until
+from tests.processor.until import until
 
 
 class Cluster:

@@ -9,7 +9,9 @@ from shared.events import JobAccepted, RowErrorCode, RowFailed
 from tests.chaos.account import settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.processor.rig import Job, Rig, make_job, until
+from tests.processor.jobs import Job, make_job
+from tests.processor.rig import Rig
+from tests.processor.until import until
 
 GOOD = sized(200, 1000)
 REFUSED = 20

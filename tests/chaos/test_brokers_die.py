@@ -10,7 +10,9 @@ from tests.chaos.account import activate, settle
 from tests.chaos.cluster import Cluster
 from tests.chaos.conftest import Kept
 from tests.chaos.size import only_in_full, sized
-from tests.processor.rig import Rig, make_job, until
+from tests.processor.jobs import make_job
+from tests.processor.rig import Rig
+from tests.processor.until import until
 
 ROWS = sized(400, 3000)
 

@@ -8,7 +8,9 @@ import time
 from tests.chaos.account import cancel, settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.processor.rig import Rig, make_job, until
+from tests.processor.jobs import make_job
+from tests.processor.rig import Rig
+from tests.processor.until import until
 
 CANCELLED_ROWS = sized(3000, 20_000)
 WINDOW_ROWS = 200

@@ -8,7 +8,8 @@ from tests.chaos.account import cancel, settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import FULL, sized
 from tests.chaos.tap import Tap
-from tests.processor.rig import Rig, make_job
+from tests.processor.jobs import make_job
+from tests.processor.rig import Rig
 
 LIMIT = 50
 STEADY_SECONDS = sized(3, 20)

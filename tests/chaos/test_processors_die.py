@@ -8,7 +8,10 @@ from tests.chaos.account import activate, settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
 from tests.chaos.tap import Tap
-from tests.processor.rig import Processor, Rig, make_job, until, wall_time
+from tests.processor.jobs import make_job
+from tests.processor.processor_process import Processor, wall_time
+from tests.processor.rig import Rig
+from tests.processor.until import until
 
 KILLED_ROWS = sized(600, 1500)
 KILLS = sized(3, 10)

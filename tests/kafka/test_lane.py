@@ -31,8 +31,8 @@ from shared.events import (
 )
 from shared.topic_creation import create_missing_topics
 from tests.processor.doubles import accepted
-from tests.processor.rig import until
 from tests.processor.topic_reader import TopicReader
+from tests.processor.until import until
 
 PATIENCE = 20.0
 

@@ -2,17 +2,11 @@
 
 import asyncio
 import contextlib
-import json
 import os
-import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from datetime import datetime
-from inspect import isawaitable
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
@@ -23,10 +17,13 @@ from aiokafka.errors import KafkaError
 
 from shared import kafka
 from shared.cloud_events import Headers, encode
-from shared.events import Event, JobAccepted, RowAccepted, RowOutcome
+from shared.events import Event, JobAccepted, RowOutcome
 from shared.settings import KafkaSettings
 from shared.topic_creation import create_missing_topics
+from tests.processor.jobs import Job
+from tests.processor.processor_process import Processor
 from tests.processor.topic_reader import TopicReader
+from tests.processor.until import until
 
 QUICK = {
     "RATE_LIMIT_REQUESTS": "0",
@@ -38,109 +35,6 @@ QUICK = {
     "RETRY_MAX_WAIT": "1",
     "CIRCUIT_BREAKER_RECOVERY_TIMEOUT": "2",
 }
-
-
-@dataclass
-class Job:
-    """A job on the topics, as ingest would have written it."""
-
-    job_id: str
-    rows: list[RowAccepted]
-
-    @property
-    def batch_ids(self) -> list[str]:
-        return list(dict.fromkeys(row.batch_id for row in self.rows))
-
-
-def make_job(rows: int, *, names: Iterable[str] = (), round_: int = 1) -> Job:
-    """A job of that many hospitals; the first get the names given."""
-    job_id, given = str(uuid4()), list(names)
-    batches = [str(uuid4()) for _ in range(rows // 1000 + 1)]
-    events = []
-    for index in range(rows):
-        name = given[index] if index < len(given) else f"Hospital {index}"
-        address = f"{index} Main St"
-        events.append(
-            RowAccepted(
-                tenant="public",
-                job_id=job_id,
-                batch_id=batches[index // 1000],
-                row=index + 2,
-                round=round_,
-                name=name,
-                address=address,
-                phone=f"555-{index:06d}",
-                columns={"name": name, "address": address, "phone": f"555-{index:06d}"},
-            )
-        )
-    return Job(job_id, events)
-
-
-@dataclass
-class Processor:
-    """A processor process."""
-
-    process: asyncio.subprocess.Process
-    log: Path
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def freeze(self) -> None:
-        os.kill(self.process.pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        os.kill(self.process.pid, signal.SIGCONT)
-
-    async def stop(self, patience: float = 20) -> None:
-        """Asks it to stop, and asserts that it ended in order; kills it when it does not listen."""
-        if self.process.returncode is None:
-            self.process.terminate()
-        try:
-            async with asyncio.timeout(patience):
-                await self.process.wait()
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
-            raise
-        assert self.process.returncode == 0, f"ended with {self.process.returncode}, see {self.log}"
-
-    async def die(self) -> None:
-        """Kills it whatever state it is in."""
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.wait()
-
-    def lines(self) -> list[dict]:
-        """What it has logged."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-
-    def told(self, event: str) -> list[dict]:
-        """Its log lines of one kind."""
-        return [line for line in self.lines() if line["event"] == event]
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process runs, frozen or not."""
-        return self.process.returncode is None
-
-    def lanes(self) -> set[int]:
-        """The partition indices that it owns and has taken over, as far as it has logged."""
-        owned: set[int] = set()
-        for line in self.lines():
-            match line["event"]:
-                case "lanes_assigned":
-                    owned &= set(line["partitions"])
-                case "lane_taken_over":
-                    owned.add(line["partition"])
-                case "lane_fenced" | "lane_indefinite" | "lane_stopped":
-                    owned.discard(line["partition"])
-        return owned
-
-
-def wall_time(line: dict) -> float:
-    """When a log line was written, in seconds of the wall clock."""
-    return datetime.fromisoformat(line["timestamp"]).timestamp()
 
 
 class Rig:
@@ -326,28 +220,3 @@ class Rig:
             with contextlib.suppress(KafkaError):  # the broker is away: it is asked again
                 found = await self.results()
         return found
-
-
-async def until(what: str, condition: Callable[[], bool | Awaitable[bool]], seconds: float) -> None:
-    """Waits until a condition holds; fails with `what` when it does not come to hold."""
-    began = time.monotonic()
-    while not (await holds if isawaitable(holds := condition()) else holds):
-        if time.monotonic() - began > seconds:
-            raise AssertionError(f"after {seconds} s still not: {what}")
-        await asyncio.sleep(0.1)
-
-
-@dataclass
-class Account:
-    """What became of jobs, compared with what the directory did."""
-
-    results: list[RowOutcome]
-    creates: list[dict]
-    doubled_rows: list[tuple[str, int, int]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        counted = Counter((result.job_id, result.row, result.round) for result in self.results)
-        self.doubled_rows = [row for row, count in counted.items() if count > 1]
-
-    def kinds(self) -> dict[str, int]:
-        return dict(Counter(type(result).__name__ for result in self.results))

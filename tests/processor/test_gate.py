@@ -8,7 +8,7 @@ from deploy.local.sandbox.server import Sandbox
 from services.processor.directory import Directory
 from services.processor.outcomes import Created, NeverSent, Withheld
 from services.processor.settings import DirectorySettings
-from tests.processor.rig import make_job
+from tests.processor.jobs import make_job
 
 ROW = make_job(1).rows[0]
 

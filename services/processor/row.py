@@ -61,19 +61,12 @@ class Row:
     counts: bool = False
     #: The directory said that the row exists (409): when it is absent all the same, the row has failed.
     conflicted: bool = False
-    #: Look-ups whose answer could not be trusted to be whole.
-    doubtful_look_ups: int = 0
     successor: "Row | None" = None
 
     @property
     def identity(self) -> tuple[str, int]:
         """The job and the row, whatever the round."""
         return self.event.job_id, self.event.row
-
-    @property
-    def idempotency_key(self) -> str:
-        """For directories that honour it."""
-        return self.event.event_id
 
     @property
     def latest(self) -> "Row":

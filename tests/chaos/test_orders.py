@@ -39,7 +39,8 @@ async def test_cancel_in_mid_job(rig: Rig, kept: Kept):
 
 async def test_nothing_is_sent_while_paused(rig: Rig, kept: Kept):
     """`pause` stops every processor, `resume` lets all go on; a processor that starts meanwhile keeps still too."""
-    await rig.inject(latency_ms=50)
+    # Slow enough that the job outlasts the start of the command, whatever the machine.
+    await rig.inject(latency_ms=200)
     rig.environment["HOSPITAL_API_MAX_CONNECTIONS"] = "2"
     processors = await rig.start_processors(2)
     job = make_job(PAUSED_ROWS)
@@ -47,14 +48,14 @@ async def test_nothing_is_sent_while_paused(rig: Rig, kept: Kept):
     await until("the job has begun", lambda: created(rig, 50), 20)
     await order(rig, "pause")
     await until("both have heard of it", lambda: all(each.told("sending_paused") for each in processors), 10)
-    await asyncio.sleep(0.2)  # calls under way: 50 ms each
+    await asyncio.sleep(0.8)  # calls under way: 200 ms each
     before = (await rig.admin("stats"))["requests_total"]
     assert before < PAUSED_ROWS, "the job was over before the pause"
     await rig.start_processors(1)
     await asyncio.sleep(PAUSE_SECONDS)
     assert (await rig.admin("stats"))["requests_total"] == before, "sent while paused"
     await order(rig, "resume")
-    account = await settle(rig, job, seconds=40)
+    account = await settle(rig, job, seconds=60)
     assert account.kinds == {"RowCreated": PAUSED_ROWS}
     kept(f"paused in mid-job, one processor more: 0 requests; after resume {account.says()}")
 

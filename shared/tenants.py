@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import quote, unquote
 
 from fastapi import Request
 
@@ -20,10 +21,20 @@ def tenant_of(request: Request, keys: Sequence[ApiKey]) -> str:
     """The tenant whose key the request carries, in X-API-Key or the page's cookie. Raises Problem 401."""
     if not keys:
         return OPEN_TENANT
-    given = request.headers.get("x-api-key") or request.cookies.get(SESSION_COOKIE) or ""
+    given = given_key(request)
     digest = hashlib.sha256(given.encode()).hexdigest()
     # Every key is compared, each in constant time, so that the time taken tells nothing.
     matches = [key.tenant for key in keys if hmac.compare_digest(key.sha256, digest)]
     if not given or not matches:
         raise Problem(401, "unauthorized", "Send a valid API key in the header X-API-Key.")
     return matches[0]
+
+
+def given_key(request: Request) -> str:
+    """The key that the request carries, right or wrong; empty when it carries none. The header goes first."""
+    return request.headers.get("x-api-key") or unquote(request.cookies.get(SESSION_COOKIE, ""))
+
+
+def cookie_value(key: str) -> str:
+    """The key as a cookie can hold it, whatever its characters."""
+    return quote(key, safe="")

@@ -26,6 +26,7 @@ from services.status.presence import Presence
 from services.status.publisher import Publisher
 from services.status.reading import Database
 from services.status.schema import check_schema, migrate
+from services.status.session import session_routes
 from services.status.settings import StatusSettings
 from services.status.tenants import asking_tenant
 from services.status.topic_ends import TopicEnds
@@ -64,6 +65,7 @@ def build(settings: StatusSettings) -> FastAPI:
     app = FastAPI(title="Hospital bulk: status", summary="What became of each upload and each row", lifespan=lifespan)
     answer_with_problems(app)
     app.include_router(api_routes(Desk(database, presence, activation, asking_tenant(settings.tenants))))
+    app.include_router(session_routes(settings.tenants))
     checks = {
         "database": lambda: check_schema(reading),
         "kafka": lambda: check_topics(settings),

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 
 from services.processor.commit import OutgoingRecord
 from services.processor.row import Row
 from services.processor.window import Place
 from shared.cloud_events import Headers, UndecodableEvent, decode, encode, header
+from shared.dead_letters import letter_headers
 from shared.events import RowAccepted, RowErrorCode, RowFailed, now
 from shared.topics import MAX_MESSAGE_BYTES, Topics
 
@@ -45,26 +46,23 @@ class DeadRecord:
 
     def records(self, topics: Topics) -> list[OutgoingRecord]:
         """The dead letter, and the failed result of its row where the key names one."""
-        about = [
-            ("reason", self.reason.encode()),
-            ("topic", self.topic.encode()),
-            ("partition", str(self.partition).encode()),
-            ("offset", str(self.place.offset).encode()),
-        ]
-        letter = self._letter(topics, about)
+        letter = self._letter(topics)
         result = self._result()
         if result is None:
             return [letter]
         record = encode(result, "processor", _traceparent(self.headers))
         return [letter, (topics.results, record.key, record.value, record.headers)]
 
-    def _letter(self, topics: Topics, about: Headers) -> OutgoingRecord:
+    def _letter(self, topics: Topics) -> OutgoingRecord:
         size = len(self.key or b"") + len(self.value or b"")
         size += sum(len(name) + len(value or b"") + 8 for name, value in self.headers)
         if size <= MAX_KEPT_BYTES:
-            return topics.dead_letters, self.key, self.value, [*self.headers, *about]
+            return topics.dead_letters, self.key, self.value, self._about(self.headers)
         key, value = (part and part[:KEPT_BYTES] for part in (self.key, self.value))
-        return topics.dead_letters, key, value, [*about, ("shortened_from", str(size).encode())]
+        return topics.dead_letters, key, value, [*self._about(()), ("shortened_from", str(size).encode())]
+
+    def _about(self, received: Iterable[tuple[str, bytes]]) -> Headers:
+        return letter_headers(received, TopicPartition(self.topic, self.partition), self.place.offset, self.reason)
 
     def _result(self) -> RowFailed | None:
         named = _ROW_KEY.fullmatch((self.key or b"").decode(errors="replace"))

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import structlog
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 
 from services.status.deliveries import Delivery
 from services.status.metrics import DEAD_LETTERS
 from services.status.publisher import Publisher
 from services.status.storable import LARGEST, check_storable
-from shared.cloud_events import Headers, UndecodableEvent, UnknownEventType, decode, header
+from shared.cloud_events import UndecodableEvent, UnknownEventType, decode, header
+from shared.dead_letters import letter_headers
 from shared.events import (
     Event,
     JobEvent,
@@ -45,15 +46,9 @@ class DeadLetterTopic:
 
     async def put(self, record: ConsumerRecord, reason: str) -> None:
         """Writes the letter. A record that is read twice makes two letters alike."""
-        place: Headers = [
-            ("reason", reason.encode()),
-            ("topic", record.topic.encode()),
-            ("partition", str(record.partition).encode()),
-            ("offset", str(record.offset).encode()),
-        ]
-        await self._publisher.send_raw(
-            self._topic, record.key, record.value, [*record.headers, *place], timeout=_SEND_SECONDS
-        )
+        where = TopicPartition(record.topic, record.partition)
+        headers = letter_headers(record.headers, where, record.offset, reason)
+        await self._publisher.send_raw(self._topic, record.key, record.value, headers, timeout=_SEND_SECONDS)
 
 
 class Decoder:

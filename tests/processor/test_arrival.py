@@ -45,6 +45,17 @@ def test_a_poison_record_is_kept_as_received_and_its_row_fails():
     assert result[1] == b"job"
 
 
+def test_a_record_with_a_reason_of_its_own_does_not_hide_ours():
+    """Whether a reader takes the first or the last of two headers; the stranger's are kept beside."""
+    strange = [("reason", b"none of yours"), ("offset", b"1"), ("x", b"y")]
+    dead = arrive(record(None, 8, key=b"job:5", value=b"{", headers=(TYPE, *strange)))
+    headers = dead.records(Topics())[0][3]
+    assert header(headers, "reason") == dict(headers)["reason"].decode() == dead.reason
+    assert header(headers, "offset") == dict(headers)["offset"].decode() == "8"
+    kept = {("original-reason", b"none of yours"), ("original-offset", b"1"), ("x", b"y"), TYPE}
+    assert kept < set(headers)
+
+
 @pytest.mark.parametrize("ce_id", [b"job:5:none", b"", b"\xff"])
 def test_a_round_that_nobody_names_is_the_first(ce_id):
     """The row fails all the same."""

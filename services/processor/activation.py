@@ -1,7 +1,8 @@
 """Activates batches: those of a job whose rows were all created, and those that somebody asks for by hand.
 
 Activation may be repeated without harm, so at least once is enough here: the group's offset passes a request when its
-answer has been written, and an answer that a crash makes appear twice has the same event id.
+answer has been written, and an answer that a crash makes appear twice has the same event id. All the same a processor
+that is frozen or replaced sends nothing more: a request may be sent only while its tenure holds.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from services.processor.outcomes import (
     Unanswered,
     Withheld,
 )
+from services.processor.tenure import Tenure
 from shared.events import (
     BatchActivated,
     BatchActivationFailed,
@@ -46,6 +48,7 @@ class Activation:
     job_id: str
     batch_id: str
     request_id: str
+    tenure: Tenure
     done: Callable[[], None]
     failures: int = 0
     setbacks: int = 0
@@ -68,7 +71,7 @@ class Activation:
         )
 
 
-def requested_by(event: Event, done: Callable[[], None]) -> list[Activation]:
+def requested_by(event: Event, tenure: Tenure, done: Callable[[], None]) -> list[Activation]:
     """The activations that an event of `hospital.jobs` asks for; `done` is called after the last of them."""
     match event:
         case JobFinished(outcome=JobOutcome.ALL_CREATED):
@@ -85,7 +88,7 @@ def requested_by(event: Event, done: Callable[[], None]) -> list[Activation]:
         if left == 0:
             done()
 
-    return [Activation(event.tenant, event.job_id, batch, request_id, one_done) for batch in batches]
+    return [Activation(event.tenant, event.job_id, batch, request_id, tenure, one_done) for batch in batches]
 
 
 class Activations:
@@ -107,16 +110,34 @@ class Activations:
     @property
     def waiting(self) -> int:
         """How many may be sent now."""
-        return len(self._waiting)
+        return len(self._waiting) if self._waiting and self._waiting[0].tenure.holds else 0
 
     def add(self, activation: Activation) -> None:
         """One more batch to activate."""
-        self._waiting.append(activation)
-        self._changed()
+        if not activation.tenure.over:
+            self._waiting.append(activation)
+            self._changed()
+
+    def renewed(self) -> None:
+        """The tenure holds again."""
+        if self._waiting:
+            self._changed()
+
+    def forget(self) -> None:
+        """What was asked of an earlier tenure is asked again, of us or of another processor."""
+        self._waiting = deque(activation for activation in self._waiting if not activation.tenure.over)
 
     def take(self) -> Activation | None:
         """The next one to send; its outcome has to be told by `answered`."""
-        return self._waiting.popleft() if self._waiting else None
+        return self._waiting.popleft() if self.waiting else None
+
+    def mildest(self) -> Activation | None:
+        """Of those that may be sent now the one that failed least."""
+        return min(self._waiting, key=lambda activation: activation.setbacks) if self.waiting else None
+
+    def begin(self, activation: Activation) -> None:
+        """This one is sent now; its outcome has to be told by `answered`."""
+        self._waiting.remove(activation)
 
     async def answered(self, activation: Activation, outcome: ActivationOutcome) -> None:
         """Writes the answer, or puts the batch back for another try."""

@@ -1,5 +1,6 @@
 """Reads `hospital.jobs` for what is to be activated, as the group `hospital-activation`."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,13 +11,15 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError
 
 from services.processor.activation import Activation, Activations, requested_by
+from services.processor.settings import LaneSettings
+from services.processor.tenure import Tenure
 from services.processor.watermark import Watermark
 from services.processor.window import Window
 from shared.cloud_events import UndecodableEvent, decode
 
 log = structlog.get_logger(__name__)
 
-POLL_MS = 500
+POLL_SECONDS = 0.5
 #: More requests than this are not held at a time.
 WINDOW_RECORDS = 1_000
 POLL_RECORDS = 100
@@ -25,8 +28,11 @@ POLL_RECORDS = 100
 class ActivationIntake(ConsumerRebalanceListener):  # type: ignore[misc]
     """Hands requests over, and commits those that have been answered."""
 
-    def __init__(self, activations: Activations) -> None:
+    def __init__(self, settings: LaneSettings, activations: Activations) -> None:
         self._activations = activations
+        # Kafka keeps a member for a session time-out after its last commit: until then nobody else has its share.
+        self._lease_seconds = min(settings.lease_seconds, settings.session_timeout_ms / 1000)
+        self._tenure = Tenure(self._lease_seconds, over=True)
         self._subscriber: Any = None
         self._windows: dict[TopicPartition, Window] = {}
         self._committed: dict[TopicPartition, int] = {}
@@ -37,9 +43,10 @@ class ActivationIntake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def run(self, consumer: AIOKafkaConsumer) -> None:
         """Polls until cancelled. Raises KafkaError when the consumer is of no more use."""
+        timeout_ms = int(min(POLL_SECONDS, self._lease_seconds / 4) * 1000)
         while True:
             try:
-                batch = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+                batch = await consumer.getmany(timeout_ms=timeout_ms, max_records=POLL_RECORDS)
             except NoOffsetForPartitionError:
                 continue  # the seek of the new assignment is still to come
             for partition in consumer.assignment():
@@ -52,12 +59,15 @@ class ActivationIntake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
         """What is not answered yet is asked for again by the next owner."""
+        self._tenure.over = True
+        self._activations.forget()
         for partition in revoked:
             self._windows.pop(partition, None)
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         """Starts from the group's offsets; a group without any starts at the beginning."""
         consumer = self._subscriber.consumer
+        self._tenure = Tenure(self._lease_seconds)
         for partition in assigned:
             offset = await consumer.committed(partition)
             if offset is None:
@@ -72,7 +82,7 @@ class ActivationIntake(ConsumerRebalanceListener):  # type: ignore[misc]
             if record.offset < window.position or (place := window.admit(record.offset)) is None:
                 continue
             # The window is this assignment's: an answer that comes after a rebalance finishes nothing of the next.
-            wanted = _requests(record, partial(window.finish, place))
+            wanted = _requests(record, self._tenure, partial(window.finish, place))
             for activation in wanted:
                 self._activations.add(activation)
             if not wanted:
@@ -80,11 +90,7 @@ class ActivationIntake(ConsumerRebalanceListener):  # type: ignore[misc]
         window.moved_to(position)
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
-        offsets = {
-            partition: window.offset
-            for partition, window in self._windows.items()
-            if window.offset != self._committed[partition]
-        }
+        tenure, began, offsets = self._tenure, time.monotonic(), self._offsets()
         if not offsets:
             return
         try:
@@ -93,11 +99,22 @@ class ActivationIntake(ConsumerRebalanceListener):  # type: ignore[misc]
             log.info("activation_offsets_not_committed", reason=repr(error))
         else:
             self._committed.update(offsets)
+            tenure.confirm(began)
+            self._activations.renewed()
+
+    def _offsets(self) -> dict[TopicPartition, int]:
+        """What has to be committed; offsets that have not moved show that we are still a member."""
+        to_show = self._tenure.needs_commit and any(window.unfinished for window in self._windows.values())
+        return {
+            partition: window.offset
+            for partition, window in self._windows.items()
+            if to_show or window.offset != self._committed[partition]
+        }
 
 
-def _requests(record: ConsumerRecord, done: Callable[[], None]) -> list[Activation]:
+def _requests(record: ConsumerRecord, tenure: Tenure, done: Callable[[], None]) -> list[Activation]:
     try:
         event = decode(record.headers, record.value)
     except UndecodableEvent:
         return []  # the status service gives it to the dead letters
-    return requested_by(event, done)
+    return requested_by(event, tenure, done)

@@ -159,9 +159,9 @@ class Directory:
             return Throttled(seconds_of(answer.headers.get("Retry-After")))
         return _listing(answer) if answer.is_success else Unlisted(_words(answer))
 
-    async def activate(self, batch_id: str) -> ActivationOutcome:
+    async def activate(self, batch_id: str, gate: Gate = _always) -> ActivationOutcome:
         """PATCH /hospitals/batch/{id}/activate. May be repeated."""
-        answer = await self._call("PATCH", f"{self._batch(batch_id)}/activate", _always)
+        answer = await self._call("PATCH", f"{self._batch(batch_id)}/activate", gate)
         if not isinstance(answer, httpx.Response):
             return answer
         if answer.status_code == httpx.codes.NOT_FOUND:

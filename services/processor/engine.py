@@ -52,7 +52,7 @@ class Engine:
         activations = Activations(
             settings.retry_max_attempts, backoff, self._publisher.publish_in_any_case, self._changed
         )
-        self._activation_intake = ActivationIntake(activations)
+        self._activation_intake = ActivationIntake(settings, activations)
         parts = Sendable(
             self._directory, self._breaker, self._pace, self._in_doubt, activations, self._notices, backoff
         )

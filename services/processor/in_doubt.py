@@ -93,13 +93,28 @@ class InDoubt:
         """The batch to look up now, None when nothing is due. Its answer has to be told."""
         while (due := self.next_due()) is not None and due <= time.monotonic():
             batch_id = heapq.heappop(self._due)[1]
-            batch = self._batches[batch_id]
-            batch.keep_live()
-            if batch.rows:
-                batch.due, batch.under_way = float("inf"), True
+            if self._wanted(batch_id):
+                self.begin(batch_id)
                 return batch_id
             del self._batches[batch_id]
         return None
+
+    def mildest(self) -> tuple[int, str] | None:
+        """Of the batches that may be looked up now the one whose look-up failed least, after how many failures."""
+        now = time.monotonic()
+        due = [batch_id for batch_id, batch in self._batches.items() if batch.due <= now and self._wanted(batch_id)]
+        offers = ((self._batches[batch_id].setbacks, batch_id) for batch_id in due if self.may_look_up(batch_id))
+        return min(offers, default=None)
+
+    def begin(self, batch_id: str) -> None:
+        """The batch's look-up begins. Its answer has to be told."""
+        batch = self._batches[batch_id]
+        batch.due, batch.under_way = float("inf"), True
+
+    def _wanted(self, batch_id: str) -> bool:
+        batch = self._batches[batch_id]
+        batch.keep_live()
+        return bool(batch.rows)
 
     def may_look_up(self, batch_id: str) -> bool:
         """Whether a lane that wants to know still has its lease: a replaced processor asks nothing more."""

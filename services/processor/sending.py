@@ -6,7 +6,7 @@ to do: a look-up, an activation, an express row, a bulk row (which gets every fi
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -111,25 +111,49 @@ class Sender:
     def _choose(self, *, probe: bool) -> Work | None:
         if not self._parts.notices.may_send:
             return None
+        if probe:
+            return self._choose_probe()
         if (batch_id := self._parts.in_doubt.take()) is not None:
             return lambda: self._look_up(batch_id)
         if (request := self._parts.activations.take()) is not None:
             return lambda: self._activate(request)
-        row = self._choose_row(probe=probe)
-        if row is None:
-            return None
+        row = next(self._rows(), None)
+        return self._send(row) if row is not None else None
+
+    def _choose_probe(self) -> Work | None:
+        """What was set back least: what fails for itself must not keep the breaker open for all the others."""
+        in_doubt, activations = self._parts.in_doubt, self._parts.activations
+        offers: list[tuple[int, Callable[[], Work]]] = []
+        if (batch := in_doubt.mildest()) is not None:
+            setbacks, batch_id = batch
+            offers.append((setbacks, lambda: self._begin_look_up(batch_id)))
+        if (request := activations.mildest()) is not None:
+            offers.append((request.setbacks, lambda: self._begin_activation(request)))
+        if (row := min(self._rows(), key=lambda row: row.setbacks, default=None)) is not None:
+            offers.append((row.setbacks, lambda: self._send(row)))
+        begin = min(offers, key=lambda offer: offer[0], default=(0, None))[1]
+        return begin() if begin is not None else None
+
+    def _begin_look_up(self, batch_id: str) -> Work:
+        self._parts.in_doubt.begin(batch_id)
+        return lambda: self._look_up(batch_id)
+
+    def _begin_activation(self, request: Activation) -> Work:
+        self._parts.activations.begin(request)
+        return lambda: self._activate(request)
+
+    def _send(self, row: Row) -> Work:
         row.lane.sending(row)
         return lambda: self._create(row)
 
-    def _choose_row(self, *, probe: bool) -> Row | None:
+    def _rows(self) -> Iterator[Row]:
+        """The next row of every lane and topic, in the order of their turns."""
         self._turn += 1
         express, bulk = self._topics.rows
         order = (bulk, express) if self._turn % BULK_TURN == 0 else (express, bulk)
         lanes = list(self._lanes())
         start = self._turn % len(lanes) if lanes else 0
-        candidates = (row for topic in order for lane in lanes[start:] + lanes[:start] if (row := lane.next_row(topic)))
-        # The probe is the row with the fewest attempts: one that fails for itself must not keep the breaker open.
-        return min(candidates, key=lambda row: row.setbacks, default=None) if probe else next(candidates, None)
+        return (row for topic in order for lane in lanes[start:] + lanes[:start] if (row := lane.next_row(topic)))
 
     async def _perform(self, work: Work, *, probe: bool) -> None:
         try:
@@ -168,7 +192,9 @@ class Sender:
         outcome: ActivationOutcome
         try:
             async with self._parts.breaker.judging() as judgement:
-                outcome = await self._parts.directory.activate(activation.batch_id)
+                outcome = await self._parts.directory.activate(
+                    activation.batch_id, lambda: activation.tenure.holds and self._parts.notices.may_send
+                )
                 judgement.on(outcome)
         except BreakerOpened:
             outcome = Withheld()

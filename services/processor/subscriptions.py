@@ -98,6 +98,8 @@ def declare(
         group_id=topics.group("activation"),
         partition_assignment_strategy=(RangePartitionAssignor,),
         listener=activations_listener,
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=settings.session_timeout_ms // 4,
         title="ProcessorActivationRequests",
         description="JobFinished with outcome all_created, BatchActivationRequested.",
         **CAREFULLY,

@@ -1,6 +1,7 @@
 """Which batches are activated, and what the directory's answers lead to."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -17,6 +18,7 @@ from services.processor.outcomes import (
     Unanswered,
     Withheld,
 )
+from services.processor.tenure import Tenure
 from shared.events import (
     BatchActivated,
     BatchActivationFailed,
@@ -40,10 +42,17 @@ def finished(outcome=JobOutcome.ALL_CREATED, batches=("a", "b")):
     )
 
 
+def held(seconds=60.0):
+    """A tenure that Kafka has just confirmed."""
+    tenure = Tenure(seconds)
+    tenure.confirm(time.monotonic())
+    return tenure
+
+
 def test_a_job_whose_rows_were_all_created_has_its_batches_activated():
     """And its event is done when the last of them is."""
     done = []
-    first, second = requested_by(finished(), lambda: done.append(True))
+    first, second = requested_by(finished(), held(), lambda: done.append(True))
     assert [(each.batch_id, each.request_id) for each in (first, second)] == [("a", "finished:1"), ("b", "finished:1")]
     first.done()
     assert not done
@@ -61,13 +70,13 @@ def test_a_job_whose_rows_were_all_created_has_its_batches_activated():
 )
 def test_nothing_else_is_activated_by_itself(event):
     """A partly failed or cancelled job stays as it is."""
-    assert requested_by(event, lambda: None) == []
+    assert requested_by(event, held(), lambda: None) == []
 
 
 def test_a_request_by_hand_is_for_one_batch():
     """Its answer carries the request's id."""
     event = BatchActivationRequested(tenant="t", job_id="job", batch_id="a", request_id="r1")
-    [activation] = requested_by(event, lambda: None)
+    [activation] = requested_by(event, held(), lambda: None)
     assert (activation.batch_id, activation.request_id) == ("a", "r1")
 
 
@@ -84,8 +93,8 @@ def activations(published):
     return Activations(2, Backoff(0.02, 0.03), publish, lambda: None)
 
 
-def request(done=lambda: None):
-    return Activation("t", "job", "a", "r1", done)
+def request(done=lambda: None, tenure=None, **changes):
+    return Activation("t", "job", "a", "r1", tenure or held(), done, **changes)
 
 
 async def test_success_is_published_and_then_done(activations, published):
@@ -135,3 +144,36 @@ async def test_what_was_not_sent_goes_again_at_once(activations, outcome):
     await activations.answered(activation, outcome)
     assert activations.take() is activation
     assert activations.take() is None
+
+
+async def test_nothing_is_sent_before_kafka_has_taken_a_commit_nor_a_lease_after_it(activations):
+    """A processor that was frozen or replaced finds its tenure ended when it thaws."""
+    tenure = Tenure(60.0)
+    activations.add(activation := request(tenure=tenure))
+    assert (activations.waiting, activations.take(), activations.mildest()) == (0, None, None)
+    tenure.confirm(time.monotonic() - 61)
+    assert activations.take() is None
+    tenure.confirm(time.monotonic())
+    assert activations.take() is activation
+
+
+async def test_a_rebalance_takes_back_what_has_not_been_sent(activations):
+    """Whoever has the partition now reads the request again."""
+    tenure = held()
+    activations.add(request(tenure=tenure))
+    in_flight = request(tenure=tenure)
+    tenure.over = True
+    activations.forget()
+    await activations.answered(in_flight, Withheld())
+    activations.add(own := request())
+    assert activations.take() is own
+    assert activations.take() is None
+
+
+async def test_the_probe_is_the_request_that_failed_least(activations):
+    """One that always fails must not keep the breaker open for the others."""
+    activations.add(request(setbacks=2))
+    activations.add(fresh := request())
+    assert activations.mildest() is fresh
+    activations.begin(fresh)
+    assert activations.mildest().setbacks == 2

@@ -9,11 +9,12 @@ import pytest
 from services.processor.backoff import Backoff
 from services.processor.breaker import Breaker
 from services.processor.in_doubt import InDoubt
-from services.processor.outcomes import Created, Listed, Rejected, ServerError, Throttled, Unanswered
+from services.processor.outcomes import Created, Listed, Rejected, ServerError, Throttled, Unanswered, Unlisted
 from services.processor.pace import Pace
+from services.processor.row import State
 from services.processor.sending import Sendable, Sender
 from services.processor.settings import DirectorySettings
-from shared.events import RowCreated, RowFailed
+from shared.events import BreakerState, RowCreated, RowFailed
 from shared.topics import Topics
 from tests.processor.doubles import FakeLane, accepted, make_row
 
@@ -57,6 +58,7 @@ class FakeDirectory:
 
     def __init__(self, *answers):
         self.answers = list(answers)
+        self.listed = Listed(())
         self.rows = []
 
     async def create(self, event, gate, traceparent=None):
@@ -69,7 +71,7 @@ class FakeDirectory:
 
     async def look_up(self, batch_id, gate):
         self.rows.append(batch_id)
-        return Listed(())
+        return self.listed
 
 
 @asynccontextmanager
@@ -78,7 +80,7 @@ async def sending(lane, directory, *, connections=1):
     breaker = Breaker(5, 0.05)
     await breaker.start()
     backoff = Backoff(0.01, 0.02)
-    activations = SimpleNamespace(waiting=0, take=lambda: None)
+    activations = SimpleNamespace(waiting=0, take=lambda: None, mildest=lambda: None)
     notices = SimpleNamespace(may_send=True)
     sender = Sender(
         DirectorySettings(hospital_api_max_connections=connections, hospital_api_timeout=2, retry_min_wait=0.1),
@@ -183,6 +185,22 @@ async def test_the_probe_is_the_row_with_the_fewest_setbacks():
     async with sending(lane, directory):
         await until(lambda: len(directory.rows) == 7)
     assert directory.rows[5:] == [8, 7]
+
+
+async def test_a_batch_whose_look_up_always_fails_does_not_keep_the_breaker_open():
+    """Its look-up has had its turn as the probe: next is a row that has never failed."""
+    lane, directory = QueueLane(), FakeDirectory(*[Unanswered("down")] * 5)
+    directory.listed = Unlisted("no answer within 10 s")
+    lane.may_send = lambda now: True
+    for number in range(2, 7):
+        lane.put(number)
+    async with sending(lane, directory) as at_work:
+        await until(lambda: at_work.breaker.state is not BreakerState.CLOSED)
+        at_work.in_doubt.add(make_row(accepted(9), lane=lane, state=State.IN_DOUBT), 0.0)
+        for number in range(10, 30):
+            lane.put(number)
+        await until(lambda: len(lane.results) == 20)
+    assert directory.rows[5:7] == ["batch", 10]
 
 
 async def test_a_mistake_in_a_call_ends_the_sender():

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import JSONResponse
@@ -12,29 +12,17 @@ from services.status import job_answers, job_queries
 from services.status.activation import Activated, Activation, Refused, Unanswered
 from services.status.answers import ActivationAnswer, JobAnswer, JobList, RowList
 from services.status.cursors import after_job, after_row
+from services.status.documented import EVERYWHERE, Documented, JobId, problems
 from services.status.job_life import JobStatus
 from services.status.presence import Presence
 from services.status.reading import Database
 from services.status.results import RowStatus
 from services.status.tenants import Tenant
-from shared.problems import Problem, ProblemDocument
+from shared.problems import Problem
 
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=500)]
-JobId = Annotated[str, Path(description="From the answer to the upload")]
 
-_PROBLEM: dict[str, Any] = {"model": ProblemDocument, "content": {"application/problem+json": {}}}
-
-
-def _problems(**reasons: str) -> dict[int | str, dict[str, Any]]:
-    return {int(code.removeprefix("_")): _PROBLEM | {"description": reason} for code, reason in reasons.items()}
-
-
-_EVERYWHERE = _problems(
-    _401="API keys are in use, and this is none", _503="Kafka or the database is down, or the newest events are unread"
-)
-_UNANSWERED: dict[int | str, dict[str, Any]] = {
-    202: {"model": ActivationAnswer, "description": "It takes over 20 s; the status will tell"}
-}
+_UNANSWERED: Documented = {202: {"model": ActivationAnswer, "description": "It takes over 20 s; the status will tell"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +37,10 @@ class Desk:
 
 def api_routes(desk: Desk) -> APIRouter:
     """The routes under /api/v1."""
-    router = APIRouter(prefix="/api/v1/hospitals", tags=["jobs"], responses=_EVERYWHERE)
+    router = APIRouter(prefix="/api/v1/hospitals", tags=["jobs"], responses=EVERYWHERE)
     Asking = Annotated[Tenant, Depends(desk.tenant)]  # noqa: N806 - a type
 
-    @router.get("/status/{job_id}", response_model=JobAnswer, responses=_problems(_404="No such job"))
+    @router.get("/status/{job_id}", response_model=JobAnswer, responses=problems(_404="No such job"))
     async def status(job_id: JobId, tenant: Asking) -> JobAnswer:
         """How a job is. One that was just accepted is never 404."""
 
@@ -62,7 +50,7 @@ def api_routes(desk: Desk) -> APIRouter:
 
         return await desk.presence.job(job_id, look_up)
 
-    @router.get("/jobs", response_model=JobList, responses=_problems(_400="A parameter is wrong"))
+    @router.get("/jobs", response_model=JobList, responses=problems(_400="A parameter is wrong"))
     async def jobs(
         tenant: Asking,
         status: Annotated[JobStatus | None, Query(description="Only jobs in this state")] = None,
@@ -78,7 +66,7 @@ def api_routes(desk: Desk) -> APIRouter:
     @router.get(
         "/jobs/{job_id}/rows",
         response_model=RowList,
-        responses=_problems(_400="A parameter is wrong", _404="No such job"),
+        responses=problems(_400="A parameter is wrong", _404="No such job"),
     )
     async def rows(
         job_id: JobId,
@@ -100,7 +88,7 @@ def api_routes(desk: Desk) -> APIRouter:
         "/bulk/batch/{batch_id}/activate",
         response_model=ActivationAnswer,
         responses=_UNANSWERED
-        | _problems(
+        | problems(
             _404="No such batch", _409="Its job still runs", _502="The directory refused: its words are in `detail`"
         ),
     )

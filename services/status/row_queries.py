@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status.answers import RowAnswerStatus
@@ -12,20 +12,32 @@ from services.status.results import RowStatus
 from services.status.tables import rows
 
 _SHOWN = (rows.c.row, rows.c.name, rows.c.status, rows.c.batch_id, rows.c.hospital_id, rows.c.attempts, rows.c.error)
+_IN_FILES = (*_SHOWN, rows.c.error_code, rows.c.columns)
 
 
 async def row_page(
     connection: AsyncConnection, job: JobRow, outcome: RowStatus | None, after: int, limit: int
 ) -> list[Row[Any]]:
     """Rows that have a result, in the order of the file, after a row."""
-    statement = select(*_SHOWN).where(rows.c.job_id == job.job_id, rows.c.row > after)
+    return list(await connection.execute(_page(select(*_SHOWN), job, outcome, after, limit)))
+
+
+async def result_page(
+    connection: AsyncConnection, job: JobRow, outcome: RowStatus, after: int, limit: int
+) -> list[Row[Any]]:
+    """The same, with all that result files tell."""
+    return list(await connection.execute(_page(select(*_IN_FILES), job, outcome, after, limit)))
+
+
+def _page(statement: Select[Any], job: JobRow, outcome: RowStatus | None, after: int, limit: int) -> Select[Any]:
+    statement = statement.where(rows.c.job_id == job.job_id, rows.c.row > after)
     if job.round > 1:  # what failed in an earlier round runs again: it has no result yet
         statement = statement.where((rows.c.status == RowStatus.CREATED.value) | (rows.c.round >= job.round))
     if outcome is not None:
         statement = statement.where(rows.c.status == outcome.value)
     if outcome not in (None, RowStatus.CREATED):
         statement = statement.where(rows.c.status != RowStatus.CREATED.value)  # so that the partial index serves
-    return list(await connection.execute(statement.order_by(rows.c.row).limit(limit)))
+    return statement.order_by(rows.c.row).limit(limit)
 
 
 def shown_status(row: Row[Any], activated: Collection[str]) -> RowAnswerStatus:

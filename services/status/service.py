@@ -25,6 +25,7 @@ from services.status.positions import Positions
 from services.status.presence import Presence
 from services.status.publisher import Publisher
 from services.status.reading import Database
+from services.status.result_files import result_file_routes
 from services.status.schema import check_schema, migrate
 from services.status.session import session_routes
 from services.status.settings import StatusSettings
@@ -64,7 +65,9 @@ def build(settings: StatusSettings) -> FastAPI:
 
     app = FastAPI(title="Hospital bulk: status", summary="What became of each upload and each row", lifespan=lifespan)
     answer_with_problems(app)
-    app.include_router(api_routes(Desk(database, presence, activation, asking_tenant(settings.tenants))))
+    tenant = asking_tenant(settings.tenants)
+    app.include_router(api_routes(Desk(database, presence, activation, tenant)))
+    app.include_router(result_file_routes(database, presence, tenant))
     app.include_router(session_routes(settings.tenants))
     checks = {
         "database": lambda: check_schema(reading),

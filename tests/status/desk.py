@@ -16,6 +16,7 @@ from services.status.changes import Changes
 from services.status.presence import Presence
 from services.status.publisher import KafkaUnavailable
 from services.status.reading import Database
+from services.status.result_files import result_file_routes
 from services.status.tenants import asking_tenant
 from services.status.topic_ends import EndUnknown
 from shared.events import Event
@@ -63,12 +64,25 @@ class Counter:
     """Where the answers come from, and what they depend on."""
 
     http: httpx.AsyncClient
+    app: FastAPI
     ends: PlayedEnds
     publisher: PlayedPublisher
     changes: Changes
 
     async def get(self, path: str, **more: object) -> httpx.Response:
         return await self.http.get(f"/api/v1/hospitals{path}", **more)
+
+    def scope(self, path: str) -> dict[str, object]:
+        """A GET as a server would hand it to the app, for tests that play the server."""
+        return {
+            "type": "http",
+            "asgi": {"spec_version": "2.4"},
+            "http_version": "1.1",
+            "method": "GET",
+            "path": f"/api/v1/hospitals{path}",
+            "query_string": b"",
+            "headers": [],
+        }
 
     async def patch(self, path: str, **more: object) -> httpx.Response:
         return await self.http.patch(f"/api/v1/hospitals{path}", **more)
@@ -84,6 +98,8 @@ async def counter(
     activation = Activation(database, presence, publisher, JOBS, changes, patience_seconds)
     app = FastAPI()
     answer_with_problems(app)
-    app.include_router(api_routes(Desk(database, presence, activation, asking_tenant(keys))))
+    tenant = asking_tenant(keys)
+    app.include_router(api_routes(Desk(database, presence, activation, tenant)))
+    app.include_router(result_file_routes(database, presence, tenant))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status") as http:
-        yield Counter(http, ends, publisher, changes)
+        yield Counter(http, app, ends, publisher, changes)

@@ -3,13 +3,14 @@
 Each processor reads all of `hospital.jobs`, without a group and from the start, before its first call.
 """
 
+import time
 from collections.abc import Callable
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from shared.cloud_events import UndecodableEvent, decode
-from shared.events import JobCancelRequested, JobFinished, SendingPaused, SendingResumed
+from shared.events import JobCancelRequested, SendingPaused, SendingResumed
 
 log = structlog.get_logger(__name__)
 
@@ -20,11 +21,14 @@ class Notices:
     """Cancelled jobs and the pause. `on_cancel` hears of a job, `on_change` of the pause and of being up to date."""
 
     def __init__(self, on_cancel: Callable[[str], None], on_change: Callable[[], None]) -> None:
+        #: Nothing is forgotten: a later round may end while rows of the cancelled one lie behind a backlog.
         self._cancelled: dict[str, int] = {}
         self._on_cancel = on_cancel
         self._on_change = on_change
         self._paused = False
         self._read_from_the_start = False
+        #: When a poll last came back (monotonic).
+        self.last_poll: float | None = None
 
     @property
     def may_send(self) -> bool:
@@ -50,8 +54,6 @@ class Notices:
             case JobCancelRequested():
                 self._cancelled[event.job_id] = max(event.round, self._cancelled.get(event.job_id, 0))
                 self._on_cancel(event.job_id)
-            case JobFinished() if event.round > self._cancelled.get(event.job_id, event.round):
-                del self._cancelled[event.job_id]  # a later round has ended: no row of the cancelled one is left
             case SendingPaused() | SendingResumed():
                 self._paused = isinstance(event, SendingPaused)
                 log.warning("sending_paused" if self._paused else "sending_resumed", by=event.requested_by)
@@ -71,6 +73,7 @@ class Notices:
             for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
                 for record in records:
                     self.take(record)
+            self.last_poll = time.monotonic()
             if not self._read_from_the_start and await self._caught_up(consumer, ends):
                 self._read_from_the_start = True
                 self._on_change()

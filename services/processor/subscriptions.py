@@ -52,7 +52,7 @@ CAREFULLY: Final[dict[str, Any]] = {
 READS: Final[dict[str, tuple[type[Event], ...]]] = {
     "ProcessorRows": (RowAccepted,),
     "ProcessorActivationRequests": (JobFinished, BatchActivationRequested),
-    "ProcessorNotices": (JobCancelRequested, JobFinished, SendingPaused, SendingResumed),
+    "ProcessorNotices": (JobCancelRequested, SendingPaused, SendingResumed),
 }
 
 
@@ -107,7 +107,7 @@ def declare(
     notices = broker.subscriber(
         partitions=[TopicPartition(topics.jobs, partition) for partition in range(topics.partitions)],
         title="ProcessorNotices",
-        description="JobCancelRequested, JobFinished, SendingPaused, SendingResumed; read by every processor.",
+        description="JobCancelRequested, SendingPaused, SendingResumed; read by every processor.",
         **CAREFULLY,
     )
     _declare_publishers(broker, settings)

@@ -33,6 +33,8 @@ class ActivationIntake(ConsumerRebalanceListener):  # type: ignore[misc]
         # Kafka keeps a member for a session time-out after its last commit: until then nobody else has its share.
         self._lease_seconds = min(settings.lease_seconds, settings.session_timeout_ms / 1000)
         self._tenure = Tenure(self._lease_seconds, over=True)
+        #: When a poll last came back (monotonic).
+        self.last_poll: float | None = None
         self._subscriber: Any = None
         self._windows: dict[TopicPartition, Window] = {}
         self._committed: dict[TopicPartition, int] = {}
@@ -49,6 +51,8 @@ class ActivationIntake(ConsumerRebalanceListener):  # type: ignore[misc]
                 batch = await consumer.getmany(timeout_ms=timeout_ms, max_records=POLL_RECORDS)
             except NoOffsetForPartitionError:
                 continue  # the seek of the new assignment is still to come
+            finally:
+                self.last_poll = time.monotonic()
             for partition in consumer.assignment():
                 if partition in self._windows:
                     self._admit(partition, batch.get(partition, []), await consumer.position(partition))

@@ -19,6 +19,7 @@ from services.processor.directory import Directory
 from services.processor.in_doubt import InDoubt
 from services.processor.intake import Intake
 from services.processor.lane import Lane
+from services.processor.liveness import Liveness, kafka_answers
 from services.processor.notices import Notices
 from services.processor.pace import Pace
 from services.processor.publishing import Publisher
@@ -48,7 +49,9 @@ class Engine:
             settings.rate_limit_requests, settings.rate_limit_period, settings.kafka_topic_partitions, self._owned
         )
         self._notices = Notices(self._cancel, self._changed)
-        self._in_doubt = InDoubt(settings.retry_max_attempts, backoff, self._changed)
+        self._in_doubt = InDoubt(
+            settings.retry_max_attempts, backoff, self._changed, settings.hospital_api_settle_seconds
+        )
         activations = Activations(
             settings.retry_max_attempts, backoff, self._publisher.publish_in_any_case, self._changed
         )
@@ -60,6 +63,14 @@ class Engine:
         self._reporting = Reporting(
             settings, self.intake, self._breaker, self._pace, self._notices, self._publisher.publish
         )
+        self.liveness = Liveness(
+            {
+                "rows": lambda: self.intake.last_poll,
+                "activations": lambda: self._activation_intake.last_poll,
+                "notices": lambda: self._notices.last_poll,
+            },
+            lambda: kafka_answers(settings),
+        )
         self._subscriptions = declare(settings, self.intake, self._activation_intake)
         self.intake.attach(self._subscriptions.rows)
         self._activation_intake.attach(self._subscriptions.activations)
@@ -69,27 +80,35 @@ class Engine:
         await wait_for_topics(self._settings)
         await self._breaker.start()
         async with self._directory, self._publisher, asyncio.TaskGroup() as parts:
-            rows = self._subscriptions.rows
+            rows, activations, notices = (
+                self._subscriptions.rows,
+                self._subscriptions.activations,
+                self._subscriptions.notices,
+            )
             parts.create_task(self._sender.run())
-            parts.create_task(self._keep_consuming(self._subscriptions.notices, self._notices.run))
-            parts.create_task(self._keep_consuming(self._subscriptions.activations, self._activation_intake.run))
+            parts.create_task(self._keep_consuming("notices", notices, self._notices.run))
+            parts.create_task(self._keep_consuming("activations", activations, self._activation_intake.run))
             parts.create_task(self._reporting.run(lambda: rows.consumer))
             parts.create_task(self._keep_forgetting())
-            await self._keep_consuming(rows, self.intake.run, self.intake.close)
+            await self._keep_consuming("rows", rows, self.intake.run, self.intake.close)
 
     async def _keep_consuming(
         self,
+        name: str,
         subscriber: Any,
         consume: Callable[[AIOKafkaConsumer], Awaitable[None]],
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         while True:
+            self.liveness.connecting(name)
             try:
                 await self._subscriptions.broker.connect()
                 await subscriber.start()
                 await consume(subscriber.consumer)
             except (KafkaError, OSError) as error:
-                log.warning("consumer_broke", reason=repr(error), again_in_seconds=CONSUMER_RETRY_SECONDS)
+                log.warning(
+                    "consumer_broke", consumer=name, reason=repr(error), again_in_seconds=CONSUMER_RETRY_SECONDS
+                )
             finally:
                 if close is not None:
                     await close()

@@ -13,6 +13,6 @@ def make_app(settings: ProcessorSettings, engine: Engine) -> FastAPI:
     """The app; `kafka` is ready when every topic is as it has to be, `lanes` when none has stopped."""
     app = FastAPI(title="Hospital bulk: processor", docs_url="/docs")
     checks = {"kafka": lambda: check_topics(settings), "lanes": engine.intake.check_lanes}
-    app.include_router(health_routes(checks, engine.intake.check_alive))
+    app.include_router(health_routes(checks, engine.liveness.check))
     answer_with_problems(app)
     return app

@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 
 import structlog
 
@@ -22,6 +23,11 @@ from shared.likeness import likeness
 
 log = structlog.get_logger(__name__)
 
+#: So many look-ups that miss what we know of, one after the other, mean that it will not show again.
+MISSING_LOOK_UPS = 10
+#: How many of the missing ones a message names.
+SHOWN_IDS = 5
+
 #: After a look-up that was not allowed to be sent: a rebalance, or a lease that has ended.
 WITHHELD_SECONDS = 0.1
 
@@ -33,24 +39,48 @@ class _Batch:
     rows: dict[Row, float] = field(default_factory=dict)
     due: float = float("inf")
     setbacks: int = 0
+    #: Look-ups in a row that missed a hospital we know of, and when the first of them began.
+    misses: int = 0
+    missed_since: float = 0.0
     under_way: bool = False
+
+    def wait(self, seconds: float) -> None:
+        """No row is looked up earlier than this from now."""
+        again = time.monotonic() + seconds
+        self.rows = {row: max(at, again) for row, at in self.rows.items()}
 
     def keep_live(self) -> None:
         """Forgets rows that are not in doubt here any more."""
         self.rows = {row: at for row, at in self.rows.items() if row.lane.end is None and row.state is State.IN_DOUBT}
 
 
-class InDoubt:
-    """All rows in doubt of one processor. `changed` is called when there may be something to look up."""
+class Absence(Enum):
+    """What it means that a look-up does not show a row; where that is nothing, why."""
 
-    def __init__(self, max_attempts: int, backoff: Backoff, changed: Callable[[], None]) -> None:
+    PROVEN = "the hospital is not there"
+    LATER = "the directory is behind itself: ask again"
+    LOST = "does not show hospitals of the batch any more that it did create ({missing})"
+    PAGED = "lists only a part of the batch"
+    REWRITTEN = "writes hospitals in its own way"
+
+
+class InDoubt:
+    """All rows in doubt of one processor. `changed` is called when there may be something to look up.
+
+    `patience`, in seconds: how long a look-up may miss a hospital that we know of before its batch is given up.
+    """
+
+    def __init__(self, max_attempts: int, backoff: Backoff, changed: Callable[[], None], patience: float) -> None:
         self._max_attempts = max_attempts
         self._backoff = backoff
+        self._patience = patience
         self._changed = changed
         self._batches: dict[str, _Batch] = defaultdict(_Batch)
         self._due: list[tuple[float, str]] = []
         #: Hospitals of unfinished batches that we know to exist: a look-up that misses one cannot be trusted.
         self._known: dict[str, set[str]] = {}
+        #: Batches whose look-ups for long have not shown all that we know of: they are not asked again and again.
+        self._given_up: set[str] = set()
         #: The directory has written a hospital in another way than we sent it: absence proves nothing any more.
         self.rewrites = False
 
@@ -77,6 +107,7 @@ class InDoubt:
         """Batches without unfinished rows here need no memory."""
         for batch_id in [batch_id for batch_id in self._known if batch_id not in unfinished]:
             del self._known[batch_id]
+            self._given_up.discard(batch_id)
 
     def next_due(self) -> float | None:
         """When the next look-up may begin (monotonic), None when there is none."""
@@ -125,10 +156,8 @@ class InDoubt:
         """Tells the rows of a batch what its look-up, begun at that monotonic time, says of them."""
         batch = self._batches[batch_id]
         batch.under_way = False
-        rows = [row for row, at in batch.rows.items() if at <= began]
-        if isinstance(outcome, Listed) and self._shows_what_we_know(batch_id, outcome):
-            batch.setbacks = 0
-            self._settle(batch, rows, outcome)
+        if isinstance(outcome, Listed):
+            self._settle(batch_id, batch, began, outcome)
         else:
             self._try_again(batch_id, batch, outcome)
         if batch.rows:
@@ -136,33 +165,56 @@ class InDoubt:
         else:
             self._batches.pop(batch_id, None)
 
-    def _shows_what_we_know(self, batch_id: str, listed: Listed) -> bool:
-        if not listed.whole:
-            return True  # what a page shows is true; what it does not show is judged row by row
-        return self._known.get(batch_id, set()) <= {str(hospital.hospital_id) for hospital in listed.hospitals}
-
     def _try_again(self, batch_id: str, batch: _Batch, outcome: LookUpOutcome) -> None:
-        metrics.LOOK_UPS.labels("none").inc()
         if isinstance(outcome, (Withheld, Throttled)):
-            wait = WITHHELD_SECONDS
+            metrics.LOOK_UPS.labels("none").inc()
+            batch.wait(WITHHELD_SECONDS)
         else:
             batch.setbacks += 1
-            wait = self._backoff.seconds(batch.setbacks)
             reason = outcome.message if isinstance(outcome, Unlisted) else type(outcome).__name__
-            log.warning("look_up_failed", batch_id=batch_id, reason=reason, again_in_seconds=round(wait, 1))
-        again = time.monotonic() + wait
-        batch.rows = {row: max(at, again) for row, at in batch.rows.items()}
+            self._postpone(batch_id, batch, self._backoff.seconds(batch.setbacks), reason)
 
-    def _settle(self, batch: _Batch, rows: list[Row], listed: Listed) -> None:
+    @staticmethod
+    def _postpone(batch_id: str, batch: _Batch, wait: float, reason: str) -> None:
+        metrics.LOOK_UPS.labels("none").inc()
+        log.warning("look_up_failed", batch_id=batch_id, reason=reason, again_in_seconds=round(wait, 1))
+        batch.wait(wait)
+
+    def _settle(self, batch_id: str, batch: _Batch, began: float, listed: Listed) -> None:
+        batch.setbacks = 0
         by_likeness: dict[tuple[str, str, str], list[Listing]] = defaultdict(list)
         for hospital in listed.hospitals:
             by_likeness[likeness(hospital.name, hospital.address, hospital.phone)].append(hospital)
-        for row in rows:
-            del batch.rows[row]
-            if row.lane.end is None and row.state is State.IN_DOUBT:
-                self._settle_row(row, by_likeness.get(row.likeness(), []), whole=listed.whole)
+        missing = self._missing(batch_id, listed)
+        absence = self._absence(batch_id, batch, began, listed, missing)
+        for row in [row for row, at in batch.rows.items() if at <= began]:
+            found = by_likeness.get(row.likeness(), [])
+            if found or absence is not Absence.LATER:
+                del batch.rows[row]
+                if row.lane.end is None and row.state is State.IN_DOUBT:
+                    self._settle_row(row, found, absence, missing)
+        if absence is Absence.LATER and batch.rows:
+            reason = f"hospitals that it created are missing: {_some(missing)}"
+            self._postpone(batch_id, batch, self._backoff.seconds(batch.misses), reason)
 
-    def _settle_row(self, row: Row, found: list[Listing], *, whole: bool) -> None:
+    def _missing(self, batch_id: str, listed: Listed) -> set[str]:
+        return self._known.get(batch_id, set()) - {str(hospital.hospital_id) for hospital in listed.hospitals}
+
+    def _absence(self, batch_id: str, batch: _Batch, began: float, listed: Listed, missing: set[str]) -> Absence:
+        if not listed.whole:
+            return Absence.PAGED  # what a page shows is true, what it does not show may be on the next
+        if not missing:
+            batch.misses = 0
+            self._given_up.discard(batch_id)
+            return Absence.REWRITTEN if self.rewrites else Absence.PROVEN
+        batch.misses += 1
+        if batch.misses == 1:
+            batch.missed_since = began
+        if batch.misses >= MISSING_LOOK_UPS and began - batch.missed_since >= self._patience:
+            self._given_up.add(batch_id)
+        return Absence.LOST if batch_id in self._given_up else Absence.LATER
+
+    def _settle_row(self, row: Row, found: list[Listing], absence: Absence, missing: set[str]) -> None:
         if row.counts:
             row.attempts += 1
         if found:
@@ -172,12 +224,13 @@ class InDoubt:
                 log.error("hospital_exists_twice", job_id=row.event.job_id, row=row.event.row, hospital_ids=ids)
             self.created(row, found[0].hospital_id, echoed=True)
             row.lane.finish(row, row.created(found[0].hospital_id, found=True))
-        elif whole and not self.rewrites:
+        elif absence is Absence.PROVEN:
             metrics.LOOK_UPS.labels("absent").inc()
             self._settle_absent(row)
         else:
             metrics.LOOK_UPS.labels("unclear").inc()
-            row.lane.finish(row, row.failed(RowErrorCode.OUTCOME_UNKNOWN, _what_to_look_for(row, whole=whole)))
+            message = _what_to_look_for(row, absence.value.format(missing=_some(missing)))
+            row.lane.finish(row, row.failed(RowErrorCode.OUTCOME_UNKNOWN, message))
 
     def _settle_absent(self, row: Row) -> None:
         step = absent(row, self._max_attempts)
@@ -189,8 +242,11 @@ class InDoubt:
             row.lane.again(row, self._backoff.seconds(row.setbacks) if step.trouble else 0.0)
 
 
-def _what_to_look_for(row: Row, *, whole: bool) -> str:
-    reason = "writes hospitals in its own way" if whole else "lists only a part of the batch"
+def _some(ids: set[str]) -> str:
+    return ", ".join(sorted(ids)[:SHOWN_IDS]) + (", ..." if len(ids) > SHOWN_IDS else "")
+
+
+def _what_to_look_for(row: Row, reason: str) -> str:
     cause = f" ({row.trouble.message})" if row.trouble else ""
     event = row.event
     return (

@@ -24,8 +24,6 @@ POLL_MS = 100
 POLL_RECORDS = 500
 #: A hand-over waits this much longer than a call can last.
 HOLD_MARGIN_SECONDS = 5.0
-#: Without an assignment or a poll for this long, only a restart can help.
-STUCK_SECONDS = 330.0
 
 MakeLane = Callable[[int, AIOKafkaConsumer], Lane]
 
@@ -45,7 +43,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._handing_over = asyncio.Lock()
         self._left: AIOKafkaConsumer | None = None
         self._broken: RuntimeError | None = None
-        self._last_poll = time.monotonic()
+        #: When a poll last came back (monotonic).
+        self.last_poll: float | None = None
         self._poll_records = max(1, min(POLL_RECORDS, settings.window_rows // 10))
 
     def attach(self, subscriber: Any) -> None:
@@ -61,8 +60,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         while True:
             if self._broken is not None:
                 raise self._broken
-            self._last_poll = time.monotonic()
             await self._poll(consumer)
+            self.last_poll = time.monotonic()
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> None:
         self._pause_and_resume(consumer)
@@ -190,12 +189,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._end(lane)
 
     # ---- health ------------------------------------------------------------------------------------------------------
-
-    async def check_alive(self) -> None:
-        """Raises when the consumer has not polled for so long that only a restart can help."""
-        silent = time.monotonic() - self._last_poll
-        if silent > STUCK_SECONDS:
-            raise RuntimeError(f"no poll for {silent:.0f} s")
 
     async def check_lanes(self) -> None:
         """Raises when a lane has stopped because rows are missing from its topic."""

@@ -4,18 +4,21 @@ import time
 
 import pytest
 
+from services.processor import in_doubt as in_doubt_module
 from services.processor.backoff import Backoff
-from services.processor.in_doubt import InDoubt
+from services.processor.in_doubt import MISSING_LOOK_UPS, InDoubt
 from services.processor.lane import LaneEnd
 from services.processor.outcomes import Listed, Listing, NeverSent, Throttled, Unlisted
 from services.processor.row import State, Trouble
 from shared.events import RowCreated, RowErrorCode, RowFailed
-from tests.processor.doubles import FakeLane, accepted, make_row
+from tests.processor.doubles import Clock, FakeLane, accepted, make_row
+
+PATIENCE = 20.0
 
 
 @pytest.fixture
 def in_doubt():
-    return InDoubt(3, Backoff(0.2, 1), lambda: None)
+    return InDoubt(3, Backoff(0.2, 1), lambda: None, PATIENCE)
 
 
 def doubtful(in_doubt, row=2, *, after=0.0, lane=None, **changes):
@@ -103,17 +106,67 @@ def test_a_look_up_that_fails_says_nothing(in_doubt, outcome):
     assert in_doubt.next_due() > time.monotonic()
 
 
-def test_a_look_up_that_misses_a_known_hospital_says_nothing(in_doubt):
-    """A directory that is behind itself cannot say absent."""
-    created = make_row(accepted(3))
-    in_doubt.created(created, 77, echoed=True)
-    row = doubtful(in_doubt)
-    answer(in_doubt, Listed(()))
-    assert (row.lane.waits, row.lane.results) == ([], [])
+def test_a_look_up_that_misses_a_known_hospital_says_nothing_of_what_it_does_not_show(in_doubt):
+    """A directory that is behind itself cannot say absent; what it shows is there all the same."""
+    in_doubt.created(make_row(accepted(3)), 77, echoed=True)
+    hidden, shown = doubtful(in_doubt, 2), doubtful(in_doubt, 4)
+    answer(in_doubt, Listed((listing(shown, 78),)))
+    assert (hidden.lane.waits, hidden.lane.results) == ([], [])
+    assert in_doubt.next_due() > time.monotonic()
+    assert [result.hospital_id for result in shown.lane.results] == [78]
+
+
+def test_what_nobody_waits_for_is_forgotten(in_doubt):
+    """Hospitals of batches without unfinished rows are not known any more."""
+    in_doubt.created(make_row(accepted(3)), 77, echoed=True)
     in_doubt.forget_batches({"another"})
     row = doubtful(in_doubt, 4)
-    in_doubt.answered("batch", time.monotonic() + 9, Listed(()))
+    answer(in_doubt, Listed(()))
     assert row.lane.waits
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time goes only when told."""
+    clock = Clock()
+    monkeypatch.setattr(in_doubt_module, "time", clock)
+    return clock
+
+
+def look_up_until_given_up(in_doubt, clock, row, *shown):
+    """How many look-ups it took, and how many seconds."""
+    began, count = clock.now, 0
+    while not row.lane.results and count < 100:
+        clock.now = in_doubt.next_due()
+        answer(in_doubt, Listed(shown), began=clock.now)
+        count += 1
+    return count, clock.now - began
+
+
+def test_a_hospital_that_somebody_deleted_does_not_keep_its_batch_in_doubt_for_ever(in_doubt, clock):
+    """After many look-ups over a long time the row fails; its message names what is missing and what to look for."""
+    in_doubt.created(make_row(accepted(3)), 77, echoed=True)
+    row = doubtful(in_doubt, after=clock.now, counts=True, trouble=Trouble("no answer within 10 s"))
+    count, seconds = look_up_until_given_up(in_doubt, clock, row)
+    assert count >= MISSING_LOOK_UPS
+    assert PATIENCE <= seconds <= PATIENCE + 2
+    [result] = row.lane.results
+    assert result.code is RowErrorCode.OUTCOME_UNKNOWN
+    for word in ("no answer within 10 s", "(77)", row.event.name, row.event.address, row.event.batch_id):
+        assert word in result.message
+
+
+def test_the_next_row_of_a_batch_that_was_given_up_does_not_wait_as_long(in_doubt, clock):
+    """Unless the directory has come to itself: then absent means absent again."""
+    seen = make_row(accepted(3))
+    in_doubt.created(seen, 77, echoed=True)
+    look_up_until_given_up(in_doubt, clock, doubtful(in_doubt, after=clock.now))
+    second = doubtful(in_doubt, 4, after=clock.now)
+    answer(in_doubt, Listed(()), began=clock.now)
+    assert second.lane.results[0].code is RowErrorCode.OUTCOME_UNKNOWN
+    third = doubtful(in_doubt, 5, after=clock.now)
+    answer(in_doubt, Listed((listing(seen, 77),)), began=clock.now)
+    assert third.lane.waits
 
 
 @pytest.mark.parametrize("rewrites", [True, False])

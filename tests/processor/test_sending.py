@@ -89,7 +89,7 @@ async def sending(lane, directory, *, connections=1):
             directory,
             breaker,
             Pace(0, 1.0, 1, lambda: [0]),
-            InDoubt(3, backoff, lambda: sender.changed()),
+            InDoubt(3, backoff, lambda: sender.changed(), 30.0),
             activations,
             notices,
             backoff,

@@ -320,7 +320,7 @@ async def test_records_deleted_below_the_commit_stop_that_lane_and_no_other(benc
         assert [lane.partition for lane in engine.intake.running_lanes()] == [1]
         with pytest.raises(RuntimeError, match="rows were deleted before they were processed"):
             await engine.intake.check_lanes()
-        await engine.intake.check_alive()
+        await engine.liveness.check()
 
 
 def ended(engine: Engine, partition: int) -> LaneEnd | None:

@@ -155,6 +155,9 @@ class JobCancelRequested(JobEvent):
     """Rows of this round or earlier that have not been sent are not to be sent."""
 
     round: PositiveInt = 1
+    #: From then on no row of the round that a processor took up is still under way, unless the directory is out of
+    #: reach: lease + time-out + settle time after the request. Rows without a result count as unprocessed from then on.
+    settles_at: AwareDatetime | None = None
 
     @property
     def event_id(self) -> str:

@@ -14,6 +14,7 @@ from services.status.answers import ActivationAnswer, JobAnswer, JobList, RowLis
 from services.status.cursors import after_job, after_row
 from services.status.documented import EVERYWHERE, Documented, JobId, problems
 from services.status.job_life import JobStatus
+from services.status.job_queries import JobFilter
 from services.status.presence import Presence
 from services.status.reading import Database
 from services.status.results import RowStatus
@@ -54,13 +55,17 @@ def api_routes(desk: Desk) -> APIRouter:
     async def jobs(
         tenant: Asking,
         status: Annotated[JobStatus | None, Query(description="Only jobs in this state")] = None,
+        q: Annotated[
+            str | None, Query(description="Only jobs with this in file name or id, in any case", max_length=200)
+        ] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 20,
         cursor: Cursor = None,
     ) -> JobList:
         """All jobs, newest first."""
         after = after_job(cursor)
+        wanted = JobFilter(status, (q or "").replace("\0", ""))  # no database keeps a NUL, so no job has one
         return await desk.database.read(
-            lambda connection: job_answers.job_list(connection, tenant, status, after, limit)
+            lambda connection: job_answers.job_list(connection, tenant, wanted, after, limit)
         )
 
     @router.get(

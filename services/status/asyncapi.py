@@ -45,7 +45,9 @@ class StatusReadsJobEvent(RootModel[_JobEvents]):
     """What happened to a job, a batch or a row by hand: `ce_type` names which of these it is."""
 
 
-class StatusWritesJobEvent(RootModel[JobFinished | BatchActivationRequested]):
+class StatusWritesJobEvent(
+    RootModel[JobFinished | BatchActivationRequested | JobCancelRequested | JobRetryRequested | RowResolved]
+):
     """What the service says itself: `ce_type` names which of these it is."""
 
 
@@ -62,7 +64,7 @@ def declare(settings: KafkaSettings) -> KafkaBroker:
     broker.publisher(
         topics.jobs,
         title="StatusJobEvents",
-        description="JobFinished when every row of a round has a result; BatchActivationRequested by hand. Key job_id.",
+        description="JobFinished when every row of a round has a result; the others by hand. Key job_id.",
         schema=StatusWritesJobEvent,
     )
     broker.publisher(

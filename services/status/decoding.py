@@ -7,7 +7,7 @@ from typing import Final, Protocol
 import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 
-from services.status.deliveries import Delivery
+from services.status.deliveries import Delivery, Told
 from services.status.metrics import DEAD_LETTERS
 from services.status.publisher import Publisher
 from services.status.storable import LARGEST, check_storable
@@ -80,7 +80,7 @@ class Decoder:
             case ProcessorReported() if record.topic == self._topics.processors:
                 delivery.reports.append(event)
             case JobEvent() if record.topic == self._topics.jobs and not isinstance(event, RowEvent):
-                delivery.job_events.append((record.partition, event))
+                delivery.job_events.append(Told(record.partition, record.offset, event))
 
     async def _bury(self, record: ConsumerRecord, reason: str) -> RowFailed | None:
         await self._dead_letters.put(record, reason)

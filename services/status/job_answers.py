@@ -13,7 +13,7 @@ from services.status.answers import HospitalAnswer, JobAnswer, JobList, JobSumma
 from services.status.cursors import cursor
 from services.status.instants import Micros, micros, moment, moment_or_none
 from services.status.job_life import FINAL, JobStatus
-from services.status.job_queries import JobRow
+from services.status.job_queries import JobFilter, JobRow
 from services.status.results import RowStatus
 from services.status.row_queries import row_page, shown_status
 from services.status.tenants import Tenant
@@ -33,10 +33,10 @@ async def job_answer(connection: AsyncConnection, job: JobRow) -> JobAnswer:
 
 
 async def job_list(
-    connection: AsyncConnection, tenant: Tenant, status: JobStatus | None, after: tuple[Micros, str] | None, limit: int
+    connection: AsyncConnection, tenant: Tenant, wanted: JobFilter, after: tuple[Micros, str] | None, limit: int
 ) -> JobList:
     """A page of the tenant's jobs."""
-    page = await job_queries.job_page(connection, tenant, status, after, limit + 1)
+    page = await job_queries.job_page(connection, tenant, wanted, after, limit + 1)
     shown = page.jobs[:limit]
     following = cursor(shown[-1].created_at, shown[-1].job_id) if len(page.jobs) > limit else None
     return JobList(total_jobs=page.total, jobs=await _summaries(connection, shown), next_cursor=following)

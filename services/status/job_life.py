@@ -10,6 +10,7 @@ Whatever order the facts come in, and however often, the same facts give the sam
 """
 
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -40,6 +41,8 @@ class JobFacts:
     partition: int | None = None
     tenant: str | None = None
     file_name: str | None = None
+    #: What a search looks into: folded, so that it finds in any case.
+    searched: str | None = None
     file_sha256: str | None = None
     total_hospitals: int | None = None
     batches: int | None = None
@@ -49,8 +52,12 @@ class JobFacts:
     created_at: Micros | None = None
     started_at: Micros | None = None
     requested_round: int = 1
+    #: Where in the job's partition that round was first requested: a later request for it is the same one again.
+    requested_offset: int | None = None
     cancelled_round: int = 0
     cancel_requested_at: Micros | None = None
+    #: When rows that have no result by then count as unprocessed.
+    cancel_settles_at: Micros | None = None
     finished_round: int = 0
     finished_outcome: str | None = None
     finished_at: Micros | None = None
@@ -75,13 +82,13 @@ class JobLife:
     due_round: int | None
 
 
-def told(facts: JobFacts, event: JobEvent) -> JobFacts:
-    """The facts after an event about the whole job; unchanged by others."""
+def told(facts: JobFacts, event: JobEvent, offset: int) -> JobFacts:
+    """The facts after an event about the whole job; unchanged by others. `offset`: where in its partition it stands."""
     match event:
         case JobAccepted():
             return _accepted(facts, event)
         case JobRetryRequested():
-            return replace(facts, requested_round=max(facts.requested_round, event.round))
+            return _requested(facts, event.round, offset)
         case JobCancelRequested():
             return _cancelled(facts, event)
         case JobFinished():
@@ -95,6 +102,7 @@ def _accepted(facts: JobFacts, event: JobAccepted) -> JobFacts:
         facts,
         tenant=event.tenant,
         file_name=event.file_name,
+        searched=searched(f"{event.file_name} {event.job_id}"),
         file_sha256=event.file_sha256,
         total_hospitals=event.total_hospitals,
         batches=len(event.batch_ids),
@@ -105,10 +113,27 @@ def _accepted(facts: JobFacts, event: JobAccepted) -> JobFacts:
     )
 
 
+def searched(text: str) -> str:
+    """A text as searches compare it."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+
+
+def _requested(facts: JobFacts, round_: int, offset: int) -> JobFacts:
+    if round_ < facts.requested_round:
+        return facts
+    first = offset if round_ > facts.requested_round or facts.requested_offset is None else facts.requested_offset
+    return replace(facts, requested_round=round_, requested_offset=min(first, offset))
+
+
 def _cancelled(facts: JobFacts, event: JobCancelRequested) -> JobFacts:
     if not _newer(event.round, event, facts.cancelled_round, facts.cancel_requested_at):
         return facts
-    return replace(facts, cancelled_round=event.round, cancel_requested_at=micros(event.occurred_at))
+    return replace(
+        facts,
+        cancelled_round=event.round,
+        cancel_requested_at=micros(event.occurred_at),
+        cancel_settles_at=micros(event.settles_at) if event.settles_at else None,
+    )
 
 
 def _finished(facts: JobFacts, event: JobFinished) -> JobFacts:

@@ -1,18 +1,19 @@
 """What the tables know of jobs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.status.instants import Micros
-from services.status.job_life import JobStatus
-from services.status.results import SLOT_SECONDS, slot_of
-from services.status.tables import activations, batches, jobs, pace, processors
+from services.status.cancelled_jobs import has_status, jobs_as_of, status_as_of
+from services.status.instants import Micros, micros
+from services.status.job_life import JobStatus, searched
+from services.status.results import SLOT_SECONDS, RowStatus, slot_of
+from services.status.tables import activations, batches, jobs, pace, processors, rows
 from services.status.tenants import Tenant
-from shared.events import ProcessorReported
+from shared.events import ProcessorReported, RowErrorCode, now
 
 #: How many slots of time count as the last minute, the running one included.
 _SLOTS = 60 // SLOT_SECONDS + 1
@@ -29,8 +30,23 @@ class JobPage:
     jobs: list[JobRow]
 
 
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs are wanted. `text` is looked for in file name and job id, in any case."""
+
+    status: JobStatus | None = None
+    text: str | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """What has to hold of a job."""
+        if self.status is not None:
+            yield has_status(self.status, micros(now()))
+        if self.text:
+            yield jobs.c.searched.contains(searched(self.text), autoescape=True)
+
+
 def _visible(tenant: Tenant) -> Select[Any]:
-    accepted = select(jobs).where(jobs.c.created_at.is_not(None))
+    accepted = jobs_as_of(micros(now())).where(jobs.c.created_at.is_not(None))
     return accepted if tenant is None else accepted.where(jobs.c.tenant == tenant)
 
 
@@ -45,15 +61,32 @@ async def _one(connection: AsyncConnection, statement: Select[Any]) -> JobRow | 
 
 
 async def job_page(
-    connection: AsyncConnection, tenant: Tenant, status: JobStatus | None, after: tuple[Micros, str] | None, limit: int
+    connection: AsyncConnection,
+    tenant: Tenant,
+    wanted_jobs: JobFilter,
+    after: tuple[Micros, str] | None,
+    limit: int,
 ) -> JobPage:
     """The tenant's jobs, newest first, after a position."""
-    wanted = _visible(tenant) if status is None else _visible(tenant).where(jobs.c.status == status.value)
-    total = (await connection.execute(select(func.count()).select_from(wanted.subquery()))).scalar_one()
+    wanted = _visible(tenant).where(*wanted_jobs.conditions())
+    counted = wanted.with_only_columns(func.count(), maintain_column_froms=True)
+    total = (await connection.execute(counted)).scalar_one()
     if after:
         wanted = wanted.where(tuple_(jobs.c.created_at, jobs.c.job_id) < tuple_(*after))
     newest = wanted.order_by(jobs.c.created_at.desc(), jobs.c.job_id.desc()).limit(limit)
     return JobPage(total, list(await connection.execute(newest)))
+
+
+async def retryable_rows(connection: AsyncConnection, job_id: str) -> int:
+    """How many rows of a finished job can run again: those without a hospital of which the columns are known."""
+    statement = select(func.count()).where(rows.c.job_id == job_id, *retryable())
+    return int((await connection.execute(statement)).scalar_one())
+
+
+def retryable() -> tuple[ColumnElement[bool], ...]:
+    """What has to hold of a row that can run again: what its event was can be told from what is stored."""
+    readable = or_(rows.c.error_code.is_(None), rows.c.error_code != RowErrorCode.UNDECODABLE.value)
+    return rows.c.status != RowStatus.CREATED.value, readable
 
 
 async def job_of_batch(connection: AsyncConnection, tenant: Tenant, batch_id: str) -> JobRow | None:
@@ -96,5 +129,6 @@ async def reports(connection: AsyncConnection) -> list[ProcessorReported]:
 
 async def status_counts(connection: AsyncConnection) -> dict[str, int]:
     """How many jobs have which status."""
-    statement = select(jobs.c.status, func.count()).where(jobs.c.created_at.is_not(None)).group_by(jobs.c.status)
+    status = status_as_of(micros(now())).label("shown")
+    statement = select(status, func.count()).where(jobs.c.created_at.is_not(None)).group_by(status)
     return {status: hospitals for status, hospitals in await connection.execute(statement)}  # noqa: C416 - rows, not pairs

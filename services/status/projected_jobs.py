@@ -9,10 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status.batch_answers import BatchAnswer, answer_of, collected, counted
 from services.status.bulk_writes import replacing, write
+from services.status.deliveries import Told
 from services.status.instants import Micros
 from services.status.job_life import JobFacts, life, told
 from services.status.tables import activations, batches, jobs, tallies
-from shared.events import BatchActivated, BatchActivationFailed, JobAccepted, JobEvent
+from shared.events import BatchActivated, BatchActivationFailed, JobAccepted
 
 _FACTS = [jobs.c[field.name] for field in fields(JobFacts)]
 _PER_STATEMENT = 5_000
@@ -37,16 +38,16 @@ def start(known: Jobs, started: Mapping[str, Micros]) -> None:
         known[job_id] = replace(known[job_id], started_at=moment if before is None else min(before, moment))
 
 
-async def tell(connection: AsyncConnection, known: Jobs, events: Iterable[tuple[int, JobEvent]]) -> None:
+async def tell(connection: AsyncConnection, known: Jobs, events: Iterable[Told]) -> None:
     """Tells the jobs what happened to them and to their batches."""
     answers = []
-    for partition, event in events:
-        known[event.job_id] = replace(told(known[event.job_id], event), partition=partition)
+    for partition, offset, event in events:
+        known[event.job_id] = replace(told(known[event.job_id], event, offset), partition=partition)
         if isinstance(event, JobAccepted):
             await _write_batches(connection, event)
         elif isinstance(event, BatchActivated | BatchActivationFailed):
             answers.append(answer_of(event))
-    await _count_answers(connection, known, {event.job_id for _, event in events}, answers)
+    await _count_answers(connection, known, {each.event.job_id for each in events}, answers)
 
 
 async def save(connection: AsyncConnection, known: Jobs) -> None:

@@ -30,8 +30,8 @@ async def project(engine: AsyncEngine, steps: Sequence[Step], delivery: Delivery
 
 async def _tell(connection: AsyncConnection, delivery: Delivery) -> None:
     results = [record_of(result) for result in delivery.results]
-    decisions = [decision_of(event) for _, event in delivery.job_events if isinstance(event, RowResolved)]
-    touched = {result.job_id for result in results} | {event.job_id for _, event in delivery.job_events}
+    decisions = [decision_of(event) for _, _, event in delivery.job_events if isinstance(event, RowResolved)]
+    touched = {result.job_id for result in results} | {told.event.job_id for told in delivery.job_events}
     if touched:
         jobs = await projected_jobs.lock(connection, touched)
         await write_results(connection, results)

@@ -15,6 +15,8 @@ from services.status import job_queries
 from services.status.activation import Activation
 from services.status.api import Desk, api_routes
 from services.status.changes import Changes
+from services.status.commands import Commands
+from services.status.commands_api import command_routes
 from services.status.decoding import DeadLetterTopic, Decoder
 from services.status.finishing import Finishing
 from services.status.intake import Intake
@@ -54,6 +56,7 @@ def build(settings: StatusSettings) -> FastAPI:
     database = Database(reading)
     presence = Presence(database, ends, changes)
     activation = Activation(database, presence, publisher, topics.jobs, changes)
+    commands = Commands(presence, publisher, topics.jobs, settings.settling_seconds)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -68,6 +71,7 @@ def build(settings: StatusSettings) -> FastAPI:
     tenant = asking_tenant(settings.tenants)
     app.include_router(api_routes(Desk(database, presence, activation, tenant)))
     app.include_router(result_file_routes(database, presence, tenant))
+    app.include_router(command_routes(commands, tenant))
     app.include_router(session_routes(settings.tenants))
     checks = {
         "database": lambda: check_schema(reading),

@@ -1,6 +1,8 @@
 """What the status service is told by the environment."""
 
-from pydantic import field_validator
+from typing import Annotated
+
+from pydantic import Field, PositiveFloat, field_validator
 from sqlalchemy import URL
 
 from shared.databases import database_url
@@ -24,7 +26,20 @@ class DatabaseSettings(Settings):
         return database_url(self.status_database_url)
 
 
-class StatusSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings, DatabaseSettings):
+class SettlingSettings(Settings):
+    """How long something that was sent may be under way, as the processors are told it. Times in seconds."""
+
+    lease_seconds: Annotated[float, Field(ge=1, le=300)] = 10.0
+    hospital_api_timeout: PositiveFloat = 10.0
+    hospital_api_settle_seconds: Annotated[float, Field(ge=0)] = 30.0
+
+    @property
+    def settling_seconds(self) -> float:
+        """Until everything that was sent before has been settled."""
+        return self.lease_seconds + self.hospital_api_timeout + self.hospital_api_settle_seconds
+
+
+class StatusSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings, DatabaseSettings, SettlingSettings):
     """Everything the status service is told."""
 
     http_port: Port = 8002

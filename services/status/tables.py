@@ -66,6 +66,7 @@ class Job(StatusTable, table=True):
     partition: int | None = Field(default=None)
     tenant: str | None = Field(default=None, sa_type=Text)
     file_name: str | None = Field(default=None, sa_type=Text)
+    searched: str | None = Field(default=None, sa_type=Text)
     file_sha256: str | None = Field(default=None, sa_type=Text)
     total_hospitals: int | None = Field(default=None)
     batches: int | None = Field(default=None)
@@ -76,8 +77,10 @@ class Job(StatusTable, table=True):
     # What results and later events told.
     started_at: int | None = Field(default=None, sa_type=BigInteger)
     requested_round: int
+    requested_offset: int | None = Field(default=None, sa_type=BigInteger)
     cancelled_round: int
     cancel_requested_at: int | None = Field(default=None, sa_type=BigInteger)
+    cancel_settles_at: int | None = Field(default=None, sa_type=BigInteger)
     finished_round: int
     finished_outcome: str | None = Field(default=None, sa_type=Text)
     finished_at: int | None = Field(default=None, sa_type=BigInteger)

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.status.activation import Activation
 from services.status.api import Desk, api_routes
 from services.status.changes import Changes
+from services.status.commands import Commands
+from services.status.commands_api import command_routes
 from services.status.presence import Presence
 from services.status.publisher import KafkaUnavailable
 from services.status.reading import Database
@@ -22,6 +24,7 @@ from services.status.topic_ends import EndUnknown
 from shared.events import Event
 from shared.problems import answer_with_problems
 from shared.settings import ApiKey
+from tests.status.histories import SETTLING_SECONDS
 
 JOBS = "hospital.jobs"
 
@@ -72,6 +75,9 @@ class Counter:
     async def get(self, path: str, **more: object) -> httpx.Response:
         return await self.http.get(f"/api/v1/hospitals{path}", **more)
 
+    async def post(self, path: str, **more: object) -> httpx.Response:
+        return await self.http.post(f"/api/v1/hospitals{path}", **more)
+
     def scope(self, path: str) -> dict[str, object]:
         """A GET as a server would hand it to the app, for tests that play the server."""
         return {
@@ -101,5 +107,7 @@ async def counter(
     tenant = asking_tenant(keys)
     app.include_router(api_routes(Desk(database, presence, activation, tenant)))
     app.include_router(result_file_routes(database, presence, tenant))
+    commands = Commands(presence, publisher, JOBS, SETTLING_SECONDS)
+    app.include_router(command_routes(commands, tenant))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status") as http:
         yield Counter(http, app, ends, publisher, changes)

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status import stored_offsets
-from services.status.deliveries import Delivery
+from services.status.deliveries import Delivery, Told
+from services.status.instants import micros
 from services.status.projection import project
 from services.status.tables import metadata
 from shared.events import (
@@ -31,6 +32,8 @@ from shared.events import (
 )
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+#: Lease + time-out + settle time.
+SETTLING_SECONDS = 50.0
 
 
 def at(seconds: float) -> datetime:
@@ -82,7 +85,9 @@ class Story:
         return JobRetryRequested(**self.about, round=round_, occurred_at=at(seconds))
 
     def cancelled(self, round_: int = 1, seconds: float = 1) -> JobCancelRequested:
-        return JobCancelRequested(**self.about, round=round_, occurred_at=at(seconds))
+        return JobCancelRequested(
+            **self.about, round=round_, occurred_at=at(seconds), settles_at=at(seconds + SETTLING_SECONDS)
+        )
 
     def finished(self, outcome: JobOutcome, round_: int = 1, seconds: float = 4) -> JobFinished:
         return JobFinished(
@@ -138,7 +143,11 @@ def delivery(*events: Event) -> Delivery:
     """The events as a batch of records would bring them; jobs are in partition 0."""
     return Delivery(
         results=[event for event in events if isinstance(event, RowResult)],
-        job_events=[(0, event) for event in events if isinstance(event, JobEvent) and not isinstance(event, RowResult)],
+        job_events=[
+            Told(0, micros(event.occurred_at), event)  # in the order in which they happened
+            for event in events
+            if isinstance(event, JobEvent) and not isinstance(event, RowResult)
+        ],
         reports=[event for event in events if isinstance(event, ProcessorReported)],
     )
 

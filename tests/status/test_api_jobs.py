@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.status import job_answers
+from services.status import job_answers, job_queries
 from shared.events import JobOutcome, RowErrorCode
 from shared.settings import ApiKey
 from tests.status.desk import counter
@@ -22,7 +22,12 @@ async def desk(engine):
 @pytest.fixture
 def clock(monkeypatch):
     """Sets what time the answers think it is, in seconds after noon."""
-    return lambda seconds: monkeypatch.setattr(job_answers, "now", lambda: at(seconds))
+
+    def set_to(seconds):
+        for module in (job_answers, job_queries):
+            monkeypatch.setattr(module, "now", lambda: at(seconds))
+
+    return set_to
 
 
 def moment(seconds):
@@ -304,3 +309,57 @@ async def test_times_are_told_in_utc(desk, engine):
     said = (await desk.get("/status/job-1")).json()["created_at"]
     assert datetime.fromisoformat(said) == NOON
     assert datetime.fromisoformat(said).utcoffset() == timedelta(0)
+
+
+async def test_a_search_finds_in_file_names_and_ids_in_any_case(desk, engine):
+    """Also beyond ASCII, which SQLite's own `lower` leaves alone; what are wildcards elsewhere are plain text."""
+    names = {"job-1": "Überlingen 100%.csv", "job-2": "lindau_2026.csv", "job-3": "LINDAU.csv"}
+    for job_id, name in names.items():
+        await tell(engine, Story(job_id=job_id).accepted().model_copy(update={"file_name": name}))
+
+    async def found(text, **more):
+        answer = (await desk.get("/jobs", params={"q": text, **more})).json()
+        assert answer["total_jobs"] == len(answer["jobs"])
+        return sorted(job["job_id"] for job in answer["jobs"])
+
+    assert await found("ÜBER") == ["job-1"]
+    assert await found("lindau") == ["job-2", "job-3"]
+    assert await found("JOB-2") == ["job-2"]
+    assert await found("0%.") == ["job-1"]
+    assert await found("u_2") == ["job-2"]
+    assert await found("lin%au") == await found("nobody") == []
+    assert await found("lindau", status="completed") == []
+    assert await found("a\0b") == []
+    assert await found("") == ["job-1", "job-2", "job-3"]
+
+
+async def test_a_cancelled_job_is_over_when_nothing_can_be_under_way_any_more(desk, engine, clock):
+    """Rows behind the windows count as unprocessed; when they have their results, nothing changes but the reason."""
+    story = Story(total=5)
+    await tell(engine, story.accepted(), story.created(2), story.failed(3), story.cancelled(seconds=5))
+    clock(54.9)
+    before = (await desk.get("/status/job-1")).json()
+    assert (before["status"], before["processed_hospitals"], before["outcome"]) == ("processing", 2, None)
+    clock(55)
+    over = (await desk.get("/status/job-1")).json()
+    assert (over["status"], over["outcome"], over["progress_percentage"]) == ("cancelled", "cancelled", 100.0)
+    assert [over[f"{kind}_hospitals"] for kind in ("created", "failed", "unprocessed")] == [1, 1, 3]
+    assert (over["completed_at"], over["waiting_for"], over["eta_seconds"]) == (moment(55), None, None)
+    for status, jobs in (("cancelled", 1), ("processing", 0), ("completed", 0)):
+        assert (await desk.get(f"/jobs?status={status}")).json()["total_jobs"] == jobs
+
+    rows = [story.unprocessed(row, seconds=300) for row in (4, 5, 6)]
+    await tell(engine, *rows)
+    assert (await desk.get("/status/job-1")).json() | {"result": None} == over | {"result": None}
+    await tell(engine, story.finished(JobOutcome.CANCELLED, seconds=301))
+    assert (await desk.get("/status/job-1")).json() | {"result": None} == over | {"result": None}
+
+
+async def test_a_cancel_that_came_too_late_changes_nothing(desk, engine, clock):
+    """Every row was created: the job is activated and completed."""
+    clock(100)
+    story = Story(total=1)
+    await tell(engine, story.accepted(), story.cancelled(), story.created(2))
+    assert (await desk.get("/status/job-1")).json()["status"] == "processing"
+    await tell(engine, story.finished(JobOutcome.ALL_CREATED), story.activated())
+    assert (await desk.get("/status/job-1")).json()["status"] == "completed"

@@ -55,7 +55,7 @@ async def test_every_kind_finds_its_place():
     delivery, letters = await decoded(
         record(TOPICS.results, result), record(TOPICS.jobs, accepted), record(TOPICS.processors, said)
     )
-    assert (delivery.results, delivery.job_events, delivery.reports) == ([result], [(3, accepted)], [said])
+    assert (delivery.results, delivery.job_events, delivery.reports) == ([result], [(3, 0, accepted)], [said])
     assert letters == []
 
 

@@ -13,7 +13,7 @@ def lived(story, tallies, *events, answers=()):
     """The life of a job after these events."""
     facts = JobFacts(story.about["job_id"])
     for event in (story.accepted(), *events):
-        facts = told(facts, event)
+        facts = told(facts, event, 0)
     return life(counted(facts, [answer_of(answer) for answer in answers]), tallies)
 
 

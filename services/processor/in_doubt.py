@@ -43,6 +43,8 @@ class _Batch:
     misses: int = 0
     missed_since: float = 0.0
     under_way: bool = False
+    #: What a look-up that is under way has to show: hospitals that were known when it began.
+    known: frozenset[str] = frozenset()
 
     def wait(self, seconds: float) -> None:
         """No row is looked up earlier than this from now."""
@@ -87,6 +89,9 @@ class InDoubt:
     def add(self, row: Row, look_up_after: float) -> None:
         """The row is in doubt; its look-up may begin at that monotonic time."""
         batch = self._batches[row.event.batch_id]
+        if batch.under_way:
+            # That one may have been answered before the directory created the row: it says nothing of it.
+            look_up_after = max(look_up_after, time.monotonic())
         batch.rows[row] = look_up_after
         if look_up_after < batch.due and not batch.under_way:
             self._schedule(row.event.batch_id, batch, look_up_after)
@@ -141,6 +146,7 @@ class InDoubt:
         """The batch's look-up begins. Its answer has to be told."""
         batch = self._batches[batch_id]
         batch.due, batch.under_way = float("inf"), True
+        batch.known = frozenset(self._known.get(batch_id, ()))
 
     def _wanted(self, batch_id: str) -> bool:
         batch = self._batches[batch_id]
@@ -185,7 +191,7 @@ class InDoubt:
         by_likeness: dict[tuple[str, str, str], list[Listing]] = defaultdict(list)
         for hospital in listed.hospitals:
             by_likeness[likeness(hospital.name, hospital.address, hospital.phone)].append(hospital)
-        missing = self._missing(batch_id, listed)
+        missing = batch.known - {str(hospital.hospital_id) for hospital in listed.hospitals}
         absence = self._absence(batch_id, batch, began, listed, missing)
         for row in [row for row, at in batch.rows.items() if at <= began]:
             found = by_likeness.get(row.likeness(), [])
@@ -197,10 +203,7 @@ class InDoubt:
             reason = f"hospitals that it created are missing: {_some(missing)}"
             self._postpone(batch_id, batch, self._backoff.seconds(batch.misses), reason)
 
-    def _missing(self, batch_id: str, listed: Listed) -> set[str]:
-        return self._known.get(batch_id, set()) - {str(hospital.hospital_id) for hospital in listed.hospitals}
-
-    def _absence(self, batch_id: str, batch: _Batch, began: float, listed: Listed, missing: set[str]) -> Absence:
+    def _absence(self, batch_id: str, batch: _Batch, began: float, listed: Listed, missing: frozenset[str]) -> Absence:
         if not listed.whole:
             return Absence.PAGED  # what a page shows is true, what it does not show may be on the next
         if not missing:
@@ -214,7 +217,7 @@ class InDoubt:
             self._given_up.add(batch_id)
         return Absence.LOST if batch_id in self._given_up else Absence.LATER
 
-    def _settle_row(self, row: Row, found: list[Listing], absence: Absence, missing: set[str]) -> None:
+    def _settle_row(self, row: Row, found: list[Listing], absence: Absence, missing: frozenset[str]) -> None:
         if row.counts:
             row.attempts += 1
         if found:
@@ -242,7 +245,7 @@ class InDoubt:
             row.lane.again(row, self._backoff.seconds(row.setbacks) if step.trouble else 0.0)
 
 
-def _some(ids: set[str]) -> str:
+def _some(ids: frozenset[str]) -> str:
     return ", ".join(sorted(ids)[:SHOWN_IDS]) + (", ..." if len(ids) > SHOWN_IDS else "")
 
 

@@ -97,6 +97,18 @@ def test_rows_that_came_during_a_look_up_are_not_answered_by_it(in_doubt):
     assert in_doubt.next_due() is not None
 
 
+def test_a_row_whose_call_overlapped_a_look_up_is_not_answered_by_it(in_doubt):
+    """The directory may have listed the batch, then created the row, then answered 500 for it."""
+    called = time.monotonic()
+    doubtful(in_doubt, 2)
+    batch_id, began = in_doubt.take(), time.monotonic()
+    overlapping = doubtful(in_doubt, 3, after=called)
+    in_doubt.answered(batch_id, began, Listed(()))
+    assert not overlapping.lane.waits
+    answer(in_doubt, Listed((listing(overlapping),)))
+    assert isinstance(overlapping.lane.results[0], RowCreated)
+
+
 @pytest.mark.parametrize("outcome", [Unlisted("boom"), NeverSent("refused"), Throttled(1.0)])
 def test_a_look_up_that_fails_says_nothing(in_doubt, outcome):
     """The row stays in doubt, and is looked up again."""
@@ -114,6 +126,15 @@ def test_a_look_up_that_misses_a_known_hospital_says_nothing_of_what_it_does_not
     assert (hidden.lane.waits, hidden.lane.results) == ([], [])
     assert in_doubt.next_due() > time.monotonic()
     assert [result.hospital_id for result in shown.lane.results] == [78]
+
+
+def test_a_look_up_need_not_show_what_was_created_after_it_began(in_doubt):
+    """In a busy batch something always is."""
+    row = doubtful(in_doubt)
+    batch_id, began = in_doubt.take(), time.monotonic()
+    in_doubt.created(make_row(accepted(3)), 77, echoed=True)
+    in_doubt.answered(batch_id, began, Listed(()))
+    assert row.lane.waits
 
 
 def test_what_nobody_waits_for_is_forgotten(in_doubt):

@@ -156,8 +156,8 @@ class Directory:
         if answer.status_code == httpx.codes.NOT_FOUND:
             return Listed(())
         if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            return Throttled(seconds_of(answer.headers.get("Retry-After")))
-        return _listing(answer) if answer.is_success else Unlisted(_words(answer))
+            return Throttled(_retry_after(answer))
+        return _listing(answer) if answer.is_success else Unlisted(_words(answer), _retry_after(answer))
 
     async def activate(self, batch_id: str, gate: Gate = _always) -> ActivationOutcome:
         """PATCH /hospitals/batch/{id}/activate. May be repeated."""
@@ -226,7 +226,9 @@ def _creation(row: RowAccepted, answer: httpx.Response) -> CallOutcome:
     echo = likeness(
         str(body.get("name", row.name)), str(body.get("address", row.address)), _phone(body.get("phone", row.phone))
     )
-    return Created(hospital_id, echoed=sent == echo)
+    # A hospital that went into another batch is not found there either.
+    in_batch = str(body.get("creation_batch_id", row.batch_id)) == row.batch_id
+    return Created(hospital_id, echoed=sent == echo and in_batch)
 
 
 def _is_id(value: object) -> TypeGuard[int | str]:
@@ -251,7 +253,7 @@ def _failure(answer: httpx.Response) -> Rejected | Conflicted | Throttled | Refu
         case 409:
             return Conflicted(message)
         case 429:
-            return Throttled(seconds_of(answer.headers.get("Retry-After")))
+            return Throttled(_retry_after(answer))
         case 401 | 403 | 404 | 405 | 408 | 425:
             return Refused(status, message)
         case 500:
@@ -259,7 +261,13 @@ def _failure(answer: httpx.Response) -> Rejected | Conflicted | Throttled | Refu
         case _ if 400 <= status < 500:
             return Rejected(status, message)
         case _:
-            return Unanswered(message, status)
+            return Unanswered(message, status, _retry_after(answer))
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    """How long the directory wants silence, in seconds; elsewhere (301) the header means something else."""
+    wishes = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
+    return seconds_of(answer.headers.get("Retry-After")) if answer.status_code in wishes else None
 
 
 def _listing(answer: httpx.Response) -> Listed | Unlisted:

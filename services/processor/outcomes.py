@@ -68,10 +68,14 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """Time-out, dropped, 502, 503, 504, 2xx without an id, 3xx: the hospital may exist, now or a little later."""
+    """Time-out, dropped, 502, 503, 504, 2xx without an id, 3xx: the hospital may exist, now or a little later.
+
+    `retry_after` in seconds, when the directory named it beside a 503.
+    """
 
     message: str
     status: int | None = None
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +98,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Unlisted:
-    """The look-up failed: it says nothing about any row."""
+    """The look-up failed: it says nothing about any row. `retry_after` as above."""
 
     message: str
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

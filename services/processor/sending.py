@@ -26,6 +26,8 @@ from services.processor.outcomes import (
     LookUpOutcome,
     Rejected,
     Throttled,
+    Unanswered,
+    Unlisted,
     Withheld,
 )
 from services.processor.pace import Pace
@@ -226,10 +228,11 @@ class Sender:
     def _observe(self, call: str, began: float, outcome: object) -> None:
         metrics.CALLS.labels(call, type(outcome).__name__).inc()
         metrics.CALL_SECONDS.labels(call).observe(time.monotonic() - began)
-        if isinstance(outcome, Throttled):
-            self._parts.pace.retry_after(
-                outcome.retry_after if outcome.retry_after is not None else self._settings.retry_min_wait
-            )
+        match outcome:
+            case Throttled(seconds):
+                self._parts.pace.retry_after(seconds or self._settings.retry_min_wait)
+            case Unanswered(retry_after=seconds) | Unlisted(retry_after=seconds) if seconds:
+                self._parts.pace.retry_after(seconds)
 
     def _settle(self, row: Row, outcome: CallOutcome, began: float) -> None:
         if row.lane.end is not None:

@@ -94,6 +94,8 @@ async def test_a_hospital_is_created_with_everything_that_the_row_says():
         (201, {"id": "abc"}, Created("abc")),
         (200, {"id": 4, "name": " st.  MARY 2", "address": "2 main st", "phone": "(555) 0101"}, Created(4)),
         (200, {"id": 4, "name": "Saint Mary 2"}, Created(4, echoed=False)),
+        (200, {"id": 4, "creation_batch_id": "batch"}, Created(4)),
+        (200, {"id": 4, "creation_batch_id": None}, Created(4, echoed=False)),
     ],
 )
 async def test_every_answer_to_a_creation_is_one_outcome(status, body, expected):
@@ -107,6 +109,15 @@ async def test_429_brings_how_long_to_wait():
     async with answering(fixed(429, "slow down", **{"Retry-After": "7"})) as url, directory(url) as client:
         assert await client.create(accepted(), open_gate) == Throttled(7.0)
         assert await client.look_up("batch") == Throttled(7.0)
+
+
+async def test_503_may_say_how_long_to_wait_too():
+    """The row may exist all the same; a moved page's Retry-After is no wish for silence."""
+    async with answering(fixed(503, "maintenance", **{"Retry-After": "7"})) as url, directory(url) as client:
+        assert await client.create(accepted(), open_gate) == Unanswered("maintenance", 503, 7.0)
+        assert await client.look_up("batch") == Unlisted("maintenance", 7.0)
+    async with answering(fixed(301, "moved", **{"Retry-After": "7"})) as url, directory(url) as client:
+        assert await client.create(accepted(), open_gate) == Unanswered("moved", 301)
 
 
 async def test_a_refused_connection_was_never_sent():

@@ -159,6 +159,16 @@ async def test_each_outcome_goes_its_way():
     assert 0 < silence <= 0.1
 
 
+async def test_a_503_that_names_a_time_is_obeyed_like_a_429():
+    """Its row is in doubt all the same."""
+    lane, directory = QueueLane(), FakeDirectory(Unanswered("maintenance", 503, 60.0))
+    lane.put(2)
+    async with sending(lane, directory) as at_work:
+        await until(lambda: directory.rows == [2] and lane.in_flight == 0)
+        assert 59 < at_work.sender._parts.pace.silent_seconds <= 60
+    assert len(lane.doubts) == 1
+
+
 async def test_what_comes_back_to_a_lane_that_is_over_is_left_to_its_next_owner():
     """Its answer changes nothing any more; the call is over all the same."""
     lane = QueueLane()

@@ -34,10 +34,13 @@ class Pace:
         return max(self._not_before - time.monotonic(), 0.0)
 
     async def turn(self) -> None:
-        """Returns when a call may be made at once. Without anything owned it does not return until something is."""
+        """Returns when a call may be made at once. Without anything owned it does not return until something is.
+
+        Without a limit it lets the caller go on in the same turn of the event loop: a call a turn was the bound.
+        """
         while True:
-            await asyncio.sleep(self.silent_seconds)
-            if self.silent_seconds:
+            if wait := self.silent_seconds:
+                await asyncio.sleep(wait)
                 continue
             if self._slots is None or self._limiter is None:
                 return

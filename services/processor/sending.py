@@ -89,6 +89,7 @@ class Sender:
                 work = self._choose(probe=probe)
                 if work is None:
                     self._let_go(probe=probe)
+                    await asyncio.sleep(0)  # whatever changed its mind has to get its turn
                     continue
                 calls.create_task(self._perform(work, probe=probe))
 

@@ -40,6 +40,11 @@ class Header:
     address: int
     phone: int | None
 
+    @property
+    def all_named(self) -> bool:
+        """Whether every cell belongs to one of `columns`."""
+        return len(self.indices) == self.width
+
 
 @dataclass(frozen=True, slots=True)
 class HeaderRejected:

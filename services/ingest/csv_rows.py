@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, TextIO
+from typing import Final, NamedTuple, TextIO
 
 from services.ingest.csv_header import Header
 from services.ingest.csv_records import Cells, Unreadable, records
@@ -16,15 +16,21 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _PHONE: Final = re.compile(r"(?=.*\d)[\w\s+().,/#*;:\-\u2010-\u2015\u2212]+", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row that meets every rule. `columns` is the input's own text, the rest is stripped."""
+class Row(NamedTuple):
+    """A row that meets every rule. `cells` is the input's own text, the rest is stripped."""
 
     row: int
     name: str
     address: str
     phone: str | None
-    columns: dict[str, str]
+    #: One cell for each of the header's columns.
+    cells: list[str]
+    names: tuple[str, ...]
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The cells by the names of their columns, in the file's order."""
+        return dict(zip(self.names, self.cells, strict=True))
 
     @property
     def likeness(self) -> Likeness:
@@ -59,8 +65,8 @@ def _read_row(header: Header, row: int, cells: Cells | Unreadable) -> Row | RowR
         errors += _missing(row, name, address, phone)
     if errors:
         return RowRejected(errors)
-    columns = {column: cells[index] for column, index in zip(header.columns, header.indices, strict=True)}
-    return Row(row, name, address, phone or None, columns)
+    named = cells if header.all_named and len(cells) == header.width else [cells[index] for index in header.indices]
+    return Row(row, name, address, phone or None, named, header.columns)
 
 
 def _shapely(header: Header, cells: Cells) -> bool:

@@ -37,6 +37,11 @@ def open_text(path: Path) -> TextIOWrapper:
         _refuse_other_kinds(file.read(4096))
         file.seek(0)
         _refuse_other_encodings(file)
+    return reopen_text(path)
+
+
+def reopen_text(path: Path) -> TextIOWrapper:
+    """The text of a file that has been checked before."""
     return path.open(encoding="utf-8-sig", newline="")
 
 

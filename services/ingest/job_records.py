@@ -3,34 +3,28 @@
 import marshal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, NamedTuple
 
 from services.ingest.batches import Batches
 from services.ingest.csv_rows import Row, read_rows
-from services.ingest.csv_text import open_text
+from services.ingest.csv_text import reopen_text
 from services.ingest.inspection import FileAccepted, FileRejected, Rules, TooManyRows, WrongKind, inspect
+from services.ingest.job_draft import JobDraft
+from services.ingest.row_partitions import RowPartitions
+from services.ingest.row_records import SOURCE, RowHeaders, RowRecord, RowRecords
 from shared.cloud_events import EventRecord, encode
-from shared.events import JobAccepted, RowAccepted
+from shared.events import JobAccepted
 
-SOURCE: Final = "ingest"
-#: Records that are sent, and then waited for, at a time.
-BUNDLE: Final = 500
+#: What the values of one bundle have together, unless its first alone has more.
+BUNDLE_BYTES: Final = 96 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class JobDraft:
-    """What is known of a job before its file has been read."""
+class Bundle(NamedTuple):
+    """Rows of one partition, in the file's order: what is sent as one batch of Kafka's."""
 
-    tenant: str
-    job_id: str
-    file_name: str
-    file_sha256: str
-    accepted_at: datetime
-    traceparent: str | None
-    batch_rows: int
-    express_max_rows: int
+    partition: int
+    records: list[RowRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +35,7 @@ class PreparedJob:
     traceparent: str | None
     #: The rows' records, to be read with `bundles`.
     records: Path
+    headers: RowHeaders
 
     def acceptance(self) -> EventRecord:
         """The record that goes last."""
@@ -52,46 +47,59 @@ def prepare(path: Path, rules: Rules, draft: JobDraft) -> PreparedJob | FileReje
     verdict = inspect(path, rules)
     if not isinstance(verdict, FileAccepted):
         return verdict
-    batches = Batches(draft.batch_rows)
+    batches, rows = Batches(draft.batch_rows), RowRecords(draft, verdict.header)
     records = path.with_suffix(".records")
     with records.open("wb") as file:
-        bundle: list[tuple[bytes, bytes, list[tuple[str, bytes]]]] = []
-        for event in _events(path, verdict, draft, batches):
-            record = encode(event, SOURCE, draft.traceparent)
-            bundle.append((record.key, record.value, record.headers))
-            if len(bundle) == BUNDLE:
-                marshal.dump(bundle, file)
-                bundle = []
-        marshal.dump(bundle, file)
-    return PreparedJob(_job_accepted(draft, verdict, batches), draft.traceparent, records)
+        bundling = Bundling(file, RowPartitions(rows.beginning, draft.partitions))
+        for row in _rows(path, verdict):
+            bundling.add(rows.record(row, batches.batch_for(verdict.occurrences.get(row.row, 0))))
+        bundling.finish()
+    return PreparedJob(_job_accepted(draft, verdict, batches), draft.traceparent, records, rows.headers)
 
 
-def bundles(records: Path) -> Iterator[list[EventRecord]]:
-    """What `prepare` wrote, in the rows' order, at most 500 at a time."""
+def bundles(records: Path) -> Iterator[Bundle]:
+    """What `prepare` wrote."""
     with records.open("rb") as file:
         while file.peek(1):
-            yield [EventRecord(*fields) for fields in marshal.load(file)]  # noqa: S302 - written by us a moment ago
+            partition, bundle = marshal.load(file)  # noqa: S302 - written by us a moment ago
+            yield Bundle(partition, [RowRecord(*record) for record in bundle])
 
 
-def _events(path: Path, verdict: FileAccepted, draft: JobDraft, batches: Batches) -> Iterator[RowAccepted]:
-    with open_text(path) as text:
+class Bundling:
+    """Writes records to a file, those of a partition together."""
+
+    def __init__(self, file: BinaryIO, partitions: RowPartitions) -> None:
+        self._file = file
+        self._partition_of = partitions.of
+        self._open: dict[int, list[tuple[bytes, bytes]]] = {}
+        self._bytes: dict[int, int] = {}
+
+    def add(self, record: RowRecord) -> None:
+        """The next record of the file."""
+        partition = self._partition_of(record.key)
+        bundle, size = self._open.get(partition), len(record.value)
+        if bundle is None or self._bytes[partition] + size > BUNDLE_BYTES:
+            self._write(partition)
+            bundle = self._open[partition] = []
+            self._bytes[partition] = 0
+        bundle.append((record.key, record.value))
+        self._bytes[partition] += size
+
+    def finish(self) -> None:
+        """No record follows."""
+        for partition in list(self._open):
+            self._write(partition)
+
+    def _write(self, partition: int) -> None:
+        if bundle := self._open.pop(partition, None):
+            marshal.dump((partition, bundle), self._file)
+
+
+def _rows(path: Path, verdict: FileAccepted) -> Iterator[Row]:
+    with reopen_text(path) as text:
         for row in read_rows(text, verdict.header):
             if isinstance(row, Row):
-                yield _row_accepted(row, draft, batches.batch_for(verdict.occurrences.get(row.row, 0)))
-
-
-def _row_accepted(row: Row, draft: JobDraft, batch_id: str) -> RowAccepted:
-    return RowAccepted(
-        occurred_at=draft.accepted_at,
-        tenant=draft.tenant,
-        job_id=draft.job_id,
-        batch_id=batch_id,
-        row=row.row,
-        name=row.name,
-        address=row.address,
-        phone=row.phone,
-        columns=row.columns,
-    )
+                yield row
 
 
 def _job_accepted(draft: JobDraft, verdict: FileAccepted, batches: Batches) -> JobAccepted:

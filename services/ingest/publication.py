@@ -6,16 +6,19 @@ open_publication ─> publish ─> committed
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
 
-from services.ingest.job_records import PreparedJob, bundles
+from services.ingest.job_records import Bundle, PreparedJob, bundles
 from services.ingest.metrics import ROWS_PUBLISHED
+from services.ingest.row_records import RowHeaders
 from shared import kafka
 from shared.cloud_events import EventRecord
 from shared.patience import leave_alone, within
@@ -25,7 +28,9 @@ log = structlog.get_logger(__name__)
 
 _TRANSACTION_SECONDS: Final = 10.0
 _ROWS_PER_EXTRA_SECOND: Final = 5_000
-_BATCH_BYTES: Final = 128 * 1024
+#: A bundle fits, with its keys and headers.
+_BATCH_BYTES: Final = 256 * 1024
+_MAX_UNACKNOWLEDGED: Final = 32
 #: What goes wrong with Kafka. aiokafka asserts that a producer which has failed is used no more.
 _FAILURES: Final = (KafkaError, OSError, TimeoutError, AssertionError)
 
@@ -58,26 +63,43 @@ class Publication:
     async def _write(self, job: PreparedJob, jobs_partition: int) -> None:
         await within(self._patience, self._producer.begin_transaction())
         topic = self._topics.rows_express if job.accepted.express else self._topics.rows_bulk
-        acknowledgements: asyncio.Future[Any] = _none()
+        await self._refuse_other_partitions(topic)
+        unacknowledged: deque[asyncio.Future[Any]] = deque()
         for bundle in bundles(job.records):
             # While these are sent, those before them are acknowledged.
-            sent = await within(self._patience, self._send_all(topic, bundle))
-            await _within(self._patience, acknowledgements)
-            acknowledgements = sent
-        await _within(self._patience, acknowledgements)
+            for batch in self._batches(bundle, job.headers):
+                sending = self._producer.send_batch(batch, topic, partition=bundle.partition)
+                unacknowledged.append(await within(self._patience, sending))
+                leave_alone(unacknowledged[-1])
+            while len(unacknowledged) > _MAX_UNACKNOWLEDGED:
+                await _within(self._patience, unacknowledged.popleft())
+        for acknowledgement in unacknowledged:
+            await _within(self._patience, acknowledgement)
         last = job.acceptance()
         await within(self._patience, self._send_last(last, jobs_partition))
+
+    def _batches(self, bundle: Bundle, headers: RowHeaders) -> Iterator[BatchBuilder]:
+        """The bundle as Kafka's batches: one, unless it holds more than fits."""
+        batch = self._producer.create_batch()
+        for key, value in bundle.records:
+            about = headers.of(key)
+            if batch.append(timestamp=None, key=key, value=value, headers=about) is None:
+                yield batch
+                batch = self._producer.create_batch()
+                batch.append(timestamp=None, key=key, value=value, headers=about)
+        yield batch
+
+    async def _refuse_other_partitions(self, topic: str) -> None:
+        # Each row's partition was computed from the settings. Readiness is red as well when they are not the topic's.
+        found = await within(self._patience, self._producer.partitions_for(topic))
+        if len(found) != self._topics.partitions:
+            raise KafkaError(f"{topic} has {len(found)} partitions, not {self._topics.partitions}")
 
     async def _commit(self) -> None:
         try:
             await within(self._patience, self._producer.commit_transaction())
         except _FAILURES as error:
             raise OutcomeUnknown(str(error)) from error
-
-    async def _send_all(self, topic: str, bundle: list[EventRecord]) -> asyncio.Future[Any]:
-        sent = asyncio.gather(*[await self._producer.send(topic, **record.fields()) for record in bundle])
-        leave_alone(sent)
-        return sent
 
     async def _send_last(self, record: EventRecord, partition: int) -> None:
         await self._producer.send_and_wait(self._topics.jobs, partition=partition, **record.fields())
@@ -122,12 +144,6 @@ async def _retire(producer: AIOKafkaProducer) -> None:
         return
     with suppress(Exception):
         await producer.client.close()
-
-
-def _none() -> asyncio.Future[Any]:
-    nothing: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    nothing.set_result(None)
-    return nothing
 
 
 async def _within(seconds: float, acknowledgements: asyncio.Future[Any]) -> None:

@@ -17,7 +17,8 @@ from services.ingest.admission import Admission
 from services.ingest.answers import SameFileAs, UploadAccepted
 from services.ingest.database import DatabaseDown
 from services.ingest.inspection import FileAccepted, FileRejected, Rules, TooManyRows, WrongKind, inspect
-from services.ingest.job_records import JobDraft, PreparedJob, prepare
+from services.ingest.job_draft import JobDraft
+from services.ingest.job_records import PreparedJob, prepare
 from services.ingest.jobs_log import JobsLog
 from services.ingest.key_holder import KeyHolder
 from services.ingest.metrics import PUBLISH_SECONDS
@@ -111,6 +112,7 @@ class Submission:
             traceparent=current_traceparent(),
             batch_rows=self.settings.batch_rows,
             express_max_rows=self.settings.express_max_rows,
+            partitions=self.settings.kafka_topic_partitions,
         )
 
     async def _reservation(self, request: KeyedRequest, job: PreparedJob) -> Reservation:

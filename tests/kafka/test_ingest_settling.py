@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaProducer
 from services.ingest import key_holder
 from services.ingest.database import Database
 from services.ingest.inspection import Rules
-from services.ingest.job_records import JobDraft, PreparedJob, prepare
+from services.ingest.job_draft import JobDraft
+from services.ingest.job_records import PreparedJob, prepare
 from services.ingest.jobs_log import JobsLog
 from services.ingest.key_holder import KeyHolder
 from services.ingest.publication import NotPublished, OutcomeUnknown, open_publication
@@ -41,7 +42,9 @@ class Desk:
 
     def prepared(self, job_id: str) -> PreparedJob:
         """A job of two rows, ready to be sent."""
-        draft = JobDraft("north", job_id, "a.csv", "ab" * 32, now(), None, 1000, 1000)
+        draft = JobDraft(
+            "north", job_id, "a.csv", "ab" * 32, now(), None, 1000, 1000, self.settings.kafka_topic_partitions
+        )
         job = prepare(written(self._directory, CSV), Rules(10), draft)
         assert isinstance(job, PreparedJob)
         return job

@@ -1,0 +1,20 @@
+"""A job before its file has been read."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobDraft:
+    """What is known of a job before its file has been read."""
+
+    tenant: str
+    job_id: str
+    file_name: str
+    file_sha256: str
+    accepted_at: datetime
+    traceparent: str | None
+    batch_rows: int
+    express_max_rows: int
+    #: Of the topics of rows.
+    partitions: int

@@ -300,6 +300,16 @@ class ProcessorReported(Event):
     #: Rows that got a result in the last minute, per second.
     rows_per_second: float = 0.0
     lanes: tuple[LaneReport, ...] = ()
+    #: Mean length of the lanes' transactions since the last report, in seconds.
+    commit_seconds: float = 0.0
+    #: The following since the process began: batches looked up; turns of the pace that were taken, and forfeited;
+    #: silences that the directory asked for; lanes taken over, and lost to another processor.
+    look_ups: NonNegativeInt = 0
+    slots_used: NonNegativeInt = 0
+    slots_wasted: NonNegativeInt = 0
+    retry_after_waits: NonNegativeInt = 0
+    takeovers: NonNegativeInt = 0
+    fenced: NonNegativeInt = 0
 
     @property
     def event_id(self) -> str:

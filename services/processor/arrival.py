@@ -1,7 +1,6 @@
 """A delivered record becomes a row, or a dead letter."""
 
 import re
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -106,7 +105,7 @@ def read_record(record: ConsumerRecord, place: Place, lane: "Lane") -> Arrival:
             tuple(record.headers),
             str(error)[:MAX_REASON_CHARACTERS],
         )
-    return Row(event, record.topic, place, lane, time.time(), _traceparent(record.headers))
+    return Row(event, record.topic, place, lane, record.timestamp / 1000, _traceparent(record.headers))
 
 
 def _traceparent(headers: Iterable[tuple[str, bytes | None]]) -> str | None:

@@ -23,16 +23,25 @@ FENCED = Counter("hospital_processor_fenced_total", "Lanes lost to another proce
 STOPPED_LANES = Gauge("hospital_processor_stopped_lanes", "Lanes that stopped because records are missing")
 DEAD_LETTERS = Counter("hospital_processor_dead_letters_total", "Records that could not be decoded")
 ACTIVATIONS = Counter("hospital_processor_activations_total", "Batches activated", ["outcome"])
+LANE_STATES = ("in_flight", "waiting", "window")
 LANE_ROWS = Gauge("hospital_processor_lane_rows", "Rows of a lane", ["partition", "state"])
 LANE_LAG_ROWS = Gauge("hospital_processor_lane_lag_rows", "Rows behind the watermark", ["partition"])
 LANE_LAG_SECONDS = Gauge("hospital_processor_lane_lag_seconds", "Age of the oldest unfinished row", ["partition"])
 
 
-def finished_rows() -> float:
-    """How many rows have got their result in this process."""
+def total(metric: Counter | Histogram, suffix: str = "_total", **labels: str) -> float:
+    """What a metric has counted in this process, over all series with these labels."""
     return sum(
         sample.value
-        for metric in RESULTS.collect()
-        for sample in metric.samples
-        if sample.name == "hospital_processor_results_total"
+        for family in metric.collect()
+        for sample in family.samples
+        if sample.name.endswith(suffix) and labels.items() <= sample.labels.items()
     )
+
+
+def forget_lane(partition: int) -> None:
+    """Another processor tells of the lane now."""
+    for state in LANE_STATES:
+        LANE_ROWS.remove(str(partition), state)
+    for gauge in (LANE_LAG_ROWS, LANE_LAG_SECONDS):
+        gauge.remove(str(partition))

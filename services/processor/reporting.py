@@ -43,6 +43,8 @@ class Reporting:
         self._notices = notices
         self._publish = publish
         self._finished: deque[float] = deque([0.0], maxlen=RATE_REPORTS + 1)
+        self._commits = (0.0, 0.0)
+        self._shown: set[int] = set()
 
     async def run(self, consumer: Callable[[], AIOKafkaConsumer | None]) -> None:
         """Reports for ever; a report that cannot be written is left out."""
@@ -65,12 +67,11 @@ class Reporting:
             lane.report({topic: ends.get(TopicPartition(topic, lane.partition), 0) for topic in topics})
             for lane in lanes
         )
-        for report in reports:
-            _show(report)
+        self._show(reports)
         return reports
 
     def _report(self, lanes: tuple[LaneReport, ...]) -> ProcessorReported:
-        self._finished.append(metrics.finished_rows())
+        self._finished.append(metrics.total(metrics.RESULTS))
         seconds = max(len(self._finished) - 1, 1) * REPORT_SECONDS
         silence = self._pace.silent_seconds
         return ProcessorReported(
@@ -81,13 +82,30 @@ class Reporting:
             rate_limit=self._settings.rate_per_second,
             rows_per_second=round((self._finished[-1] - self._finished[0]) / seconds, 3),
             lanes=lanes,
+            commit_seconds=self._commit_seconds(),
+            look_ups=int(metrics.total(metrics.CALLS, call="look_up")),
+            slots_used=int(metrics.total(metrics.SLOTS, use="used")),
+            slots_wasted=int(metrics.total(metrics.SLOTS, use="wasted")),
+            retry_after_waits=int(metrics.total(metrics.RETRY_AFTER_WAITS)),
+            takeovers=int(metrics.total(metrics.TAKEOVERS)),
+            fenced=int(metrics.total(metrics.FENCED)),
         )
 
+    def _commit_seconds(self) -> float:
+        """The mean of the transactions since the last report."""
+        seconds, count = self._commits
+        self._commits = metrics.total(metrics.COMMIT_SECONDS, "_sum"), metrics.total(metrics.COMMIT_SECONDS, "_count")
+        return round((self._commits[0] - seconds) / max(self._commits[1] - count, 1), 4)
 
-def _show(report: LaneReport) -> None:
-    partition = str(report.partition)
-    metrics.LANE_ROWS.labels(partition, "in_flight").set(report.in_flight)
-    metrics.LANE_ROWS.labels(partition, "waiting").set(report.waiting)
-    metrics.LANE_ROWS.labels(partition, "window").set(report.window_used)
-    metrics.LANE_LAG_ROWS.labels(partition).set(report.lag_rows)
-    metrics.LANE_LAG_SECONDS.labels(partition).set(report.lag_seconds)
+    def _show(self, reports: tuple[LaneReport, ...]) -> None:
+        here = {report.partition for report in reports}
+        for gone in self._shown - here:
+            metrics.forget_lane(gone)
+        self._shown = here
+        for report in reports:
+            partition = str(report.partition)
+            metrics.LANE_ROWS.labels(partition, "in_flight").set(report.in_flight)
+            metrics.LANE_ROWS.labels(partition, "waiting").set(report.waiting)
+            metrics.LANE_ROWS.labels(partition, "window").set(report.window_used)
+            metrics.LANE_LAG_ROWS.labels(partition).set(report.lag_rows)
+            metrics.LANE_LAG_SECONDS.labels(partition).set(report.lag_seconds)

@@ -48,6 +48,7 @@ class Row:
     topic: str
     place: Place
     lane: "Lane"
+    #: When Kafka took its event in, in seconds of the wall clock: so old is the lag, whoever has the row.
     received_at: float
     traceparent: str | None = None
     started_at: datetime = field(default_factory=now)

@@ -4,11 +4,15 @@ from tenacity import RetryCallState, Retrying, wait_exponential, wait_random
 
 
 class Backoff:
-    """Exponential from `shortest` to `longest` seconds, with jitter of up to a quarter of the shortest."""
+    """Exponential from `shortest` to `longest` seconds, with jitter of up to a quarter of the shortest.
+
+    The jitter stays when the waits do not grow any more: rows that failed together must not come back together.
+    """
 
     def __init__(self, shortest: float, longest: float) -> None:
+        jitter = shortest / 4
         self._longest = longest
-        self._wait = wait_exponential(multiplier=shortest, max=longest) + wait_random(0, shortest / 4)
+        self._wait = wait_exponential(multiplier=shortest, max=max(longest - jitter, shortest)) + wait_random(0, jitter)
         self._retrying = Retrying()
 
     def seconds(self, failures: int) -> float:

@@ -3,15 +3,26 @@
 import argparse
 import asyncio
 import getpass
+import logging
+import os
 import sys
+from typing import NoReturn
 from uuid import uuid4
 
 from aiokafka.errors import KafkaError
 
 from services.processor.dead_letters import export_letters, list_letters
 from services.processor.publishing import Publisher
+from shared import kafka
 from shared.events import SendingPaused, SendingResumed
-from shared.settings import KafkaSettings, load, stop
+from shared.settings import KafkaSettings, load
+
+#: An operator is told soon that Kafka is away.
+KAFKA_ANSWERS_SECONDS = 10.0
+
+
+class TopicMissing(RuntimeError):
+    """There is nobody to be told, and nothing to be read."""
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -29,21 +40,60 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def control(command: argparse.Namespace) -> None:
-    """Carries a command out; one line says what was done, or why not."""
+    """Carries a command out; one line says what was done, or why not: then the process ends with 2."""
     settings = load(KafkaSettings)
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what it has to say is in the one line
     try:
         sys.stderr.write(asyncio.run(_carry_out(settings, command)) + "\n")
+    except BrokenPipeError:
+        # Whoever read the list, such as `head`, has seen enough. Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except TopicMissing as missing:
+        _give_up(str(missing))
     except (KafkaError, TimeoutError, OSError) as error:
-        stop(f"Kafka at {settings.kafka_bootstrap_servers} cannot be reached: {error or type(error).__name__}")
+        reason = str(error) or type(error).__name__
+        _give_up(f"Kafka at {settings.kafka_bootstrap_servers} cannot be used: {reason}")
+
+
+def _give_up(reason: str) -> NoReturn:
+    sys.stderr.write(f"Not done: {reason}\n")
+    raise SystemExit(2)
 
 
 async def _carry_out(settings: KafkaSettings, command: argparse.Namespace) -> str:
+    topics = settings.topics
+    await _check_topic(settings, topics.dead_letters if command.command == "dead-letters" else topics.jobs)
     if command.command == "dead-letters":
         write = list_letters if command.letters == "list" else export_letters
-        return f"{await write(settings, sys.stdout)} dead letters"
+        count = await write(settings, sys.stdout)
+        return f"{count} dead letter{'' if count == 1 else 's'}"
     kind = SendingPaused if command.command == "pause" else SendingResumed
     async with Publisher(settings, "processor") as publisher:
-        await publisher.publish(kind(request_id=str(uuid4()), requested_by=getpass.getuser()))
+        await publisher.publish(kind(request_id=str(uuid4()), requested_by=_who()))
     if kind is SendingPaused:
         return "Paused: calls in flight finish, no processor begins another until: python -m services.processor resume"
     return "Resumed: all processors send again."
+
+
+async def _check_topic(settings: KafkaSettings, name: str) -> None:
+    """Raises TopicMissing: on another installation's Kafka, or with another prefix, a pause would pause nobody."""
+    client = kafka.admin(settings)
+    try:
+        async with asyncio.timeout(KAFKA_ANSWERS_SECONDS):
+            await client.start()
+            known = await client.list_topics()
+    finally:
+        await client.close()
+    if name not in known:
+        servers, prefix = settings.kafka_bootstrap_servers, settings.kafka_topic_prefix
+        raise TopicMissing(
+            f"there is no topic {name} on Kafka at {servers}: is it the right one, and is {prefix!r} its "
+            "KAFKA_TOPIC_PREFIX?"
+        )
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"  # a container's users often have no name

@@ -53,8 +53,8 @@ async def _read(settings: KafkaSettings) -> AsyncIterator[DeadLetter]:
     """All letters that there are now, in their order."""
     where = TopicPartition(settings.topics.dead_letters, 0)
     consumer = AIOKafkaConsumer(**kafka.consuming(settings))
-    await consumer.start()
     try:
+        await consumer.start()
         consumer.assign([where])
         await consumer.seek_to_beginning(where)
         end = (await consumer.end_offsets([where]))[where]

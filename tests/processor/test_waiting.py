@@ -65,6 +65,12 @@ def test_backoff_grows_and_stays_within_its_bounds(failures):
     assert 2 <= wait <= 10
 
 
+def test_rows_that_failed_together_do_not_come_back_together():
+    """Not even when the wait has stopped growing."""
+    backoff = Backoff(2, 10)
+    assert len({backoff.seconds(20) for _ in range(20)}) > 1
+
+
 def test_backoff_doubles():
     """Jitter is at most a quarter of the shortest wait."""
     assert 4 <= Backoff(2, 100).seconds(2) <= 4.5

@@ -27,9 +27,9 @@ RESULT_ROWS: Final = 1_000
 async def job_answer(connection: AsyncConnection, job: JobRow) -> JobAnswer:
     """The job in full."""
     batch_ids = await job_queries.batch_ids(connection, job.job_id)
-    [summary] = await _summaries(connection, [job], batch_ids[0])
+    [short] = await _summaries(connection, [job], batch_ids[0])
     result = await _result(connection, job, batch_ids[0]) if job.total_hospitals <= RESULT_ROWS else None
-    return JobAnswer(**summary.model_dump(), batch_ids=batch_ids, result=result)
+    return JobAnswer(**short.model_dump(), batch_ids=batch_ids, result=result)
 
 
 async def job_list(
@@ -59,10 +59,11 @@ async def _summaries(
     running = [job.job_id for job in jobs if job.status not in FINAL]
     rates = await job_queries.recent_rates(connection, running, micros(now())) if running else {}
     reports = await job_queries.reports(connection) if running else []
-    return [_summary(job, rates.get(job.job_id, 0.0), reports, batch_id) for job in jobs]
+    return [summary(job, rates.get(job.job_id, 0.0), reports, batch_id) for job in jobs]
 
 
-def _summary(job: JobRow, rate: float, reports: Sequence[ProcessorReported], batch_id: str | None) -> JobSummary:
+def summary(job: JobRow, rate: float, reports: Sequence[ProcessorReported], batch_id: str | None) -> JobSummary:
+    """The job in the list. `rate`: rows per second of late; `batch_id`: the one that its message may name."""
     status, outcome = JobStatus(job.status), JobOutcome(job.outcome) if job.outcome else None
     processed = _processed(job)
     work = Work(job.total_hospitals - processed, rate)

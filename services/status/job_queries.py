@@ -45,14 +45,15 @@ class JobFilter:
             yield jobs.c.searched.contains(searched(self.text), autoescape=True)
 
 
-def _visible(tenant: Tenant) -> Select[Any]:
+def visible(tenant: Tenant) -> Select[Any]:
+    """The jobs that the tenant may see: accepted ones of its own."""
     accepted = jobs_as_of(micros(now())).where(jobs.c.created_at.is_not(None))
     return accepted if tenant is None else accepted.where(jobs.c.tenant == tenant)
 
 
 async def job(connection: AsyncConnection, tenant: Tenant, job_id: str) -> JobRow | None:
     """The job; None when the tenant has none of that id, or it is not known yet."""
-    return await _one(connection, _visible(tenant).where(jobs.c.job_id == job_id))
+    return await _one(connection, visible(tenant).where(jobs.c.job_id == job_id))
 
 
 async def _one(connection: AsyncConnection, statement: Select[Any]) -> JobRow | None:
@@ -68,7 +69,7 @@ async def job_page(
     limit: int,
 ) -> JobPage:
     """The tenant's jobs, newest first, after a position."""
-    wanted = _visible(tenant).where(*wanted_jobs.conditions())
+    wanted = visible(tenant).where(*wanted_jobs.conditions())
     counted = wanted.with_only_columns(func.count(), maintain_column_froms=True)
     total = (await connection.execute(counted)).scalar_one()
     if after:
@@ -92,7 +93,7 @@ def retryable() -> tuple[ColumnElement[bool], ...]:
 async def job_of_batch(connection: AsyncConnection, tenant: Tenant, batch_id: str) -> JobRow | None:
     """The job that the batch belongs to; None as above."""
     of_batch = select(batches.c.job_id).where(batches.c.batch_id == batch_id).scalar_subquery()
-    return await _one(connection, _visible(tenant).where(jobs.c.job_id == of_batch))
+    return await _one(connection, visible(tenant).where(jobs.c.job_id == of_batch))
 
 
 async def batch_ids(connection: AsyncConnection, job_id: str) -> list[str]:
@@ -109,16 +110,22 @@ async def activated_batches(connection: AsyncConnection, job_id: str) -> set[str
 
 async def recent_rates(connection: AsyncConnection, job_ids: Collection[str], at: Micros) -> dict[str, float]:
     """Rows per second of the last minute or so; jobs in which nothing happened are left out."""
-    first = slot_of(at) - _SLOTS + 1
     statement = (
         select(pace.c.job_id, func.sum(pace.c.hospitals), func.min(pace.c.slot))
-        .where(pace.c.job_id.in_(job_ids), pace.c.slot >= first)
+        .where(pace.c.job_id.in_(job_ids), pace.c.slot >= first_recent_slot(at))
         .group_by(pace.c.job_id)
     )
-    return {
-        job_id: hospitals / max(at / 1_000_000 - oldest * SLOT_SECONDS, 1.0)
-        for job_id, hospitals, oldest in await connection.execute(statement)
-    }
+    return {job_id: rate(hospitals, oldest, at) for job_id, hospitals, oldest in await connection.execute(statement)}
+
+
+def first_recent_slot(at: Micros) -> int:
+    """Where the last minute begins."""
+    return slot_of(at) - _SLOTS + 1
+
+
+def rate(hospitals: int, oldest_slot: int, at: Micros) -> float:
+    """Rows per second, of so many since that slot began."""
+    return hospitals / max(at / 1_000_000 - oldest_slot * SLOT_SECONDS, 1.0)
 
 
 async def reports(connection: AsyncConnection) -> list[ProcessorReported]:

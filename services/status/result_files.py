@@ -46,7 +46,7 @@ _FILES: Final[Documented] = {
         "headers": {
             "X-Job-Status": {"description": "As in the job's status", "schema": {"type": "string"}},
             "X-Result-Complete": {
-                "description": "`false` while the job runs: the file holds what there is so far",
+                "description": "`false` while rows have no result yet: the file holds what there is so far",
                 "schema": {"type": "string", "enum": ["true", "false"]},
             },
         },
@@ -125,7 +125,7 @@ class ResultFile(StreamingResponse):
             "Vary": "Accept",
             "X-Content-Type-Options": "nosniff",
             "X-Job-Status": opened.job.status,
-            "X-Result-Complete": "true" if opened.job.status in FINAL else "false",
+            "X-Result-Complete": "true" if _complete(opened.job) else "false",
         }
         super().__init__(self._content(opened, marked=marked), headers=headers, media_type="text/csv")
 
@@ -161,3 +161,9 @@ class ResultFile(StreamingResponse):
         return await self._database.read(
             lambda connection: result_page(connection, self._job, self._outcome, after, limit)
         )
+
+
+def _complete(job: JobRow) -> bool:
+    """A cancelled job may be over while rows behind the processors' windows still wait for their result."""
+    finished: bool = job.status in FINAL and job.finished_round >= job.round
+    return finished

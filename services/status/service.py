@@ -18,9 +18,11 @@ from services.status.changes import Changes
 from services.status.commands import Commands
 from services.status.commands_api import command_routes
 from services.status.decoding import DeadLetterTopic, Decoder
+from services.status.event_streams import event_stream_routes
 from services.status.finishing import Finishing
 from services.status.intake import Intake
 from services.status.job_life import JobStatus
+from services.status.live import Live
 from services.status.metrics import JOBS
 from services.status.page_files import PageFiles
 from services.status.positions import Positions
@@ -55,6 +57,7 @@ def build(settings: StatusSettings) -> FastAPI:
     finishing = Finishing(writing, publisher, topics.jobs, positions, changes)
     database = Database(reading)
     presence = Presence(database, ends, changes)
+    live = Live(database, changes)
     activation = Activation(database, presence, publisher, topics.jobs, changes)
     commands = Commands(presence, publisher, topics.jobs, settings.settling_seconds)
 
@@ -62,7 +65,7 @@ def build(settings: StatusSettings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if settings.url.get_backend_name() == "sqlite":
             await migrate(writing)
-        async with _running(intake.run(), finishing.run(), publisher.warm_up(), _count_jobs(reading)):
+        async with _running(intake.run(), finishing.run(), publisher.warm_up(), live.run(), _count_jobs(reading)):
             yield
         await asyncio.gather(publisher.close(), ends.close(), writing.dispose(), reading.dispose())
 
@@ -72,6 +75,7 @@ def build(settings: StatusSettings) -> FastAPI:
     app.include_router(api_routes(Desk(database, presence, activation, tenant)))
     app.include_router(result_file_routes(database, presence, tenant))
     app.include_router(command_routes(commands, tenant))
+    app.include_router(event_stream_routes(live, presence, tenant))
     app.include_router(session_routes(settings.tenants))
     checks = {
         "database": lambda: check_schema(reading),

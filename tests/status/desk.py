@@ -15,6 +15,8 @@ from services.status.api import Desk, api_routes
 from services.status.changes import Changes
 from services.status.commands import Commands
 from services.status.commands_api import command_routes
+from services.status.event_streams import event_stream_routes
+from services.status.live import Live
 from services.status.presence import Presence
 from services.status.publisher import KafkaUnavailable
 from services.status.reading import Database
@@ -68,6 +70,7 @@ class Counter:
 
     http: httpx.AsyncClient
     app: FastAPI
+    live: Live
     ends: PlayedEnds
     publisher: PlayedPublisher
     changes: Changes
@@ -101,6 +104,7 @@ async def counter(
     """The API over the engine's tables."""
     ends, publisher, changes, database = PlayedEnds(), PlayedPublisher(), Changes(), Database(engine)
     presence = Presence(database, ends, changes)
+    live = Live(database, changes)
     activation = Activation(database, presence, publisher, JOBS, changes, patience_seconds)
     app = FastAPI()
     answer_with_problems(app)
@@ -109,5 +113,6 @@ async def counter(
     app.include_router(result_file_routes(database, presence, tenant))
     commands = Commands(presence, publisher, JOBS, SETTLING_SECONDS)
     app.include_router(command_routes(commands, tenant))
+    app.include_router(event_stream_routes(live, presence, tenant))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status") as http:
-        yield Counter(http, app, ends, publisher, changes)
+        yield Counter(http, app, live, ends, publisher, changes)

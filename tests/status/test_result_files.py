@@ -41,7 +41,10 @@ async def file(desk, name, job_id="job-1", **more):
 async def test_each_outcome_has_its_file_in_the_order_of_the_input(desk, engine, small_pages):
     """Page by page, whatever the order in which the results came."""
     story = Story(total=30, batches=2)
-    results = {row: (story.created, story.failed, story.unprocessed)[row % 3](row) for row in reversed(range(2, 32))}
+    results = {
+        row: (story.created, story.failed, story.unprocessed)[row % 3](row, seconds=40 - row)
+        for row in reversed(range(2, 32))
+    }
     await tell(engine, story.accepted(), *results.values())
     for remainder, name in enumerate(("successful", "failed", "unprocessed")):
         header, *rows = await file(desk, name)

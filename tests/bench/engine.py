@@ -65,7 +65,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as directory, Broker(Path(directory) / "kafka") as broker:
         async with rig_on(broker, Path(directory)) as rig:
             bare = await bare_loop(rig)
-            print(bare.line("(a) bare loop, httpx over aiohttp"), flush=True)
+            print(bare.line("(a) bare loop, aiohttp"), flush=True)
             plain = await plain_consumer(rig, broker.bootstrap)
             print(plain.line("(b) plain FastStream consumer, httpx"), flush=True)
             (processor,) = await rig.start_processors(1)

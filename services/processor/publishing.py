@@ -10,6 +10,8 @@ from aiokafka.errors import KafkaError
 from shared import kafka
 from shared.cloud_events import encode
 from shared.events import Event, ProcessorReported
+from shared.patience import within
+from shared.renewable import Renewable
 from shared.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -22,28 +24,22 @@ class Publisher:
     """One producer for a process, started when it is first needed; an async context manager."""
 
     def __init__(self, settings: KafkaSettings, source: str) -> None:
-        self._settings = settings
+        self._topics = settings.topics
         self._source = source
-        self._producer: AIOKafkaProducer | None = None
-        self._starting = asyncio.Lock()
+        self._producer = Renewable(lambda: AIOKafkaProducer(**kafka.producing(settings)))
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._drop(self._producer)
+        await self._producer.close()
 
     async def publish(self, event: Event) -> None:
         """Returns when the event is on its topic. Raises KafkaError or TimeoutError: it may or may not be there."""
-        topics = self._settings.topics
-        topic = topics.processors if isinstance(event, ProcessorReported) else topics.jobs
-        producer = None
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
-                producer = await self._started()
-                await producer.send_and_wait(topic, **encode(event, self._source).fields())
+            await within(SEND_TIMEOUT_SECONDS, self._send(event))
         except (KafkaError, TimeoutError):
-            await self._drop(producer)  # one that failed may never recover
+            self._producer.discard()
             raise
 
     async def publish_in_any_case(self, event: Event) -> None:
@@ -55,28 +51,7 @@ class Publisher:
                 log.warning("event_not_written", event_id=event.event_id, reason=repr(error), next="again")
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _started(self) -> AIOKafkaProducer:
-        async with self._starting:
-            if self._producer is None:
-                self._producer = await self._start()
-            return self._producer
-
-    async def _start(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(**kafka.producing(self._settings))
-        try:
-            await producer.start()
-        except BaseException:
-            await producer.stop()
-            raise
-        return producer
-
-    async def _drop(self, producer: AIOKafkaProducer | None) -> None:
-        if producer is None:
-            return
-        if producer == self._producer:
-            self._producer = None
-        try:
-            async with asyncio.timeout(1.0):
-                await producer.stop()
-        except (KafkaError, TimeoutError):
-            return
+    async def _send(self, event: Event) -> None:
+        producer = await self._producer.ready()
+        topic = self._topics.processors if isinstance(event, ProcessorReported) else self._topics.jobs
+        await producer.send_and_wait(topic, **encode(event, self._source).fields())

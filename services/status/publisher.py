@@ -6,11 +6,11 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from services.status.renewable import Renewable
 from shared import kafka
 from shared.cloud_events import Headers, encode
 from shared.events import Event
 from shared.patience import within
+from shared.renewable import Renewable
 from shared.settings import KafkaSettings
 from shared.telemetry import current_traceparent
 

@@ -7,9 +7,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from services.status.renewable import Renewable
 from shared import kafka
 from shared.patience import within
+from shared.renewable import Renewable
 from shared.settings import KafkaSettings
 
 _PATIENCE_SECONDS: Final = 1.2

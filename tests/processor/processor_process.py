@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import aiohttp
+
 
 @dataclass
 class Processor:
@@ -51,6 +53,12 @@ class Processor:
     def told(self, event: str) -> list[dict]:
         """Its log lines of one kind."""
         return [line for line in self.lines() if line["event"] == event]
+
+    async def health(self) -> dict:
+        """What it answers to `/health`."""
+        [listening] = self.told("listening")
+        async with aiohttp.ClientSession() as session, session.get(f"{listening['url']}/health") as answer:
+            return await answer.json()
 
     @property
     def alive(self) -> bool:

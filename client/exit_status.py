@@ -1,0 +1,44 @@
+"""What a command's exit status tells the shell."""
+
+from enum import IntEnum
+
+from client.answers import Job
+
+
+class ExitStatus(IntEnum):
+    """0 is the whole success; the others say what to look at."""
+
+    #: It was done as asked; of a job that was watched: every hospital is created and activated.
+    DONE = 0
+    #: Some hospitals were created, some failed.
+    SOME_FAILED = 1
+    #: The command itself is wrong, or the file cannot be read.
+    USAGE = 2
+    #: The job ended, and no hospital was created.
+    NONE_CREATED = 3
+    #: The job was cancelled.
+    CANCELLED = 4
+    #: The service cannot be reached, or has no time, for longer than we try.
+    NOT_REACHED = 5
+    #: The service refused: the file has errors, the job does not exist, the key is wrong.
+    REFUSED = 6
+    #: Nothing was sent: the same file was accepted before, and nobody said that it is meant.
+    NOT_SENT = 7
+    #: Every hospital is created, but not activated.
+    NOT_ACTIVATED = 8
+    #: Ctrl-C.
+    INTERRUPTED = 130
+
+
+_OUTCOMES = {
+    "some_failed": ExitStatus.SOME_FAILED,
+    "none_created": ExitStatus.NONE_CREATED,
+    "cancelled": ExitStatus.CANCELLED,
+}
+
+
+def of_outcome(job: Job) -> ExitStatus:
+    """The exit status for a job that has ended."""
+    if job.outcome == "all_created":
+        return ExitStatus.DONE if job.activated else ExitStatus.NOT_ACTIVATED
+    return _OUTCOMES.get(job.outcome or "", ExitStatus.SOME_FAILED)

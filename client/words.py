@@ -1,0 +1,109 @@
+"""Numbers, times and reasons in words. Pure."""
+
+import math
+from datetime import datetime
+from typing import Final
+
+from client.answers import Job, RowProblem
+
+#: What `waiting_for` means for the person who waits.
+WAITING: Final = {
+    "rate_limit": "The directory asks us to slow down; the job goes on at the pace that it allows.",
+    "circuit_breaker": "The directory does not answer properly. No row is lost: it is tried again until it does.",
+    "queue": "Other uploads are ahead; the job goes on when it is its turn.",
+    "no_processor": "No processor is running. No row is lost; the team that runs the service has to start one.",
+    "paused": "Sending is paused by the team that runs the service; the job goes on when they resume it.",
+}
+_UNITS: Final = ("bytes", "KB", "MB", "GB")
+
+
+def printable(text: str) -> str:
+    """Somebody else's text, without what could move the cursor or change colours."""
+    return "".join(
+        char if char.isprintable() else " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" for char in text
+    )
+
+
+def counted(amount: int, one: str, many: str) -> str:
+    """Such as "1 hospital", "1,000 hospitals"."""
+    return f"{amount:,} {one if amount == 1 else many}"
+
+
+def hospitals(amount: int) -> str:
+    """Such as "25 hospitals"."""
+    return counted(amount, "hospital", "hospitals")
+
+
+def size(amount: int) -> str:
+    """Such as "150 MB"."""
+    step = min(len(_UNITS) - 1, int(math.log10(max(amount, 1)) // 3))
+    return (
+        f"{amount / 1000**step:.1f}".removesuffix(".0") + f" {_UNITS[step]}"
+        if step
+        else counted(amount, "byte", "bytes")
+    )
+
+
+def duration(seconds: float) -> str:
+    """Such as "8 seconds", "3 minutes", "2 hours 5 minutes", "23 days"."""
+    whole = max(1, round(seconds))
+    if whole < 90:
+        return counted(whole, "second", "seconds")
+    minutes = round(whole / 60)
+    if minutes < 60:
+        return counted(minutes, "minute", "minutes")
+    hours, rest = divmod(minutes, 60)
+    if hours >= 48:
+        return counted(round(hours / 24), "day", "days")
+    return counted(hours, "hour", "hours") + (f" {counted(rest, 'minute', 'minutes')}" if rest and hours < 10 else "")
+
+
+def pace(per_second: float) -> str:
+    """Hospitals a second, or a minute when they are few."""
+    return f"{per_second:,.1f} a second" if per_second >= 1 else f"{per_second * 60:,.1f} a minute"
+
+
+def moment(when: datetime) -> str:
+    """In the reader's own time zone."""
+    return f"{when.astimezone():%Y-%m-%d %H:%M}"
+
+
+def problem(found: RowProblem) -> str:
+    """Such as "row 7, address: The address is missing."."""
+    place = ", ".join(filter(None, [f"row {found.row}" if found.row else "", found.column or ""]))
+    return printable(f"{place}: {found.message}" if place else found.message)
+
+
+def progress(job: Job, per_second: float | None) -> str:
+    """One line for a job that runs; why it waits, or how fast it is and how long it will take."""
+    counts = f"{job.processed_hospitals:,} of {hospitals(job.total_hospitals)} ({job.percent} %)"
+    if job.failed_hospitals:
+        counts += f", {job.failed_hospitals:,} failed"
+    return ". ".join(filter(None, [", ".join(filter(None, [counts, speed(job, per_second)])), reason(job)]))
+
+
+def speed(job: Job, per_second: float | None) -> str:
+    """How fast it is and how long it will take, empty when nobody can tell."""
+    left = f"{duration(job.eta_seconds)} left" if job.eta_seconds else ""
+    return ", ".join(filter(None, [pace(per_second) if per_second else "", left]))
+
+
+def reason(job: Job) -> str:
+    """Why it is slow, empty when it flows."""
+    return WAITING.get(job.waiting_for, job.waiting_for) if job.waiting_for else ""
+
+
+def state(job: Job) -> str:
+    """One word, or a few."""
+    if job.outcome == "some_failed":
+        return "partly created"
+    if job.outcome == "all_created" and not job.activated:
+        return "not activated"
+    return {"pending": "waiting", "processing": "running"}.get(job.status, job.status)
+
+
+def ending(job: Job) -> str:
+    """One line for a job that has ended."""
+    took = f" It took {duration(job.processing_time_seconds)}." if job.processing_time_seconds else ""
+    told = printable(job.message.rstrip("."))
+    return f"{state(job).capitalize()}: {told}.{took}" + (f" {printable(job.error)}" if job.error else "")

@@ -1,0 +1,36 @@
+"""The command line in front of a service that answers as a test likes."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from client.commands import app
+from client.options import API_KEY_VARIABLE, URL_VARIABLE
+from tests.client.service import Service, served
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with served() as service:
+        yield service
+
+
+@pytest.fixture
+def run(service: Service, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command against the service: its result has exit_code, stdout and stderr."""
+    monkeypatch.setenv(URL_VARIABLE, service.url)
+    monkeypatch.delenv(API_KEY_VARIABLE, raising=False)
+    return lambda *words: CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file to upload."""
+    path = tmp_path / "hospitals.csv"
+    path.write_text("name,address\nGood Hope,1 Hope Street\n")
+    return path

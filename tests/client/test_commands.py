@@ -1,0 +1,237 @@
+"""The other commands: what each asks the service, and what it says."""
+
+import json
+
+import pytest
+
+from client.exit_status import ExitStatus
+from tests.client.service import DROPPED, JOB_ID, ROOT, Answer, checked, ended, job, problem
+
+CSV = "name,address,result_error\nNowhere,2 Lost Lane,Refused here\n"
+
+
+def csv(body=CSV, **more):
+    return Answer(200, body, {"Content-Type": "text/csv"}, **more)
+
+
+def test_status_says_how_a_job_is(run, service):
+    """One line; asking is no failure, whatever the job's outcome."""
+    service.tell("GET", f"/status/{JOB_ID}", job(waiting_for="paused"))
+    result = run("status", JOB_ID)
+    assert result.exit_code == ExitStatus.DONE
+    assert result.stdout.startswith("10 of 40 hospitals (25 %), 30 seconds left. Sending is paused")
+    service.tell("GET", f"/status/{JOB_ID}", ended("none_created", failed=40, message="No hospital was created"))
+    result = run("status", JOB_ID)
+    assert (result.exit_code, result.stdout) == (0, "Failed: No hospital was created.\n")
+
+
+def test_a_watched_status_ends_as_the_job_does(run, service):
+    """A line per change, without escape codes, and the exit status of its outcome."""
+    states = [job(), job(), job(waiting_for="circuit_breaker"), ended("some_failed", failed=3)]
+    service.tell("GET", f"/status/{JOB_ID}", *states)
+    result = run("status", JOB_ID, "--watch")
+    assert result.exit_code == ExitStatus.SOME_FAILED
+    first, second, *_ = result.stdout.splitlines()
+    assert first.startswith("10 of 40 hospitals")
+    assert "The directory does not answer properly" in second
+    assert "\x1b" not in result.output
+
+
+def test_an_unknown_job_is_said_in_the_services_words(run, service):
+    """One line, no traceback."""
+    service.tell("GET", "/status/nope", problem(404, "job_not_found", "There is no job nope."))
+    result = run("status", "nope")
+    assert (result.exit_code, result.stderr) == (ExitStatus.REFUSED, "There is no job nope.\n")
+
+
+def test_an_id_cannot_become_another_path(run, service):
+    """Whatever was pasted."""
+    run("status", "../jobs?limit=1")
+    assert service.asked[0].path == f"{ROOT}/status/..%2Fjobs%3Flimit%3D1"
+
+
+def test_the_list_has_a_line_a_job(run, service):
+    """Between tabs, for cut and awk."""
+    service.tell("GET", "/jobs", {"total_jobs": 1, "jobs": [ended("some_failed", failed=3)], "next_cursor": None})
+    head, line = run("list").stdout.splitlines()
+    assert head.split("\t") == ["JOB", "ACCEPTED", "STATE", "HOSPITALS", "FAILED", "FILE"]
+    fields = line.split("\t")
+    assert [fields[0], *fields[2:]] == [JOB_ID, "partly created", "37 of 40", "3", "hospitals.csv"]
+
+
+def test_a_search_goes_through_all_pages_until_it_has_found_enough(run, service):
+    """By file name, in any case."""
+    pages = [
+        {"total_jobs": 3, "jobs": [job(file_name="North.csv"), job(file_name="south.csv")], "next_cursor": "more"},
+        {"total_jobs": 3, "jobs": [job(file_name="north-2.csv"), job(file_name="north-3.csv")], "next_cursor": "more"},
+    ]
+    service.tell("GET", "/jobs", *pages)
+    found = json.loads(run("list", "--search", "north", "--limit", "2", "--status", "processing", "--json").stdout)
+    assert [each["file_name"] for each in found["jobs"]] == ["North.csv", "north-2.csv"]
+    assert [asked.query for asked in service.asked] == [
+        "status=processing&limit=200",
+        "status=processing&limit=200&cursor=more",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["successful", "failed", "unprocessed"])
+def test_result_files_are_written(run, service, tmp_path, kind):
+    """As the service sends them."""
+    service.tell("GET", f"/jobs/{JOB_ID}/{kind}.csv", csv())
+    target = tmp_path / "result.csv"
+    result = run(kind, JOB_ID, "-o", target)
+    assert result.exit_code == ExitStatus.DONE
+    assert target.read_text() == CSV
+    assert run(kind, JOB_ID).stdout == CSV
+
+
+def test_a_result_file_that_breaks_off_is_fetched_again(run, service, tmp_path):
+    """Until it is whole; nobody meets half a file under its name."""
+    service.tell("GET", f"/jobs/{JOB_ID}/failed.csv", csv(CSV[:20], broken=True), DROPPED, csv())
+    target = tmp_path / "failed.csv"
+    assert run("failed", JOB_ID, "-o", target).exit_code == ExitStatus.DONE
+    assert target.read_text() == CSV
+    assert [each.name for each in tmp_path.iterdir()] == ["failed.csv"]
+
+
+def test_a_result_file_that_never_comes_leaves_the_old_one(run, service, tmp_path):
+    """With the exit status of a service that cannot be reached."""
+    service.tell("GET", f"/jobs/{JOB_ID}/failed.csv", csv(CSV[:20], broken=True))
+    target = tmp_path / "failed.csv"
+    target.write_text("yesterday's")
+    assert run("failed", JOB_ID, "-o", target, "--patience", "0").exit_code == ExitStatus.NOT_REACHED
+    assert target.read_text() == "yesterday's"
+    assert [each.name for each in tmp_path.iterdir()] == ["failed.csv"]
+
+
+def test_half_a_result_file_on_standard_output_is_no_success(run, service):
+    """What was written cannot be taken back: the exit status and a line say so."""
+    service.tell("GET", f"/jobs/{JOB_ID}/failed.csv", csv(CSV[:20], broken=True))
+    result = run("failed", JOB_ID)
+    assert result.exit_code == ExitStatus.NOT_REACHED
+    assert "not complete" in result.stderr
+
+
+def test_a_place_that_cannot_be_written_to_is_named(run, service, tmp_path):
+    """One line."""
+    service.tell("GET", f"/jobs/{JOB_ID}/failed.csv", csv())
+    result = run("failed", JOB_ID, "-o", tmp_path / "nowhere" / "failed.csv")
+    assert result.exit_code == ExitStatus.USAGE
+    assert "No such file or directory" in result.stderr
+
+
+@pytest.mark.parametrize("order", ["cancel", "retry"])
+def test_orders_are_given(run, service, order):
+    """And answered in the service's words."""
+    service.tell("POST", f"/jobs/{JOB_ID}/{order}", {"job_id": JOB_ID, "round": 2, "message": "As you like."})
+    result = run(order, JOB_ID)
+    assert (result.exit_code, result.stdout) == (ExitStatus.DONE, "As you like.\n")
+    assert json.loads(run(order, JOB_ID, "--json").stdout)["round"] == 2
+
+
+def test_an_order_that_makes_no_sense_is_refused(run, service):
+    """With the reason."""
+    service.tell("POST", f"/jobs/{JOB_ID}/cancel", problem(409, "job_finished", "The job has ended."))
+    result = run("cancel", JOB_ID)
+    assert (result.exit_code, result.stderr) == (ExitStatus.REFUSED, "The job has ended.\n")
+
+
+def test_an_order_whose_answer_was_lost_is_not_given_twice(run, service):
+    """The second answer would be about the first."""
+    service.tell("POST", f"/jobs/{JOB_ID}/retry", DROPPED)
+    assert run("retry", JOB_ID).exit_code == ExitStatus.NOT_REACHED
+    assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "finding"),
+    [
+        (["--hospital-id", "17"], {"hospital_id": 17}),
+        (["--hospital-id", "017"], {"hospital_id": "017"}),
+        (["--hospital-id", "h-17"], {"hospital_id": "h-17"}),
+        (["--absent"], {"absent": True}),
+    ],
+)
+def test_a_row_is_settled_with_what_was_found(run, service, words, finding):
+    """The directory's own kind of id."""
+    service.tell("POST", f"/jobs/{JOB_ID}/rows/7/resolve", {"message": "Row 7 is settled."})
+    assert run("resolve", JOB_ID, "7", *words).exit_code == ExitStatus.DONE
+    assert json.loads(service.asked[0].body) == finding
+
+
+@pytest.mark.parametrize("words", [["7"], ["7", "--absent", "--hospital-id", "1"], ["1", "--absent"]])
+def test_a_row_is_not_settled_without_one_finding(run, service, words):
+    """Nothing is asked."""
+    assert run("resolve", JOB_ID, *words).exit_code == ExitStatus.USAGE
+    assert service.asked == []
+
+
+def test_a_batch_is_activated(run, service):
+    """Or the directory's words say why not."""
+    service.tell("PATCH", "/bulk/batch/b-1/activate", {"batch_id": "b-1", "activated": True, "message": "Done so."})
+    assert run("activate", "b-1").stdout == "Done so.\n"
+    service.tell("PATCH", "/bulk/batch/b-1/activate", problem(502, "activation_failed", "The directory did not."))
+    result = run("activate", "b-1")
+    assert (result.exit_code, result.stderr) == (ExitStatus.REFUSED, "The directory did not.\n")
+
+
+def test_validate_names_every_error(run, service, file):
+    """On standard output: it is what was asked for."""
+    errors = [{"row": row, "column": "name", "message": "The name is missing."} for row in range(2, 1_002)]
+    service.tell("POST", "/validate", checked(valid=False, errors=errors))
+    result = run("validate", file)
+    assert result.exit_code == ExitStatus.REFUSED
+    assert result.stdout.splitlines() == [f"row {row}, name: The name is missing." for row in range(2, 1_002)]
+
+
+def test_validate_tells_of_an_earlier_upload(run, service, file):
+    """Nothing is asked, since nothing is sent."""
+    before = [{"job_id": "job-of-yesterday", "created_at": "2026-03-01T09:30:00Z"}]
+    service.tell("POST", "/validate", checked(same_file_as=before))
+    result = run("validate", file)
+    assert result.exit_code == ExitStatus.DONE
+    assert "The file is right: 40 hospitals, about 4 seconds at the allowed pace." in result.stdout
+    assert "job-of-yesterday" in result.stdout
+
+
+def test_the_address_and_the_key_come_from_options_before_or_after_the_command_or_from_the_environment(
+    run, service, monkeypatch
+):
+    """What stands in the command is worth more."""
+    service.tell("GET", "/jobs", {"total_jobs": 0, "jobs": [], "next_cursor": None})
+    monkeypatch.setenv("HOSPITAL_BULK_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("HOSPITAL_BULK_API_KEY", "from the environment")
+    assert run("--url", service.url, "list").exit_code == ExitStatus.DONE
+    assert run("list", "--url", service.url + "/", "--api-key", "mine").exit_code == ExitStatus.DONE
+    assert [asked.headers["x-api-key"] for asked in service.asked] == ["from the environment", "mine"]
+
+
+def test_a_missing_key_says_where_it_belongs(run, service):
+    """Behind the service's own words."""
+    service.tell("GET", "/jobs", problem(401, "unauthorized", "Send a valid API key in the header X-API-Key."))
+    assert "--api-key or HOSPITAL_BULK_API_KEY" in run("list").stderr
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://localhost", "http://", "http://[", "http://a b"])
+def test_an_address_that_is_none_is_a_wrong_command(run, service, url):
+    """In an option or in the environment."""
+    result = run("list", "--url", url)
+    assert result.exit_code == ExitStatus.USAGE
+    assert "--url" in result.stderr
+    assert service.asked == []
+
+
+def test_an_address_in_the_environment_that_is_none_is_named_by_its_variable(run, monkeypatch):
+    """A person looks there then."""
+    monkeypatch.setenv("HOSPITAL_BULK_URL", "localhost")
+    result = run("list")
+    assert result.exit_code == ExitStatus.USAGE
+    assert "HOSPITAL_BULK_URL" in result.stderr
+
+
+def test_something_else_at_the_address_is_called_so(run, service):
+    """Not an error of the job."""
+    service.tell("GET", "/jobs", Answer(200, "<html>It works!</html>", {"Content-Type": "text/html"}))
+    result = run("list")
+    assert result.exit_code == ExitStatus.NOT_REACHED
+    assert "Is --url right?" in result.stderr

@@ -1,0 +1,137 @@
+"""What a person sees: bars at a terminal, a question, and what Ctrl-C says."""
+
+import io
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+from rich.console import Console
+
+from client.answers import Job
+from client.exit_status import ExitStatus
+from client.terminal_screen import TerminalScreen
+from tests.client.service import JOB_ID, checked, job
+
+SAME_FILE = [{"job_id": "job-of-yesterday", "created_at": "2026-03-01T09:30:00Z"}]
+
+
+@pytest.fixture
+def written():
+    """What is written to a terminal of 120 columns."""
+    return io.StringIO()
+
+
+@pytest.fixture
+def screen(written):
+    return TerminalScreen(Console(file=written, force_terminal=True, width=120, highlight=False, emoji=False))
+
+
+def test_a_job_has_a_bar_its_pace_and_the_reason_why_it_waits(screen, written):
+    """The reason stands below, and goes when it does."""
+    with screen.following() as progressed:
+        progressed(Job(**job(failed_hospitals=2, waiting_for="paused")), 9.8)
+    text = written.getvalue()
+    for expected in ("Running", "10 of 40, 25 %, 2 failed", "9.8 a second, 30 seconds left", "Sending is paused"):
+        assert expected in text
+
+
+def test_a_file_has_a_bar_and_then_waits_for_its_answer(screen, written):
+    """A million rows are checked for a while after the last byte is sent."""
+    with screen.sending("Sending", "hospitals.csv", 2_000) as sent:
+        sent(1_000)
+        sent(2_000)
+    assert "Sending hospitals.csv (sent, waiting for the answer)" in written.getvalue()
+
+
+def test_somebodys_text_is_no_markup(screen, written):
+    """A hospital may be called [red]."""
+    screen.say("[red]Cross[/red] :hospital:")
+    screen.table(("FILE",), [("[red]a.csv",)])
+    assert "[red]Cross[/red] :hospital:" in written.getvalue()
+    assert "[red]a.csv" in written.getvalue()
+
+
+class Terminal:
+    """A command with a terminal of its own."""
+
+    def __init__(self, process, master):
+        self.process, self._master = process, master
+        self.seen = ""
+
+    def until(self, text, seconds=30):
+        """Reads until the text has appeared."""
+        deadline = time.monotonic() + seconds
+        while text not in self.seen:
+            assert time.monotonic() < deadline, self.seen
+            self._read(0.2)
+
+    def end(self, seconds=30):
+        """Its exit status; all that it has written is seen."""
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, self.seen
+            self._read(0.2)
+        while self._read(0.2):
+            pass
+        return self.process.returncode
+
+    def type(self, text):
+        os.write(self._master, text.encode())
+
+    def _read(self, seconds):
+        if not select.select([self._master], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(self._master, 65_536)
+        except OSError:  # nobody holds its other end any more
+            return False
+        self.seen += data.decode(errors="replace")
+        return bool(data)
+
+
+@contextmanager
+def terminal(service, *words):
+    """Runs the command at a terminal."""
+    master, slave = pty.openpty()
+    told = {**os.environ, "HOSPITAL_BULK_URL": service.url, "TERM": "xterm", "COLUMNS": "200"}
+    command = [sys.executable, "-m", "client", *map(str, words)]
+    process = subprocess.Popen(command, env=told, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    try:
+        yield Terminal(process, master)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+
+
+def test_ctrl_c_says_that_the_job_goes_on_and_how_to_watch_it_again(service, file):
+    """Watching is all that ends."""
+    service.takes()
+    service.tell("GET", f"/status/{JOB_ID}", job())
+    with terminal(service, "upload", file, "--watch") as at:
+        at.until("10 of 40, 25 %")
+        at.process.send_signal(signal.SIGINT)
+        assert at.end() == ExitStatus.INTERRUPTED
+    assert "The job goes on without this command." in at.seen
+    assert f"hospital-bulk status {JOB_ID} --watch" in at.seen
+    assert "Traceback" not in at.seen
+
+
+@pytest.mark.parametrize(("answer", "status", "uploads"), [("y", ExitStatus.DONE, 1), ("n", ExitStatus.NOT_SENT, 0)])
+def test_at_a_terminal_the_same_file_is_asked_about(service, file, answer, status, uploads):
+    """With the earlier job and its day; nothing is sent without a yes."""
+    service.takes()
+    service.tell("POST", "/validate", checked(same_file_as=SAME_FILE))
+    with terminal(service, "upload", file) as at:
+        at.until("Send it all the same?")
+        at.type(answer + "\n")
+        assert at.end() == status
+    assert "as job job-of-yesterday on 2026-03-01" in at.seen
+    assert len(service.calls("POST", "/bulk")) == uploads

@@ -1,0 +1,49 @@
+"""The command line in front of the real services, the real broker and the sandbox directory."""
+
+import json
+import os
+import subprocess
+import sys
+
+from tests.page.test_walk import running
+
+
+def test_a_script_uploads_two_files_and_corrects_what_failed(kafka_bootstrap, topic_prefix, tmp_path):
+    """Exit statuses, a result file, the same file asked about, and one job for one key."""
+    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
+    good.write_text("name,address\nGood Hope,1 Hope Street\nLakeside,3 Lake Road\n")
+    bad.write_text("name,address\nMercy,1 Mercy Street\nNowhere Clinic,2 Lost Lane\n")
+    with running(kafka_bootstrap, topic_prefix, tmp_path / "local") as system:
+        system.refuse("Nowhere")
+
+        def hospital_bulk(*words):
+            told = {**os.environ, "HOSPITAL_BULK_URL": system.url}
+            command = [sys.executable, "-m", "client", *map(str, words)]
+            return subprocess.run(
+                command, env=told, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120
+            )
+
+        uploaded = hospital_bulk("upload", good, "--watch", "--key", "monday")
+        assert (uploaded.returncode, "Traceback" in uploaded.stderr) == (0, False), uploaded.stderr
+        assert "Completed: All hospitals created and activated." in uploaded.stdout
+        assert "\x1b" not in uploaded.stdout + uploaded.stderr
+
+        assert hospital_bulk("upload", good).returncode == 7
+        replayed = hospital_bulk("upload", good, "--yes", "--key", "monday", "--json")
+        partly = hospital_bulk("upload", bad, "--watch", "--json")
+        assert partly.returncode == 1, partly.stderr
+        listed = json.loads(hospital_bulk("list", "--json").stdout)["jobs"]
+        assert [job["file_name"] for job in listed] == ["bad.csv", "good.csv"]
+        assert json.loads(replayed.stdout)["job_id"] == listed[1]["job_id"]
+
+        job_id = json.loads(partly.stdout)["job_id"]
+        fetched = hospital_bulk("failed", job_id, "-o", tmp_path / "failed.csv")
+        assert fetched.returncode == 0, fetched.stderr
+        failed = (tmp_path / "failed.csv").read_text()
+        assert failed.splitlines()[1].startswith("Nowhere Clinic,2 Lost Lane")
+        (tmp_path / "failed.csv").write_text(failed.replace("Nowhere Clinic", "Somewhere Clinic"))
+        assert hospital_bulk("upload", tmp_path / "failed.csv", "--watch").returncode == 0
+
+        assert hospital_bulk("validate", good).returncode == 0
+        assert hospital_bulk("status", "no-such-job").returncode == 6
+    assert hospital_bulk("list", "--patience", "0").returncode == 5

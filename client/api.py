@@ -59,9 +59,9 @@ class Api:
         """The same, without a second try: whoever watches has a patience of its own."""
         return self._call("GET", f"/status/{_id(job_id)}", Job)
 
-    def jobs(self, status: str | None, limit: int, cursor: str | None) -> JobPage:
-        """A page of the list."""
-        given = {"status": status, "limit": str(limit), "cursor": cursor}
+    def jobs(self, status: str | None, search: str | None, limit: int, cursor: str | None) -> JobPage:
+        """A page of the list. `search`: in file names and job ids, in any case."""
+        given = {"status": status, "q": search, "limit": str(limit), "cursor": cursor}
         return self._read("/jobs", {name: value for name, value in given.items() if value is not None}, JobPage)
 
     def cancel(self, job_id: str) -> Done:
@@ -95,14 +95,14 @@ class Api:
             yield ((event.id, event.data) for event in EventSource(answer).iter_sse())
 
     @contextmanager
-    def result_file(self, job_id: str, kind: str) -> Iterator[Iterator[bytes]]:
-        """The bytes of successful.csv, failed.csv or unprocessed.csv, as they come."""
+    def result_file(self, job_id: str, kind: str) -> Iterator[tuple[Iterator[bytes], bool]]:
+        """The bytes of successful.csv, failed.csv or unprocessed.csv as they come, and whether no more will."""
         path = f"{_ROOT}/jobs/{_id(job_id)}/{kind}.csv"
         with failures_named(), self._client.stream("GET", path, headers={"Accept": "text/csv"}) as answer:
             if not answer.is_success:
                 answer.read()
                 raise setback(answer)
-            yield answer.iter_bytes()
+            yield answer.iter_bytes(), answer.headers.get("x-result-complete") != "false"
 
     def _send_file(
         self, path: str, file: SentFile, headers: dict[str, str], allow_duplicates: bool, kind: type[D]

@@ -117,11 +117,11 @@ def status(desk: Desk, job_id: JobId, watch: Watch = False) -> ExitStatus:
 def list_(
     desk: Desk,
     status: Annotated[str | None, typer.Option(metavar="|".join(_STATUSES), help="Only jobs in this state.")] = None,
-    search: Annotated[str | None, typer.Option(metavar="TEXT", help="Only jobs whose file name has it.")] = None,
+    search: Annotated[str | None, typer.Option(metavar="TEXT", help="Only jobs with it in file name or id.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
 ) -> ExitStatus:
     """List the jobs, newest first."""
-    jobs = list(islice(_found(desk, status, search or ""), limit))
+    jobs = list(islice(_found(desk, status, search, min(limit, _PAGE)), limit))
     desk.screen.document({"jobs": [job.raw() for job in jobs]})
     if jobs:
         desk.screen.table(("JOB", "ACCEPTED", "STATE", "HOSPITALS", "FAILED", "FILE"), [_line(job) for job in jobs])
@@ -211,11 +211,11 @@ def _follow(desk: Desk, job_id: str) -> ExitStatus:
     return of_outcome(job)
 
 
-def _found(desk: Desk, status: str | None, search: str) -> Iterator[Job]:
+def _found(desk: Desk, status: str | None, search: str | None, page_size: int) -> Iterator[Job]:
     cursor = None
     while True:
-        page = desk.api.jobs(status, _PAGE, cursor)
-        yield from (job for job in page.jobs if search.casefold() in f"{job.file_name} {job.job_id}".casefold())
+        page = desk.api.jobs(status, search, page_size, cursor)
+        yield from page.jobs
         if (cursor := page.next_cursor) is None:
             return
 
@@ -228,11 +228,13 @@ def _line(job: Job) -> tuple[str, ...]:
 
 def _fetch(desk: Desk, job_id: str, kind: str, output: Path | None) -> ExitStatus:
     if output is None or str(output) == "-":
-        result_file.show(desk.api, job_id, kind)
-        return ExitStatus.DONE
-    size = result_file.save(desk.api, job_id, kind, output)
-    desk.screen.say(f"Wrote {words.printable(str(output))} ({words.size(size)})")
-    desk.screen.document({"file": str(output), "bytes": size})
+        written = result_file.show(desk.api, job_id, kind)
+    else:
+        written = result_file.save(desk.api, job_id, kind, output)
+        desk.screen.say(f"Wrote {words.printable(str(output))} ({words.size(written.bytes)})")
+        desk.screen.document({"file": str(output), "bytes": written.bytes, "complete": written.complete})
+    if not written.complete:
+        desk.screen.note("The job is not over: these are the rows so far.")
     return ExitStatus.DONE
 
 

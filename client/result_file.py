@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -11,16 +12,24 @@ from client.api import Api
 from client.setbacks import NoAnswer, TryAgain
 
 
-def save(api: Api, job_id: str, kind: str, target: Path) -> int:
-    """Writes the file and returns its bytes. An older one stays until the new one is whole."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many bytes, and whether the job can still change what is in them."""
+
+    bytes: int
+    complete: bool
+
+
+def save(api: Api, job_id: str, kind: str, target: Path) -> Written:
+    """Writes the file. An older one stays until the new one is whole."""
     return api.patience.harmless(lambda: _save_once(api, job_id, kind, target), api.told)
 
 
-def show(api: Api, job_id: str, kind: str) -> int:
-    """Writes the file to standard output and returns its bytes. What was written cannot be taken back."""
+def show(api: Api, job_id: str, kind: str) -> Written:
+    """Writes the file to standard output. What was written cannot be taken back."""
     written = 0
     try:
-        with api.result_file(job_id, kind) as chunks:
+        with api.result_file(job_id, kind) as (chunks, complete):
             for chunk in chunks:
                 written += sys.stdout.buffer.write(chunk)
     except TryAgain as setback:
@@ -28,12 +37,12 @@ def show(api: Api, job_id: str, kind: str) -> int:
             raise
         raise NoAnswer(f"The file is not complete: it broke off after {written:,} bytes. {setback}") from setback
     sys.stdout.buffer.flush()
-    return written
+    return Written(written, complete)
 
 
-def _save_once(api: Api, job_id: str, kind: str, target: Path) -> int:
-    with api.result_file(job_id, kind) as chunks, _replacing(target) as file:
-        return sum(file.write(chunk) for chunk in chunks)
+def _save_once(api: Api, job_id: str, kind: str, target: Path) -> Written:
+    with api.result_file(job_id, kind) as (chunks, complete), _replacing(target) as file:
+        return Written(sum(file.write(chunk) for chunk in chunks), complete)
 
 
 @contextmanager

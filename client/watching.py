@@ -60,15 +60,14 @@ class Watching:
         """Ends when the stream does. What an event does not tell in full is asked for."""
         try:
             with self._api.events(self._job_id, self._last_id) as events:
-                told = False
                 for event_id, data in events:
-                    self._last_id, told = event_id, True
+                    self._last_id = event_id
                     job = self._told(data)
                     yield self._api.job(self._job_id) if job.ended else job
                     if job.ended:
                         return
-            # Servers end streams, too: of slow readers, and when they stop.
-            self._streamed = told
+            # Servers end streams, too: of slow readers, and when they stop. One that never told anything is none.
+            self._streamed = bool(self._last_id)
             self._patience.sleep(_MOVING)
         except (NotUnderstood, Refused):
             self._streamed = False

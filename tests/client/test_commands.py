@@ -59,18 +59,18 @@ def test_the_list_has_a_line_a_job(run, service):
     assert [fields[0], *fields[2:]] == [JOB_ID, "partly created", "37 of 40", "3", "hospitals.csv"]
 
 
-def test_a_search_goes_through_all_pages_until_it_has_found_enough(run, service):
-    """By file name, in any case."""
+def test_a_search_turns_pages_until_it_has_found_enough(run, service):
+    """No more than were asked for."""
     pages = [
-        {"total_jobs": 3, "jobs": [job(file_name="North.csv"), job(file_name="south.csv")], "next_cursor": "more"},
-        {"total_jobs": 3, "jobs": [job(file_name="north-2.csv"), job(file_name="north-3.csv")], "next_cursor": "more"},
+        {"total_jobs": 900, "jobs": [job(file_name=f"north-{number}.csv")] * 200, "next_cursor": f"page-{number}"}
+        for number in range(3)
     ]
     service.tell("GET", "/jobs", *pages)
-    found = json.loads(run("list", "--search", "north", "--limit", "2", "--status", "processing", "--json").stdout)
-    assert [each["file_name"] for each in found["jobs"]] == ["North.csv", "north-2.csv"]
+    found = json.loads(run("list", "--search", "north", "--limit", "300", "--status", "processing", "--json").stdout)
+    assert len(found["jobs"]) == 300
     assert [asked.query for asked in service.asked] == [
-        "status=processing&limit=200",
-        "status=processing&limit=200&cursor=more",
+        "status=processing&q=north&limit=200",
+        "status=processing&q=north&limit=200&cursor=page-0",
     ]
 
 
@@ -83,6 +83,14 @@ def test_result_files_are_written(run, service, tmp_path, kind):
     assert result.exit_code == ExitStatus.DONE
     assert target.read_text() == CSV
     assert run(kind, JOB_ID).stdout == CSV
+
+
+def test_rows_of_a_job_that_is_not_over_are_called_so(run, service, tmp_path):
+    """There will be more of them."""
+    so_far = Answer(200, CSV, {"Content-Type": "text/csv", "X-Result-Complete": "false"})
+    service.tell("GET", f"/jobs/{JOB_ID}/failed.csv", so_far)
+    assert "The job is not over" in run("failed", JOB_ID, "-o", tmp_path / "failed.csv").stderr
+    assert "The job is not over" in run("failed", JOB_ID).stderr
 
 
 def test_a_result_file_that_breaks_off_is_fetched_again(run, service, tmp_path):

@@ -3,12 +3,13 @@
 FastStream's own loop cannot start from offsets that are kept in a database: `reader` drives the consumer itself.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from pydantic import RootModel
 
+from services.status.order_ledger import PURPOSE
 from shared.events import (
     BatchActivated,
     BatchActivationFailed,
@@ -18,12 +19,19 @@ from shared.events import (
     JobFinished,
     JobRetryRequested,
     ProcessorReported,
+    RowAccepted,
     RowCreated,
     RowFailed,
     RowResolved,
     RowUnprocessed,
 )
 from shared.settings import KafkaSettings
+
+_PROJECTED: Final = "Projected into tables. Acknowledged by the database: offsets are stored with the rows."
+_CARRIED_OUT: Final = (
+    "Carried out once by the partition's owner. Acknowledged by Kafka: offsets are written with the rows of the round."
+)
+_NEW_ROUND: Final = "Rows of a retry, in one transaction with the offset of its request. Key job_id:row."
 
 _JobEvents = (
     JobAccepted
@@ -60,12 +68,21 @@ def declare(settings: KafkaSettings) -> KafkaBroker:
         (topics.jobs, "StatusJobs", StatusReadsJobEvent),
         (topics.processors, "StatusProcessors", ProcessorReported),
     ):
-        _reads(broker, topic, topics.group("status"), title, payload)
+        _reads(broker, topic, topics.group("status"), title, payload, _PROJECTED)
+    _reads(broker, topics.jobs, topics.group(PURPOSE), "StatusOrders", JobRetryRequested, _CARRIED_OUT)
     broker.publisher(
         topics.jobs,
         title="StatusJobEvents",
         description="JobFinished when every row of a round has a result; the others by hand. Key job_id.",
         schema=StatusWritesJobEvent,
+    )
+    for topic, title in zip(topics.rows, ("StatusRetriedExpressRows", "StatusRetriedBulkRows"), strict=True):
+        broker.publisher(topic, title=title, description=_NEW_ROUND, schema=RowAccepted)
+    broker.publisher(
+        topics.results,
+        title="StatusUnreadableRows",
+        description="A row whose event could never be read fails in a new round too. Key job_id.",
+        schema=RowFailed,
     )
     broker.publisher(
         topics.dead_letters,
@@ -76,12 +93,12 @@ def declare(settings: KafkaSettings) -> KafkaBroker:
     return broker
 
 
-def _reads(broker: KafkaBroker, topic: str, group: str, title: str, payload: Any) -> None:
+def _reads(broker: KafkaBroker, topic: str, group: str, title: str, payload: Any, description: str) -> None:
     subscriber = broker.subscriber(
         topic,
         group_id=group,
         title=title,
-        description="Projected into tables. Acknowledged by the database: offsets are stored with the rows.",
+        description=description,
         # Offsets are committed by hand, after the database has them.
         ack_policy=AckPolicy.MANUAL,
         auto_offset_reset="none",

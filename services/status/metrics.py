@@ -12,5 +12,6 @@ LAG = Gauge("hospital_status_projection_lag_records", "Records that are still to
 JOBS = Gauge("hospital_status_jobs", "Jobs that the tables hold", ["status"])
 DEAD_LETTERS = Counter("hospital_status_dead_letters_total", "Records that could not be decoded", ["topic"])
 RESTARTS = Counter("hospital_status_projection_restarts_total", "Times that the projection had to begin again")
+RETRIED_ROWS = Counter("hospital_status_rows_retried_total", "Rows that were written again for a new round")
 FINISHES = Counter("hospital_status_job_finished_total", "JobFinished that were sent")
 WATCHERS = Gauge("hospital_status_watchers", "Event streams that are open")

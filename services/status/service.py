@@ -24,6 +24,7 @@ from services.status.intake import Intake
 from services.status.job_life import JobStatus
 from services.status.live import Live
 from services.status.metrics import JOBS
+from services.status.owner import Owner
 from services.status.page_files import PageFiles
 from services.status.positions import Positions
 from services.status.presence import Presence
@@ -55,6 +56,7 @@ def build(settings: StatusSettings) -> FastAPI:
     decoder = Decoder(topics, DeadLetterTopic(publisher, topics.dead_letters))
     intake = Intake(settings, writing, decoder, positions, changes)
     finishing = Finishing(writing, publisher, topics.jobs, positions, changes)
+    owner = Owner(settings, writing)
     database = Database(reading)
     presence = Presence(database, ends, changes)
     live = Live(database, changes)
@@ -65,7 +67,8 @@ def build(settings: StatusSettings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if settings.url.get_backend_name() == "sqlite":
             await migrate(writing)
-        async with _running(intake.run(), finishing.run(), publisher.warm_up(), live.run(), _count_jobs(reading)):
+        work = (intake.run(), finishing.run(), owner.run(), publisher.warm_up(), live.run(), _count_jobs(reading))
+        async with _running(*work):
             yield
         await asyncio.gather(publisher.close(), ends.close(), writing.dispose(), reading.dispose())
 
@@ -81,6 +84,7 @@ def build(settings: StatusSettings) -> FastAPI:
         "database": lambda: check_schema(reading),
         "kafka": lambda: check_topics(settings),
         "projection": intake.check,
+        "orders": owner.check,
     }
     app.include_router(health_routes(checks))
     app.mount("/", PageFiles(), name="page")

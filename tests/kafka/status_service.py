@@ -24,7 +24,7 @@ API = "/api/v1/hospitals"
 class StatusService:
     """`python -m services.status` as a process that can be killed and started again on the same tables."""
 
-    def __init__(self, settings: KafkaSettings, database_url: str, port: int, log: Path) -> None:
+    def __init__(self, settings: KafkaSettings, database_url: str, port: int, log: Path, **environment: str) -> None:
         self.settings = settings
         self.topics = settings.topics
         self._port = port
@@ -35,6 +35,7 @@ class StatusService:
             "KAFKA_TOPIC_PARTITIONS": str(settings.kafka_topic_partitions),
             "STATUS_DATABASE_URL": database_url,
             "HTTP_PORT": str(port),
+            **environment,
         }
         self._process: asyncio.subprocess.Process | None = None
         self._stack = AsyncExitStack()

@@ -65,7 +65,7 @@ async def test_the_walk(service):
     answer = await service.shows(job_id, status="completed")
     assert (answer["outcome"], answer["activated"]) == ("all_created", True)
     ready = (await service.http.get("/health/ready")).json()
-    assert ready["dependencies"].keys() == {"database", "kafka", "projection"}
+    assert ready["dependencies"].keys() == {"database", "kafka", "projection", "orders"}
     metrics = (await service.http.get("/metrics")).text
     assert "hospital_status_results_projected_total 2.0" in metrics
     assert "hospital_status_projection_lag_records{" in metrics

@@ -171,6 +171,7 @@ class Rig:
             total_hospitals=len(job.rows),
             batch_ids=tuple(job.batch_ids),
             columns=("name", "address", "phone"),
+            express=express,
         )
         topic = self.topics.rows_express if express else self.topics.rows_bulk
         await self.write([(topic, row) for row in job.rows] + [(self.topics.jobs, accepted)])

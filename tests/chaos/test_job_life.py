@@ -1,0 +1,158 @@
+"""A job's life by order: cancelled in the middle, retried by two at once while the service is killed."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local.ports import free_port
+from shared.events import JobFinished, JobOutcome, JobRetryRequested, RowAccepted, RowCreated
+from tests.chaos.conftest import Kept
+from tests.chaos.size import sized
+from tests.kafka.status_service import API, StatusService
+from tests.processor.jobs import Job, make_job
+from tests.processor.rig import Rig
+from tests.processor.until import until
+
+ROWS = sized(400, 5_000)
+BROKEN = ROWS // 10
+KILLS = sized(2, 10)
+
+
+class Desk:
+    """Two replicas of the status service over one database, beside the rig's processors."""
+
+    def __init__(self, rig: Rig, replicas: list[StatusService]) -> None:
+        self.rig = rig
+        self.replicas = replicas
+
+    async def order(self, replica: int, job: Job, what: str) -> httpx.Response:
+        """Asks one of them to cancel or retry."""
+        return await self.replicas[replica].http.post(f"{API}/jobs/{job.job_id}/{what}")
+
+    async def status(self, job: Job) -> dict:
+        """The job, by whichever replica answers."""
+        for replica in self.replicas:
+            try:
+                if found := await replica.status(job.job_id):
+                    return found
+            except httpx.TransportError:
+                continue
+        return {}
+
+    async def shows(self, job: Job, seconds: float, **expected: object) -> dict:
+        """Waits until the status has these fields."""
+        found: dict = {}
+
+        async def does() -> bool:
+            found.update(await self.status(job))
+            return expected.items() <= found.items()
+
+        try:
+            await until(f"the job has {expected}", does, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; but {found | {'result': None}}") from None
+        return found
+
+    async def finishes(self) -> list[JobFinished]:
+        """What was said of rounds that ended, each round once."""
+        found = [event for event in await self.rig.events(self.rig.topics.jobs) if isinstance(event, JobFinished)]
+        return list({event.event_id: event for event in found}.values())
+
+
+@pytest.fixture
+async def desk(rig: Rig, postgres_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    """Small windows, so that a cancel finds rows behind them."""
+    rig.environment |= {"WINDOW_ROWS": "40", "HOSPITAL_API_MAX_CONNECTIONS": "4"}
+    times = {name: rig.environment[name] for name in rig.environment if name.startswith(("LEASE", "HOSPITAL_API_"))}
+    async with AsyncExitStack() as stack:
+        replicas = [
+            StatusService(rig.settings, postgres_url, free_port(), tmp_path / f"status-{number}.log", **times)
+            for number in (1, 2)
+        ]
+        assert await replicas[0].run("migrate") == 0
+        for replica in replicas:
+            await stack.enter_async_context(replica)
+        for replica in replicas:
+            await replica.ready()
+        yield Desk(rig, replicas)
+
+
+async def test_cancel_in_mid_job_then_two_retries_at_once_while_status_is_killed(desk: Desk, rig: Rig, kept: Kept):
+    """Created + failed + unprocessed = total, the directory holds exactly the created; the retry is one round and
+
+    finishes the rest; nothing is created twice, and no row has two results in a round.
+    """
+    await rig.inject(latency_ms=40, name_rules=[{"contains": "Broken", "status": 422}])
+    job = make_job(ROWS, names=[f"Broken {index}" if index % 10 == 0 else f"Sound {index}" for index in range(ROWS)])
+    await rig.start_processors(2)
+    await rig.publish(job, express=False)
+    await until("the job has begun", lambda: has_created(rig, ROWS // 8), 60)
+
+    assert (await desk.order(0, job, "cancel")).status_code == 202
+    cancelled = await desk.shows(job, 60, status="cancelled")
+    await until("its last row has its result", lambda: has_finished(desk, 1), 60)
+    cancelled = await desk.shows(job, 30, status="cancelled")
+    created, failed, unprocessed = (cancelled[f"{kind}_hospitals"] for kind in ("created", "failed", "unprocessed"))
+    assert created + failed + unprocessed == ROWS
+    assert failed > 0 < unprocessed, "cancelled when it was over"
+    assert (await rig.admin("stats"))["creates"] == created, "the directory holds others than the created"
+    [first] = await desk.finishes()
+    assert first.outcome is JobOutcome.CANCELLED
+    assert (first.created_hospitals, first.failed_hospitals, first.unprocessed_hospitals) == (
+        created,
+        failed,
+        unprocessed,
+    )
+
+    await rig.inject(latency_ms=5, name_rules=[])
+    answers = await asyncio.gather(desk.order(0, job, "retry"), desk.order(1, job, "retry"))
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    assert 202 in [answer.status_code for answer in answers]
+    for number in range(KILLS):
+        victim = desk.replicas[number % 2]
+        await victim.kill()
+        await victim.start()
+        await asyncio.sleep(sized(1.5, 3))
+    done = await desk.shows(job, sized(120, 300), status="completed")
+    assert (done["outcome"], done["created_hospitals"], done["activated"]) == ("all_created", ROWS, True)
+
+    await rig.stop_processors()
+    stats = await rig.admin("stats")
+    assert (stats["creates"], stats["doubles_total"]) == (ROWS, 0)
+    assert [event.round for event in await desk.finishes()] == [1, 2]
+    asked = [event for event in await rig.events(rig.topics.jobs) if isinstance(event, JobRetryRequested)]
+    assert {event.round for event in asked} == {2}
+    assert_each_once(await rows_of(rig, 2), failed + unprocessed)
+    results = await rig.results()
+    assert max(Counter((result.row, result.round) for result in results).values()) == 1
+    assert sum(isinstance(result, RowCreated) for result in results) == ROWS
+    kept(
+        f"cancel in mid-job of {ROWS}: {created} created + {failed} failed + {unprocessed} unprocessed; "
+        f"{len(asked)} retries at once, {KILLS} kills of status: 1 round of {failed + unprocessed} rows, "
+        f"{stats['creates']} creates, 0 twice"
+    )
+
+
+async def has_created(rig: Rig, count: int) -> bool:
+    return (await rig.admin("stats"))["creates"] >= count
+
+
+async def has_finished(desk: Desk, rounds: int) -> bool:
+    return len(await desk.finishes()) == rounds
+
+
+async def rows_of(rig: Rig, round_: int) -> list[RowAccepted]:
+    """What the rows topics hold of a round."""
+    events = [*await rig.events(rig.topics.rows_express), *await rig.events(rig.topics.rows_bulk)]
+    return [event for event in events if isinstance(event, RowAccepted) and event.round == round_]
+
+
+def assert_each_once(rows: list[RowAccepted], count: int) -> None:
+    times = Counter(row.row for row in rows)
+    assert len(times) == count
+    assert set(times.values()) == {1}

@@ -80,6 +80,9 @@ class RowAnswer(BaseModel):
     hospital_id: int | str | None
     attempts: int
     error: str | None
+    outcome_unknown: Annotated[
+        bool, Field(description="It may be in the directory or not: somebody has to look, and to resolve it")
+    ] = False
 
 
 class RowList(BaseModel):

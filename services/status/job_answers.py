@@ -15,7 +15,7 @@ from services.status.instants import Micros, micros, moment, moment_or_none
 from services.status.job_life import FINAL, JobStatus
 from services.status.job_queries import JobFilter, JobRow
 from services.status.results import RowStatus
-from services.status.row_queries import row_page, shown_status
+from services.status.row_queries import row_page, shown_status, undecided
 from services.status.tenants import Tenant
 from services.status.waiting import Work, eta_seconds, waiting_for
 from shared.events import JobOutcome, ProcessorReported, now
@@ -50,7 +50,8 @@ async def row_list(
     activated = await job_queries.activated_batches(connection, job.job_id)
     shown = found[:limit]
     following = cursor(shown[-1].row) if len(found) > limit else None
-    return RowList(rows=[_row(row, activated) for row in shown], next_cursor=following)
+    unknown = await undecided(connection, job, shown)
+    return RowList(rows=[_row(row, activated, unknown) for row in shown], next_cursor=following)
 
 
 async def _summaries(
@@ -130,7 +131,7 @@ async def _result(connection: AsyncConnection, job: JobRow, batch_id: str) -> Re
     )
 
 
-def _row(row: Row[Any], activated: Collection[str]) -> RowAnswer:
+def _row(row: Row[Any], activated: Collection[str], unknown: Collection[int]) -> RowAnswer:
     return RowAnswer(
         row=row.row,
         name=row.name,
@@ -138,4 +139,5 @@ def _row(row: Row[Any], activated: Collection[str]) -> RowAnswer:
         hospital_id=None if row.hospital_id is None else json.loads(row.hospital_id),
         attempts=row.attempts,
         error=row.error,
+        outcome_unknown=row.row in unknown,
     )

@@ -1,6 +1,6 @@
 """What the tables know of rows."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Row, Select, select
@@ -9,10 +9,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.status.answers import RowAnswerStatus
 from services.status.job_queries import JobRow
 from services.status.results import RowStatus
-from services.status.tables import rows
+from services.status.tables import resolutions, rows
+from shared.events import RowErrorCode
 
-_SHOWN = (rows.c.row, rows.c.name, rows.c.status, rows.c.batch_id, rows.c.hospital_id, rows.c.attempts, rows.c.error)
-_IN_FILES = (*_SHOWN, rows.c.error_code, rows.c.columns)
+_SHOWN = (
+    rows.c.row,
+    rows.c.round,
+    rows.c.name,
+    rows.c.status,
+    rows.c.batch_id,
+    rows.c.hospital_id,
+    rows.c.attempts,
+    rows.c.error_code,
+    rows.c.error,
+)
+_IN_FILES = (*_SHOWN, rows.c.columns)
 
 
 async def row_page(
@@ -38,6 +49,23 @@ def _page(statement: Select[Any], job: JobRow, outcome: RowStatus | None, after:
     if outcome not in (None, RowStatus.CREATED):
         statement = statement.where(rows.c.status != RowStatus.CREATED.value)  # so that the partial index serves
     return statement.order_by(rows.c.row).limit(limit)
+
+
+async def undecided(connection: AsyncConnection, job: JobRow, found: Sequence[Row[Any]]) -> set[int]:
+    """Those of the found rows whose outcome is unknown, and of which nobody has said yet what they saw."""
+    unknown = {row.row: row.round for row in found if _is_unknown(row)}
+    if not unknown:
+        return set()
+    decided = await connection.execute(
+        select(resolutions.c.row, resolutions.c.round).where(
+            resolutions.c.job_id == job.job_id, resolutions.c.row.in_(unknown)
+        )
+    )
+    return {row for row, _ in unknown.items() - {(row, round_) for row, round_ in decided}}
+
+
+def _is_unknown(row: Row[Any]) -> bool:
+    return bool(row.status == RowStatus.FAILED and row.error_code == RowErrorCode.OUTCOME_UNKNOWN)
 
 
 def shown_status(row: Row[Any], activated: Collection[str]) -> RowAnswerStatus:

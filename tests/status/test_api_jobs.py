@@ -217,27 +217,46 @@ async def test_rows_come_in_the_order_of_the_file_in_pages(desk, engine):
     )
     first = (await desk.get("/jobs/job-1/rows?limit=2")).json()
     second = (await desk.get("/jobs/job-1/rows", params={"limit": 2, "cursor": first["next_cursor"]})).json()
+    known = {"attempts": 1, "error": None, "outcome_unknown": False}
     assert first["rows"] + second["rows"] == [
-        {"row": 2, "name": "Hospital 2", "status": "created", "hospital_id": 20, "attempts": 1, "error": None},
-        {"row": 3, "name": "Hospital 3", "status": "created", "hospital_id": "H-3", "attempts": 1, "error": None},
-        {
+        {"row": 2, "name": "Hospital 2", "status": "created", "hospital_id": 20} | known,
+        {"row": 3, "name": "Hospital 3", "status": "created", "hospital_id": "H-3"} | known,
+        known
+        | {
             "row": 4,
             "name": "Hospital 4",
             "status": "failed",
             "hospital_id": None,
-            "attempts": 1,
             "error": "rejected in round 1",
         },
-        {
+        known
+        | {
             "row": 5,
             "name": "Hospital 5",
             "status": "unprocessed",
             "hospital_id": None,
-            "attempts": 1,
             "error": "The job was cancelled.",
         },
     ]
     assert second["next_cursor"] is None
+
+
+async def test_rows_say_of_which_nobody_knows_what_became(desk, engine):
+    """Until somebody looked: then they are failed or created like any other; the next round may leave it open again."""
+    story = Story(total=4)
+    unknown = [story.failed(row, code=RowErrorCode.OUTCOME_UNKNOWN) for row in (2, 3, 4)]
+    await tell(engine, story.accepted(), *unknown, story.failed(5), story.resolved(3, None), story.resolved(4, 77))
+    rows = (await desk.get("/jobs/job-1/rows")).json()["rows"]
+    assert [(row["status"], row["outcome_unknown"]) for row in rows] == [
+        ("failed", True),
+        ("failed", False),
+        ("created", False),
+        ("failed", False),
+    ]
+    again = story.failed(3, round_=2, code=RowErrorCode.OUTCOME_UNKNOWN)
+    await tell(engine, story.finished(JobOutcome.SOME_FAILED), story.retried(2), again)
+    rows = (await desk.get("/jobs/job-1/rows?outcome=failed")).json()["rows"]
+    assert [(row["row"], row["outcome_unknown"]) for row in rows] == [(3, True)]
 
 
 @pytest.mark.parametrize(("outcome", "expected"), [("created", [2]), ("failed", [3]), ("unprocessed", [4])])

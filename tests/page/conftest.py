@@ -1,4 +1,8 @@
-"""A real Chromium, and the page in it."""
+"""A real Chromium, and the page in it.
+
+One browser, one tab and one server serve all tests here: starting them costs more than what is tested. After each test
+the tab is empty, and no cookie is left.
+"""
 
 import os
 import shutil
@@ -7,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.page.fake_api import FakeApi, served
+from tests.page.fake_api import FakeApi, Stage, served
 
 FLAGS = [
     "--no-sandbox",
@@ -18,13 +22,14 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SIZE: Any = {"width": 1100, "height": 900}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     """Chromium, without a window. Where there is none the tests are skipped, and say so.
 
-    It ends with each file: Playwright's event loop runs as long as it does, and other tests need their own.
+    It ends with the last test of this package: its event loop runs as long as it does, and other tests need theirs.
     """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: run make setup")
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -36,24 +41,45 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
+@pytest.fixture(scope="package")
+def stage() -> Iterator[Stage]:
+    """The server of all tests."""
+    with served() as stage:
+        yield stage
+
+
 @pytest.fixture
-def api() -> Iterator[FakeApi]:
+def api(stage: Stage) -> Iterator[FakeApi]:
     """The page before an API that answers as the test likes."""
-    with served(FakeApi()) as api:
-        yield api
+    api = stage.show(FakeApi())
+    yield api
+    api.told = None
 
 
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """An empty tab; whatever the page throws, or its Content-Security-Policy forbids, fails the test."""
-    context = browser.new_context(viewport={"width": 1100, "height": 900}, locale="en-GB", timezone_id="UTC")
+@pytest.fixture(scope="package")
+def tab(browser: Any) -> Any:
+    """The tab of all tests. Nothing moves in it, which is cheaper."""
+    context = browser.new_context(viewport=SIZE, locale="en-GB", timezone_id="UTC", reduced_motion="reduce")
     context.set_default_timeout(10_000)
     tab = context.new_page()
-    complaints: list[str] = []
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on("console", lambda line: complaints.append(line.text) if "Content Security Policy" in line.text else None)
     # From the beginning: a chooser that opens just after the first listener was added may be missed.
     tab.on("filechooser", lambda _: None)
+    return tab
+
+
+@pytest.fixture
+def page(tab: Any) -> Iterator[Any]:
+    """The tab, empty; whatever the page throws, or its Content-Security-Policy forbids, fails the test."""
+    complaints: list[str] = []
+    thrown = lambda error: complaints.append(str(error))  # noqa: E731 - a listener has to be taken away again
+    written = lambda line: complaints.append(line.text) if "Content Security Policy" in line.text else None  # noqa: E731
+    tab.on("pageerror", thrown)
+    tab.on("console", written)
     yield tab
-    context.close()
+    tab.goto("about:blank")
+    tab.remove_listener("pageerror", thrown)
+    tab.remove_listener("console", written)
+    tab.context.clear_cookies()
+    tab.set_viewport_size(SIZE)
+    tab.emulate_media(color_scheme="light", reduced_motion="reduce")
     assert complaints == []

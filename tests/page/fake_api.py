@@ -1,10 +1,11 @@
 """The page itself, in front of an API that answers what a test wants and remembers what it was asked."""
 
 import asyncio
+import json
 import socket
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from services.status.page_files import PageFiles
 from shared.problems import Problem
@@ -67,6 +69,12 @@ def ended(job_id: str = JOB_ID, *, failed: int = 0, activated: bool = True, **ch
     )
 
 
+def failures(count: int, **changes: Any) -> list[dict[str, Any]]:
+    """Rows that failed, the first in row 2."""
+    row = {"status": "failed", "hospital_id": None, "attempts": 3, "outcome_unknown": False}
+    return [row | {"row": n + 2, "name": f"Hospital {n}", "error": f"No {n}"} | changes for n in range(count)]
+
+
 def good(total: int = 25, **changes: Any) -> dict[str, Any]:
     """What `validate` says of a file without errors."""
     verdict = {"valid": True, "total_hospitals": total, "errors": [], "estimated_seconds": 2.5, "same_file_as": []}
@@ -81,14 +89,19 @@ def accepted(job_id: str = JOB_ID) -> JSONResponse:
 
 @dataclass
 class FakeApi:
-    """Answers are given in order, the last one again and again. A key makes it ask for X-API-Key."""
+    """Answers are given in order, the last one again and again. With a key it wants a session."""
 
     verdicts: deque[Any] = field(default_factory=lambda: deque([good()]))
     uploads: deque[Response] = field(default_factory=lambda: deque([accepted()]))
     states: deque[Any] = field(default_factory=lambda: deque([ended()]))
     activations: deque[Response] = field(default_factory=lambda: deque([JSONResponse({"activated": True})]))
+    cancels: deque[Response] = field(default_factory=lambda: deque([asked()]))
+    retries: deque[Response] = field(default_factory=lambda: deque([asked()]))
+    resolutions: deque[Response] = field(default_factory=lambda: deque([asked()]))
     listed: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
+    #: What an event stream tells as soon as it is put here; None: there are no streams, and the page has to ask.
+    told: list[dict[str, Any]] | None = None
     key: str | None = None
     url: str = ""
     #: path → the requests that came to it, with their bodies read.
@@ -97,26 +110,41 @@ class FakeApi:
     def app(self) -> Starlette:
         """The page and the API on one origin."""
         root = "/api/v1/hospitals"
+        job = f"{root}/jobs/{{job_id}}"
         routes = [
             Route(f"{root}/validate", self._taking(self.verdicts), methods=["POST"]),
             Route(f"{root}/bulk", self._taking(self.uploads), methods=["POST"]),
             Route(f"{root}/bulk/batch/{{batch_id}}/activate", self._taking(self.activations), methods=["PATCH"]),
             Route(f"{root}/status/{{job_id}}", self._taking(self.states)),
             Route(f"{root}/jobs", self._guarded(self._jobs)),
-            Route(f"{root}/jobs/{{job_id}}/rows", self._guarded(self._rows)),
+            Route(f"{job}/rows", self._guarded(self._rows)),
+            Route(f"{job}/rows/{{row}}/resolve", self._taking(self.resolutions), methods=["POST"]),
+            Route(f"{job}/cancel", self._taking(self.cancels), methods=["POST"]),
+            Route(f"{job}/retry", self._taking(self.retries), methods=["POST"]),
+            Route(f"{job}/events", self._guarded(self._events)),
+            Route(f"{job}/{{name}}.csv", self._guarded(lambda _: Response("row\n2\n", media_type="text/csv"))),
+            Route("/api/v1/session", self._session, methods=["POST", "DELETE"]),
             Mount("/", PageFiles()),
         ]
         return Starlette(routes=routes)
 
+    def to(self, path: str) -> list[Request]:
+        """What came to a path under /api/v1/hospitals so far."""
+        return self.asked[f"/api/v1/hospitals/{path}"]
+
+    def bodies(self, path: str) -> list[str]:
+        """The bodies of these."""
+        return [request._body.decode() for request in self.to(path)]
+
     def keys(self) -> list[str | None]:
         """The Idempotency-Key of each upload so far."""
-        return [request.headers.get("idempotency-key") for request in self.asked["/api/v1/hospitals/bulk"]]
+        return [request.headers.get("idempotency-key") for request in self.to("bulk")]
 
     def _guarded(self, answer: Any) -> Any:
         async def endpoint(request: Request) -> Response:
             await request.body()
             self.asked[request.url.path].append(request)
-            if self.key and request.headers.get("x-api-key") != self.key:
+            if self.key and request.cookies.get("hospital_session") != self.key:
                 return Problem(401, "unauthorized", "Send a valid API key in the header X-API-Key.").response()
             return answer(request)
 
@@ -129,9 +157,24 @@ class FakeApi:
 
         return self._guarded(take)
 
+    async def _session(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            response = Response(status_code=204)
+            response.delete_cookie("hospital_session")
+            return response
+        given = request.headers.get("x-api-key") or request.cookies.get("hospital_session")
+        if self.key and given != self.key:
+            return Problem(401, "unauthorized", "Send a valid API key in the header X-API-Key.").response()
+        response = JSONResponse({"tenant": "north" if self.key else "default"})
+        if self.key:
+            response.set_cookie("hospital_session", self.key, httponly=True, samesite="strict")
+        return response
+
     def _jobs(self, request: Request) -> Response:
-        status = request.query_params.get("status")
-        found = [each for each in self.listed if status in (None, each["status"])]
+        status, q = request.query_params.get("status"), request.query_params.get("q", "")
+        found = [
+            each for each in self.listed if status in (None, each["status"]) and q.lower() in each["file_name"].lower()
+        ]
         shown, following = _page(found, request)
         return JSONResponse({"total_jobs": len(found), "jobs": shown, "next_cursor": following})
 
@@ -140,6 +183,31 @@ class FakeApi:
         shown, following = _page(self.failed, request)
         return JSONResponse({"rows": shown, "next_cursor": following})
 
+    def _events(self, _: Request) -> Response:
+        if self.told is None:
+            return Problem(404, "not_found", "Not Found").response()
+        return StreamingResponse(self._telling(self.told), media_type="text/event-stream")
+
+    async def _telling(self, told: list[dict[str, Any]]) -> AsyncIterator[str]:
+        """Until the test puts another list in the place of this one: then the connection breaks off."""
+        sent = 0
+        yield "retry: 50\n\n"
+        while self.told is told:
+            for news in told[sent:]:
+                sent += 1
+                event = "progress" if news["completed_at"] is None else "finished"
+                yield f"id: {sent}\nevent: {event}\ndata: {json.dumps(_summary(news))}\n\n"
+            await asyncio.sleep(0.02)
+
+
+def _summary(job: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in job.items() if name not in ("batch_ids", "result")}
+
+
+def asked() -> JSONResponse:
+    """What is answered to a request that takes its time."""
+    return JSONResponse({"job_id": JOB_ID, "message": "Asked for"}, 202)
+
 
 def _page(found: list[Any], request: Request) -> tuple[list[Any], str | None]:
     begin = int(request.query_params.get("cursor", 0))
@@ -147,16 +215,34 @@ def _page(found: list[Any], request: Request) -> tuple[list[Any], str | None]:
     return found[begin:end], str(end) if end < len(found) else None
 
 
+@dataclass
+class Stage:
+    """One server for all tests: each puts its own API on it."""
+
+    url: str = ""
+    app: Starlette | None = None
+
+    def show(self, api: FakeApi) -> FakeApi:
+        """From now on this one answers."""
+        self.app = api.app()
+        api.url = self.url
+        return api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.app
+        await self.app(scope, receive, send)
+
+
 @contextmanager
-def served(api: FakeApi) -> Iterator[FakeApi]:
-    """Serves it on a free port in a thread of its own."""
+def served() -> Iterator[Stage]:
+    """A stage on a free port, in a thread of its own."""
     listening = socket.create_server(("127.0.0.1", 0))
-    api.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(api.app(), log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+    stage = Stage(f"http://127.0.0.1:{listening.getsockname()[1]}")
+    server = uvicorn.Server(uvicorn.Config(stage, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
     try:
-        yield api
+        yield stage
     finally:
         server.should_exit = True
         thread.join()

@@ -2,82 +2,137 @@
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
-from starlette.responses import JSONResponse
 
+from services.status.waiting import WaitingFor
 from shared.problems import Problem, kafka_down
-from tests.page.fake_api import JOB_ID, FakeApi, ended, job
+from tests.page.fake_api import JOB_ID, FakeApi, ended, failures, job
 
 
 def watch(page: Page, api: FakeApi, *states: Any) -> None:
-    """Opens a job by its address."""
+    """Opens a job by its address; it is asked about again and again, since there is no stream."""
     api.states.clear()
     api.states.extend(states)
     page.goto(f"{api.url}/#/jobs/{JOB_ID}")
 
 
-def failures(count: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "row": n + 2,
-            "name": f"Hospital {n}",
-            "status": "failed",
-            "hospital_id": None,
-            "attempts": 3,
-            "error": f"No {n}",
-        }
-        for n in range(count)
-    ]
+def watch_live(page: Page, api: FakeApi, *states: Any) -> None:
+    """The same with a stream that tells these states; `api.told` takes more."""
+    api.told = [*states]
+    watch(page, api, states[0] if states else job())
+
+
+def progressed(done: int, **changes: Any) -> dict[str, Any]:
+    return job(processed_hospitals=done, created_hospitals=done, progress_percentage=2.5 * done, **changes)
+
+
+def asked(api: FakeApi) -> int:
+    """How often the status was asked for."""
+    return len(api.to(f"status/{JOB_ID}"))
 
 
 def test_a_running_job_shows_how_far_it_is(page: Page, api: FakeApi) -> None:
     """The bar in numbers and in words, what is left, and the title of the tab."""
-    watch(page, api, job())
+    watch_live(page, api, job())
     bar = page.get_by_role("progressbar")
     expect(bar).to_have_attribute("aria-valuenow", "25")
     expect(bar).to_have_attribute("aria-valuetext", "25 %: 10 of 40 hospitals")
-    expect(page.get_by_text("About 30 seconds left")).to_be_visible()
+    expect(page.locator(".headline")).to_have_text("25 %")
+    expect(page.locator(".hero .numbers")).to_have_text("10 of 40 hospitals · About 30 seconds left · 1 a second")
+    expect(page.locator(".tally")).to_have_text("Created10Failed0Not sent0Still to do30")
     expect(page).to_have_title("25 % \N{EN DASH} hospitals.csv")
 
 
 def test_the_pace_is_measured_while_one_looks(page: Page, api: FakeApi) -> None:
-    """Hospitals a second, as seen from here."""
-    steps = [job(processed_hospitals=n, created_hospitals=n, progress_percentage=2.5 * n) for n in range(10, 40, 4)]
-    watch(page, api, *steps)
-    expect(page.locator("p.numbers")).to_contain_text("a second", timeout=10_000)
+    """Hospitals a second, as seen from here, when the service does not know yet how long it will take."""
+    watch_live(page, api, progressed(10, eta_seconds=None))
+    expect(page.locator(".hero .numbers")).to_have_text("10 of 40 hospitals")
+    page.wait_for_timeout(1100)
+    api.told.append(progressed(30, eta_seconds=None))
+    expect(page.locator(".hero .numbers")).to_contain_text("a second")
 
 
-def test_a_job_is_followed_to_its_end(page: Page, api: FakeApi) -> None:
-    """Then it is not asked about any more."""
-    watch(page, api, job(), ended())
+def test_a_job_is_followed_to_its_end_by_its_stream(page: Page, api: FakeApi) -> None:
+    """The whole answer is asked for at the beginning and at the end only; then nothing is asked any more."""
+    watch_live(page, api, job())
+    expect(page.locator(".headline")).to_have_text("25 %")
+    api.told.append(progressed(20))
+    expect(page.locator(".headline")).to_have_text("50 %")
+    api.states.append(ended())
+    api.states.popleft()
+    api.told.append(ended())
     expect(page.locator(".chip")).to_have_text("Completed")
     expect(page.locator("#announcements")).to_have_text("All 40 hospitals are created and activated.")
     expect(page.get_by_text("Took 4 seconds, 10 a second")).to_be_visible()
-    asked = len(api.asked[f"/api/v1/hospitals/status/{JOB_ID}"])
-    page.wait_for_timeout(2_500)
-    assert len(api.asked[f"/api/v1/hospitals/status/{JOB_ID}"]) == asked == 2
+    page.wait_for_timeout(1500)
+    assert (asked(api), len(api.to(f"jobs/{JOB_ID}/events"))) == (2, 1)
 
 
-def test_the_reason_to_wait_is_in_plain_words(page: Page, api: FakeApi) -> None:
-    """And goes away with the reason."""
-    watch(page, api, job(waiting_for="rate_limit"), job(processed_hospitals=11, created_hospitals=11))
-    expect(page.get_by_text("The directory asks us to slow down.").first).to_be_visible()
+def test_where_there_is_no_stream_it_asks_again_and_again(page: Page, api: FakeApi) -> None:
+    """A proxy in between may know nothing of streams."""
+    watch(page, api, job(), progressed(20), ended())
+    expect(page.locator(".chip")).to_have_text("Completed")
+    page.wait_for_timeout(1500)
+    assert asked(api) == 3
+
+
+def test_a_stream_that_breaks_is_taken_up_again(page: Page, api: FakeApi) -> None:
+    """The browser comes back with the last that it heard, and nothing is missed meanwhile."""
+    watch_live(page, api, job())
+    api.told.append(progressed(12))
+    expect(page.locator(".headline")).to_have_text("30 %")
+    api.told = [progressed(12), progressed(20)]
+    expect(page.locator(".headline")).to_have_text("50 %")
+    first, again = api.to(f"jobs/{JOB_ID}/events")
+    assert (first.headers.get("last-event-id"), again.headers.get("last-event-id")) == (None, "2")
+
+
+def test_a_stream_that_says_nothing_is_not_relied_on(page: Page, api: FakeApi) -> None:
+    """A proxy may hold it back: then the page asks."""
+    api.told = []
+    watch(page, api, job(), ended())
+    expect(page.locator(".chip")).to_have_text("Completed")
+
+
+@pytest.fixture(scope="module")
+def reasons() -> dict[str, str]:
+    """Words that tell each reason to wait."""
+    return {
+        "rate_limit": "The directory sets the pace.",
+        "circuit_breaker": "The directory does not answer properly at the moment. No row is lost",
+        "queue": "Other uploads are ahead of this one.",
+        "no_processor": "no processor is running. No row is lost; the team that runs this service has to start one.",
+        "paused": "Sending is paused by the team that runs this service.",
+    }
+
+
+def test_every_reason_to_wait_is_in_plain_words(page: Page, api: FakeApi, reasons: dict[str, str]) -> None:
+    """And goes away with the reason. There is none that the page does not know."""
+    assert set(reasons) == set(WaitingFor)
+    watch_live(page, api, job())
+    for reason, words in reasons.items():
+        api.told.append(job(waiting_for=reason))
+        expect(page.locator(".notice.busy")).to_contain_text(words)
+    api.told.append(job())
     expect(page.locator(".notice.busy")).to_be_hidden()
 
 
 def test_an_outage_is_told_and_ends_by_itself(page: Page, api: FakeApi) -> None:
     """What was known stays on the screen meanwhile."""
-    watch(page, api, job(), kafka_down().response(), ended())
+    outage = kafka_down().response()
+    outage.headers["Retry-After"] = "1"
+    watch(page, api, job(), outage, ended())
     expect(page.get_by_text("This page keeps trying")).to_be_visible()
-    expect(page.get_by_text("10 of 40 hospitals, 25 %")).to_be_visible()
-    expect(page.locator(".chip")).to_have_text("Completed", timeout=10_000)
+    expect(page.locator(".headline")).to_have_text("25 %")
+    expect(page.locator(".chip")).to_have_text("Completed")
     expect(page.get_by_text("This page keeps trying")).to_be_hidden()
 
 
 def test_a_job_that_is_not_there_is_said_to_be_none(page: Page, api: FakeApi) -> None:
     """A wrong link is no riddle."""
     watch(page, api, Problem(404, "not_found", "No such job.").response())
-    expect(page.locator(".notice.bad")).to_contain_text("There is no upload with this number.")
+    expect(page.locator(".facts + .notice.bad")).to_contain_text("There is no upload with this number.")
 
 
 def test_failed_rows_are_read_page_by_page(page: Page, api: FakeApi) -> None:
@@ -86,7 +141,7 @@ def test_failed_rows_are_read_page_by_page(page: Page, api: FakeApi) -> None:
     watch(page, api, ended(failed=40))
     lines = page.locator("tbody tr")
     expect(lines).to_have_count(50)
-    expect(lines.first).to_have_text("2Hospital 0No 03")
+    expect(lines.first).to_have_text("2Hospital 0No 0after 3 attempts")
     page.get_by_role("button", name="Show more").click()
     expect(lines).to_have_count(70)
     expect(lines.nth(50)).to_be_focused()
@@ -96,57 +151,54 @@ def test_failed_rows_are_read_page_by_page(page: Page, api: FakeApi) -> None:
 def test_rows_that_fail_later_join_the_table(page: Page, api: FakeApi) -> None:
     """The table follows the count."""
     api.failed = failures(1)
-    watch(page, api, job(failed_hospitals=1))
+    watch_live(page, api, job(failed_hospitals=1))
     expect(page.locator("tbody tr")).to_have_count(1)
     api.failed = failures(3)
-    api.states.append(ended(failed=3))
+    api.told.append(job(failed_hospitals=3))
     expect(page.locator("tbody tr")).to_have_count(3)
 
 
-def test_what_was_not_activated_is_activated_by_hand(page: Page, api: FakeApi) -> None:
-    """Every batch is asked for once, and the job is looked at again."""
-    watch(
-        page, api, ended(activated=False, batch_ids=["batch-1", "batch-2"], error="The directory did not activate: no")
+def test_a_hospital_may_be_called_what_it_likes(page: Page, api: FakeApi) -> None:
+    """Markup stays text, and signs that turn the direction of writing turn their own text only."""
+    name, reason = "<img src=x onerror=alert(1)>\u202egnp.exe", "<script>alert(2)</script>"
+    api.failed = failures(1, name=name, error=reason, outcome_unknown=True)
+    watch(page, api, ended(failed=1, file_name=f"{name}.csv"))
+    expect(page.locator("tbody bdi")).to_have_text([name, reason])
+    expect(page.locator("h1 bdi")).to_have_text(f"{name}.csv")
+    page.get_by_role("button", name="Settle row 2").click()
+    expect(page.locator("dialog bdi")).to_have_text(name)
+    expect(page.locator("main img, main script, dialog img, dialog script")).to_have_count(0)
+
+
+def test_result_files_are_offered_as_far_as_there_are_rows(page: Page, api: FakeApi) -> None:
+    """With how many rows are in each; the browser keeps them as the service names them."""
+    watch(page, api, ended(failed=4))
+    files = page.locator("a.file:visible")
+    expect(files).to_have_text(
+        ["successful.csv36 rows, with the directory's numbers", "failed.csv4 rows, with reasons, to correct and upload"]
     )
-    expect(page.locator(".notice.bad").nth(1)).to_have_text("The directory did not activate: no")
-    api.states[0] = ended()
-    page.get_by_role("button", name="Activate all hospitals").click()
-    expect(page.locator(".chip")).to_have_text("Completed")
-    expect(page.get_by_role("button", name="Activate all hospitals")).to_be_hidden()
-    asked = [path for path in api.asked if "batch" in path]
-    assert asked == [f"/api/v1/hospitals/bulk/batch/batch-{n}/activate" for n in (1, 2)]
-
-
-def test_a_refused_activation_shows_the_directorys_words(page: Page, api: FakeApi) -> None:
-    """And the button stays."""
-    api.activations[0] = Problem(
-        502, "activation_failed", "The directory did not activate the batch: closed"
-    ).response()
-    watch(page, api, ended(activated=False))
-    page.get_by_role("button", name="Activate all hospitals").click()
-    expect(page.get_by_text("The directory did not activate the batch: closed")).to_be_visible()
-    expect(page.get_by_role("button", name="Activate all hospitals")).to_be_enabled()
-
-
-def test_an_activation_that_takes_long_is_said_to_go_on(page: Page, api: FakeApi) -> None:
-    """202 is no failure."""
-    api.activations[0] = JSONResponse({"activated": False}, 202)
-    watch(page, api, ended(activated=False))
-    page.get_by_role("button", name="Activate all hospitals").click()
-    expect(page.get_by_text("The directory takes its time.")).to_be_visible()
+    with page.expect_download() as download:
+        files.last.click()
+    assert download.value.path().read_text() == "row\n2\n"
+    assert len(api.to(f"jobs/{JOB_ID}/failed.csv")) == 1
 
 
 def test_only_milestones_are_said_aloud(page: Page, api: FakeApi) -> None:
     """A screen reader hears quarters, not every row."""
-    page.add_init_script(
-        """addEventListener("DOMContentLoaded", () => {
+    page.goto(api.url)
+    page.evaluate(
+        """() => {
             window.said = [];
             const place = document.getElementById("announcements");
             new MutationObserver(() => window.said.push(place.textContent)).observe(place, { childList: true });
-        })"""
+        }"""
     )
-    steps = [job(processed_hospitals=n, created_hospitals=n, progress_percentage=2.5 * n) for n in (10, 11, 12, 13, 20)]
-    watch(page, api, *steps, ended())
-    expect(page.locator(".chip")).to_have_text("Completed", timeout=15_000)
+    api.told = [progressed(n) for n in (10, 11, 12, 13, 20)]
+    api.states[0] = progressed(10)
+    page.evaluate(f"location.hash = '#/jobs/{JOB_ID}'")
+    expect(page.locator(".headline")).to_have_text("50 %")
+    api.states[0] = ended()
+    api.told.append(ended())
+    expect(page.locator(".chip")).to_have_text("Completed")
     done = "All 40 hospitals are created and activated."
     assert page.evaluate("window.said") == ["25 % done.", "50 % done.", done]

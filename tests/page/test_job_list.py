@@ -31,12 +31,19 @@ def test_older_uploads_are_loaded_on_demand(page: Page, api: FakeApi) -> None:
     expect(page.get_by_role("button", name="Show older uploads")).to_be_hidden()
 
 
-def test_it_is_searched_by_file_name(page: Page, api: FakeApi) -> None:
-    """Any case, any part of the name."""
-    api.listed = uploads(12)
+def test_it_is_searched_by_file_name_or_number(page: Page, api: FakeApi) -> None:
+    """By the service, so that it finds what is not on the screen as well; a search that finds nothing says so."""
+    api.listed = uploads(45)
     page.goto(api.url)
-    page.get_by_label("File name").fill("FILE-1")
-    expect(page.locator(".jobs .name")).to_have_text(["file-1.csv", "file-10.csv", "file-11.csv"])
+    expect(page.locator(".jobs li")).to_have_count(20)
+    page.get_by_label("Find").fill("FILE-44")
+    expect(page.locator(".jobs .name")).to_have_text(["file-44.csv"])
+    expect(page.get_by_text("1 of 1 upload found")).to_be_visible()
+    page.get_by_label("Find").fill("elsewhere")
+    expect(page.get_by_text("No upload is called “elsewhere”.")).to_be_visible()
+    page.get_by_label("Find").fill("")
+    expect(page.locator(".jobs li")).to_have_count(20)
+    assert [request.query_params.get("q") for request in api.to("jobs")] == [None, "FILE-44", "elsewhere", None]
 
 
 def test_it_is_filtered_by_state(page: Page, api: FakeApi) -> None:

@@ -29,9 +29,8 @@ def in_progress() -> Any:
 def test_a_good_file_is_confirmed_sent_and_watched(page: Page, api: FakeApi) -> None:
     """The walk of every day: choose, read, press, watch."""
     choose(page, api)
-    expect(
-        page.get_by_text("has 25 hospitals and no errors. At the usual pace it takes about 3 seconds.")
-    ).to_be_visible()
+    expect(page.locator(".tiles")).to_have_text("Hospitals25ErrorsnoneTakes about3 seconds")
+    expect(page.get_by_text("There is no undo")).to_be_visible()
     assert api.keys() == []
     press(page, "Upload 25 hospitals")
     expect(page).to_have_url(f"{api.url}/#/jobs/{JOB_ID}")
@@ -51,7 +50,7 @@ def test_every_error_stands_beside_its_row_and_column(page: Page, api: FakeApi) 
     expect(page.get_by_role("heading", name="hospitals.csv has at least 1,000 errors")).to_be_focused()
     lines = page.locator("tbody tr")
     expect(lines).to_have_count(1000)
-    expect(lines.nth(5)).to_have_text("7addressThe address in row 7 is missing.")
+    expect(lines.nth(5)).to_have_text("7address: The address in row 7 is missing.")
     assert api.keys() == []
 
 
@@ -59,7 +58,26 @@ def test_an_error_of_the_whole_file_has_no_row(page: Page, api: FakeApi) -> None
     """A missing column is the file's fault, not a row's."""
     api.verdicts[0] = good(valid=False, errors=[{"row": None, "column": None, "message": "No column `address`."}])
     choose(page, api)
-    expect(page.locator("tbody tr")).to_have_text("File\N{EN DASH}No column `address`.")
+    expect(page.locator("tbody tr")).to_have_text("FileNo column `address`.")
+
+
+def test_an_error_stands_beside_what_it_is_about(page: Page, api: FakeApi) -> None:
+    """The row as the file has it, with the cell marked; two errors of one row are one line."""
+    found = [
+        {"row": 3, "column": "name", "message": "The name is missing."},
+        {"row": 3, "column": "phone", "message": "'call us' is no phone number."},
+        {"row": 4, "column": None, "message": "The row has 4 fields, the header 3."},
+    ]
+    api.verdicts[0] = good(valid=False, errors=found)
+    choose(page, api, buffer=b'Name;address;phone\nA;B;\n;"3, Lake\nRoad";call us\nC;D;;north\n')
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first.locator("li")).to_have_text(
+        ["name: The name is missing.", "phone: 'call us' is no phone number."]
+    )
+    expect(rows.first.locator(".cells > div")).to_have_text(["Nameempty", "address3, Lake Road", "phonecall us"])
+    expect(rows.first.locator(".wrong")).to_have_text(["Nameempty", "phonecall us"])
+    expect(rows.last.locator(".wrong")).to_have_text("column 4north")
 
 
 def test_rows_that_are_alike_can_be_allowed(page: Page, api: FakeApi) -> None:
@@ -135,7 +153,7 @@ def test_errors_that_only_the_upload_found_are_shown_as_well(page: Page, api: Fa
     api.uploads[0] = Problem(400, "invalid_file", "The file has 1 error.", errors=errors).response()
     choose(page, api)
     press(page, "Upload 25 hospitals")
-    expect(page.locator("tbody tr")).to_have_text("7phoneNot a phone number.")
+    expect(page.locator("tbody tr")).to_have_text("7phone: Not a phone number.")
 
 
 def test_a_file_that_is_none_offers_no_second_try(page: Page, api: FakeApi) -> None:
@@ -160,24 +178,42 @@ def test_html_in_a_name_stays_text(page: Page, api: FakeApi) -> None:
     name = "<img src=x onerror=alert(1)>.csv"
     errors = [{"row": 2, "column": "<b>name</b>", "message": "<script>alert(1)</script>"}]
     api.verdicts[0] = good(valid=False, errors=errors)
-    choose(page, api, name=name)
+    choose(page, api, name=name, buffer=b"<i>name</i>\n<script>alert(2)</script>\n")
     expect(page.get_by_role("heading", name=f"{name} has 1 error")).to_be_visible()
-    expect(page.locator("tbody tr")).to_have_text("2<b>name</b><script>alert(1)</script>")
-    expect(page.locator("main img, main b, main script")).to_have_count(0)
+    expect(page.locator("tbody tr li")).to_have_text("<b>name</b>: <script>alert(1)</script>")
+    expect(page.locator(".cells > div").first).to_have_text("<i>name</i><script>alert(2)</script>")
+    expect(page.locator("main img, main b, main i, main script")).to_have_count(0)
+
+
+def drop(page: Page, *names: str) -> None:
+    """Drops small files on the page's header."""
+    page.evaluate(
+        """names => {
+            const dataTransfer = new DataTransfer();
+            const file = name => new File(["name,address\\nA,B\\n"], name, { type: "text/csv" });
+            for (const name of names) dataTransfer.items.add(file(name));
+            const event = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+            document.querySelector("header").dispatchEvent(event);
+        }""",
+        names,
+    )
 
 
 def test_a_file_can_be_dropped_anywhere(page: Page, api: FakeApi) -> None:
-    """On the window, not only on the zone; and the browser does not open it."""
+    """On the window, not only on the zone, and while one looks at a job; and the browser does not open it."""
+    page.goto(f"{api.url}/#/jobs/{JOB_ID}")
+    expect(page.locator(".chip")).to_have_text("Completed")
+    drop(page, "dropped.csv")
+    expect(page.get_by_text("dropped.csv (17 bytes)")).to_be_visible()
+    expect(page.get_by_role("heading", name="Ready to upload 25 hospitals")).to_be_focused()
+
+
+def test_several_files_at_once_are_refused(page: Page, api: FakeApi) -> None:
+    """Rather than all but one forgotten."""
     page.goto(api.url)
-    page.evaluate(
-        """() => {
-            const dataTransfer = new DataTransfer();
-            dataTransfer.items.add(new File(["name,address\\nA,B\\n"], "dropped.csv", { type: "text/csv" }));
-            const event = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
-            document.querySelector("header").dispatchEvent(event);
-        }"""
-    )
-    expect(page.get_by_text("dropped.csv (17 bytes) has 25 hospitals")).to_be_visible()
+    drop(page, "one.csv", "two.csv")
+    expect(page.locator(".notice.bad")).to_contain_text("Drop one file at a time")
+    assert not api.to("validate")
 
 
 def test_the_whole_upload_works_from_the_keyboard(page: Page, api: FakeApi) -> None:
@@ -193,23 +229,6 @@ def test_the_whole_upload_works_from_the_keyboard(page: Page, api: FakeApi) -> N
     page.keyboard.press("Enter")
     page.wait_for_url("**/#/jobs/*")
     expect(page.get_by_role("heading", name="hospitals.csv")).to_be_focused()
-
-
-def test_the_key_is_asked_for_and_the_work_goes_on(page: Page, api: FakeApi) -> None:
-    """401: a dialog, a second chance, and then the list and the upload with the key, which nothing stores."""
-    api.key = "secret"
-    page.goto(api.url)
-    field = page.get_by_role("textbox", name="API key")
-    field.fill("wrong")
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("This key was not accepted.")).to_be_visible()
-    field.fill("secret")
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("No uploads yet.")).to_be_visible()
-    page.set_input_files("#file", CSV)
-    press(page, "Upload 25 hospitals")
-    page.wait_for_url("**/#/jobs/*")
-    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
 
 
 def test_an_accepted_upload_leaves_the_card_empty(page: Page, api: FakeApi) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,15 +31,23 @@ class System:
     def refuse(self, name: str) -> None:
         """Lets the directory refuse hospitals that are called so."""
         faults = {"name_rules": [{"contains": name, "status": 422}]}
-        request = urllib.request.Request(f"{self.sandbox}/admin/faults", json.dumps(faults).encode(), method="PATCH")
+        request = urllib.request.Request(f"{self.sandbox}/admin/faults", json.dumps(faults).encode(), method="PUT")
         request.add_header("Content-Type", "application/json")
         urllib.request.urlopen(request).close()
 
+    def created(self) -> int:
+        """How many hospitals the directory has created; none of them twice."""
+        with urllib.request.urlopen(f"{self.sandbox}/admin/overview") as answer:
+            counts = json.load(answer)
+        assert counts["doubles_total"] == 0
+        return int(counts["creates"])
 
-@pytest.fixture
-def system(browser: Any, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Iterator[System]:
+
+@pytest.fixture(scope="module")
+def system(browser: Any, kafka_bootstrap: str, tmp_path_factory: Any) -> Iterator[System]:
     """The whole system, on free ports; after the browser, so that without one nothing is started for nothing."""
-    with running(kafka_bootstrap, topic_prefix, tmp_path) as system:
+    prefix = f"t{uuid.uuid4().hex[:8]}."
+    with running(kafka_bootstrap, prefix, tmp_path_factory.mktemp("walk")) as system:
         yield system
 
 
@@ -67,32 +76,59 @@ def running(bootstrap: str, prefix: str, folder: Path) -> Iterator[System]:
         process.communicate(timeout=30)
 
 
-def test_a_clerk_uploads_a_bad_file_a_good_one_and_that_one_again(page: Page, system: System) -> None:
-    """Errors beside their rows; 25 hospitals created and activated; the same file again is asked about."""
+def test_a_clerk_uploads_a_bad_file_and_a_good_one_and_corrects_what_the_directory_refused(
+    page: Page, system: System, tmp_path: Path
+) -> None:
+    """Errors beside their rows; progress as it happens; failed.csv, corrected, goes up as it is; nothing twice."""
+    system.refuse("Jürgen")
     page.goto(system.url)
     page.set_input_files("#file", EXAMPLES / "hospitals-with-errors.csv")
-    expect(page.get_by_role("heading", name="hospitals-with-errors.csv has")).to_be_visible()
-    expect(page.locator("tbody tr").filter(has_text="The same hospital as in row 2.")).to_have_count(1)
-    upload(page, EXAMPLES / "hospitals.csv")
-    expect(page.locator(".chip")).to_have_text("Completed", timeout=60_000)
-    expect(page.locator(".story")).to_have_text("All 25 hospitals are created and activated.")
+    expect(page.get_by_role("heading", name="hospitals-with-errors.csv has 5 errors")).to_be_focused()
+    duplicate = page.locator("tbody tr").filter(has_text="The same hospital as in row 2.")
+    expect(duplicate.locator(".cells")).to_contain_text("(555) 0301")
+    expect(page.locator(".wrong")).to_have_text(["nameempty", "addressempty", "phonecall us", "column 560"])
+
+    with page.expect_response(lambda answer: answer.url.endswith("/events") and answer.ok):
+        upload(page, EXAMPLES / "hospitals.csv")
+    expect(page.locator(".chip")).to_have_text("Partly created", timeout=60_000)
+    expect(page.locator(".headline")).to_have_text("24 of 25 hospitals were created, 1 failed.")
+    expect(page.locator(".consequence")).to_contain_text("not activated, because not all could be created")
+    expect(page.locator("tbody tr")).to_contain_text("4Klinikum Sankt JürgenNames with 'Jürgen' are refused here")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="failed.csv").click()
+    assert download.value.suggested_filename == "hospitals-failed.csv"
+    failed = download.value.path().read_text("utf-8-sig")
+    assert "Klinikum Sankt Jürgen" in failed
+    assert "result_" in failed
+
+    corrected = tmp_path / "hospitals-failed.csv"
+    corrected.write_text(failed.replace("Sankt Jürgen", "Sankt Georg"), "utf-8-sig")
+    upload(page, corrected)
+    expect(page.locator(".headline")).to_have_text("The hospital is created and activated.", timeout=60_000)
+
     page.get_by_role("link", name="All uploads").click()
-    expect(page.locator(".jobs li")).to_contain_text("25 of 25 hospitals created")
-    page.set_input_files("#file", EXAMPLES / "hospitals.csv")
+    expect(page.locator(".jobs .name")).to_have_text(["hospitals-failed.csv", "hospitals.csv"])
+    page.get_by_label("Find").fill("FAILED")
+    expect(page.locator(".jobs .name")).to_have_text(["hospitals-failed.csv"])
+    page.set_input_files("#file", corrected)
     expect(page.get_by_role("heading", name="Upload the same file again?")).to_be_visible()
+    assert system.created() == 25
 
 
-def test_a_row_that_the_directory_refuses_is_shown_with_its_reason(page: Page, system: System, tmp_path: Path) -> None:
-    """The others are created; what is wrong with the one is in the table."""
-    system.refuse("Nowhere")
-    file = tmp_path / "three.csv"
-    file.write_text("name,address\nGood Hope,1 Hope Street\nNowhere Clinic,2 Lost Lane\nLakeside,3 Lake Road\n")
+def test_a_clerk_cancels_an_upload(page: Page, system: System, tmp_path: Path) -> None:
+    """What was created stays, and the rest is not sent."""
+    system.refuse("nobody")
+    before = system.created()
+    file = tmp_path / "many.csv"
+    file.write_text("name,address\n" + "".join(f"Ward {n},{n} Hope Street\n" for n in range(100)))
     page.goto(system.url)
     upload(page, file)
-    expect(page.locator(".chip")).to_have_text("Partly created", timeout=60_000)
-    expect(page.locator("tbody th")).to_have_text("3")
-    expect(page.locator("tbody td").first).to_have_text("Nowhere Clinic")
-    expect(page.locator("tbody td").nth(1)).to_contain_text("Names with 'Nowhere' are refused here")
+    expect(page.locator("[data-count=created]")).not_to_have_text("0", timeout=30_000)
+    page.get_by_role("button", name="Cancel the upload").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel the upload").click()
+    expect(page.locator(".chip")).to_have_text("Cancelled", timeout=90_000)
+    done = int(page.locator("[data-count=created]").inner_text())
+    assert system.created() - before == done < 100
 
 
 def upload(page: Page, file: Path) -> None:
@@ -101,7 +137,8 @@ def upload(page: Page, file: Path) -> None:
         page.set_input_files("#file", file)
     else:
         with page.expect_file_chooser() as chooser:
-            page.get_by_role("button", name="Choose the corrected file").click()
+            page.get_by_role("button", name="corrected file").click()
         chooser.value.set_files(file)
-    page.locator(".panel button.main").click()
-    page.wait_for_url("**/#/jobs/*")
+    before = page.url
+    page.locator(".panel button.main", has_text="Upload").click()
+    page.wait_for_url(lambda url: "#/jobs/" in url and url != before)

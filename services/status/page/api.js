@@ -1,45 +1,15 @@
 // Calls to the API: one origin, JSON, errors as problem documents.
-import { withKey } from "./api_key.js";
+import { Problem, understood } from "./problem.js";
+import { signedIn } from "./session.js";
 
 const ROOT = "api/v1/hospitals";
 
-/** An answer that is an error. `status` 0: there was no answer. `message` is for a person. */
-export class Problem extends Error {
-  constructor(status, document, retryAfter) {
-    super(document?.detail ?? unexplained(status));
-    this.status = status;
-    this.type = document?.error_type ?? null;
-    this.errors = document?.errors ?? null;
-    /** Seconds, null when the answer named none. */
-    this.retryAfter = retryAfter;
-  }
-
-  /** The same request may succeed later. */
-  get passes() {
-    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
-  }
-}
-
-function unexplained(status) {
-  if (status === 0) return "The service cannot be reached. Check your connection.";
-  return `The service gave an answer that this page does not understand (${status}).`;
-}
-
-/** `headers`: a function from a header's name to its value or null; `text`: the body. Returns the JSON or throws. */
-export function understood(status, headers, text) {
-  let body = null;
-  try {
-    body = JSON.parse(text);
-  } catch { /* a proxy's own error page: the status has to do */ }
-  if (status >= 200 && status < 300 && body !== null) return body;
-  throw new Problem(status, body, Number(headers("Retry-After")) || null);
-}
-
-async function call(method, path, signal) {
-  return withKey(async key => {
+async function call(method, path, { signal, body } = {}) {
+  return signedIn(async () => {
+    const json = body && { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
     let answer;
     try {
-      answer = await fetch(`${ROOT}${path}`, { method, signal, cache: "no-store", headers: key ? { "X-API-Key": key } : {} });
+      answer = await fetch(`${ROOT}${path}`, { method, signal, cache: "no-store", ...json });
     } catch (error) {
       throw error.name === "AbortError" ? error : new Problem(0);
     }
@@ -54,10 +24,17 @@ function query(parameters) {
 
 const id = encodeURIComponent;
 
-export const jobStatus = (jobId, signal) => call("GET", `/status/${id(jobId)}`, signal);
-export const jobs = (parameters, signal) => call("GET", `/jobs${query(parameters)}`, signal);
-export const rows = (jobId, parameters, signal) => call("GET", `/jobs/${id(jobId)}/rows${query(parameters)}`, signal);
+export const jobStatus = (jobId, signal) => call("GET", `/status/${id(jobId)}`, { signal });
+export const jobs = (parameters, signal) => call("GET", `/jobs${query(parameters)}`, { signal });
+export const rows = (jobId, parameters, signal) => call("GET", `/jobs/${id(jobId)}/rows${query(parameters)}`, { signal });
+export const cancelJob = jobId => call("POST", `/jobs/${id(jobId)}/cancel`);
+export const retryJob = jobId => call("POST", `/jobs/${id(jobId)}/retry`);
+export const resolveRow = (jobId, row, decision) => call("POST", `/jobs/${id(jobId)}/rows/${id(row)}/resolve`, { body: decision });
 export const activateBatch = batchId => call("PATCH", `/bulk/batch/${id(batchId)}/activate`);
+
+/** Where the browser itself fetches from, with its cookie. */
+export const eventsOf = jobId => `${ROOT}/jobs/${id(jobId)}/events`;
+export const resultFile = (jobId, name) => `${ROOT}/jobs/${id(jobId)}/${name}.csv`;
 
 export const UPLOAD = `${ROOT}/bulk`;
 export const VALIDATE = `${ROOT}/validate`;

@@ -2,21 +2,25 @@
 import { el } from "./elements.js";
 import { jobList } from "./job_list.js";
 import { jobPage } from "./job_page.js";
+import { welcome } from "./session.js";
 import { uploadCard } from "./upload.js";
 
 const main = document.getElementById("main");
 let view = null;
 
 // There is one of it, so that an upload goes on, and a question stays open, while somebody looks at another upload.
-const upload = uploadCard(jobId => { location.hash = `#/jobs/${encodeURIComponent(jobId)}`; });
+const upload = uploadCard({
+  taken: () => { if (!view.isHome) location.hash = "#/"; },
+  accepted: jobId => { location.hash = `#/jobs/${encodeURIComponent(jobId)}`; },
+});
 
 function home() {
   const list = jobList();
   const title = el("h1", { class: "unseen", tabindex: "-1" }, "Hospital bulk upload");
   return {
+    isHome: true,
     element: el("div", {}, title, upload.element, list.element),
-    take: upload.take,
-    focus: () => title.focus(),
+    focus: () => upload.focus() || title.focus(),
     stop: list.stop,
   };
 }
@@ -25,7 +29,7 @@ function show(isFirst) {
   const job = location.hash.match(/^#\/jobs\/([^/]+)$/);
   view?.stop();
   document.title = "Hospital bulk upload";
-  view = job ? jobPage(decoded(job[1])) : home();
+  view = job ? jobPage(decoded(job[1]), { correct: upload.choose }) : home();
   main.replaceChildren(view.element);
   // After a link was followed the new view is where reading goes on; a page just opened begins at its top.
   if (!isFirst) view.focus();
@@ -51,16 +55,18 @@ document.querySelector(".skip").addEventListener("click", event => {
 addEventListener("dragover", event => {
   if (!event.dataTransfer?.types.includes("Files")) return;
   event.preventDefault();
-  event.dataTransfer.dropEffect = view.take ? "copy" : "none";
-  document.body.classList.toggle("dropping", Boolean(view.take));
+  event.dataTransfer.dropEffect = "copy";
+  document.body.classList.add("dropping");
 });
 addEventListener("dragleave", event => event.relatedTarget ?? document.body.classList.remove("dropping"));
 addEventListener("drop", event => {
   document.body.classList.remove("dropping");
   if (!event.dataTransfer?.types.includes("Files")) return;
   event.preventDefault();
-  const [file] = event.dataTransfer.files;
-  if (file) view.take?.(file);
+  const [file, ...others] = event.dataTransfer.files;
+  if (others.length) upload.refuse("Drop one file at a time: each becomes an upload of its own.");
+  else if (file) upload.take(file);
 });
 
 show(true);
+welcome();

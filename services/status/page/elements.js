@@ -5,7 +5,15 @@
  * Children are elements or texts; null and false are left out.
  */
 export function el(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/** The same for the elements of a drawing. */
+export function drawn(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : value);
@@ -18,6 +26,9 @@ export function button(text, onclick, kind = "") {
   return el("button", { type: "button", class: kind, onclick }, text);
 }
 
+/** A text that somebody else wrote: signs of it that turn the direction of writing do not turn ours. */
+export const quoted = text => el("bdi", {}, text);
+
 /** Writes a text only when it changed, so that a reader who selects it is not disturbed. */
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -28,7 +39,7 @@ export function scrolling(label, ...children) {
   return el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": label }, ...children);
 }
 
-/** `rows`: arrays of cells; the first cell names its row. */
+/** `rows`: arrays of cells, each an element, a text or several; the first cell names its row. */
 export function table(caption, titles, rows) {
   return el(
     "table", {},

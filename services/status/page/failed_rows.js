@@ -1,52 +1,65 @@
 // The rows of a job that failed, with the reason of each.
 import { rows } from "./api.js";
-import { button, el, scrolling, table } from "./elements.js";
-import { count } from "./words.js";
+import { button, el, quoted, scrolling, table } from "./elements.js";
+import { settle } from "./row_settling.js";
+import { count, counted, isFinal } from "./words.js";
 
 const PAGE = 50;
 const MOST_AT_ONCE = 1000;
+/** How often, and for how many seconds each, it looks whether a settled row has changed. */
+const LOOKS = [0.5, 1, 1, 2, 2, 3, 5, 5];
 
-/** Returns { element, update(job), stop() }. It reads rows only when the number of failed ones has changed. */
-export function failedRows(jobId) {
+/** Rows are read again when this changes. */
+const versionOf = job => [job.failed_hospitals, job.completed_at].join();
+
+/**
+ * Returns { element, update(job), stop() }. It reads rows only when there is something new.
+ * `settled()`: a person settled a row. `correct()`: a person has a corrected file.
+ */
+export function failedRows(jobId, { settled, correct }) {
   const controller = new AbortController();
   const place = el("div", { class: "stack" });
+  const advice = el("div", { class: "stack" },
+    el("p", {}, "Is something wrong with a row? Download ", el("strong", {}, "failed.csv"), " below, correct it, and upload it as it is. Was the directory at fault? Try the rows again."),
+    el("div", { class: "buttons" }, button("Upload the corrected file", correct)));
   const element = el("section", { class: "card", "aria-labelledby": "failed-title", hidden: true },
-    el("h2", { id: "failed-title" }, "Rows that failed"), place);
+    el("h2", { id: "failed-title", tabindex: "-1" }, "Rows that failed"), place, advice);
+  const settling = new Set();
   let shown = [];
   let cursor = null;
-  let readFor = 0;
+  let total = 0;
+  let readFor = null;
   let reading = false;
   let newest = null;
 
-  async function update(job) {
+  function update(job) {
     newest = job;
     element.hidden = job.failed_hospitals === 0;
-    if (reading || job.failed_hospitals === readFor) return;
-    reading = true;
-    const wanted = job.failed_hospitals;
-    try {
-      // Rows end in any order: a new one may belong between those that are shown.
-      const answer = await rows(jobId, { outcome: "failed", limit: Math.min(Math.max(shown.length, PAGE), MOST_AT_ONCE) }, controller.signal);
-      readFor = wanted;
-      [shown, cursor] = [answer.rows, answer.next_cursor];
-      draw();
-    } catch (problem) {
-      if (problem.status === undefined && problem.name !== "AbortError") throw problem;
-      if (problem.name !== "AbortError") draw(problem);
-    } finally {
-      reading = false;
-    }
+    advice.hidden = !isFinal(job);
+    if (!element.hidden && versionOf(job) !== readFor) read();
   }
 
-  async function more() {
+  /** From the first on, as many as are shown: rows end in any order, so a new one may belong between them. */
+  const read = () => once(async () => {
+    const wanted = newest;
+    const answer = await rows(jobId, { outcome: "failed", limit: Math.min(Math.max(shown.length, PAGE), MOST_AT_ONCE) }, controller.signal);
+    [readFor, total, shown, cursor] = [versionOf(wanted), wanted.failed_hospitals, answer.rows, answer.next_cursor];
+    draw();
+  });
+
+  const more = () => once(async () => {
+    const answer = await rows(jobId, { outcome: "failed", limit: PAGE, cursor }, controller.signal);
+    const first = shown.length;
+    [shown, cursor] = [[...shown, ...answer.rows], answer.next_cursor];
+    draw();
+    focusRow(first);
+  });
+
+  async function once(work) {
     if (reading) return;
     reading = true;
     try {
-      const answer = await rows(jobId, { outcome: "failed", limit: PAGE, cursor }, controller.signal);
-      const first = shown.length;
-      [shown, cursor] = [[...shown, ...answer.rows], answer.next_cursor];
-      draw();
-      focusRow(first);
+      await work();
     } catch (problem) {
       if (problem.status === undefined && problem.name !== "AbortError") throw problem;
       if (problem.name !== "AbortError") draw(problem);
@@ -55,14 +68,41 @@ export function failedRows(jobId) {
     }
   }
 
+  async function settleRow(row) {
+    if (!await settle(jobId, row)) return;
+    settling.add(row.row);
+    draw();
+    element.querySelector("h2").focus();
+    for (const seconds of LOOKS) {
+      await new Promise(resolve => setTimeout(resolve, 1000 * seconds));
+      if (controller.signal.aborted) return;
+      await read();
+      const now = shown.find(each => each.row === row.row);
+      if (!now || now.error !== row.error) break;
+    }
+    settling.delete(row.row);
+    draw();
+    settled();
+  }
+
   function draw(problem = null) {
-    const cells = shown.map(row => [String(row.row), row.name, row.error ?? "No reason was given.", String(row.attempts)]);
+    const unknown = shown.filter(row => row.outcome_unknown).length;
     place.replaceChildren(
-      el("p", { class: "soft" }, `${count(shown.length)} of ${count(Math.max(readFor, shown.length))} shown. The row is the line number that a spreadsheet shows.`),
-      scrolling("The failed rows, one a line", table("The failed rows", ["Row", "Hospital", "Reason", "Attempts"], cells)),
-      ...problem ? [el("p", { class: "notice bad", role: "alert" }, problem.message), button("Try again", () => update(newest))] : [],
+      el("p", { class: "soft" }, `${count(shown.length)} of ${count(Math.max(total, shown.length))} shown. The row is the line number that a spreadsheet shows.`),
+      ...unknown ? [el("p", { class: "notice mixed" }, el("strong", {}, `Nobody can tell what became of ${counted(unknown, "row", "rows")}. `), `Look in the directory, and settle ${unknown === 1 ? "it" : "them"} here.`)] : [],
+      scrolling("The failed rows, one a line", table("The failed rows", ["Row", "Hospital and reason"], shown.map(cells))),
+      ...problem ? [el("p", { class: "notice bad", role: "alert" }, problem.message), el("div", { class: "buttons" }, button("Try again", read))] : [],
       ...cursor && !problem ? [el("div", { class: "buttons" }, button("Show more", more))] : [],
     );
+  }
+
+  function cells(row) {
+    const reason = el("span", {}, row.error === null ? "No reason was given." : quoted(row.error));
+    const open = row.outcome_unknown && !settling.has(row.row);
+    const answer = settling.has(row.row) ? el("p", { class: "soft" }, "Being settled …") : open && button("Settle", () => settleRow(row), "small");
+    if (open) answer.setAttribute("aria-label", `Settle row ${row.row}`);
+    const often = row.attempts > 1 && el("span", { class: "soft" }, `after ${count(row.attempts)} attempts`);
+    return [String(row.row), [el("p", { class: "row-name" }, quoted(row.name)), el("div", { class: "reason" }, reason, often, answer)]];
   }
 
   /** The button that was pressed has moved on; the keyboard goes on with what came in its place. */

@@ -1,7 +1,7 @@
 // All uploads, newest first. It keeps itself up to date.
 import { jobs } from "./api.js";
 import { button, el, write } from "./elements.js";
-import { progressBar } from "./job_progress.js";
+import { jobEntry } from "./job_entry.js";
 import * as words from "./words.js";
 
 const PAGE = 20;
@@ -9,19 +9,21 @@ const MOST_AT_ONCE = 200;
 const RUNNING = 3;
 const RESTING = 10;
 const HIDDEN = 60;
+/** How long somebody who types is waited for, in ms. */
+const TYPING = 250;
 
 /** Returns { element, stop() }. */
 export function jobList() {
   const list = el("ul", { class: "jobs" });
-  const note = el("p", { class: "soft", role: "status" });
+  const note = el("p", { class: "soft", id: "jobs-note", role: "status" });
   const more = button("Show older uploads", () => run(older));
-  const search = el("input", { type: "search", id: "search", autocomplete: "off", oninput: () => draw() });
+  const search = el("input", { type: "search", id: "search", autocomplete: "off", placeholder: "file name or number", oninput: typed, "aria-describedby": "jobs-note" });
   const filter = el("select", { id: "filter", onchange: restart },
     el("option", { value: "" }, "All"), Object.entries(words.STATES).map(([value, word]) => el("option", { value }, word)));
   const element = el("section", { class: "card", "aria-labelledby": "jobs-title" },
     el("div", { class: "row" }, el("h2", { id: "jobs-title" }, "Uploads"), el("div", { class: "filters" },
-      el("div", {}, el("label", { for: "filter" }, "Show"), filter),
-      el("div", {}, el("label", { for: "search" }, "File name"), search))),
+      el("div", {}, el("label", { for: "search" }, "Find"), search),
+      el("div", {}, el("label", { for: "filter" }, "Show"), filter))),
     list, note, el("div", { class: "buttons" }, more));
   more.hidden = true;
 
@@ -30,6 +32,7 @@ export function jobList() {
   let cursor = null;
   let trouble = null;
   let timer = null;
+  let typing = null;
   let turn = Promise.resolve();
   let controller = new AbortController();
   const entries = new Map();
@@ -59,7 +62,7 @@ export function jobList() {
   /** The newest again, as many as are shown; what is older than these stays as it was. */
   async function refresh(signal) {
     const limit = Math.min(Math.max(shown.length, PAGE), MOST_AT_ONCE);
-    const answer = await jobs({ status: filter.value, limit }, signal);
+    const answer = await jobs({ ...asked(), limit }, signal);
     const fresh = new Set(answer.jobs.map(job => job.job_id));
     const oldest = answer.jobs.at(-1)?.created_at ?? "";
     const rest = answer.next_cursor && shown.length > limit ? shown.filter(job => !fresh.has(job.job_id) && job.created_at < oldest) : [];
@@ -69,9 +72,16 @@ export function jobList() {
 
   async function older(signal) {
     if (cursor === null) return;
-    const answer = await jobs({ status: filter.value, limit: PAGE, cursor }, signal);
+    const answer = await jobs({ ...asked(), limit: PAGE, cursor }, signal);
     const known = new Set(shown.map(job => job.job_id));
     [shown, total, cursor] = [[...shown, ...answer.jobs.filter(job => !known.has(job.job_id))], answer.total_jobs, answer.next_cursor];
+  }
+
+  const asked = () => ({ status: filter.value, q: search.value.trim() });
+
+  function typed() {
+    clearTimeout(typing);
+    typing = setTimeout(restart, TYPING);
   }
 
   function restart() {
@@ -82,18 +92,17 @@ export function jobList() {
   }
 
   function draw() {
-    const wanted = search.value.trim().toLowerCase();
-    const found = shown.filter(job => job.file_name.toLowerCase().includes(wanted));
-    arrange(found);
+    arrange(shown);
     more.hidden = cursor === null;
-    write(note, trouble ? `${trouble.message} This list keeps trying.` : noteWords(found.length, wanted));
+    write(note, trouble ? `${trouble.message} This list keeps trying.` : noteWords());
   }
 
-  function noteWords(found, wanted) {
+  function noteWords() {
     if (total === null) return "Loading …";
-    if (wanted) return found ? `${words.counted(found, "upload", "uploads")} found among the ${words.count(shown.length)} shown` : `None of the ${words.count(shown.length)} uploads shown is called that`;
-    if (!total) return filter.value ? "No upload is in this state." : "No uploads yet. The first will appear here.";
-    return `${words.count(found)} of ${words.counted(total, "upload", "uploads")}`;
+    const { q, status } = asked();
+    if (!total && q) return `No upload is called “${q}”${status ? " in this state" : ""}.`;
+    if (!total) return status ? "No upload is in this state." : "No uploads yet. The first will appear here.";
+    return `${words.count(shown.length)} of ${words.counted(total, "upload", "uploads")}${q ? " found" : ""}`;
   }
 
   /** Entries stay the same elements, so that a focused link stays focused. */
@@ -121,32 +130,7 @@ export function jobList() {
       document.removeEventListener("visibilitychange", seen);
       controller.abort();
       clearTimeout(timer);
+      clearTimeout(typing);
     },
   };
-}
-
-function jobEntry(job) {
-  const chip = el("span");
-  const numbers = el("span", { class: "numbers" });
-  const bar = progressBar(`Progress of ${job.file_name}`);
-  const element = el("li", {},
-    el("div", { class: "row" }, el("a", { class: "name", href: `#/jobs/${encodeURIComponent(job.job_id)}` }, job.file_name), chip),
-    bar.element,
-    el("div", { class: "row soft" }, numbers, el("time", { datetime: job.created_at }, words.moment(job.created_at))));
-  return {
-    element,
-    update(now) {
-      const { word, tone } = words.state(now);
-      chip.className = `chip ${tone}`;
-      write(chip, word);
-      bar.element.hidden = words.isFinal(now);
-      bar.update(now);
-      write(numbers, summary(now));
-    },
-  };
-}
-
-function summary(job) {
-  const { created_hospitals: created, failed_hospitals: failed, total_hospitals: total } = job;
-  return [`${words.count(created)} of ${words.hospitals(total)} created`, failed && `${words.count(failed)} failed`].filter(Boolean).join(", ");
 }

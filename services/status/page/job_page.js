@@ -1,79 +1,91 @@
 // One job, as it happens.
-import { activation } from "./activation.js";
 import { announce, el, write } from "./elements.js";
 import { failedRows } from "./failed_rows.js";
+import { icon, redraw } from "./icons.js";
+import { jobActions } from "./job_actions.js";
 import { progressBar, tally } from "./job_progress.js";
 import { watchJob } from "./job_watch.js";
 import { measuredPace } from "./measured_pace.js";
+import { paceLine } from "./pace_line.js";
+import { resultFiles } from "./result_files.js";
 import * as words from "./words.js";
 
-/** Returns { element, stop() }. */
-export function jobPage(jobId) {
-  const title = el("h1", { tabindex: "-1" }, "Upload");
+/** `correct()`: a person has a corrected file. Returns { element, focus(), stop() }. */
+export function jobPage(jobId, { correct }) {
+  const name = el("bdi", {}, "Upload");
+  const title = el("h1", { tabindex: "-1", id: "job-title" }, name);
+  const facts = el("p", { class: "soft facts" });
+  const mark = icon("clock");
+  const badge = el("span", { class: "badge" }, mark);
   const chip = el("span", { class: "chip" });
+  const headline = el("p", { class: "headline" });
+  const numbers = el("p", { class: "numbers" });
+  const line = paceLine();
   const bar = progressBar("Progress of the upload");
   const shares = tally();
-  const headline = el("p", { class: "headline" });
-  const pace = el("p", { class: "soft numbers" });
   const story = el("p", { class: "story" });
-  const waiting = el("p", { class: "notice busy", hidden: true });
+  const consequence = el("p", { class: "consequence" });
+  const waiting = el("p", { class: "notice busy", hidden: true }, el("strong", {}), " ", el("span", {}));
+  const refusal = el("p", { class: "notice bad", hidden: true });
   const trouble = el("p", { class: "notice bad", hidden: true });
-  const facts = el("dl", { class: "facts" });
-  const failed = failedRows(jobId);
-  const byHand = activation(() => follow());
-  const card = el("section", { class: "card", "aria-labelledby": "job-title", hidden: true },
-    el("div", { class: "row" }, headline, chip), bar.element, shares.element, pace, waiting, story, byHand.element, facts);
-  title.id = "job-title";
-  const element = el("div", {}, el("p", {}, el("a", { class: "back", href: "#/" }, "All uploads")), title, trouble, card, failed.element);
+  const actions = jobActions(jobId, begins => follow(begins));
+  const failed = failedRows(jobId, { settled: () => follow(false), correct });
+  const files = resultFiles(jobId);
+  const card = el("section", { class: "card job", "aria-labelledby": "job-title", hidden: true },
+    el("div", { class: "hero" }, badge, el("div", {}, headline, numbers), line.element, chip),
+    bar.element, shares.element, waiting, refusal, el("div", { class: "words" }, story, consequence), actions.element);
+  const element = el("div", {},
+    el("p", { class: "above" }, el("a", { class: "back", href: "#/" }, icon("back"), "All uploads")), title, facts, trouble, card, failed.element, files.element);
 
   const measure = measuredPace();
   const tell = teller();
   let stop = () => {};
 
-  function follow() {
+  function follow(begins = false) {
     stop();
-    stop = watchJob(jobId, { news, lost, gone });
+    stop = watchJob(jobId, { news, lost, gone }, { begins });
   }
 
   function news(job) {
     trouble.hidden = true;
     card.hidden = false;
-    write(title, job.file_name);
-    const { word, tone } = words.state(job);
+    write(name, job.file_name);
+    const { word, tone, icon: sign } = words.state(job);
     write(chip, word);
-    chip.className = `chip ${tone}`;
-    document.title = `${words.isFinal(job) ? word : words.percent(job.progress_percentage)} – ${job.file_name}`;
-    write(headline, `${words.count(job.processed_hospitals)} of ${words.hospitals(job.total_hospitals)}, ${words.percent(job.progress_percentage)}`);
+    card.dataset.tone = tone;
+    redraw(mark, sign);
+    const final = words.isFinal(job);
+    document.title = `${final ? word : words.percent(job.progress_percentage)} – ${job.file_name}`;
+    const { now, line: before } = measure(job.processed_hospitals, performance.now());
+    write(headline, final ? words.story(job) : words.percent(job.progress_percentage));
+    write(numbers, final ? paceWords(job) : `${words.count(job.processed_hospitals)} of ${words.hospitals(job.total_hospitals)}${whileRunning(job, now)}`);
+    card.classList.toggle("ended", final);
+    line.update(final ? [] : before);
     bar.update(job);
     shares.update(job);
-    write(pace, paceWords(job, measure(job.processed_hospitals, performance.now())));
-    write(story, words.story(job));
+    write(story, final ? "" : words.story(job));
+    write(consequence, words.consequence(job) ?? "");
     showReason(job);
-    byHand.update(job);
+    actions.update(job);
     failed.update(job);
+    files.update(job);
     showFacts(job);
     tell(job);
   }
 
   function showReason(job) {
-    const refusal = job.outcome === "all_created" && !job.activated ? job.error : null;
-    const reason = refusal ?? words.WAITING[job.waiting_for] ?? null;
-    waiting.hidden = reason === null;
-    waiting.className = `notice ${refusal ? "bad" : "busy"}`;
-    write(waiting, reason ?? "");
+    const [reason, comfort] = words.WAITING[job.waiting_for] ?? ["", ""];
+    waiting.hidden = !reason;
+    write(waiting.firstChild, reason);
+    write(waiting.lastChild, comfort);
+    const refused = words.isFinal(job) && job.outcome !== "none_created" ? job.error : null;
+    refusal.hidden = !refused;
+    write(refusal, refused ?? "");
   }
 
   function showFacts(job) {
-    const known = [
-      ["Uploaded", words.moment(job.created_at)],
-      job.completed_at && ["Ended", words.moment(job.completed_at)],
-      words.isFinal(job) && job.created_hospitals > 0 && ["In the directory", job.activated ? "active" : "not active"],
-      ["Upload number", el("code", {}, job.job_id)],
-    ].filter(Boolean);
-    const text = known.map(([name, value]) => name + (value.textContent ?? value)).join();
-    if (facts.dataset.shown === text) return;
-    facts.dataset.shown = text;
-    facts.replaceChildren(...known.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+    const text = `Uploaded ${words.moment(job.created_at)} · number `;
+    if (facts.firstChild?.textContent !== text) facts.replaceChildren(text, el("code", {}, job.job_id));
   }
 
   function lost(problem) {
@@ -100,15 +112,19 @@ export function jobPage(jobId) {
   };
 }
 
-function paceWords(job, perSecond) {
-  if (words.isFinal(job)) {
-    const seconds = job.processing_time_seconds;
-    if (!seconds) return "";
-    return `Took ${words.duration(seconds)}, ${words.pace(job.processed_hospitals / seconds)}`;
-  }
-  const left = job.eta_seconds === null ? "" : `About ${words.duration(job.eta_seconds)} left`;
-  const rate = perSecond === null ? "" : words.pace(perSecond);
-  return [left, rate].filter(Boolean).join(", ");
+/** How it went. */
+function paceWords(job) {
+  const seconds = job.processing_time_seconds;
+  return seconds ? `Took ${words.duration(seconds)}, ${words.pace(job.processed_hospitals / seconds)}` : "";
+}
+
+/** How fast it goes, as seen from here; before that can be said, from what is left and how long it will take. */
+function whileRunning(job, seen) {
+  const eta = job.eta_seconds;
+  const pace = seen ?? (eta ? (job.total_hospitals - job.processed_hospitals) / eta : null);
+  const end = eta ? words.until(eta, Date.now()) : null;
+  const left = eta !== null && `About ${words.duration(eta)} left${end ? ` (${end})` : ""}`;
+  return [left, pace && words.pace(pace)].filter(Boolean).map(each => ` · ${each}`).join("");
 }
 
 /** Says the milestones aloud: each quarter, each new reason to wait, the end. Not every number. */
@@ -120,6 +136,6 @@ function teller() {
     const milestone = [final && job.outcome, job.activated, quarter, job.waiting_for].join();
     if (milestone === said) return;
     said = milestone;
-    announce(final ? words.story(job) : `${words.percent(quarter)} done. ${words.WAITING[job.waiting_for] ?? ""}`.trim());
+    announce(final ? words.story(job) : `${words.percent(quarter)} done. ${(words.WAITING[job.waiting_for] ?? []).join(" ")}`.trim());
   };
 }

@@ -21,9 +21,15 @@ export function progressBar(label) {
 /** The numbers under the bar, which are its legend as well. */
 export function tally() {
   const values = {};
-  const element = el("dl", { class: "tally" }, PARTS.map(([name, title]) => {
+  const element = el("dl", { class: "tally" }, [...PARTS, ["left", "Still to do"]].map(([name, title]) => {
     values[name] = el("dd", { "data-count": name });
     return el("div", {}, el("dt", { class: name }, title), values[name]);
   }));
-  return { element, update: job => PARTS.forEach(([name]) => write(values[name], count(job[`${name}_hospitals`]))) };
+  return {
+    element,
+    update(job) {
+      for (const [name] of PARTS) write(values[name], count(job[`${name}_hospitals`]));
+      write(values.left, count(job.total_hospitals - job.processed_hospitals));
+    },
+  };
 }

@@ -1,14 +1,15 @@
 // The walk of an upload: a file is chosen, checked, confirmed by a person, sent, and becomes a job.
 import { UPLOAD, VALIDATE } from "./api.js";
-import { el } from "./elements.js";
+import { announce, el } from "./elements.js";
 import { postFile } from "./post_file.js";
 import * as panels from "./upload_panels.js";
 
 /**
- * The card to upload with. `opened(jobId)`: the file has become a job. Returns { element, take(file) }; `take` may be
- * handed a file that was dropped anywhere.
+ * The card to upload with. `taken()`: it has something to show; `accepted(jobId)`: the file has become a job. Returns
+ * { element, take(file), refuse(message), choose(), focus() }; `take` may be handed a file that was dropped anywhere,
+ * `choose` opens the browser's chooser.
  */
-export function uploadCard(opened) {
+export function uploadCard({ taken, accepted }) {
   const body = el("div", { class: "panel" });
   const chooser = panels.chooser(take);
   let attempt = null;
@@ -30,13 +31,21 @@ export function uploadCard(opened) {
   }
 
   async function take(file, allowDuplicates = false) {
-    if (attempt?.sending) return;
+    if (attempt?.sending) return announce("One file is being uploaded already. Wait until it has arrived.");
     attempt?.controller.abort();
     attempt = { file, allowDuplicates, key: newKey(), controller: new AbortController(), sending: false };
+    taken();
     await check(attempt);
   }
 
   const again = { choose: chooser.open, forget };
+
+  function refuse(message) {
+    if (attempt?.sending) return;
+    restart();
+    taken();
+    show(panels.trouble(message, again));
+  }
 
   async function check(mine) {
     const panel = panels.progress(`Checking ${mine.file.name}`, "Nothing is stored yet.");
@@ -55,9 +64,9 @@ export function uploadCard(opened) {
     show(panel.element);
     try {
       await outcome(mine, () => send(mine), async () => {
-        const job = await accepted(mine, panel);
+        const job = await answered(mine, panel);
         restart();
-        opened(job.job_id);
+        accepted(job.job_id);
       });
     } finally {
       removeEventListener("beforeunload", warn);
@@ -66,7 +75,7 @@ export function uploadCard(opened) {
   }
 
   /** The key stays the same until there is an answer, so however often the file is sent, it becomes one job. */
-  async function accepted(mine, panel) {
+  async function answered(mine, panel) {
     for (;;) {
       try {
         return await post(mine, UPLOAD, panel, "The file has arrived; its rows are being taken in …", { "Idempotency-Key": mine.key });
@@ -97,13 +106,20 @@ export function uploadCard(opened) {
   }
 
   function showErrors(mine, errors) {
-    show(panels.errors(mine.file, errors, mine.allowDuplicates, { ...again, check: allowed => take(mine.file, allowed) }));
+    show(panels.errors(mine.file, errors, mine.allowDuplicates, mine.controller.signal, { ...again, check: allowed => take(mine.file, allowed) }));
   }
 
   body.append(chooser.panel);
   const element = el("section", { class: "card", "aria-labelledby": "upload-title" },
     el("h2", { id: "upload-title" }, "Upload hospitals"), body);
-  return { element, take };
+  /** Where the walk stands; false when it has not begun. */
+  function focus() {
+    const step = body.querySelector("h3");
+    step?.focus();
+    return step !== null;
+  }
+
+  return { element, take, refuse, choose: chooser.open, focus };
 }
 
 function warn(event) {

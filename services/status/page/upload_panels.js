@@ -1,9 +1,11 @@
 // What the upload card shows at each step of its walk.
-import { announce, button, el, scrolling, table, write } from "./elements.js";
-import { bytes, counted, duration, hospitals, moment } from "./words.js";
+import { announce, button, el, quoted, write } from "./elements.js";
+import { fileErrors } from "./file_errors.js";
+import { icon } from "./icons.js";
+import { bytes, count, counted, duration, hospitals, moment } from "./words.js";
 
 /** A heading that is read out, and where the keyboard goes on from, when the step begins. */
-const heading = text => el("h3", { tabindex: "-1" }, text);
+const heading = (...children) => el("h3", { tabindex: "-1" }, children);
 
 /** The drop zone is the label of a real file input: mouse, keyboard and screen readers know what it is. */
 export function chooser(take) {
@@ -15,15 +17,23 @@ export function chooser(take) {
       if (file) take(file);
     },
   });
-  const panel = el("div", {},
-    input,
-    el("label", { class: "drop", for: "file" },
-      el("span", { class: "drop-title" }, "Drop a CSV file here"),
-      el("span", {}, "or ", el("span", { class: "link" }, "choose a file"))),
-    el("p", { class: "soft", id: "file-rules" },
-      "The first line names the columns: ", el("strong", {}, "name"), " and ", el("strong", {}, "address"),
-      " are required, ", el("strong", {}, "phone"), " is optional. The file is checked before anything is stored."));
+  const panel = el("div", { class: "chooser" },
+    el("div", {}, input,
+      el("label", { class: "drop", for: "file" },
+        icon("up", "big"),
+        el("span", { class: "drop-title" }, "Drop a CSV file here"),
+        el("span", {}, "or ", el("span", { class: "link" }, "choose a file")))),
+    el("div", { class: "stack", id: "file-rules" },
+      el("p", {}, el("strong", {}, "One hospital a row."), " The first line names the columns:"),
+      sample(),
+      el("p", { class: "soft" }, "The phone may be left out; other columns are kept. The file is checked before anything is stored."),
+      el("p", {}, el("a", { href: "example.csv", download: "hospitals-example.csv" }, "Get an example to fill in"))));
   return { panel, open: () => input.click(), focus: () => input.focus() };
+}
+
+function sample() {
+  const lines = [["name", "address", "phone"], ["Good Hope", "1 Hope Street", "555-0101"], ["Lakeside", "3 Lake Road", ""]];
+  return el("div", { class: "sample", "aria-hidden": "true" }, lines.flat().map((cell, index) => el("span", { class: index < 3 ? "title" : null }, cell)));
 }
 
 /** The way of the file to the service, with `reached(share, arrived)` and `say(text)`. */
@@ -47,15 +57,24 @@ export function progress(title, note) {
 export function question(file, verdict, { send, forget, choose }) {
   const same = verdict.same_file_as;
   const size = hospitals(verdict.total_hospitals);
-  const time = verdict.estimated_seconds === null ? "" : ` At the usual pace it takes about ${duration(verdict.estimated_seconds)}.`;
-  const facts = el("p", {}, el("strong", {}, file.name), ` (${bytes(file.size)}) has ${size} and no errors.${time}`);
-  const finality = el("p", { class: "soft" }, "Hospitals that were created cannot be taken back from here.");
+  const time = verdict.estimated_seconds;
+  const facts = el("div", { class: "stack" },
+    el("p", { class: "with-icon" }, icon("file"), el("span", {}, el("strong", {}, quoted(file.name)), ` (${bytes(file.size)})`)),
+    el("dl", { class: "tiles" },
+      tile("Hospitals", count(verdict.total_hospitals)),
+      tile("Errors", "none", "good"),
+      time !== null && tile("Takes about", duration(time))));
+  const finality = el("p", { class: "soft" }, "There is no undo: hospitals that were created cannot be taken back from here.");
   if (same.length) {
-    return el("div", {}, heading("Upload the same file again?"), facts, sameFile(same, size), el("div", { class: "buttons" },
+    return el("div", {}, heading("Upload the same file again?"), facts, sameFile(same, size), finality, el("div", { class: "buttons" },
       button("No, leave it", forget, "main"), button("Yes, upload it again", send, "danger")));
   }
   return el("div", {}, heading(`Ready to upload ${size}`), facts, finality, el("div", { class: "buttons" },
     button(`Upload ${size}`, send, "main"), button("Choose another file", choose), button("Cancel", forget)));
+}
+
+function tile(name, value, kind = "") {
+  return el("div", {}, el("dt", {}, name), el("dd", { class: kind }, value));
 }
 
 function sameFile(same, size) {
@@ -69,15 +88,14 @@ function sameFile(same, size) {
 const MOST = 1000;
 
 /** Everything that is wrong, with the row that a spreadsheet shows. */
-export function errors(file, found, allowsDuplicates, { check, choose, forget }) {
+export function errors(file, found, allowsDuplicates, signal, { check, choose, forget }) {
   const many = found.length >= MOST ? `at least ${counted(MOST, "error", "errors")}` : counted(found.length, "error", "errors");
-  const rows = found.map(error => [error.row === null ? "File" : String(error.row), error.column ?? "–", error.message]);
   const allow = el("input", { type: "checkbox", id: "allow", checked: allowsDuplicates, onchange: () => check(allow.checked) });
   return el("div", {},
-    heading(`${file.name} has ${many}`),
-    el("p", {}, "Nothing was stored. Correct the rows below in your spreadsheet, save it as CSV, and choose the file again.",
+    heading(quoted(file.name), ` has ${many}`),
+    el("p", {}, "Nothing was stored. Correct these rows in your spreadsheet, save it as CSV, and choose the file again.",
       found.length >= MOST && ` The first ${counted(MOST, "error", "errors")} are shown.`),
-    scrolling("Errors in the file", table("Errors in the file", ["Row", "Column", "What is wrong"], rows)),
+    fileErrors(file, found, signal),
     el("p", { class: "check" }, allow, el("label", { for: "allow" }, "Allow rows that are alike: all of them are meant (checks the file again)")),
     el("div", { class: "buttons" }, button("Choose the corrected file", choose, "main"), button("Cancel", forget)));
 }
@@ -86,7 +104,7 @@ export function errors(file, found, allowsDuplicates, { check, choose, forget })
 export function trouble(message, { retry, choose, forget }) {
   announce(message);
   return el("div", {},
-    heading(retry ? "That did not work yet" : "This file cannot be uploaded"),
+    heading(retry ? "That did not work yet" : "This cannot be uploaded"),
     el("p", { class: "notice bad" }, message),
     retry && el("p", { class: "soft" }, "Your file is still chosen. Trying again is safe: it cannot become two uploads."),
     el("div", { class: "buttons" },

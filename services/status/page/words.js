@@ -3,6 +3,8 @@
 const number = new Intl.NumberFormat("en");
 const onceDecimal = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
+const weekday = new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long" });
 
 export const count = amount => number.format(amount);
 
@@ -13,6 +15,15 @@ export const hospitals = amount => counted(amount, "hospital", "hospitals");
 /** `iso`: a time as the API writes it; in the reader's own time zone. */
 export const moment = iso => day.format(new Date(iso));
 
+/** "just now", "5 minutes ago", "3 hours ago"; older than a day: the date. `now` in ms. */
+export function ago(iso, now) {
+  const minutes = Math.floor((now - new Date(iso)) / 60_000);
+  if (minutes < 1) return "just now";
+  if (minutes < 60) return `${counted(minutes, "minute", "minutes")} ago`;
+  if (minutes < 24 * 60) return `${counted(Math.floor(minutes / 60), "hour", "hours")} ago`;
+  return moment(iso);
+}
+
 /** "8 seconds", "3 minutes", "2 hours 5 minutes", "23 days". */
 export function duration(seconds) {
   const whole = Math.max(1, Math.round(seconds));
@@ -22,6 +33,13 @@ export function duration(seconds) {
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return minutes % 60 && hours < 10 ? `${counted(hours, "hour", "hours")} ${counted(minutes % 60, "minute", "minutes")}` : counted(hours, "hour", "hours");
   return counted(Math.round(hours / 24), "day", "days");
+}
+
+/** When it will be done, from a quarter of an hour on: "about 14:35", "Thursday 26 November". `now` in ms. */
+export function until(seconds, now) {
+  if (seconds < 900) return null;
+  const end = new Date(now + seconds * 1000);
+  return seconds < 12 * 3600 ? `about ${clock.format(end)}` : weekday.format(end);
 }
 
 /** Hospitals a second, or a minute when they are few. */
@@ -38,13 +56,13 @@ export function bytes(size) {
   return step ? `${onceDecimal.format(size / 1000 ** step)} ${units[step]}` : counted(size, "byte", "bytes");
 }
 
-/** What `waiting_for` means for the person who waits. */
+/** What `waiting_for` means for the person who waits: the reason, and what it means for the rows. */
 export const WAITING = {
-  rate_limit: "The directory asks us to slow down. The upload goes on at the pace that it allows.",
-  circuit_breaker: "The directory does not answer properly at the moment. No row is lost: we try again by ourselves until it does.",
-  queue: "Other uploads are ahead of this one. It goes on by itself when it is its turn.",
-  no_processor: "Nothing is being sent at the moment, because no processor is running. No row is lost; the team that runs this service has to start one.",
-  paused: "Sending is paused by the team that runs this service. It goes on by itself when they resume it.",
+  rate_limit: ["The directory sets the pace.", "It allows only so many hospitals at a time, and we keep to it."],
+  circuit_breaker: ["The directory does not answer properly at the moment.", "No row is lost: we try again by ourselves until it does."],
+  queue: ["Other uploads are ahead of this one.", "It goes on by itself when it is its turn."],
+  no_processor: ["Nothing is being sent at the moment, because no processor is running.", "No row is lost; the team that runs this service has to start one."],
+  paused: ["Sending is paused by the team that runs this service.", "It goes on by itself when they resume it."],
 };
 
 export const STATES = {
@@ -53,22 +71,35 @@ export const STATES = {
 
 export const isFinal = job => !["pending", "processing"].includes(job.status);
 
-/** The word for a job, and the tone it is said in: busy, good, mixed or bad. */
+/** The word for a job, the tone it is said in (busy, good, mixed or bad), and its icon. */
 export function state(job) {
-  if (!isFinal(job)) return { word: STATES[job.status], tone: "busy" };
-  if (job.outcome === "some_failed") return { word: "Partly created", tone: "mixed" };
-  if (job.outcome === "all_created" && !job.activated) return { word: "Not activated", tone: "mixed" };
-  return { word: STATES[job.status], tone: { completed: "good", failed: "bad" }[job.status] ?? "mixed" };
+  if (job.status === "pending") return { word: "Waiting", tone: "busy", icon: "clock" };
+  if (job.status === "processing") return { word: "Running", tone: "busy", icon: "send" };
+  if (job.status === "failed") return { word: "Failed", tone: "bad", icon: "cross" };
+  if (job.status === "cancelled") return { word: "Cancelled", tone: "mixed", icon: "stop" };
+  if (job.outcome === "some_failed") return { word: "Partly created", tone: "mixed", icon: "alert" };
+  if (!job.activated) return { word: "Not activated", tone: "mixed", icon: "pause" };
+  return { word: "Completed", tone: "good", icon: "check" };
 }
 
-/** One or two sentences: how the job stands, and what there is to do. */
+/** How the job stands, in a sentence. */
 export function story(job) {
   const { total_hospitals: total, created_hospitals: created, failed_hospitals: failed } = job;
   if (job.status === "pending") return "Your file is safe with us. Its first hospital will be sent soon.";
   if (job.status === "processing" && job.processed_hospitals < total) return "You may close this page: the upload goes on without it.";
   if (job.status === "processing") return created === total ? "All hospitals are created; they are being activated now." : "Every row was tried; the result is being written down.";
-  if (job.outcome === "all_created") return job.activated ? `All ${hospitals(total)} are created and activated.` : `All ${hospitals(total)} are created, but not activated.`;
-  if (job.outcome === "some_failed") return `${count(created)} of ${hospitals(total)} were created, ${count(failed)} failed. They stay inactive, because not all could be created.`;
+  if (job.outcome === "all_created") return `${total === 1 ? "The hospital is" : `All ${hospitals(total)} are`} created${job.activated ? " and" : ", but not"} activated.`;
+  if (job.outcome === "some_failed") return `${count(created)} of ${hospitals(total)} were created, ${count(failed)} failed.`;
   if (job.status === "cancelled") return `Cancelled: ${count(created)} of ${hospitals(total)} were created, ${count(failed)} failed, ${count(job.unprocessed_hospitals)} were not sent.`;
   return "No hospital was created. The reasons are below.";
+}
+
+/** What follows from it for hospitals that exist already; null when there is nothing to say. */
+export function consequence(job) {
+  if (!isFinal(job) || job.created_hospitals === 0) return null;
+  if (job.outcome === "all_created") return job.activated ? null : "They are in the directory, but not active until they are activated.";
+  if (job.activated) return "The created ones were activated by hand.";
+  const one = job.created_hospitals === 1;
+  const why = job.status === "cancelled" ? "because the upload was cancelled" : "because not all could be created";
+  return `${one ? "The created one stays" : "The created ones stay"} in the directory, not activated, ${why}. This page cannot take ${one ? "it" : "them"} back.`;
 }

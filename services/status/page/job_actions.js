@@ -1,0 +1,96 @@
+// What a person can do about a job: cancel it, run again what did not work, activate by hand what was created.
+import { cancelJob, retryJob } from "./api.js";
+import { activateAll } from "./batch_activation.js";
+import { sure } from "./dialogs.js";
+import { announce, button, el, write } from "./elements.js";
+import { wordsOf } from "./problem.js";
+import { count, counted, hospitals, isFinal } from "./words.js";
+
+/**
+ * Returns { element, update(job) }. `done(begins)`: something was asked for, so the job is to be looked at again; `begins`
+ * when it will run again.
+ */
+export function jobActions(jobId, done) {
+  const cancel = button("Cancel the upload", () => run(askToCancel), "danger");
+  const retry = button("", () => run(tryAgain));
+  const activate = button("", () => run(askToActivate));
+  const words = el("p", { class: "soft", role: "status" });
+  const element = el("div", { class: "actions" }, el("div", { class: "buttons" }, activate, retry, cancel), words);
+  let job = null;
+  let works = false;
+  let cancelled = false;
+
+  /** One at a time; a second press while the first works does nothing. */
+  async function run(action) {
+    if (works) return;
+    works = true;
+    for (const press of [cancel, retry, activate]) press.setAttribute("aria-disabled", "true");
+    try {
+      await action();
+    } catch (problem) {
+      say(wordsOf(problem));
+      done(false);
+    } finally {
+      works = false;
+      for (const press of [cancel, retry, activate]) press.removeAttribute("aria-disabled");
+      update(job);
+    }
+  }
+
+  const say = text => write(words, text);
+
+  async function askToCancel() {
+    const created = job.created_hospitals;
+    const kept = created
+      ? `${created === 1 ? "One hospital is" : `${count(created)} hospitals are`} created already. There is no undo: what was created stays in the directory, not activated.`
+      : "No hospital has been created yet.";
+    const yes = await sure("Cancel this upload?", ["Rows that were not sent yet will not be sent. Rows on their way are waited for.", kept], {
+      yes: "Cancel the upload", no: "Let it go on", kind: "danger",
+    });
+    if (!yes || isFinal(job)) return;
+    await cancelJob(jobId);
+    cancelled = true;
+    say("Cancelling: rows that are on their way are waited for.");
+    done(false);
+  }
+
+  async function tryAgain() {
+    say("Asking …");
+    await retryJob(jobId);
+    say("");
+    announce("The rows run again.");
+    done(true);
+  }
+
+  async function askToActivate() {
+    const partly = job.outcome !== "all_created";
+    const title = `Activate ${hospitals(job.created_hospitals)}?`;
+    const why = "Not all rows of this upload became hospitals. Those that did become active in the directory; the others are not touched.";
+    if (partly && !await sure(title, [why], { yes: "Activate", no: "Leave them inactive" })) return;
+    say(await activateAll(job.batch_ids, say));
+    done(false);
+  }
+
+  function update(now) {
+    job = now;
+    const final = isFinal(job);
+    const left = job.failed_hospitals + job.unprocessed_hospitals;
+    if (final && cancelled) {
+      cancelled = false;
+      say("");
+    }
+    cancel.hidden = final || cancelled || job.processed_hospitals >= job.total_hospitals;
+    retry.hidden = !final || left === 0;
+    activate.hidden = !final || job.activated || job.created_hospitals === 0;
+    write(retry, retryWords(job));
+    write(activate, job.outcome === "all_created" ? "Activate all hospitals" : `Activate the ${count(job.created_hospitals)} created`);
+    activate.className = job.outcome === "all_created" ? "main" : "";
+  }
+
+  return { element, update };
+}
+
+function retryWords({ failed_hospitals: failed, unprocessed_hospitals: unsent }) {
+  if (!unsent) return `Try ${counted(failed, "failed row", "failed rows")} again`;
+  return failed ? `Try ${count(failed)} failed and ${count(unsent)} unsent again` : `Send the ${counted(unsent, "unsent row", "unsent rows")}`;
+}

@@ -1,0 +1,33 @@
+// The files that a job leaves: in the order of the input, with its columns, and what became of each row.
+import { resultFile } from "./api.js";
+import { el, write } from "./elements.js";
+import { icon } from "./icons.js";
+import { counted } from "./words.js";
+
+const FILES = [
+  ["successful", "created_hospitals", "with the directory's numbers"],
+  ["failed", "failed_hospitals", "with reasons, to correct and upload"],
+  ["unprocessed", "unprocessed_hospitals", "never sent, to upload later"],
+];
+
+/** Returns { element, update(job) }. */
+export function resultFiles(jobId) {
+  const links = FILES.map(([name, rows, note]) => {
+    const words = el("span", { class: "soft" });
+    const link = el("a", { class: "file", href: resultFile(jobId, name), download: `${name}.csv` },
+      icon("down"), el("span", {}, el("strong", {}, `${name}.csv`), words));
+    return { link, update(job) {
+      link.hidden = job[rows] === 0;
+      write(words, `${counted(job[rows], "row", "rows")}, ${note}`);
+    } };
+  });
+  const element = el("section", { class: "card", "aria-labelledby": "files-title", hidden: true },
+    el("h2", { id: "files-title" }, "Result files"), el("div", { class: "files" }, links.map(({ link }) => link)));
+  return {
+    element,
+    update(job) {
+      element.hidden = job.processed_hospitals === 0;
+      for (const each of links) each.update(job);
+    },
+  };
+}

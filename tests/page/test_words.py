@@ -1,0 +1,80 @@
+"""Numbers, times and reasons in words."""
+
+from typing import Any
+
+from playwright.sync_api import Page
+
+from tests.page.fake_api import FakeApi, ended, job
+
+NOON = 1_772_366_400_000  # 2026-03-01T12:00:00Z
+
+
+def said(page: Page, api: FakeApi, call: str, *values: Any) -> Any:
+    """What words.js makes of each value."""
+    page.goto(f"{api.url}/favicon.svg")
+    return page.evaluate(
+        f"async values => {{ const words = await import('/words.js'); return values.map({call}); }}", values
+    )
+
+
+def test_durations_are_as_exact_as_anybody_needs(page: Page, api: FakeApi) -> None:
+    """Seconds, then minutes, then hours and minutes, then days."""
+    values = {0.2: "1 second", 89: "89 seconds", 150: "3 minutes", 3600: "1 hour", 7500: "2 hours 5 minutes"}
+    values |= {40_000: "11 hours", 200_000: "2 days", 23 * 86_400: "23 days"}
+    assert said(page, api, "words.duration", *values) == list(values.values())
+
+
+def test_the_end_is_named_when_it_is_far_away(page: Page, api: FakeApi) -> None:
+    """A time today, a day after that; nobody needs a clock for a few minutes."""
+    values = {60: None, 1800: "about 12:30", 86_400 * 4: "Thursday 5 March"}
+    assert said(page, api, f"seconds => words.until(seconds, {NOON})", *values) == list(values.values())
+
+
+def test_moments_are_told_as_people_tell_them(page: Page, api: FakeApi) -> None:
+    """Just now, minutes and hours ago, then the date. A clock that goes wrong says just now."""
+    values = {
+        "2026-03-01T11:59:30Z": "just now",
+        "2026-03-01T12:00:30Z": "just now",
+        "2026-03-01T11:59:00Z": "1 minute ago",
+        "2026-03-01T09:30:00Z": "2 hours ago",
+        "2026-02-27T09:30:00Z": "27 February 2026 at 09:30",
+    }
+    assert said(page, api, f"iso => words.ago(iso, {NOON})", *values) == list(values.values())
+
+
+def test_percent_is_rounded_down(page: Page, api: FakeApi) -> None:
+    """100 % means all."""
+    assert said(page, api, "words.percent", 0, 99.99, 100) == ["0 %", "99 %", "100 %"]
+
+
+CANCELLED = ended(activated=False) | {
+    "status": "cancelled",
+    "outcome": "cancelled",
+    "created_hospitals": 30,
+    "unprocessed_hospitals": 10,
+}
+
+
+#: A job, the word for it, what its story contains, and what is said to follow for hospitals that exist.
+STATES: list[tuple[Any, str, str, str | None]] = [
+    (job(status="pending"), "Waiting", "Your file is safe", None),
+    (job(), "Running", "You may close this page", None),
+    (job(processed_hospitals=40, created_hospitals=40), "Running", "being activated now", None),
+    (ended(), "Completed", "All 40 hospitals are created and activated.", None),
+    (ended(activated=False), "Not activated", "created, but not activated", "not active until"),
+    (ended(failed=4), "Partly created", "36 of 40 hospitals were created, 4 failed.", "cannot take them back"),
+    (ended(failed=39), "Partly created", "1 of 40", "The created one stays in the directory, not activated"),
+    (CANCELLED, "Cancelled", "0 failed, 10 were not sent", "because the upload was cancelled"),
+    (ended(failed=40) | {"status": "failed", "outcome": "none_created"}, "Failed", "No hospital was created.", None),
+]
+
+
+def test_every_state_has_its_words(page: Page, api: FakeApi) -> None:
+    """The chip's word, the sentence, and what it means for what was created: nothing is activated, nothing undone."""
+    tell = "job => [words.state(job).word, words.story(job), words.consequence(job)]"
+    found = said(page, api, tell, *(now for now, *_ in STATES))
+    for (_, word, story, consequence), (said_word, said_story, said_consequence) in zip(STATES, found, strict=True):
+        assert said_word == word
+        assert story in said_story
+        assert (consequence or "") in (said_consequence or "")
+        assert (consequence is None) == (said_consequence is None)

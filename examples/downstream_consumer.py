@@ -1,0 +1,159 @@
+"""An example of a downstream consumer: prints every hospital that was created, and checks every job that has finished.
+
+    pip install aiokafka
+    KAFKA_BOOTSTRAP_SERVERS=localhost:9092 python examples/downstream_consumer.py
+
+It needs nothing of this repository: records are JSON with CloudEvents headers. What a consumer of yours should do too:
+
+- Read committed records only: others belong to jobs and results that do not exist.
+- Do the work and remember the record's `ce_id` in one transaction, and commit offsets after it. What a crash makes
+  appear twice is then recognised. Here the work is a row in SQLite; the printed lines only show it.
+- Expect both topics in any order: a job's end may be read before its last result. Both have the job's id as their key
+  and the same number of partitions, so with the range assignor one consumer has all of a job.
+- Let the highest round count: rows that failed may be retried, and then have a result for each round.
+- Compare what you have with the counts in JobFinished: if they differ, you have missed something, for example because
+  your group was away for longer than the topics are kept.
+- Skip types of events that you do not know: there will be new ones.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+
+BOOTSTRAP_SERVERS = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
+PREFIX = os.environ.get("KAFKA_TOPIC_PREFIX", "")
+DATABASE = os.environ.get("CONSUMER_DATABASE", "downstream.db")
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS results (
+    ce_id TEXT PRIMARY KEY, job_id TEXT, row INTEGER, round INTEGER, outcome TEXT, hospital_id TEXT, name TEXT);
+CREATE INDEX IF NOT EXISTS results_of_job ON results (job_id, row, round);
+CREATE TABLE IF NOT EXISTS resolved (
+    ce_id TEXT PRIMARY KEY, job_id TEXT, row INTEGER, round INTEGER, hospital_id TEXT, place INTEGER);
+CREATE TABLE IF NOT EXISTS finished (
+    ce_id TEXT PRIMARY KEY, job_id TEXT, round INTEGER, total INTEGER, created INTEGER, failed INTEGER,
+    unprocessed INTEGER, place INTEGER, checked INTEGER DEFAULT 0);
+"""
+#: What became of each row up to a round: the outcome of its highest one, unless a person settled it before that end.
+OUTCOMES = """
+SELECT CASE WHEN EXISTS (SELECT 1 FROM resolved WHERE resolved.job_id = results.job_id AND resolved.row = results.row
+                         AND resolved.round >= results.round AND resolved.hospital_id IS NOT NULL AND place < :place)
+            THEN 'RowCreated' ELSE outcome END AS became, COUNT(*)
+FROM results
+WHERE job_id = :job_id AND round = (
+    SELECT MAX(round) FROM results AS other
+    WHERE other.job_id = results.job_id AND other.row = results.row AND other.round <= :round)
+GROUP BY became
+"""
+RESULTS = {"RowCreated", "RowFailed", "RowUnprocessed"}
+
+
+def open_store(path: str) -> sqlite3.Connection:
+    """The consumer's own tables."""
+    store = sqlite3.connect(path)
+    store.row_factory = sqlite3.Row
+    store.executescript(TABLES)
+    return store
+
+
+def take(store: sqlite3.Connection, record: ConsumerRecord) -> str | None:
+    """Remembers a record. Returns a line when it is a hospital that was not known yet."""
+    headers = {name: value.decode() for name, value in record.headers}
+    kind, ce_id = headers.get("ce_type"), headers.get("ce_id")
+    if kind not in {*RESULTS, "RowResolved", "JobFinished"}:
+        return None
+    event: dict[str, Any] = json.loads(record.value)
+    job_id, round_ = event["job_id"], event["round"]
+    if kind in RESULTS:
+        hospital_id = event.get("hospital_id")
+        found = (ce_id, job_id, event["row"], round_, kind, _text(hospital_id), event["name"])
+        new = _insert(store, "results (ce_id, job_id, row, round, outcome, hospital_id, name)", found)
+        return f"Created: {event['name']} is hospital {hospital_id}" if new and kind == "RowCreated" else None
+    if kind == "RowResolved":
+        hospital_id = event["hospital_id"]
+        settled = (ce_id, job_id, event["row"], round_, _text(hospital_id), record.offset)
+        new = _insert(store, "resolved (ce_id, job_id, row, round, hospital_id, place)", settled)
+        return f"Settled: row {event['row']} of job {job_id} is hospital {hospital_id}" if new and hospital_id else None
+    counts = (event[f"{name}_hospitals"] for name in ("total", "created", "failed", "unprocessed"))
+    _insert(
+        store,
+        "finished (ce_id, job_id, round, total, created, failed, unprocessed, place)",
+        (ce_id, job_id, round_, *counts, record.offset),
+    )
+    return None
+
+
+def check(store: sqlite3.Connection) -> Iterator[str]:
+    """A line for every job that has finished and of which every row is known: whether the counts agree."""
+    for job in store.execute("SELECT * FROM finished WHERE NOT checked").fetchall():
+        found = dict(store.execute(OUTCOMES, dict(job)).fetchall())
+        if sum(found.values()) < job["total"]:
+            continue
+        seen = tuple(found.get(kind, 0) for kind in ("RowCreated", "RowFailed", "RowUnprocessed"))
+        told = (job["created"], job["failed"], job["unprocessed"])
+        words = "{} created, {} failed, {} unprocessed".format(*seen)
+        agreed = "as it says" if seen == told else "BUT IT SAYS {} created, {} failed, {} unprocessed".format(*told)
+        yield f"Finished: job {job['job_id']}, round {job['round']}: {words}, {agreed}"
+        store.execute("UPDATE finished SET checked = 1 WHERE ce_id = ?", (job["ce_id"],))
+
+
+def _insert(store: sqlite3.Connection, into: str, fields: tuple[object, ...]) -> bool:
+    """Whether it was new: the same ce_id is the same event."""
+    values = ", ".join("?" * len(fields))
+    return store.execute(f"INSERT OR IGNORE INTO {into} VALUES ({values})", fields).rowcount == 1  # noqa: S608
+
+
+def _text(hospital_id: int | str | None) -> str | None:
+    return None if hospital_id is None else str(hospital_id)
+
+
+async def consume(store: sqlite3.Connection) -> None:
+    """Until cancelled."""
+    consumer = AIOKafkaConsumer(
+        f"{PREFIX}hospital.results",
+        f"{PREFIX}hospital.jobs",
+        bootstrap_servers=BOOTSTRAP_SERVERS,
+        group_id=f"{PREFIX}example-downstream",
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        # A group that is new begins with the first record there is.
+        auto_offset_reset="earliest",
+        partition_assignment_strategy=(RangePartitionAssignor,),
+        # The largest record of the topics, and some: a larger one would be skipped.
+        max_partition_fetch_bytes=1_100_000,
+    )
+    await consumer.start()
+    try:
+        while True:
+            batches = await consumer.getmany(timeout_ms=1_000, max_records=1_000)
+            if not batches:
+                continue
+            with store:
+                lines = [take(store, record) for records in batches.values() for record in records]
+                lines += check(store)
+            for line in filter(None, lines):
+                print(line, flush=True)
+            await consumer.commit()
+    finally:
+        await consumer.stop()
+
+
+async def main() -> None:
+    """Until Ctrl-C or SIGTERM."""
+    running = asyncio.ensure_future(consume(open_store(DATABASE)))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    await asyncio.wait([running])
+    if not running.cancelled():
+        running.result()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

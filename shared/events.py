@@ -184,7 +184,14 @@ class JobOutcome(StrEnum):
 
 
 class JobFinished(JobEvent):
-    """Every row of the round has a result."""
+    """Every row of the round has a result. When people settle the last failure by hand, that is one more round.
+
+    The counts and `outcomes_sha256` are a manifest: a reader can check that it has read every result. The hash is
+    SHA-256, as 64 hexadecimal digits, over the UTF-8 text that has one line for each row of the job, in ascending
+    order of `row`, each ended by a line feed: `row:status:hospital_id`. The status is `created`, `failed` or
+    `unprocessed`, by the row's result of its highest round, or as RowResolved settled that result; hospital_id is
+    empty unless the row is created, and a number is written in decimal.
+    """
 
     round: PositiveInt = 1
     outcome: JobOutcome
@@ -193,6 +200,7 @@ class JobFinished(JobEvent):
     failed_hospitals: NonNegativeInt
     unprocessed_hospitals: NonNegativeInt
     batch_ids: tuple[str, ...]
+    outcomes_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
     @property
     def event_id(self) -> str:

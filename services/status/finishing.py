@@ -4,17 +4,18 @@ The owner of a partition of hospital.jobs does so for its jobs, and only once it
 rebuild finds every JobFinished that exists, and sends none again. After a crash one may be sent twice, with one ce_id.
 """
 
-from collections import defaultdict
+import asyncio
 from collections.abc import Collection
 from typing import Any, Final
 
 import structlog
 from sqlalchemy import Row, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.changes import Changes
 from services.status.job_life import outcome_of
+from services.status.manifest import read_manifest
 from services.status.metrics import FINISHES
 from services.status.positions import Positions
 from services.status.publisher import KafkaUnavailable, Publisher
@@ -27,7 +28,9 @@ log = structlog.get_logger(__name__)
 _AT_ONCE: Final = 200
 _LOOK_AGAIN_SECONDS: Final = 1.0
 _SEND_SECONDS: Final = 10.0
-_TURN_SECONDS: Final = 60.0
+_READ_SECONDS: Final = 30.0
+#: The rows of a larger job take seconds to read: smaller ones do not wait for that.
+_LARGE_JOB_ROWS: Final = 50_000
 
 
 class Finishing:
@@ -42,63 +45,70 @@ class Finishing:
         self._positions = positions
         self._changes = changes
         #: Event ids that Kafka has acknowledged and the projection has not read back.
-        self._sent: set[str] = set()
+        self._sent: dict[bool, set[str]] = {False: set(), True: set()}
 
     async def run(self) -> None:
         """Sends until cancelled; tries again after any failure of Kafka or the database."""
+        await asyncio.gather(self._run(large=False), self._run(large=True))
+
+    async def _run(self, *, large: bool) -> None:
         while True:
             await self._changes.wait(_LOOK_AGAIN_SECONDS)
             try:
-                await within(_TURN_SECONDS, self.send_due())
+                await self.send_due(large=large)
             except (SQLAlchemyError, OSError, KafkaUnavailable) as error:
                 log.warning("job_finished_waits", reason=str(error) or type(error).__name__)
 
-    async def send_due(self) -> None:
+    async def send_due(self, *, large: bool = False) -> None:
         """Sends what is due now. Raises KafkaUnavailable, SQLAlchemyError or OSError: the rest stays due."""
         partitions = self._positions.caught_up(self._topic)
         if not partitions:
             return
+        due = await within(_READ_SECONDS, self._due(partitions, large=large))
+        sent = self._sent[large] = self._sent[large] & {finish_id(job) for job in due}
+        for job in due:
+            if finish_id(job) in sent or (event := await self._event(job)) is None:
+                continue
+            await self._publisher.send(self._topic, event, _SEND_SECONDS)
+            sent.add(event.event_id)
+            FINISHES.inc()
+            log.info("job_finished", job_id=event.job_id, round=event.round, outcome=event.outcome)
+
+    async def _due(self, partitions: Collection[int], *, large: bool) -> list[Row[Any]]:
+        """The jobs in these partitions that wait for their JobFinished, a few hundred at most."""
+        size = jobs.c.total_hospitals
+        statement = (
+            select(jobs)
+            .where(jobs.c.due_round.is_not(None), jobs.c.partition.in_(partitions))
+            .where(size > _LARGE_JOB_ROWS if large else size <= _LARGE_JOB_ROWS)
+            .order_by(jobs.c.partition, jobs.c.job_id)
+            .limit(_AT_ONCE)
+        )
         async with self._engine.connect() as connection:
-            due = await due_events(connection, partitions)
-        self._sent &= {event.event_id for event in due}
-        for event in due:
-            if event.event_id not in self._sent:
-                await self._publisher.send(self._topic, event, _SEND_SECONDS)
-                self._sent.add(event.event_id)
-                FINISHES.inc()
-                log.info("job_finished", job_id=event.job_id, round=event.round, outcome=event.outcome)
+            return list(await connection.execute(statement))
+
+    async def _event(self, job: Row[Any]) -> JobFinished | None:
+        """The job's JobFinished. None when its rows changed under the reading: it is looked at again."""
+        manifest = await read_manifest(self._engine, job.job_id)
+        if manifest.total != job.total_hospitals:
+            return None
+        statement = select(batches.c.batch_id).where(batches.c.job_id == job.job_id).order_by(batches.c.position)
+        async with self._engine.connect() as connection:
+            batch_ids = (await connection.execute(statement)).scalars().all()
+        return JobFinished(
+            tenant=job.tenant,
+            job_id=job.job_id,
+            round=job.due_round,
+            outcome=outcome_of(manifest.created, manifest.unprocessed, manifest.total),
+            total_hospitals=manifest.total,
+            created_hospitals=manifest.created,
+            failed_hospitals=manifest.failed,
+            unprocessed_hospitals=manifest.unprocessed,
+            batch_ids=tuple(batch_ids),
+            outcomes_sha256=manifest.sha256,
+        )
 
 
-async def due_events(connection: AsyncConnection, partitions: Collection[int]) -> list[JobFinished]:
-    """The events that jobs in these partitions wait for, a few hundred at most."""
-    statement = (
-        select(jobs)
-        .where(jobs.c.due_round.is_not(None), jobs.c.partition.in_(partitions))
-        .order_by(jobs.c.partition, jobs.c.job_id)
-        .limit(_AT_ONCE)
-    )
-    due = list(await connection.execute(statement))
-    batch_ids = await _batch_ids(connection, [job.job_id for job in due])
-    return [_event(job, tuple(batch_ids[job.job_id])) for job in due]
-
-
-async def _batch_ids(connection: AsyncConnection, job_ids: Collection[str]) -> defaultdict[str, list[str]]:
-    statement = select(batches).where(batches.c.job_id.in_(job_ids)).order_by(batches.c.job_id, batches.c.position)
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for batch_id, job_id, _position in await connection.execute(statement):
-        found[job_id].append(batch_id)
-    return found
-
-
-def _event(job: Row[Any], batch_ids: tuple[str, ...]) -> JobFinished:
-    return JobFinished(
-        tenant=job.tenant,
-        job_id=job.job_id,
-        round=job.due_round,
-        outcome=outcome_of(job.created_hospitals, job.unprocessed_hospitals, job.total_hospitals),
-        total_hospitals=job.total_hospitals,
-        created_hospitals=job.created_hospitals,
-        failed_hospitals=job.failed_hospitals,
-        unprocessed_hospitals=job.unprocessed_hospitals,
-        batch_ids=batch_ids,
-    )
+def finish_id(job: Row[Any]) -> str:
+    """The id of the event that the job waits for."""
+    return f"{job.job_id}:{JobFinished.__name__}:{job.due_round}"

@@ -155,7 +155,11 @@ def _newer(round_: int, event: JobEvent, known_round: int, known_at: Micros | No
 
 
 def life(facts: JobFacts, tallies: Mapping[tuple[int, str], int]) -> JobLife:
-    """What follows. `tallies`: how many rows have which status from which round."""
+    """What follows. `tallies`: how many rows have which status from which round.
+
+    A job that ended with failures, all of which people then settled as created, is finished once more, in a round of
+    its own without rows: so everybody hears of it, and its batches are activated.
+    """
     round_ = max([facts.requested_round, facts.finished_round, *_rounds(tallies)])
     created = sum(count for (_, status), count in tallies.items() if status == RowStatus.CREATED)
     failed = _of_round(tallies, round_, RowStatus.FAILED)
@@ -163,9 +167,10 @@ def life(facts: JobFacts, tallies: Mapping[tuple[int, str], int]) -> JobLife:
     total = facts.total_hospitals
     complete = total is not None and created + failed + unprocessed >= total
     finished = complete and facts.finished_round == round_
+    by_hand = finished and created == total and facts.finished_outcome != JobOutcome.ALL_CREATED.value
     outcome = outcome_of(created, unprocessed, total or 0) if finished else None
     activated = bool(facts.batches) and facts.batches_activated == facts.batches
-    final = finished and _activation_settled(facts)
+    final = finished and not by_hand and _activation_settled(facts)
     return JobLife(
         round=round_,
         created_hospitals=created,
@@ -175,7 +180,7 @@ def life(facts: JobFacts, tallies: Mapping[tuple[int, str], int]) -> JobLife:
         outcome=outcome.value if outcome else None,
         activated=activated,
         completed_at=_completed_at(facts) if final else None,
-        due_round=round_ if complete and not finished else None,
+        due_round=round_ + by_hand if complete and (by_hand or not finished) else None,
     )
 
 

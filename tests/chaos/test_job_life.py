@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from deploy.local.ports import free_port
-from shared.events import JobFinished, JobOutcome, JobRetryRequested, RowAccepted, RowCreated
+from shared.events import JobFinished, JobOutcome, JobRetryRequested, RowAccepted, RowCreated, RowOutcome
+from shared.row_outcomes import OutcomesDigest
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
 from tests.kafka.status_service import API, StatusService
@@ -121,6 +122,7 @@ async def test_cancel_in_mid_job_then_two_retries_at_once_while_status_is_killed
     done = await desk.shows(job, sized(120, 300), status="completed")
     assert (done["outcome"], done["created_hospitals"], done["activated"]) == ("all_created", ROWS, True)
 
+    await check_manifests(rig, desk)
     await rig.stop_processors()
     stats = await rig.admin("stats")
     assert (stats["creates"], stats["doubles_total"]) == (ROWS, 0)
@@ -144,6 +146,22 @@ async def has_created(rig: Rig, count: int) -> bool:
 
 async def has_finished(desk: Desk, rounds: int) -> bool:
     return len(await desk.finishes()) == rounds
+
+
+async def check_manifests(rig: Rig, desk: Desk) -> None:
+    """As a reader of the topics would: it has every result of a round when the hash over them is the one told."""
+    results = await rig.results()
+    for finish in await desk.finishes():
+        latest: dict[int, RowOutcome] = {}
+        for result in results:
+            known = latest.get(result.row)
+            if result.round <= finish.round and (known is None or known.round < result.round):
+                latest[result.row] = result
+        digest = OutcomesDigest()
+        for row, result in sorted(latest.items()):
+            status = type(result).__name__.removeprefix("Row").lower()
+            digest.add(row, status, result.hospital_id if isinstance(result, RowCreated) else None)
+        assert digest.hexdigest() == finish.outcomes_sha256
 
 
 async def rows_of(rig: Rig, round_: int) -> list[RowAccepted]:

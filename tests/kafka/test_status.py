@@ -15,7 +15,7 @@ from deploy.local.ports import free_port as some_free_port
 from services.status.topic_ends import TopicEnds
 from shared import kafka
 from shared.cloud_events import encode
-from shared.events import BatchActivationRequested, JobFinished, JobOutcome, now
+from shared.events import BatchActivationRequested, JobFinished, JobOutcome, RowErrorCode, now
 from shared.settings import KafkaSettings
 from tests.kafka.status_service import API, StatusService, eventually
 from tests.status.histories import Story, report
@@ -271,6 +271,27 @@ async def test_records_that_were_deleted_unread_stop_the_projection_loudly(servi
 
     await eventually(is_loud)
     assert (await service.status(job_id))["created_hospitals"] == 1
+
+
+async def test_a_job_whose_last_unknown_row_is_settled_by_hand_is_finished_again_and_activated(service):
+    """Over HTTP: the row, the counts, the outcome, a JobFinished that says all_created, and the activation after it."""
+    job = story(total=2)
+    job_id = job.about["job_id"]
+    await service.write(job.accepted(), job.created(2), job.failed(3, code=RowErrorCode.OUTCOME_UNKNOWN))
+    await service.shows(job_id, status="completed", outcome=JobOutcome.SOME_FAILED.value)
+    answer = await service.http.post(f"{API}/jobs/{job_id}/rows/3/resolve", json={"hospital_id": 77})
+    assert answer.status_code == 202
+    await service.shows(job_id, created_hospitals=2, failed_hospitals=0, status="processing")
+
+    async def is_finished_again():
+        found = [event for event in await service.read(service.topics.jobs) if isinstance(event, JobFinished)]
+        return [(event.round, event.outcome) for event in found] == [(1, "some_failed"), (2, "all_created")]
+
+    await eventually(is_finished_again)
+    await service.write(job.activated(request_id="finished:2"))
+    await service.shows(job_id, status="completed", outcome="all_created", activated=True)
+    [_, row] = (await service.http.get(f"{API}/jobs/{job_id}/rows")).json()["rows"]
+    assert (row["status"], row["hospital_id"], row["error"]) == ("created_and_activated", 77, None)
 
 
 async def test_the_outcome_of_a_retry_replaces_that_of_the_round_before(service):

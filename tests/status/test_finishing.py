@@ -1,13 +1,17 @@
 """JobFinished: sent for every round that is complete, and not when it is in the topic already."""
 
+import hashlib
+
 import pytest
 from aiokafka import TopicPartition
 
+import services.status.finishing
+from services.status import manifest
 from services.status.changes import Changes
 from services.status.finishing import Finishing
 from services.status.positions import Positions
 from services.status.publisher import KafkaUnavailable
-from shared.events import JobOutcome
+from shared.events import JobOutcome, RowErrorCode
 from tests.status.desk import JOBS, PlayedPublisher
 from tests.status.histories import Story, tell
 
@@ -43,6 +47,34 @@ async def test_a_complete_round_is_finished_with_its_counts(finishing, publisher
     assert (event.round, event.outcome, event.batch_ids) == (1, JobOutcome.SOME_FAILED, story.batch_ids)
     counts = (event.total_hospitals, event.created_hospitals, event.failed_hospitals, event.unprocessed_hospitals)
     assert counts == (3, 2, 1, 0)
+    assert event.outcomes_sha256 == hashlib.sha256(b"2:created:20\n3:failed:\n4:created:40\n").hexdigest()
+
+
+async def test_the_manifest_says_what_people_settled(finishing, publisher, sqlite):
+    """The row is created, with the hospital that somebody found."""
+    story = Story(total=2)
+    unknown = story.failed(3, code=RowErrorCode.OUTCOME_UNKNOWN)
+    await tell(sqlite, story.accepted(), story.created(2, hospital_id="h"), unknown)
+    await finishing.send_due()
+    await tell(sqlite, publisher.sent[0], story.resolved(3, 77))
+    await finishing.send_due()
+    first, second = publisher.sent
+    assert (first.round, first.outcome) == (1, JobOutcome.SOME_FAILED)
+    assert (second.round, second.outcome, second.created_hospitals) == (2, JobOutcome.ALL_CREATED, 2)
+    assert second.outcomes_sha256 == hashlib.sha256(b"2:created:h\n3:created:77\n").hexdigest()
+
+
+async def test_a_large_job_is_read_in_pages_and_does_not_hold_up_the_others(finishing, publisher, sqlite, monkeypatch):
+    """It is finished beside them."""
+    monkeypatch.setattr(services.status.finishing, "_LARGE_JOB_ROWS", 6)
+    monkeypatch.setattr(manifest, "_PAGE", 3)
+    large, small = Story(total=7), Story(total=1, job_id="job-2")
+    await tell(sqlite, large.accepted(), *(large.failed(row) for row in range(2, 9)), small.accepted(), small.failed(2))
+    await finishing.send_due()
+    await finishing.send_due(large=True)
+    assert [event.job_id for event in publisher.sent] == ["job-2", "job-1"]
+    lines = "".join(f"{row}:failed:\n" for row in range(2, 9))
+    assert publisher.sent[1].outcomes_sha256 == hashlib.sha256(lines.encode()).hexdigest()
 
 
 @pytest.mark.parametrize(

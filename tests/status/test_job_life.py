@@ -107,8 +107,28 @@ def test_each_round_has_its_own_finish():
     assert (found.status, found.outcome, found.activated) == ("completed", "all_created", True)
 
 
-def test_a_row_settled_by_hand_after_the_finish_does_not_wait_for_an_activation_that_nobody_starts():
-    """JobFinished said some_failed: nothing was activated, and nothing will be by itself."""
+def test_a_job_whose_last_failures_were_settled_by_hand_is_finished_once_more_and_activated():
+    """JobFinished said some_failed; in a round of its own it says all_created, and the activation follows."""
     story = Story()
-    found = lived(story, {(1, "created"): 3}, story.finished(JobOutcome.SOME_FAILED))
-    assert (found.status, found.outcome, found.activated) == ("completed", "all_created", False)
+    tallies, before = {(1, "created"): 3}, story.finished(JobOutcome.SOME_FAILED)
+    found = lived(story, tallies, before)
+    assert (found.due_round, found.round, found.status, found.activated) == (2, 1, "processing", False)
+    again = story.finished(JobOutcome.ALL_CREATED, round_=2, seconds=9)
+    found = lived(story, tallies, before, again)
+    assert (found.due_round, found.status) == (None, "processing")
+    found = lived(story, tallies, before, again, answers=[story.activated(request_id="finished:2", seconds=10)])
+    assert (found.status, found.outcome, found.activated, found.due_round) == ("completed", "all_created", True, None)
+
+
+def test_a_failure_settled_by_hand_beside_others_changes_the_counts_only():
+    """The job has ended as it had; nobody is told again."""
+    story = Story()
+    found = lived(story, {(1, "created"): 2, (1, "failed"): 1}, story.finished(JobOutcome.NONE_CREATED))
+    assert (found.status, found.outcome, found.due_round) == ("completed", "some_failed", None)
+
+
+def test_a_retry_that_was_asked_for_while_the_last_failure_was_settled_is_one_round_without_rows():
+    """Both orders were right; there is nothing left to run, so the round ends at once."""
+    story = Story()
+    found = lived(story, {(1, "created"): 3}, story.finished(JobOutcome.SOME_FAILED), story.retried(2))
+    assert (found.round, found.due_round, found.status) == (2, 2, "processing")

@@ -1,5 +1,6 @@
 """Records become a delivery. One that cannot be decoded goes to the dead letters, and a row fails by its key and id."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -28,6 +29,7 @@ from shared.topics import Topics
 log = structlog.get_logger(__name__)
 
 _SEND_SECONDS: Final = 10.0
+_HELPING: Final = 50
 
 
 class DeadLetterBox(Protocol):
@@ -61,7 +63,9 @@ class Decoder:
     async def decode(self, records: Iterable[ConsumerRecord]) -> Delivery:
         """The delivery. Raises KafkaUnavailable when a dead letter could not be written."""
         delivery = Delivery()
-        for record in records:
+        for number, record in enumerate(records):
+            if number % _HELPING == 0:
+                await asyncio.sleep(0)  # thousands at once would keep callers of the API waiting
             event: Event | None
             try:
                 event = _read(record)

@@ -18,12 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.changes import Changes
 from services.status.decoding import Decoder
+from services.status.deliveries import Delivery
 from services.status.lag import Lag
 from services.status.metrics import RESTARTS
 from services.status.positions import Positions
 from services.status.projection import project
 from services.status.publisher import KafkaUnavailable
-from services.status.reader import Reader, RecordsMissing
+from services.status.reader import Reader, Reading, RecordsMissing
 from services.status.schema import SchemaOutdated, check_schema
 from services.status.stored_offsets import OffsetsMoved
 from shared.patience import within
@@ -35,6 +36,7 @@ log = structlog.get_logger(__name__)
 _RETRY_SECONDS: Final = 1.0
 #: A database that has fallen silent is given up for this time; should it commit later, the offsets tell.
 _COMMIT_SECONDS: Final = 30.0
+_LAST_WRITE_SECONDS: Final = 1.0
 
 
 class NotRunning(RuntimeError):
@@ -81,36 +83,65 @@ class Intake:
         return self._lag.words()
 
     async def _consume(self) -> None:
+        """Reads and decodes the next batch while the one before is being written: Kafka and the database both work."""
         reader = Reader(self._settings, self._engine, self._positions, self._lag)
+        writing = _nothing_written()
         try:
             await reader.start()
             while True:
-                await self._turn(reader)
+                reading = await self._read(reader)
+                if not await writing or reading is None:
+                    # What was read meanwhile may not follow what the database holds: it is read again.
+                    await self._recover(reader)
+                    writing = _nothing_written()
+                else:
+                    writing = asyncio.create_task(self._write(reader, *reading))
         finally:
+            await asyncio.wait({writing}, timeout=_LAST_WRITE_SECONDS)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
             await reader.stop()
 
-    async def _turn(self, reader: Reader) -> None:
-        """Reads once and projects it. A database that is away costs a pause, not the membership of the group."""
+    async def _read(self, reader: Reader) -> tuple[Reading, Delivery] | None:
+        """What comes next; None when the database or Kafka could not be asked."""
         try:
             reading = await reader.read()
-            delivery = await self._decoder.decode(reading.records)
+            return reading, await self._decoder.decode(reading.records)
+        except (SQLAlchemyError, OSError, KafkaUnavailable) as error:
+            self._will_retry(error)
+            return None
+
+    async def _write(self, reader: Reader, reading: Reading, delivery: Delivery) -> bool:
+        """Projects a batch. False when that failed: only the database knows how far we are."""
+        try:
             if reading.steps:
                 await within(_COMMIT_SECONDS, project(self._engine, reading.steps, delivery))
         except OffsetsMoved as moved:
             log.info("offsets_moved", reason=str(moved))
-            self._positions.lose()
-        except (SQLAlchemyError, OSError, KafkaUnavailable) as error:
+            return False
+        except (SQLAlchemyError, OSError) as error:
             self._will_retry(error)
-            self._positions.lose()
+            return False
+        self._trouble = None
+        reader.take(reading)
+        if reading.steps:
+            self._changes.announce()
+        await reader.commit_to_group()
+        return True
+
+    async def _recover(self, reader: Reader) -> None:
+        """A database that is away costs a pause, not the membership of the group."""
+        self._positions.lose()
+        if self._trouble:
             await asyncio.sleep(_RETRY_SECONDS)
             await reader.keep_membership()
-        else:
-            self._trouble = None
-            reader.take(reading)
-            if reading.steps:
-                self._changes.announce()
-            await reader.commit_to_group()
 
     def _will_retry(self, error: Exception) -> None:
         self._trouble = str(error) or type(error).__name__
         log.warning("projection_retries", reason=self._trouble)
+
+
+def _nothing_written() -> "asyncio.Future[bool]":
+    done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    done.set_result(True)
+    return done

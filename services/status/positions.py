@@ -13,23 +13,27 @@ class Positions:
     def __init__(self) -> None:
         self._lost: set[TopicPartition] = set()
         self._at: dict[TopicPartition, int] = {}
+        self._read: dict[TopicPartition, int] = {}
         self._caught_up: set[TopicPartition] = set()
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """These are ours now, and only these; where we are in them is not known."""
         self._lost = set(partitions)
-        self._at = {}
+        self._at, self._read = {}, {}
         self._caught_up = set()
 
     def lose(self) -> None:
         """A transaction failed: only the database knows how far we are."""
         self._lost |= set(self._at)
-        self._at = {}
+        self._at, self._read = {}, {}
+        # It may be further back than we were: the tables may have been made again.
+        self._caught_up = set()
 
     def place(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """The database said where to go on. Returns where to seek: not in what was taken from us meanwhile."""
         found = {partition: offsets[partition] for partition in self._lost & offsets.keys()}
         self._at |= found
+        self._read |= found
         self._lost -= found.keys()
         return found
 
@@ -47,13 +51,15 @@ class Positions:
         """Whether records of this partition count: not before it was sought in this assignment."""
         return partition in self._at
 
-    def steps(self, reached: Mapping[TopicPartition, int]) -> list[Step]:
-        """The way from where we are to what was read now; nothing for a partition that has not moved."""
-        return [
-            Step(partition.topic, partition.partition, self._at[partition], offset)
+    def read(self, reached: Mapping[TopicPartition, int]) -> list[Step]:
+        """What was read now, as the way from what was read before; nothing for a partition that has not moved."""
+        steps = [
+            Step(partition.topic, partition.partition, self._read[partition], offset)
             for partition, offset in reached.items()
-            if offset != self._at[partition]
+            if offset != self._read[partition]
         ]
+        self._read |= reached
+        return steps
 
     def take(self, steps: Iterable[Step]) -> None:
         """The steps were committed."""

@@ -1,18 +1,21 @@
 """The projection: a batch of events and the offsets it reaches become part of the tables together, or not at all."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.status import projected_jobs, stored_offsets
-from services.status.deliveries import Delivery
+from services.status.deliveries import Delivery, Told
 from services.status.instants import Micros
 from services.status.metrics import COMMIT_SECONDS, RESULTS
 from services.status.projected_processors import write_reports
-from services.status.projected_rows import write_decisions, write_results
-from services.status.results import RowRecord, decision_of, record_of
+from services.status.projected_rows import CountChanges, decisions_about, write_counts, write_decisions, write_results
+from services.status.results import decision_of, record_of
 from services.status.stored_offsets import Step
-from shared.events import RowResolved
+from shared.events import RowOutcome, RowResolved
+
+_SLICE: Final = 1_000
 
 
 async def project(engine: AsyncEngine, steps: Sequence[Step], delivery: Delivery) -> None:
@@ -29,22 +32,33 @@ async def project(engine: AsyncEngine, steps: Sequence[Step], delivery: Delivery
 
 
 async def _tell(connection: AsyncConnection, delivery: Delivery) -> None:
-    results = [record_of(result) for result in delivery.results]
-    decisions = [decision_of(event) for _, _, event in delivery.job_events if isinstance(event, RowResolved)]
-    touched = {result.job_id for result in results} | {told.event.job_id for told in delivery.job_events}
+    touched = {result.job_id for result in delivery.results} | {told.event.job_id for told in delivery.job_events}
     if touched:
         jobs = await projected_jobs.lock(connection, touched)
-        await write_results(connection, results)
-        await write_decisions(connection, decisions)
-        projected_jobs.start(jobs, _first_starts(results))
+        counts = CountChanges()
+        projected_jobs.start(jobs, await _write_results(connection, delivery.results, counts))
+        await _write_decisions(connection, delivery.job_events, counts)
+        await write_counts(connection, counts)
         await projected_jobs.tell(connection, jobs, delivery.job_events)
         await projected_jobs.save(connection, jobs)
     if delivery.reports:
         await write_reports(connection, delivery.reports)
 
 
-def _first_starts(results: Iterable[RowRecord]) -> dict[str, Micros]:
+async def _write_results(
+    connection: AsyncConnection, results: Sequence[RowOutcome], counts: CountChanges
+) -> dict[str, Micros]:
+    """Slice by slice, so that callers of the API never wait for long. Returns when the jobs' first rows started."""
+    decisions = await decisions_about(connection, {result.job_id for result in results}) if results else {}
     first: dict[str, Micros] = {}
-    for result in results:
-        first[result.job_id] = min(result.started_at, first.get(result.job_id, result.started_at))
+    for begin in range(0, len(results), _SLICE):
+        records = [record_of(result) for result in results[begin : begin + _SLICE]]
+        for record in records:
+            first[record.job_id] = min(record.started_at, first.get(record.job_id, record.started_at))
+        counts.add(await write_results(connection, records, decisions))
     return first
+
+
+async def _write_decisions(connection: AsyncConnection, events: Iterable[Told], counts: CountChanges) -> None:
+    if decisions := [decision_of(event) for _, _, event in events if isinstance(event, RowResolved)]:
+        counts.add(await write_decisions(connection, decisions))

@@ -1,5 +1,6 @@
 """Reads one replica's partitions, always from where the database says."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,7 @@ from shared.settings import KafkaSettings
 log = structlog.get_logger(__name__)
 
 _BATCH_RECORDS: Final = 5_000
+_HELPING: Final = 100
 _POLL_MS: Final = 200
 _PATIENCE_SECONDS: Final = 5.0
 _GROUP_COMMIT_SECONDS: Final = 1.0
@@ -86,16 +88,28 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         Raises RecordsMissing when Kafka no longer has it, and whatever the database raises.
         """
         await self._find_lost()
+        found: list[ConsumerRecord] = []
         try:
-            found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH_RECORDS)
+            await self._fill(found)
         except NoOffsetForPartitionError:
-            found = {}  # of a partition that has just been assigned: it is sought next time
+            pass  # of a partition that has just been assigned: it is sought next time
         except OffsetOutOfRangeError as error:
-            found = {}
             self._stop_if_ours(error.args[0])
         # Nothing is awaited from here on that could give others the partitions.
-        records = [record for partition, some in found.items() if self._positions.holds(partition) for record in some]
-        return Reading(records, self._positions.steps(await self._reached()))
+        records = [record for record in found if self._positions.holds(TopicPartition(record.topic, record.partition))]
+        return Reading(records, self._positions.read(await self._reached()))
+
+    async def _fill(self, found: list[ConsumerRecord]) -> None:
+        """Gathers what has arrived. In small helpings: unpacking one keeps everybody else waiting."""
+        timeout = _POLL_MS
+        while len(found) < _BATCH_RECORDS:
+            some = await self._consumer.getmany(timeout_ms=timeout, max_records=_HELPING)
+            if not some:
+                return
+            for records in some.values():
+                found += records
+            timeout = 0
+            await asyncio.sleep(0)
 
     async def keep_membership(self) -> None:
         """While the database is away: a group drops a member that does not poll. What this reads is read again."""

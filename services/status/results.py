@@ -6,9 +6,11 @@ The higher round wins; a result that comes again, or late, changes nothing. So t
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
+
+from pydantic_core import to_json
 
 from services.status.instants import Micros, micros
 from shared.events import RowCreated, RowErrorCode, RowFailed, RowOutcome, RowResolved, RowResult, RowUnprocessed
@@ -18,7 +20,6 @@ RowKey = tuple[str, int]
 #: job_id, row and round.
 DecisionKey = tuple[str, int, int]
 SLOT_SECONDS: Final = 20
-_json: Final = json.JSONEncoder(ensure_ascii=False).encode
 _SLOT: Final = SLOT_SECONDS * 1_000_000
 
 
@@ -30,9 +31,8 @@ class RowStatus(StrEnum):
     UNPROCESSED = "unprocessed"
 
 
-@dataclass(frozen=True, slots=True)
-class RowRecord:
-    """A row of `status_rows`."""
+class RowRecord(NamedTuple):
+    """A row of `status_rows`. A tuple, since rows come at tens of thousands a second."""
 
     job_id: str
     row: int
@@ -88,7 +88,8 @@ Decisions = Mapping[DecisionKey, Decision]
 class RowChanges:
     """What is to be written: rows, and by how much the counts change."""
 
-    rows: list[RowRecord] = field(default_factory=list)
+    new: list[RowRecord] = field(default_factory=list)
+    replacing: list[RowRecord] = field(default_factory=list)
     #: (job_id, round, status) → hospitals.
     tallies: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     #: (job_id, slot) → hospitals.
@@ -96,10 +97,17 @@ class RowChanges:
 
     def put(self, row: RowRecord, before: Standing | None) -> None:
         """The row takes the place of what was there."""
-        self.rows.append(row)
         self._count(row.job_id, row.round, row.status, row.finished_at, 1)
-        if before:
+        if before is None:
+            self.new.append(row)
+        else:
+            self.replacing.append(row)
             self._count(row.job_id, before.round, before.status, before.finished_at, -1)
+
+    @property
+    def rows(self) -> list[RowRecord]:
+        """All of them."""
+        return [*self.new, *self.replacing]
 
     def _count(self, job_id: str, round_: int, status: str, finished_at: Micros, by: int) -> None:
         self.tallies[job_id, round_, status] += by
@@ -115,55 +123,60 @@ def record_of(event: RowOutcome) -> RowRecord:
     """The event as a row of the table."""
     match event:
         case RowCreated():
-            return _record(event, RowStatus.CREATED, hospital_id=json.dumps(event.hospital_id))
+            return _record(event, RowStatus.CREATED.value, hospital_id=_id_text(event.hospital_id))
         case RowFailed():
-            return _record(event, RowStatus.FAILED, event.code, event.message, event.http_status)
+            return _record(event, RowStatus.FAILED.value, event.code.value, event.message, event.http_status)
         case RowUnprocessed():
-            return _record(event, RowStatus.UNPROCESSED, None, event.message)
+            return _record(event, RowStatus.UNPROCESSED.value, None, event.message)
 
 
 def _record(
     event: RowResult,
-    status: RowStatus,
-    code: RowErrorCode | None = None,
+    status: str,
+    code: str | None = None,
     error: str | None = None,
     http_status: int | None = None,
-    *,
     hospital_id: str | None = None,
 ) -> RowRecord:
     return RowRecord(
-        job_id=event.job_id,
-        row=event.row,
-        round=event.round,
-        batch_id=event.batch_id,
-        name=event.name,
-        status=status.value,
-        hospital_id=hospital_id,
-        attempts=event.attempts,
-        error_code=code.value if code else None,
-        error=error,
-        http_status=http_status,
-        started_at=micros(event.started_at),
-        finished_at=micros(event.occurred_at),
-        columns=_json(event.columns),
+        event.job_id,
+        event.row,
+        event.round,
+        event.batch_id,
+        event.name,
+        status,
+        hospital_id,
+        event.attempts,
+        code,
+        error,
+        http_status,
+        micros(event.started_at),
+        micros(event.occurred_at),
+        to_json(event.columns).decode(),
     )
+
+
+def _id_text(hospital_id: int | str) -> str:
+    return str(hospital_id) if isinstance(hospital_id, int) else json.dumps(hospital_id)
 
 
 def decision_of(event: RowResolved) -> Decision:
     """The event as a row of the table."""
-    hospital_id = None if event.hospital_id is None else json.dumps(event.hospital_id)
+    hospital_id = None if event.hospital_id is None else _id_text(event.hospital_id)
     return Decision(event.job_id, event.row, event.round, hospital_id, event.resolved_by, micros(event.occurred_at))
 
 
 def settled(row: RowRecord, decisions: Decisions) -> RowRecord:
     """The row as a person settled it; unchanged unless its outcome in that very round was unknown."""
+    if row.error_code != RowErrorCode.OUTCOME_UNKNOWN.value:
+        return row
     decision = decisions.get((row.job_id, row.row, row.round))
-    if not decision or row.error_code != RowErrorCode.OUTCOME_UNKNOWN.value:
+    if not decision:
         return row
     if decision.hospital_id is not None:
-        return replace(row, status=RowStatus.CREATED.value, hospital_id=decision.hospital_id, error=None)
+        return row._replace(status=RowStatus.CREATED.value, hospital_id=decision.hospital_id, error=None)
     words = f"{decision.resolved_by} looked: it is not in the directory."
-    return replace(row, status=RowStatus.FAILED.value, hospital_id=None, error=words)
+    return row._replace(status=RowStatus.FAILED.value, hospital_id=None, error=words)
 
 
 def changes(results: Iterable[RowRecord], stored: Mapping[RowKey, Standing], decisions: Decisions) -> RowChanges:

@@ -21,7 +21,7 @@ LARGEST: Final = 2**31 - 1
 
 def check_storable(event: Event, value: bytes) -> None:
     """Raises UndecodableEvent for an event that would fail the transaction of all others, for ever."""
-    if any(number > LARGEST for number in _numbers(event)):
+    if max(_numbers(event), default=0) > LARGEST:
         raise UndecodableEvent(f"a number is larger than {LARGEST}")
     if b"\\u0000" in value and any("\0" in text for text in _texts(event.model_dump(mode="json"))):
         raise UndecodableEvent("a text holds a NUL character")

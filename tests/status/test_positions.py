@@ -39,7 +39,15 @@ def test_an_answer_about_a_partition_that_was_taken_away_meanwhile_is_not_used()
 
 def test_a_partition_that_did_not_move_takes_no_step():
     """No transaction for nothing; one for a marker that readers never see."""
-    assert placed().steps({A: 5, B: 9}) == [Step(*B, 7, 9)]
+    assert placed().read({A: 5, B: 9}) == [Step(*B, 7, 9)]
+
+
+def test_what_is_read_follows_what_was_read_before_committed_or_not():
+    """The next batch is read while the one before is being written."""
+    positions = placed()
+    positions.read({A: 6})
+    assert positions.read({A: 8}) == [Step(*A, 6, 8)]
+    assert positions.placed[A] == 5
 
 
 def test_steps_count_when_they_are_committed():
@@ -61,6 +69,14 @@ def test_after_a_failed_transaction_only_the_database_knows():
     positions = placed()
     positions.lose()
     assert (positions.placed, positions.lost) == ({}, {A, B})
+
+
+def test_a_lost_partition_is_not_caught_up():
+    """The tables may have been made again meanwhile, and not know yet which JobFinished there are."""
+    positions = placed()
+    positions.see_end(A, 5)
+    positions.lose()
+    assert positions.caught_up("hospital.jobs") == []
 
 
 def test_a_partition_read_to_its_end_once_is_caught_up_for_this_assignment():

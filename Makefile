@@ -35,8 +35,9 @@ check: $(STAMP) ## Lint, format, types, import rules
 chaos: $(STAMP) ## Kill, freeze and starve everything, at full size (CHAOS_ROUNDS=1)
 	@CHAOS_FULL=1 $(BIN)/python -m pytest tests/chaos --timeout=1200 -p no:cacheprovider $(ARGS)
 
-bench: $(STAMP) ## Measure: the engine beside a bare loop and a plain consumer
+bench: $(STAMP) ## Measure: the engine and the projection, beside what makes no promises
 	@$(BIN)/python -m tests.bench.engine
+	@$(BIN)/python -m tests.bench.projection
 
 browser: ## Install Debian's Chromium for the page's tests, where it is missing and we may
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \

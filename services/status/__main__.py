@@ -1,6 +1,7 @@
 """`python -m services.status` serves; `python -m services.status migrate` brings the tables up to date."""
 
 import asyncio
+import gc
 import sys
 
 import structlog
@@ -36,7 +37,11 @@ def run() -> None:
     configure_logging(settings, "status")
     configure_tracing("status")
     listening = bind(settings)
-    asyncio.run(serve(build(settings), listening))
+    service = build(settings)
+    # Events come by the thousand and none is a cycle: looking for one so often cost a third of the projection's CPU.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    asyncio.run(serve(service, listening))
 
 
 async def bring_up_to_date(settings: MigrationSettings) -> None:

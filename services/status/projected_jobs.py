@@ -24,11 +24,12 @@ Jobs = dict[str, JobFacts]
 async def lock(connection: AsyncConnection, job_ids: Collection[str]) -> Jobs:
     """The jobs, made when they are new; no other replica writes them until the transaction ends."""
     ordered = sorted(job_ids)  # always in the same order, so that two replicas cannot wait for each other
-    await write(connection, jobs, [_row(JobFacts(job_id), {}) for job_id in ordered])
-    found = await connection.execute(
-        select(*_FACTS).where(jobs.c.job_id.in_(ordered)).order_by(jobs.c.job_id).with_for_update()
-    )
-    return {record.job_id: JobFacts(*record) for record in found}
+    found: Jobs = {}
+    while len(found) < len(ordered):  # once, unless the retention deleted one between the two statements
+        await write(connection, jobs, [_row(JobFacts(job_id), {}) for job_id in ordered])
+        statement = select(*_FACTS).where(jobs.c.job_id.in_(ordered)).order_by(jobs.c.job_id).with_for_update()
+        found = {record.job_id: JobFacts(*record) for record in await connection.execute(statement)}
+    return found
 
 
 def start(known: Jobs, started: Mapping[str, Micros]) -> None:

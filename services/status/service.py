@@ -31,6 +31,7 @@ from services.status.presence import Presence
 from services.status.publisher import Publisher
 from services.status.reading import Database
 from services.status.result_files import result_file_routes
+from services.status.retention import Retention
 from services.status.schema import check_schema, migrate
 from services.status.session import session_routes
 from services.status.settings import StatusSettings
@@ -57,6 +58,9 @@ def build(settings: StatusSettings) -> FastAPI:
     intake = Intake(settings, writing, decoder, positions, changes)
     finishing = Finishing(writing, publisher, topics.jobs, positions, changes)
     owner = Owner(settings, writing)
+    retention = Retention(
+        writing, positions, topics.jobs, lambda job_id: ends.partition_of(job_id).partition, settings.job_retention_days
+    )
     database = Database(reading)
     presence = Presence(database, ends, changes)
     live = Live(database, changes)
@@ -67,8 +71,8 @@ def build(settings: StatusSettings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if settings.url.get_backend_name() == "sqlite":
             await migrate(writing)
-        work = (intake.run(), finishing.run(), owner.run(), publisher.warm_up(), live.run(), _count_jobs(reading))
-        async with _running(*work):
+        work = (intake.run(), finishing.run(), owner.run(), retention.run(), publisher.warm_up(), live.run())
+        async with _running(*work, _count_jobs(reading)):
             yield
         await asyncio.gather(publisher.close(), ends.close(), writing.dispose(), reading.dispose())
 

@@ -39,7 +39,15 @@ class SettlingSettings(Settings):
         return self.lease_seconds + self.hospital_api_timeout + self.hospital_api_settle_seconds
 
 
-class StatusSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings, DatabaseSettings, SettlingSettings):
+class RetentionSettings(Settings):
+    """How long finished jobs are kept."""
+
+    job_retention_days: Annotated[float, Field(gt=0, le=36_500)] = 30.0
+
+
+class StatusSettings(
+    KafkaSettings, HttpSettings, TenantSettings, LogSettings, DatabaseSettings, SettlingSettings, RetentionSettings
+):
     """Everything the status service is told."""
 
     http_port: Port = 8002
@@ -47,3 +55,7 @@ class StatusSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings, D
 
 class MigrationSettings(DatabaseSettings, LogSettings):
     """What `python -m services.status migrate` is told."""
+
+
+class RebuildSettings(KafkaSettings, DatabaseSettings, RetentionSettings, LogSettings):
+    """What `python -m services.status rebuild` is told."""

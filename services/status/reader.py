@@ -168,5 +168,5 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             places = ", ".join(f"{each.topic}-{each.partition} at {offset}" for each, offset in missing.items())
             raise RecordsMissing(
                 f"Kafka does not have the records that come next ({places}); answers would be wrong from here on. "
-                "Empty the tables status_* and restart: they are built again from what the topics hold"
+                "Run python -m services.status rebuild, and restart: it makes the tables again from what there is"
             )

@@ -72,6 +72,7 @@ class ActivationIntake(ConsumerRebalanceListener):  # type: ignore[misc]
         """Starts from the group's offsets; a group without any starts at the beginning."""
         consumer = self._subscriber.consumer
         self._tenure = Tenure(self._lease_seconds)
+        log.info("activations_assigned", partitions=sorted(partition.partition for partition in assigned))
         for partition in assigned:
             offset = await consumer.committed(partition)
             if offset is None:

@@ -34,6 +34,7 @@ from services.processor.pace import Pace
 from services.processor.row import Row
 from services.processor.settings import DirectorySettings
 from services.processor.verdict import Again, Finish, LookUp, verdict
+from shared.events import BreakerState
 from shared.topics import Topics
 
 log = structlog.get_logger(__name__)
@@ -86,6 +87,9 @@ class Sender:
                 await self._connections.acquire()
                 probe = await self._parts.breaker.admission()
                 await self._parts.pace.turn()
+                if not probe and self._parts.breaker.state is not BreakerState.CLOSED:
+                    self._let_go(probe=probe)  # it opened while the turn was waited for: only a probe may go now
+                    continue
                 work = self._choose(probe=probe)
                 if work is None:
                     self._let_go(probe=probe)

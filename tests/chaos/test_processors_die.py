@@ -4,10 +4,11 @@ import asyncio
 import random
 import time
 
+from shared.events import BatchActivationRequested
 from tests.chaos.account import activate, settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.chaos.tap import Tap
+from tests.chaos.tap import Request, Tap
 from tests.processor.jobs import make_job
 from tests.processor.processor_process import Processor, wall_time
 from tests.processor.rig import Rig
@@ -16,6 +17,8 @@ from tests.processor.until import until
 KILLED_ROWS = sized(600, 1500)
 KILLS = sized(3, 10)
 FROZEN_ROWS = 600
+#: Enough that half of them are still waiting when the first has been sent.
+ACTIVATIONS = 60
 
 
 async def test_kill_9_of_one_processor_of_three_every_1500_ms(rig: Rig, chance: random.Random, kept: Kept):
@@ -40,7 +43,7 @@ async def test_kill_9_of_one_processor_of_three_every_1500_ms(rig: Rig, chance: 
 
 
 async def test_a_frozen_processor_sends_nothing_more_when_it_thaws(rig: Rig, kept: Kept):
-    """SIGSTOP past the session time-out, takeover, SIGCONT: its rows are the new owner's, and it knows."""
+    """SIGSTOP past the session time-out, takeover, SIGCONT: its rows and requests are another's, and it knows."""
     await rig.inject(latency_ms=50)
     two_calls = {"HOSPITAL_API_MAX_CONNECTIONS": "2"}
     async with Tap(rig.directory_url) as tap:
@@ -50,18 +53,33 @@ async def test_a_frozen_processor_sends_nothing_more_when_it_thaws(rig: Rig, kep
         job = make_job(FROZEN_ROWS)
         await rig.publish(job, express=False)
         await until("the first of them is in the middle of its rows", lambda: len(tap.requests) > 30, 20)
+        await rig.write([(rig.topics.jobs, request) for request in requests(ACTIVATIONS)])
+        await until("and of requests for activation", lambda: bool(sent(tap, "PATCH")), 20)
         frozen.freeze()
         await until("the other one has taken everything over", lambda: len(other.lanes()) == 6, 30)
         thawed = time.time()
         frozen.thaw()
         account = await settle(rig, job, seconds=60)
-    again = await first_takeover(frozen, since=thawed)
-    stale = [request for request in tap.requests if thawed < request.wall < again]
-    assert not stale, f"sent on a permit that had ended: {stale[:3]}"
+    back = first(frozen, "lane_taken_over", since=thawed)
+    stale = [request for request in tap.requests if thawed < request.wall < back and "PATCH" not in request.line]
+    back = first(frozen, "activations_assigned", since=thawed)
+    stale += [request for request in sent(tap, "PATCH") if thawed < request.wall < back]
+    assert not stale, f"sent on a permit or a tenure that had ended: {stale[:3]}"
     assert account.kinds == {"RowCreated": FROZEN_ROWS}
     kept(f"SIGSTOP, takeover, SIGCONT: {account.says()}, {len(stale)} requests of the frozen one on its old permit")
 
 
-async def first_takeover(processor: Processor, since: float) -> float:
-    """When a processor took a lane over for the first time after a moment; both in seconds of the wall clock."""
-    return min((wall_time(line) for line in processor.told("lane_taken_over") if wall_time(line) > since), default=1e99)
+def requests(count: int) -> list[BatchActivationRequested]:
+    """Requests for activation that both processors share; the directory knows none of these batches."""
+    names = [f"nowhere-{number}" for number in range(count)]
+    return [BatchActivationRequested(tenant="public", job_id=name, batch_id=name, request_id="r") for name in names]
+
+
+def sent(tap: Tap, method: str) -> list[Request]:
+    """The requests with this method so far."""
+    return [request for request in tap.requests if request.line.startswith(method)]
+
+
+def first(processor: Processor, event: str, since: float) -> float:
+    """When a processor first logged an event after a moment; both in seconds of the wall clock."""
+    return min((wall_time(line) for line in processor.told(event) if wall_time(line) > since), default=1e99)

@@ -197,6 +197,23 @@ async def test_the_probe_is_the_row_with_the_fewest_setbacks():
     assert directory.rows[5:] == [8, 7]
 
 
+async def test_only_a_probe_goes_when_the_breaker_opened_while_a_turn_was_waited_for():
+    """Who was admitted before, and then had to keep silent for longer than the breaker recovers, asks again."""
+    lane, states = QueueLane(), []
+
+    class Watching(FakeDirectory):
+        async def create(self, event, gate, traceparent=None):
+            states.append(at_work.breaker.state)
+            await asyncio.sleep(0.01 * min(len(states), 5))  # one after the other: the first asks for silence
+            return await super().create(event, gate)
+
+    for number in range(2, 12):
+        lane.put(number)
+    async with sending(lane, Watching(*[Unanswered("down", 503, 0.2)] * 5), connections=5) as at_work:
+        await until(lambda: len(lane.results) == 5)
+    assert states == [BreakerState.CLOSED] * 5 + [BreakerState.HALF_OPEN] + [BreakerState.CLOSED] * 4
+
+
 async def test_a_batch_whose_look_up_always_fails_does_not_keep_the_breaker_open():
     """Its look-up has had its turn as the probe: next is a row that has never failed."""
     lane, directory = QueueLane(), FakeDirectory(*[Unanswered("down")] * 5)

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
 from services.processor import metrics
@@ -22,6 +24,8 @@ TRANSACTION_TIMEOUT_MS = 10_000
 SLOW_COMMIT_SECONDS = 5.0
 COMMIT_TIMEOUT_SECONDS = 9.0
 CLOSE_TIMEOUT_SECONDS = 2.0
+#: What a commit writes to a partition mostly fits in one batch; with aiokafka's 16 KiB one waits for the other.
+BATCH_BYTES = 256 * 1024
 
 OutgoingRecord = tuple[str, bytes | None, bytes | None, Headers]
 
@@ -44,6 +48,7 @@ class Ledger:
             **kafka.producing(settings),
             transactional_id=settings.topics.transactional_id(f"processor-{partition}"),
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            max_batch_size=BATCH_BYTES,
         )
 
     async def open(self) -> None:
@@ -82,11 +87,11 @@ class Ledger:
             raise CommitIndefinite(repr(error)) from error
 
     async def _transaction(self, records: list[OutgoingRecord], watermarks: dict[str, Watermark]) -> None:
+        batches = await self._batches(records)
         await self._producer.begin_transaction()
-        # A send that fails for good does not abort the transaction by itself: each one is kept and awaited.
+        # A batch that fails for good does not abort the transaction by itself: each one is kept and awaited.
         sends = [
-            await self._producer.send(topic, key=key, value=value, headers=headers)
-            for topic, key, value, headers in records
+            await self._producer.send_batch(batch, topic, partition=partition) for topic, partition, batch in batches
         ]
         # gather looks at every one of them: after a fence they all fail, not only the first.
         await asyncio.gather(*sends)
@@ -96,3 +101,24 @@ class Ledger:
         }
         await self._producer.send_offsets_to_transaction(offsets, self._group)
         await self._producer.commit_transaction()
+
+    async def _batches(self, records: list[OutgoingRecord]) -> list[tuple[str, int, BatchBuilder]]:
+        """The records as batches by topic and partition, in order: sent one by one, each costs a future and a hash."""
+        batches: list[tuple[str, int, BatchBuilder]] = []
+        partitions: dict[tuple[str, bytes | None], int] = {}
+        open_batches: dict[tuple[str, int], BatchBuilder] = {}
+        for topic, key, value, headers in records:
+            if (topic, key) not in partitions:
+                partitions[topic, key] = await self._partition_of(topic, key)
+            where = topic, partitions[topic, key]
+            batch = open_batches.get(where)
+            if batch is None or batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                batch = open_batches[where] = self._producer.create_batch()
+                batches.append((*where, batch))
+                batch.append(timestamp=None, key=key, value=value, headers=headers)
+        return batches
+
+    async def _partition_of(self, topic: str, key: bytes | None) -> int:
+        """As every Kafka client computes it; any, without a key."""
+        everywhere = sorted(await self._producer.partitions_for(topic))
+        return int(DefaultPartitioner()(key, everywhere, everywhere))

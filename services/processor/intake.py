@@ -20,8 +20,8 @@ from services.processor.settings import ProcessorSettings
 log = structlog.get_logger(__name__)
 
 POLL_MS = 100
-#: Records a poll may bring; a lane without room for them is paused before.
-POLL_RECORDS = 500
+#: Records a poll may bring; a lane without room for them is paused before. To read many at once would hold up answers.
+POLL_RECORDS = 50
 #: A hand-over waits this much longer than a call can last.
 HOLD_MARGIN_SECONDS = 5.0
 
@@ -62,6 +62,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 raise self._broken
             await self._poll(consumer)
             self.last_poll = time.monotonic()
+            await asyncio.sleep(0)  # aiokafka hands out what it has fetched without a break
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> None:
         self._pause_and_resume(consumer)

@@ -289,10 +289,10 @@ class Lane:
 
     def next_row(self, topic: str) -> Row | None:
         """The first row of a topic that may be sent now; rows that failed before go behind fresh ones."""
-        now = time.monotonic()
-        if not self.may_send(now):
+        queues = self._ready[topic], self._again[topic]
+        if not any(queues) or not self.may_send(now := time.monotonic()):
             return None
-        for queue in (self._ready[topic], self._again[topic]):
+        for queue in queues:
             _drop_finished(queue)
             if queue and self._permit.allows(topic, queue[0].place.offset, now):
                 return queue[0]
@@ -348,7 +348,7 @@ class Lane:
         record = encode(result, "processor", row.traceparent)
         self._outgoing.append((self._settings.topics.results, record.key, record.value, record.headers))
         self._windows[row.topic].finish(row.place)
-        metrics.RESULTS.labels(type(result).__name__).inc()
+        metrics.results(type(result).__name__).inc()
         log.debug("row_finished", job_id=row.event.job_id, row=row.event.row, result=type(result).__name__)
         if row.successor is not None:
             self._begin(row.successor)

@@ -1,5 +1,7 @@
 """What an on-call engineer wants to see of a processor."""
 
+from functools import cache
+
 from prometheus_client import Counter, Enum, Gauge, Histogram
 
 from shared.events import BreakerState
@@ -27,6 +29,24 @@ LANE_STATES = ("in_flight", "waiting", "window")
 LANE_ROWS = Gauge("hospital_processor_lane_rows", "Rows of a lane", ["partition", "state"])
 LANE_LAG_ROWS = Gauge("hospital_processor_lane_lag_rows", "Rows behind the watermark", ["partition"])
 LANE_LAG_SECONDS = Gauge("hospital_processor_lane_lag_seconds", "Age of the oldest unfinished row", ["partition"])
+
+
+@cache  # looking a series up by its labels costs more than counting
+def results(outcome: str) -> Counter:
+    """The rows that got this result."""
+    return RESULTS.labels(outcome)
+
+
+@cache
+def calls(call: str, outcome: str) -> Counter:
+    """The calls that ended so."""
+    return CALLS.labels(call, outcome)
+
+
+@cache
+def call_seconds(call: str) -> Histogram:
+    """How long these calls took."""
+    return CALL_SECONDS.labels(call)
 
 
 def total(metric: Counter | Histogram, suffix: str = "_total", **labels: str) -> float:

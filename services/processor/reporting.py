@@ -42,7 +42,7 @@ class Reporting:
         self._pace = pace
         self._notices = notices
         self._publish = publish
-        self._finished: deque[float] = deque([0.0], maxlen=RATE_REPORTS + 1)
+        self._finished: deque[float] = deque([metrics.total(metrics.RESULTS)], maxlen=RATE_REPORTS + 1)
         self._commits = (0.0, 0.0)
         self._shown: set[int] = set()
 

@@ -231,8 +231,8 @@ class Sender:
         return outcome
 
     def _observe(self, call: str, began: float, outcome: object) -> None:
-        metrics.CALLS.labels(call, type(outcome).__name__).inc()
-        metrics.CALL_SECONDS.labels(call).observe(time.monotonic() - began)
+        metrics.calls(call, type(outcome).__name__).inc()
+        metrics.call_seconds(call).observe(time.monotonic() - began)
         match outcome:
             case Throttled(seconds):
                 self._parts.pace.retry_after(seconds or self._settings.retry_min_wait)

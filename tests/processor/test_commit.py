@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 from aiokafka.errors import IllegalOperation, KafkaConnectionError, ProducerFenced
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from services.processor import commit as commit_module
 from services.processor.commit import CommitIndefinite, LaneFenced, Ledger
@@ -15,15 +17,24 @@ from tests.processor.doubles import Clock
 class FakeProducer:
     """Fails where it is told to."""
 
-    def __init__(self, error=None):
+    def __init__(self, error=None, batch_bytes=16_384):
         self.error = error
+        self.batch_bytes = batch_bytes
         self.calls = []
+        self.sent = []
 
     async def begin_transaction(self):
         self.calls.append("begin")
 
-    async def send(self, topic, *, key, value, headers):
+    async def partitions_for(self, topic):
+        return {0, 1, 2, 3, 4, 5}
+
+    def create_batch(self):
+        return BatchBuilder(self.batch_bytes, 0, is_transactional=1)
+
+    async def send_batch(self, batch, topic, *, partition):
         self.calls.append(topic)
+        self.sent.append((topic, partition, batch.record_count()))
         acknowledged = asyncio.get_running_loop().create_future()
         if isinstance(self.error, KafkaConnectionError):
             acknowledged.set_exception(self.error)
@@ -58,6 +69,25 @@ async def test_results_come_first_and_offsets_go_with_them():
     made = await ledger()
     await made.commit([("hospital.results", b"job", b"{}", [])], MARKS)
     assert made._producer.calls == ["begin", "hospital.results", "hospital-processor", "commit"]
+
+
+async def test_what_goes_to_a_partition_goes_together_in_order():
+    """The partition is the one in which every Kafka client puts this key; dead letters without a key go anywhere."""
+    made = await ledger()
+    records = [("hospital.results", b"job", b"%d" % number, [("ce_id", b"1")]) for number in range(3)]
+    await made.commit([*records, ("hospital.dead-letters", None, b"?", [])], MARKS)
+    (results, dead_letters) = made._producer.sent
+    assert results == ("hospital.results", DefaultPartitioner()(b"job", range(6), range(6)), 3)
+    assert dead_letters[0] == "hospital.dead-letters"
+
+
+async def test_what_is_too_much_for_a_batch_goes_in_several():
+    """A record that is too large for any goes alone."""
+    made = await ledger()
+    made._producer.batch_bytes = 300
+    records = [("hospital.results", b"job", b"x" * size, []) for size in (100, 100, 1000, 100)]
+    await made.commit(records, MARKS)
+    assert [records for _, _, records in made._producer.sent] == [2, 1, 1]
 
 
 async def test_a_send_that_fails_for_good_is_never_committed():

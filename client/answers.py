@@ -71,6 +71,7 @@ class Job(Document):
     unprocessed_hospitals: int = 0
     activated: bool = False
     created_at: datetime
+    completed_at: datetime | None = None
     processing_time_seconds: float | None = None
     eta_seconds: float | None = None
     waiting_for: str | None = None

@@ -19,7 +19,7 @@ from client.options import command, header, shared
 from client.pace import Pace
 from client.sent_file import SentFile
 from client.setbacks import TryAgain
-from client.watching import Lost, Watching
+from client.watching import Lost, Watching, wait_for_next_round
 
 _STATUSES: Final = ("pending", "processing", *sorted(FINAL))
 _PAGE: Final = 200
@@ -149,15 +149,18 @@ def unprocessed(desk: Desk, job_id: JobId, output: Output = None) -> ExitStatus:
 
 
 @command(app)
-def cancel(desk: Desk, job_id: JobId) -> ExitStatus:
+def cancel(desk: Desk, job_id: JobId, watch: Watch = False) -> ExitStatus:
     """Cancel a job: rows that were not sent yet are not sent. Hospitals that exist stay."""
-    return _done(desk, desk.api.cancel(job_id), "The job is being cancelled.")
+    _say(desk, answer := desk.api.cancel(job_id), "The job is being cancelled.")
+    return _follow(desk, job_id) if watch else _done(desk, answer)
 
 
 @command(app)
-def retry(desk: Desk, job_id: JobId) -> ExitStatus:
+def retry(desk: Desk, job_id: JobId, watch: Watch = False) -> ExitStatus:
     """Run the failed and the unprocessed rows of a job again."""
-    return _done(desk, desk.api.retry(job_id), "Its failed and unprocessed rows run again.")
+    before = desk.api.job(job_id) if watch else None
+    _say(desk, answer := desk.api.retry(job_id), "Its failed and unprocessed rows run again.")
+    return _follow(desk, job_id, before) if watch else _done(desk, answer)
 
 
 @command(app)
@@ -172,7 +175,8 @@ def resolve(
     if (hospital_id is None) is not absent:
         raise typer.BadParameter("Say what was found: --hospital-id ID, or --absent.")
     finding = {"absent": True} if hospital_id is None else {"hospital_id": _number_or_text(hospital_id)}
-    return _done(desk, desk.api.resolve(job_id, row, finding), f"Row {row} is settled.")
+    _say(desk, answer := desk.api.resolve(job_id, row, finding), f"Row {row} is settled.")
+    return _done(desk, answer)
 
 
 @command(app)
@@ -181,7 +185,8 @@ def activate(
 ) -> ExitStatus:
     """Activate a batch by hand, where that did not happen by itself."""
     answer = desk.api.activate(batch_id)
-    return _done(desk, answer, "The hospitals of this batch are activated." if answer.activated else "It goes on.")
+    _say(desk, answer, "The hospitals of this batch are activated." if answer.activated else "It goes on.")
+    return _done(desk, answer)
 
 
 def _send(desk: Desk, file: SentFile, key: str, allow_duplicates: bool, advice: str) -> Accepted:
@@ -191,11 +196,13 @@ def _send(desk: Desk, file: SentFile, key: str, allow_duplicates: bool, advice: 
         raise setback.advising(advice if setback.doubtful else "") from setback
 
 
-def _follow(desk: Desk, job_id: str) -> ExitStatus:
+def _follow(desk: Desk, job_id: str, before: Job | None = None) -> ExitStatus:
     pace, again = Pace(), desk.command("status", job_id, "--watch")
     goes_on = f"The job goes on without this command. Watch it again with:\n  {again}"
     with desk.screen.following() as progressed, desk.interrupted(goes_on):
         try:
+            if before is not None:
+                wait_for_next_round(desk.api, before)
             for news in Watching(desk.api, job_id).news():
                 if isinstance(news, Lost):
                     desk.told(news.setback, news.pause)
@@ -238,8 +245,11 @@ def _fetch(desk: Desk, job_id: str, kind: str, output: Path | None) -> ExitStatu
     return ExitStatus.DONE
 
 
-def _done(desk: Desk, answer: Done, otherwise: str) -> ExitStatus:
+def _say(desk: Desk, answer: Done, otherwise: str) -> None:
     desk.screen.say(words.printable(answer.message or otherwise))
+
+
+def _done(desk: Desk, answer: Done) -> ExitStatus:
     desk.screen.document(answer.raw())
     return ExitStatus.DONE
 

@@ -12,6 +12,7 @@ from client.setbacks import NotUnderstood, Refused, TryAgain
 
 _MOVING: Final = 1.0
 _STILL: Final = 3.0
+_NEXT_ROUND_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,15 @@ class Lost:
 
 
 News = Job | Lost
+
+
+def wait_for_next_round(api: Api, before: Job) -> None:
+    """After a retry was accepted: returns when the job runs again, or has ended anew, or nothing has come of it."""
+    since = api.patience.clock()
+    while (job := api.job(before.job_id)).ended and job.completed_at == before.completed_at:
+        if api.patience.clock() - since > _NEXT_ROUND_SECONDS:
+            return
+        api.patience.sleep(_MOVING)
 
 
 class Watching:
@@ -63,7 +73,8 @@ class Watching:
                 for event_id, data in events:
                     self._last_id = event_id
                     job = self._told(data)
-                    yield self._api.job(self._job_id) if job.ended else job
+                    # In full, and as whoever asks next will see it: another copy of the service may be behind.
+                    yield (job := self._api.job(self._job_id) if job.ended else job)
                     if job.ended:
                         return
             # Servers end streams, too: of slow readers, and when they stop. One that never told anything is none.

@@ -27,7 +27,7 @@ def test_status_says_how_a_job_is(run, service):
 
 def test_a_watched_status_ends_as_the_job_does(run, service):
     """A line per change, without escape codes, and the exit status of its outcome."""
-    states = [job(), job(), job(waiting_for="circuit_breaker"), ended("some_failed", failed=3)]
+    states = [job(), job(), job(waiting_for="circuit_breaker", processed_hospitals=11), ended("some_failed", failed=3)]
     service.tell("GET", f"/status/{JOB_ID}", *states)
     result = run("status", JOB_ID, "--watch")
     assert result.exit_code == ExitStatus.SOME_FAILED
@@ -131,10 +131,28 @@ def test_a_place_that_cannot_be_written_to_is_named(run, service, tmp_path):
 @pytest.mark.parametrize("order", ["cancel", "retry"])
 def test_orders_are_given(run, service, order):
     """And answered in the service's words."""
+    service.tell("GET", f"/status/{JOB_ID}", ended("some_failed", failed=3))
     service.tell("POST", f"/jobs/{JOB_ID}/{order}", {"job_id": JOB_ID, "round": 2, "message": "As you like."})
     result = run(order, JOB_ID)
     assert (result.exit_code, result.stdout) == (ExitStatus.DONE, "As you like.\n")
     assert json.loads(run(order, JOB_ID, "--json").stdout)["round"] == 2
+
+
+def test_a_watched_retry_is_not_over_before_it_has_begun(run, service):
+    """For a moment the job still shows its earlier end."""
+    earlier = ended("some_failed", failed=3, completed_at="2026-03-01T09:31:00Z")
+    service.tell("POST", f"/jobs/{JOB_ID}/retry", {"message": "3 hospitals run again, as round 2."})
+    service.tell("GET", f"/status/{JOB_ID}", earlier, earlier, job(), ended(completed_at="2026-03-01T09:32:00Z"))
+    result = run("retry", JOB_ID, "--watch")
+    assert result.exit_code == ExitStatus.DONE
+    assert result.stdout.splitlines()[-1] == "Completed: Over."
+
+
+def test_a_watched_cancel_ends_as_the_job_does(run, service):
+    """Cancelled, or over before the cancel came."""
+    service.tell("POST", f"/jobs/{JOB_ID}/cancel", {"message": "The job is being cancelled."})
+    service.tell("GET", f"/status/{JOB_ID}", ended("cancelled"))
+    assert run("cancel", JOB_ID, "--watch").exit_code == ExitStatus.CANCELLED
 
 
 def test_an_order_that_makes_no_sense_is_refused(run, service):
@@ -147,8 +165,9 @@ def test_an_order_that_makes_no_sense_is_refused(run, service):
 def test_an_order_whose_answer_was_lost_is_not_given_twice(run, service):
     """The second answer would be about the first."""
     service.tell("POST", f"/jobs/{JOB_ID}/retry", DROPPED)
+    service.tell("GET", f"/status/{JOB_ID}", ended("some_failed", failed=3))
     assert run("retry", JOB_ID).exit_code == ExitStatus.NOT_REACHED
-    assert len(service.asked) == 1
+    assert len(service.calls("POST", f"/jobs/{JOB_ID}/retry")) == 1
 
 
 @pytest.mark.parametrize(

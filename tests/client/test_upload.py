@@ -163,6 +163,8 @@ def test_json_is_one_document_that_names_job_and_key(run, service, file):
     assert document["job_id"] == JOB_ID
     assert document["batch_ids"] == ["batch-1"]
     assert document["idempotency_key"] == "monday"
+    [sent] = service.calls("POST", "/bulk")
+    assert sent.headers["idempotency-key"] == "monday"
 
 
 def test_json_of_a_watched_upload_is_the_job_as_it_ended(run, service, file):

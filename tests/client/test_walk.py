@@ -9,7 +9,7 @@ from tests.page.test_walk import running
 
 
 def test_a_script_uploads_two_files_and_corrects_what_failed(kafka_bootstrap, topic_prefix, tmp_path):
-    """Exit statuses, a result file, the same file asked about, and one job for one key."""
+    """Exit statuses, one job for one key, the same file asked about, a result file that goes up again, a retry."""
     good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
     good.write_text("name,address\nGood Hope,1 Hope Street\nLakeside,3 Lake Road\n")
     bad.write_text("name,address\nMercy,1 Mercy Street\nNowhere Clinic,2 Lost Lane\n")
@@ -41,8 +41,16 @@ def test_a_script_uploads_two_files_and_corrects_what_failed(kafka_bootstrap, to
         assert fetched.returncode == 0, fetched.stderr
         failed = (tmp_path / "failed.csv").read_text()
         assert failed.splitlines()[1].startswith("Nowhere Clinic,2 Lost Lane")
-        (tmp_path / "failed.csv").write_text(failed.replace("Nowhere Clinic", "Somewhere Clinic"))
-        assert hospital_bulk("upload", tmp_path / "failed.csv", "--watch").returncode == 0
+        corrected = tmp_path / "corrected.csv"
+        corrected.write_text(failed.replace("Nowhere Clinic", "Somewhere Clinic"))
+        assert hospital_bulk("upload", corrected, "--watch").returncode == 0
+
+        refused = hospital_bulk("cancel", job_id)
+        assert (refused.returncode, "has ended" in refused.stderr) == (6, True), refused.stderr
+        system.refuse("nobody at all")
+        retried = hospital_bulk("retry", job_id, "--watch")
+        assert retried.returncode == 0, retried.stdout + retried.stderr
+        assert system.created() == 5
 
         assert hospital_bulk("validate", good).returncode == 0
         assert hospital_bulk("status", "no-such-job").returncode == 6

@@ -22,8 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """CHAOS_ROUNDS repeats every test that takes chances."""
-    if ROUNDS > 1 and "chance" in metafunc.fixturenames:
+    """CHAOS_ROUNDS repeats every test: when a fault strikes is chance in all of them."""
+    if ROUNDS > 1 and "chaos_round" in metafunc.fixturenames:
         metafunc.parametrize("chaos_round", range(1, ROUNDS + 1), indirect=True)
 
 
@@ -43,9 +43,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture
-def kept(request: pytest.FixtureRequest) -> Kept:
+def kept(request: pytest.FixtureRequest, chaos_round: int) -> Kept:
     """Says that a promise was kept, with figures; shown at the end of the run."""
-    return request.config.stash[_PROMISES].append
+    lines, prefix = request.config.stash[_PROMISES], f"round {chaos_round}: " if ROUNDS > 1 else ""
+    return lambda line: lines.append(prefix + line)
 
 
 @pytest.fixture

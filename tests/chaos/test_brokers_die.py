@@ -9,7 +9,7 @@ from deploy.local.kafka import Broker
 from tests.chaos.account import activate, settle
 from tests.chaos.cluster import Cluster
 from tests.chaos.conftest import Kept
-from tests.chaos.size import only_in_full, sized
+from tests.chaos.size import HASTE, only_in_full, sized
 from tests.processor.jobs import make_job
 from tests.processor.rig import Rig
 from tests.processor.until import until
@@ -22,7 +22,7 @@ async def test_the_broker_is_killed_and_comes_back_twice(
 ):
     """kill -9 and a new start, twice in mid-job: no service is restarted, every hospital is created once."""
     broker = own_broker()
-    rig = await make_rig(broker.bootstrap, HOSPITAL_API_MAX_CONNECTIONS="4")
+    rig = await make_rig(broker.bootstrap, **HASTE, HOSPITAL_API_MAX_CONNECTIONS="4")
     await rig.inject(latency_ms=50)
     await rig.start_processors(2)
     job = make_job(ROWS)

@@ -55,6 +55,7 @@ async def test_nothing_is_sent_while_paused(rig: Rig, kept: Kept):
     await asyncio.sleep(PAUSE_SECONDS)
     assert (await rig.admin("stats"))["requests_total"] == before, "sent while paused"
     await order(rig, "resume")
+    await rig.inject(latency_ms=20)  # what is left would only take time
     account = await settle(rig, job, seconds=60)
     assert account.kinds == {"RowCreated": PAUSED_ROWS}
     kept(f"paused in mid-job, one processor more: 0 requests; after resume {account.says()}")

@@ -16,7 +16,7 @@ from tests.processor.until import until
 
 KILLED_ROWS = sized(600, 1500)
 KILLS = sized(3, 10)
-FROZEN_ROWS = 600
+FROZEN_ROWS = sized(300, 600)
 #: Enough that half of them are still waiting when the first has been sent.
 ACTIVATIONS = 60
 

@@ -77,15 +77,25 @@ def test_failed_rows_are_tried_again(page: Page, api: FakeApi) -> None:
     assert len(api.to(f"jobs/{JOB_ID}/retry")) == 1
 
 
-def test_a_retry_that_has_to_wait_says_why(page: Page, api: FakeApi) -> None:
-    """The service's words; the button stays."""
-    api.retries[0] = Problem(
-        409, "job_winding_up", "The cancelled job is still being wound up.", retry_after=5
-    ).response()
-    watch(page, api, CANCELLED | {"failed_hospitals": 2, "unprocessed_hospitals": 8})
+def test_a_retry_that_has_to_wait_is_repeated_by_itself(page: Page, api: FakeApi) -> None:
+    """A job that was just cancelled is still being wound up: the page says so, and asks again."""
+    waits = Problem(409, "job_winding_up", "The cancelled job is still being wound up.", retry_after=1).response()
+    api.retries.extendleft([waits])
+    stopped = CANCELLED | {"failed_hospitals": 2, "unprocessed_hospitals": 8}
+    watch(page, api, stopped, stopped, job(), ended())
     press(page, "Try 2 failed and 8 unsent again")
-    expect(page.get_by_text("The cancelled job is still being wound up.")).to_be_visible()
-    expect(page.get_by_role("button", name="Try 2 failed and 8 unsent again")).to_be_enabled()
+    expect(page.get_by_text("is being wound up")).to_be_visible()
+    expect(page.locator(".chip")).to_have_text("Completed")
+    assert len(api.to(f"jobs/{JOB_ID}/retry")) == 2
+
+
+def test_a_retry_that_is_refused_says_why(page: Page, api: FakeApi) -> None:
+    """The service's words; the button stays."""
+    api.retries[0] = Problem(409, "nothing_to_retry", "The rows that failed could not be read.").response()
+    watch(page, api, ended(failed=4))
+    press(page, "Try 4 failed rows again")
+    expect(page.get_by_text("The rows that failed could not be read.")).to_be_visible()
+    expect(page.get_by_role("button", name="Try 4 failed rows again")).to_be_enabled()
 
 
 def test_what_was_not_activated_is_activated_by_hand(page: Page, api: FakeApi) -> None:

@@ -7,7 +7,7 @@ import { wordsOf } from "./problem.js";
 import { count, counted, hospitals, isFinal } from "./words.js";
 
 /**
- * Returns { element, update(job) }. `done(begins)`: something was asked for, so the job is to be looked at again; `begins`
+ * Returns { element, update(job), stop() }. `done(begins)`: something was asked for, so the job is to be looked at again; `begins`
  * when it will run again.
  */
 export function jobActions(jobId, done) {
@@ -19,6 +19,7 @@ export function jobActions(jobId, done) {
   let job = null;
   let works = false;
   let cancelled = false;
+  let left = false;
 
   /** One at a time; a second press while the first works does nothing. */
   async function run(action) {
@@ -56,10 +57,25 @@ export function jobActions(jobId, done) {
 
   async function tryAgain() {
     say("Asking …");
-    await retryJob(jobId);
+    while (!await taken()) {
+      if (left) return;
+    }
     say("");
     announce("The rows run again.");
     done(true);
+  }
+
+  /** A job that was just cancelled takes a moment until it can run again. */
+  async function taken() {
+    try {
+      await retryJob(jobId);
+      return true;
+    } catch (problem) {
+      if (problem.type !== "job_winding_up") throw problem;
+      say("What is left of the cancelled run is being wound up. The rows run again as soon as that is done …");
+      await new Promise(resolve => setTimeout(resolve, 1000 * (problem.retryAfter ?? 5)));
+      return false;
+    }
   }
 
   async function askToActivate() {
@@ -74,20 +90,20 @@ export function jobActions(jobId, done) {
   function update(now) {
     job = now;
     const final = isFinal(job);
-    const left = job.failed_hospitals + job.unprocessed_hospitals;
+    const undone = job.failed_hospitals + job.unprocessed_hospitals;
     if (final && cancelled) {
       cancelled = false;
       say("");
     }
     cancel.hidden = final || cancelled || job.processed_hospitals >= job.total_hospitals;
-    retry.hidden = !final || left === 0;
+    retry.hidden = !final || undone === 0;
     activate.hidden = !final || job.activated || job.created_hospitals === 0;
     write(retry, retryWords(job));
     write(activate, job.outcome === "all_created" ? "Activate all hospitals" : `Activate the ${count(job.created_hospitals)} created`);
     activate.className = job.outcome === "all_created" ? "main" : "";
   }
 
-  return { element, update };
+  return { element, update, stop: () => { left = true; } };
 }
 
 function retryWords({ failed_hospitals: failed, unprocessed_hospitals: unsent }) {

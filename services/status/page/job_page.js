@@ -107,6 +107,7 @@ export function jobPage(jobId, { correct }) {
     focus: () => title.focus(),
     stop() {
       stop();
+      actions.stop();
       failed.stop();
     },
   };

@@ -39,7 +39,8 @@ def test_a_running_job_shows_how_far_it_is(page: Page, api: FakeApi) -> None:
     expect(bar).to_have_attribute("aria-valuenow", "25")
     expect(bar).to_have_attribute("aria-valuetext", "25 %: 10 of 40 hospitals")
     expect(page.locator(".headline")).to_have_text("25 %")
-    expect(page.locator(".hero .numbers")).to_have_text("10 of 40 hospitals · About 30 seconds left · 1 a second")
+    expect(page.locator(".standing .numbers")).to_have_text("10 of 40 hospitals, about 30 seconds left")
+    expect(page.locator(".pace")).to_have_text("1 a second")
     expect(page.locator(".tally")).to_have_text("Created10Failed0Not sent0Still to do30")
     expect(page).to_have_title("25 % \N{EN DASH} hospitals.csv")
 
@@ -47,10 +48,16 @@ def test_a_running_job_shows_how_far_it_is(page: Page, api: FakeApi) -> None:
 def test_the_pace_is_measured_while_one_looks(page: Page, api: FakeApi) -> None:
     """Hospitals a second, as seen from here, when the service does not know yet how long it will take."""
     watch_live(page, api, progressed(10, eta_seconds=None))
-    expect(page.locator(".hero .numbers")).to_have_text("10 of 40 hospitals")
+    expect(page.locator(".standing .numbers")).to_have_text("10 of 40 hospitals")
+    expect(page.locator(".pace")).to_have_text("")
     page.wait_for_timeout(1100)
     api.told.append(progressed(30, eta_seconds=None))
-    expect(page.locator(".hero .numbers")).to_contain_text("a second")
+    expect(page.locator(".pace")).to_contain_text("a second")
+    expect(page.locator(".pace-line")).to_be_hidden()
+    for done in (32, 34):
+        page.wait_for_timeout(1010)
+        api.told.append(progressed(done, eta_seconds=None))
+    expect(page.locator(".pace-line")).to_be_visible()
 
 
 def test_a_job_is_followed_to_its_end_by_its_stream(page: Page, api: FakeApi) -> None:

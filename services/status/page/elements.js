@@ -2,7 +2,7 @@
 
 /**
  * An element. `attributes`: `on…` are listeners, true/false switch an attribute, null leaves it out.
- * Children are elements or texts; null and false are left out.
+ * Children are elements or texts; null, undefined and false are left out.
  */
 export function el(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
@@ -18,7 +18,7 @@ function filled(element, attributes, children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter(child => child !== null && child !== false));
+  element.append(...children.flat().filter(child => child != null && child !== false));
   return element;
 }
 

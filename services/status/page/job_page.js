@@ -21,6 +21,7 @@ export function jobPage(jobId, { correct }) {
   const headline = el("p", { class: "headline" });
   const numbers = el("p", { class: "numbers" });
   const line = paceLine();
+  const pace = el("p", { class: "numbers" });
   const bar = progressBar("Progress of the upload");
   const shares = tally();
   const story = el("p", { class: "story" });
@@ -32,7 +33,7 @@ export function jobPage(jobId, { correct }) {
   const failed = failedRows(jobId, { settled: () => follow(false), correct });
   const files = resultFiles(jobId);
   const card = el("section", { class: "card job", "aria-labelledby": "job-title", hidden: true },
-    el("div", { class: "hero" }, badge, el("div", {}, headline, numbers), line.element, chip),
+    el("div", { class: "hero" }, badge, el("div", { class: "standing" }, headline, numbers), el("div", { class: "pace" }, line.element, pace), chip),
     bar.element, shares.element, waiting, refusal, el("div", { class: "words" }, story, consequence), actions.element);
   const element = el("div", {},
     el("p", { class: "above" }, el("a", { class: "back", href: "#/" }, icon("back"), "All uploads")), title, facts, trouble, card, failed.element, files.element);
@@ -58,7 +59,8 @@ export function jobPage(jobId, { correct }) {
     document.title = `${final ? word : words.percent(job.progress_percentage)} – ${job.file_name}`;
     const { now, line: before } = measure(job.processed_hospitals, performance.now());
     write(headline, final ? words.story(job) : words.percent(job.progress_percentage));
-    write(numbers, final ? paceWords(job) : `${words.count(job.processed_hospitals)} of ${words.hospitals(job.total_hospitals)}${whileRunning(job, now)}`);
+    write(numbers, final ? howItWent(job) : `${words.count(job.processed_hospitals)} of ${words.hospitals(job.total_hospitals)}${timeLeft(job)}`);
+    write(pace, final ? "" : paceWords(job, now));
     card.classList.toggle("ended", final);
     line.update(final ? [] : before);
     bar.update(job);
@@ -84,8 +86,8 @@ export function jobPage(jobId, { correct }) {
   }
 
   function showFacts(job) {
-    const text = `Uploaded ${words.moment(job.created_at)} · number `;
-    if (facts.firstChild?.textContent !== text) facts.replaceChildren(text, el("code", {}, job.job_id));
+    const text = `Uploaded ${words.moment(job.created_at)} · `;
+    if (facts.firstChild?.textContent !== text) facts.replaceChildren(text, el("span", {}, "number ", el("code", {}, job.job_id)));
   }
 
   function lost(problem) {
@@ -113,19 +115,22 @@ export function jobPage(jobId, { correct }) {
   };
 }
 
-/** How it went. */
-function paceWords(job) {
+function howItWent(job) {
   const seconds = job.processing_time_seconds;
   return seconds ? `Took ${words.duration(seconds)}, ${words.pace(job.processed_hospitals / seconds)}` : "";
 }
 
+function timeLeft({ eta_seconds: seconds }) {
+  if (seconds === null) return "";
+  const end = words.until(seconds, Date.now());
+  return `, about ${words.duration(seconds)} left${end ? ` (${end})` : ""}`;
+}
+
 /** How fast it goes, as seen from here; before that can be said, from what is left and how long it will take. */
-function whileRunning(job, seen) {
-  const eta = job.eta_seconds;
-  const pace = seen ?? (eta ? (job.total_hospitals - job.processed_hospitals) / eta : null);
-  const end = eta ? words.until(eta, Date.now()) : null;
-  const left = eta !== null && `About ${words.duration(eta)} left${end ? ` (${end})` : ""}`;
-  return [left, pace && words.pace(pace)].filter(Boolean).map(each => ` · ${each}`).join("");
+function paceWords(job, seen) {
+  const told = job.eta_seconds ? (job.total_hospitals - job.processed_hospitals) / job.eta_seconds : null;
+  const perSecond = seen ?? told;
+  return perSecond ? words.pace(perSecond) : "";
 }
 
 /** Says the milestones aloud: each quarter, each new reason to wait, the end. Not every number. */

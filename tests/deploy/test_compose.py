@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.housekeeping.round import HousekeepingSettings
 from deploy.origin.settings import OriginSettings
 from services.ingest.settings import IngestSettings
 from services.processor.settings import ProcessorSettings
@@ -16,12 +17,13 @@ from services.status.settings import StatusSettings
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 OURS = {name for name, service in SERVICES.items() if service["image"].startswith("hospital-bulk-")}
-ONCE = {"topics", "migrate-ingest", "migrate-status"}
+ONCE = {"topics", "migrate-ingest", "migrate-status", "housekeeping"}
 SETTINGS = {
     "ingest": IngestSettings,
     "processor": ProcessorSettings,
     "status": StatusSettings,
     "origin": OriginSettings,
+    "housekeeping": HousekeepingSettings,
 }
 # Each process makes a name of its own.
 NOT_FOR_COMPOSE = {"INSTANCE_ID"}
@@ -113,6 +115,11 @@ def test_the_sandbox_comes_only_when_asked_for_and_nothing_needs_it() -> None:
     """With a real directory there is no second one to send hospitals to by mistake."""
     assert SERVICES["sandbox"]["profiles"] == ["sandbox"]
     assert not any("sandbox" in service.get("depends_on", {}) for service in SERVICES.values())
+
+
+def test_the_housekeeping_runs_only_when_asked_for() -> None:
+    """Nothing is deleted because somebody has started everything."""
+    assert SERVICES["housekeeping"]["profiles"] == ["housekeeping"]
 
 
 def test_kafka_forgets_no_offsets_and_makes_no_topics_by_itself() -> None:

@@ -11,7 +11,15 @@ STAGES = {
     match["name"]: match["body"]
     for match in re.finditer(r"^FROM (?P<body>\S+ AS (?P<name>\S+)\n(?:(?!FROM ).*\n?)*)", DOCKERFILE, re.MULTILINE)
 }
-TARGETS = ("ingest", "processor", "status", "origin")
+TARGETS = ("ingest", "processor", "status", "origin", "housekeeping")
+#: What is in an image that is no service.
+ROOMS = {
+    "origin": ["deploy/origin"],
+    # It asks both databases what is still needed.
+    "housekeeping": ["services/ingest", "services/status", "deploy/housekeeping"],
+}
+#: Whose lock file an image's packages come from, where it has none of its own.
+PACKAGES = {"housekeeping": "status"}
 
 
 def test_there_is_one_base_image() -> None:
@@ -23,11 +31,11 @@ def test_there_is_one_base_image() -> None:
 def test_an_image_holds_its_own_room_and_no_other(target: str) -> None:
     """A hole in one service does not hand out another's code; the sandbox is in none."""
     rooms = re.findall(r"COPY --from=code /app/((?:services|deploy)/\w+) ", STAGES[target])
-    assert rooms == ["deploy/origin" if target == "origin" else f"services/{target}"]
-    assert f"COPY --from={target}-packages /opt/venv /opt/venv" in STAGES[target]
+    assert rooms == ROOMS.get(target, [f"services/{target}"])
+    assert f"COPY --from={PACKAGES.get(target, target)}-packages /opt/venv /opt/venv" in STAGES[target]
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", sorted({*TARGETS} - {*PACKAGES}))
 def test_packages_are_what_the_lock_says_byte_for_byte(target: str) -> None:
     """Installed with hashes, from the file that is locked for this image."""
     packages = STAGES[f"{target}-packages"]
@@ -61,4 +69,5 @@ def test_the_context_takes_only_what_is_named() -> None:
         "!services/",
         "!deploy/*.py",
         "!deploy/origin/",
+        "!deploy/housekeeping/",
     ]

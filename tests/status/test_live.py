@@ -109,7 +109,10 @@ async def test_another_replica_calls_the_same_state_the_same_and_sees_what_the_f
     async with counter(engine) as other, served(other) as elsewhere:
         async with watching(url) as events:
             heard = await anext(events)
+        async with watching(elsewhere) as events:
+            assert await anext(events) == heard
         async with watching(elsewhere, last_id=heard.id) as events:
+            await watchers(1)
             await tell(engine, story.failed(2))
             assert (await anext(events)).data["processed_hospitals"] == 1
 
@@ -203,8 +206,9 @@ async def test_a_reader_who_takes_nothing_is_dropped_and_holds_up_nobody(sqlite,
         assert (await anext(events)).data["failed_hospitals"] == row - 1
 
 
-async def test_when_the_service_stops_every_stream_ends_at_once(sqlite):
-    """In order, with its last chunk: readers know that they have to come back."""
+async def test_when_the_service_stops_every_stream_ends_at_once(sqlite, monkeypatch):
+    """In order, with its last chunk, whenever the next look would have been."""
+    monkeypatch.setattr(live, "_LOOK_AGAIN_SECONDS", 1_000)
     await tell(sqlite, Story().accepted())
     async with counter(sqlite) as desk, served(desk) as url, watching(url) as events:
         await anext(events)

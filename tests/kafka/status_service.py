@@ -74,6 +74,12 @@ class StatusService:
             self._process.send_signal(signal.SIGKILL)
             await self._process.wait()
 
+    async def stop(self) -> int:
+        """Asks it to end, waits for that, and returns its exit status."""
+        assert self._process
+        self._process.terminate()
+        return await self._process.wait()
+
     async def write(self, *events: Event) -> None:
         """Writes the events to the topics where they belong, and waits until they are there."""
         futures = [await self.producer.send(self.topic_of(event), **encode(event, "test").fields()) for event in events]

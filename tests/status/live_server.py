@@ -39,6 +39,10 @@ async def served(desk: Counter, send_buffer: int | None = None) -> AsyncIterator
         await serving
 
 
+class NotWatched(Exception):
+    """The service did not open the stream: its words."""
+
+
 @asynccontextmanager
 async def watching(
     url: str, job_id: str = "job-1", last_id: str | None = None, **more: Any
@@ -49,7 +53,8 @@ async def watching(
         httpx.AsyncClient(timeout=30) as http,
         http.stream("GET", f"{url}/api/v1/hospitals/jobs/{job_id}/events", headers=headers, **more) as answer,
     ):
-        assert answer.status_code == 200, await answer.aread()
+        if answer.status_code != 200:
+            raise NotWatched(f"{answer.status_code}: {(await answer.aread()).decode()}")
         assert answer.headers["Content-Type"].startswith("text/event-stream")
         yield told(answer.aiter_lines())
 

@@ -1,0 +1,100 @@
+"""People who watch a job while the status service is killed under them, again and again."""
+
+import asyncio
+from itertools import pairwise
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from shared.settings import KafkaSettings
+from tests.chaos.size import sized
+from tests.kafka.status_service import StatusService, eventually
+from tests.status.histories import Story
+from tests.status.live_server import NotWatched, Told, watching
+
+RESULTS = sized(1_000, 20_000)
+KILLS = sized(3, 10)
+WATCHERS = 4
+CHUNK = 50
+
+
+@pytest.fixture
+async def service(kafka_bootstrap, topic_prefix, tmp_path, free_port):
+    """A status service on SQLite that has been started."""
+    settings = KafkaSettings(
+        kafka_bootstrap_servers=kafka_bootstrap, kafka_topic_prefix=topic_prefix, kafka_topic_partitions=2
+    )
+    async with StatusService(settings, f"sqlite:///{tmp_path}/status.db", free_port, tmp_path / "log") as service:
+        yield service
+
+
+async def test_watchers_who_come_back_miss_nothing(service, kept):
+    """No state comes twice, none of the past comes after a newer one, and everybody hears how it ended."""
+    job = Story(total=RESULTS, batches=RESULTS // 1_000, job_id=str(uuid4()))
+    job_id = job.about["job_id"]
+    await service.write(job.accepted())
+    await service.shows(job_id, status="pending")
+    diaries: list[list[Told]] = [[] for _ in range(WATCHERS)]
+    watching_all = [asyncio.create_task(watch(str(service.http.base_url), job_id, diary)) for diary in diaries]
+
+    async def keep_writing():
+        for first in range(2, RESULTS + 2, CHUNK):
+            rows = range(first, min(first + CHUNK, RESULTS + 2))
+            await service.write(*(job.failed(row) if row % 7 == 0 else job.created(row) for row in rows))
+            await asyncio.sleep(0.05)
+
+    writing = asyncio.create_task(keep_writing())
+    for _ in range(KILLS):
+        before = [len(diary) for diary in diaries]
+
+        async def have_heard_more(before=before):
+            return writing.done() or all(len(diary) > done for diary, done in zip(diaries, before, strict=True))
+
+        await eventually(have_heard_more)
+        await service.kill()
+        await service.start()
+    await writing
+    async with asyncio.timeout(120):
+        connections = await asyncio.gather(*watching_all)
+
+    failed = sum(row % 7 == 0 for row in range(2, RESULTS + 2))
+    for diary in diaries:
+        last = diary[-1].data
+        assert (diary[-1].name, last["status"], last["outcome"]) == ("finished", "completed", "some_failed")
+        assert (last["created_hospitals"], last["failed_hospitals"]) == (RESULTS - failed, failed)
+        assert all(told.name == "progress" for told in diary[:-1])
+        done = [told.data["processed_hospitals"] for told in diary]
+        assert done == sorted(done), "a state of the past came after a newer one"
+        states = [told.data | {"eta_seconds": None} for told in diary]
+        assert all(before != after for before, after in pairwise(states)), "a state came twice"
+    kept(
+        f"{WATCHERS} watchers of {RESULTS:,} results missed nothing in {KILLS} kills of status: "
+        f"{sum(map(len, diaries))} events in {sum(connections)} attempts to connect"
+    )
+
+
+async def watch(url: str, job_id: str, diary: list[Told]) -> int:
+    """Writes down every event until the last, coming back whenever the stream breaks; returns how often it tried."""
+    connections = 0
+    while not diary or diary[-1].name != "finished":
+        connections += 1
+        try:
+            async with watching(url, job_id, diary[-1].id if diary else None) as events:
+                async for told in events:
+                    diary.append(told)  # noqa: PERF401 - each at once: the stream may break
+        except (httpx.TransportError, NotWatched):
+            await asyncio.sleep(0.05)
+    return connections
+
+
+async def test_a_service_that_is_asked_to_stop_ends_its_streams_in_order(service):
+    """With the last chunk, where waiting for the readers to leave would cut them off after 8 s."""
+    job = Story(job_id=str(uuid4()))
+    await service.write(job.accepted())
+    await service.shows(job.about["job_id"], status="pending")
+    async with watching(str(service.http.base_url), job.about["job_id"]) as events:
+        await anext(events)
+        stopping = asyncio.create_task(service.stop())
+        assert [told async for told in events] == []
+        assert await stopping == 0

@@ -292,6 +292,8 @@ class LaneReport(Fact):
     waiting: NonNegativeInt = 0
     window_used: NonNegativeInt = 0
     lag_rows: NonNegativeInt = 0
+    #: Those of them that go before rows of large jobs.
+    lag_express_rows: NonNegativeInt | None = None
     lag_seconds: float = 0.0
 
 

@@ -436,13 +436,14 @@ class Lane:
         """The lane as an engineer wants to see it; `end_offsets` by topic."""
         now = time.time()
         oldest = min((row.received_at for row in self._rows.values()), default=now)
-        lag = sum(max(end_offsets.get(topic, 0) - window.offset, 0) for topic, window in self._windows.items())
+        lags = {topic: max(end_offsets.get(topic, 0) - window.offset, 0) for topic, window in self._windows.items()}
         return LaneReport(
             partition=self.partition,
             in_flight=self._in_flight,
             waiting=len(self._rows) - self._in_flight,
             window_used=self.used,
-            lag_rows=lag,
+            lag_rows=sum(lags.values()),
+            lag_express_rows=lags.get(self._topics[0], 0),
             lag_seconds=round(max(now - oldest, 0.0), 1),
         )
 

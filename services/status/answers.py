@@ -51,7 +51,9 @@ class JobSummary(BaseModel):
     started_at: Annotated[datetime | None, Field(description="When the first row was taken up")]
     completed_at: datetime | None
     processing_time_seconds: Annotated[float | None, Field(description="From started_at to completed_at")]
-    eta_seconds: Annotated[float | None, Field(description="At the pace of the last minute; null when nobody can tell")]
+    eta_seconds: Annotated[
+        float | None, Field(description="At the pace of its last minute, else the configured one; null: unknown")
+    ]
     waiting_for: Annotated[WaitingFor | None, Field(description="Why it is slow; null when it flows")]
     error: Annotated[str | None, Field(description="What went wrong with the job as a whole, and what to do")]
 

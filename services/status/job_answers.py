@@ -67,8 +67,8 @@ def summary(job: JobRow, rate: float, reports: Sequence[ProcessorReported], batc
     """The job in the list. `rate`: rows per second of late; `batch_id`: the one that its message may name."""
     status, outcome = JobStatus(job.status), JobOutcome(job.outcome) if job.outcome else None
     processed = _processed(job)
-    work = Work(job.total_hospitals - processed, rate)
-    reason = None if status in FINAL else waiting_for(work, reports, now())
+    work, at = Work(job.total_hospitals - processed, rate, job.express), now()
+    reason = None if status in FINAL else waiting_for(work, reports, at)
     return JobSummary(
         job_id=job.job_id,
         file_name=job.file_name,
@@ -95,7 +95,7 @@ def summary(job: JobRow, rate: float, reports: Sequence[ProcessorReported], batc
         started_at=moment_or_none(job.started_at),
         completed_at=moment_or_none(job.completed_at),
         processing_time_seconds=_processing_time(job),
-        eta_seconds=None if status in FINAL else eta_seconds(work, reason),
+        eta_seconds=None if status in FINAL else eta_seconds(work, reason, reports, at),
         waiting_for=reason,
         error=wording.error(job.job_id, status, job.refusal),
     )

@@ -111,11 +111,13 @@ async def activated_batches(connection: AsyncConnection, job_id: str) -> set[str
 async def recent_rates(connection: AsyncConnection, job_ids: Collection[str], at: Micros) -> dict[str, float]:
     """Rows per second of the last minute or so; jobs in which nothing happened are left out."""
     statement = (
-        select(pace.c.job_id, func.sum(pace.c.hospitals), func.min(pace.c.slot))
+        select(pace.c.job_id, func.sum(pace.c.hospitals), func.min(pace.c.slot), func.min(jobs.c.started_at))
+        .join_from(pace, jobs, pace.c.job_id == jobs.c.job_id)
         .where(pace.c.job_id.in_(job_ids), pace.c.slot >= first_recent_slot(at))
         .group_by(pace.c.job_id)
     )
-    return {job_id: rate(hospitals, oldest, at) for job_id, hospitals, oldest in await connection.execute(statement)}
+    found = await connection.execute(statement)
+    return {job_id: rate(hospitals, oldest, started_at, at) for job_id, hospitals, oldest, started_at in found}
 
 
 def first_recent_slot(at: Micros) -> int:
@@ -123,9 +125,10 @@ def first_recent_slot(at: Micros) -> int:
     return slot_of(at) - _SLOTS + 1
 
 
-def rate(hospitals: int, oldest_slot: int, at: Micros) -> float:
-    """Rows per second, of so many since that slot began."""
-    return hospitals / max(at / 1_000_000 - oldest_slot * SLOT_SECONDS, 1.0)
+def rate(hospitals: int, oldest_slot: int, started_at: Micros | None, at: Micros) -> float:
+    """Rows per second, of so many since that slot began, or since the job started in the middle of it."""
+    since = max(oldest_slot * SLOT_SECONDS, (started_at or 0) / 1_000_000)
+    return hospitals / max(at / 1_000_000 - since, 1.0)
 
 
 async def reports(connection: AsyncConnection) -> list[ProcessorReported]:

@@ -24,42 +24,82 @@ class WaitingFor(StrEnum):
     PAUSED = "paused"
 
 
+#: What stands still until somebody or something changes it: nobody can tell how long.
+_STANDING: Final = frozenset({WaitingFor.CIRCUIT_BREAKER, WaitingFor.NO_PROCESSOR, WaitingFor.PAUSED})
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is left of a job: rows without a result, and how many got one a second in the last minute."""
+    """What is left of a job: rows without a result, and how many got one a second in the last minute.
+
+    `express`: its rows go before those of large jobs.
+    """
 
     rows_left: int
     rows_per_second: float
+    express: bool = False
 
 
 def waiting_for(work: Work, reports: Sequence[ProcessorReported], at: datetime) -> WaitingFor | None:
     """The reason, None when the job flows. Nothing flows faster than the strongest reason lets it."""
-    present = [report for report in reports if at - report.occurred_at <= SILENCE]
-    if not present:
+    working = _working(reports, at)
+    if not working:
         return WaitingFor.NO_PROCESSOR
-    if any(report.paused for report in present):  # a pause holds for all; some have not heard of it yet
+    if any(report.paused for report in working):  # a pause holds for all; some have not heard of it yet
         return WaitingFor.PAUSED
-    if all(report.breaker is not BreakerState.CLOSED for report in present):
+    if all(report.breaker is not BreakerState.CLOSED for report in working):
         return WaitingFor.CIRCUIT_BREAKER
-    if all(report.retry_after_until and report.retry_after_until > at for report in present):
+    if _silent_seconds(working, at):
         return WaitingFor.RATE_LIMIT
-    if work.rows_left and not work.rows_per_second and _backlog(present) > work.rows_left:
+    if work.rows_left and not work.rows_per_second and _backlog(work, working) > work.rows_left:
         return WaitingFor.QUEUE
-    return WaitingFor.RATE_LIMIT if _saturated(present) else None
+    return WaitingFor.RATE_LIMIT if _saturated(work, working) else None
 
 
-def eta_seconds(work: Work, reason: WaitingFor | None) -> float | None:
-    """At the pace of the last minute; None when nothing moves or nothing is left to be measured."""
-    moving = reason in (None, WaitingFor.RATE_LIMIT)
-    if not (moving and work.rows_left and work.rows_per_second):
+def eta_seconds(
+    work: Work, reason: WaitingFor | None, reports: Sequence[ProcessorReported], at: datetime
+) -> float | None:
+    """How long the rest takes at the pace of the job's last minute; before its first results, at the configured pace
+
+    for all that may stand before it. None when nothing moves, or nobody can know the pace.
+    """
+    if not work.rows_left or reason in _STANDING:
         return None
-    return round(work.rows_left / work.rows_per_second, 1)
+    working = _working(reports, at)
+    pace, ahead = work.rows_per_second, work.rows_left
+    if not pace:
+        pace = _configured(working)
+        ahead = max(ahead, _backlog(work, working)) if reason is WaitingFor.QUEUE else ahead
+    return round(_silent_seconds(working, at) + ahead / pace, 1) if pace else None
 
 
-def _backlog(reports: Sequence[ProcessorReported]) -> int:
-    return sum(lane.lag_rows for report in reports for lane in report.lanes)
+def _working(reports: Sequence[ProcessorReported], at: datetime) -> list[ProcessorReported]:
+    """Processors that are there; of these those with lanes, since a spare one has nothing to say about the others."""
+    present = [report for report in reports if at - report.occurred_at <= SILENCE]
+    return [report for report in present if report.lanes] or present
 
 
-def _saturated(reports: Sequence[ProcessorReported]) -> bool:
-    limits = [report.rate_limit for report in reports if report.rate_limit]
-    return bool(limits) and sum(report.rows_per_second for report in reports) >= _SATURATED * min(limits)
+def _silent_seconds(working: Sequence[ProcessorReported], at: datetime) -> float:
+    """How long the directory wants to be left alone, by all of them."""
+    until = [report.retry_after_until or at for report in working]
+    return max((min(until, default=at) - at).total_seconds(), 0.0)
+
+
+def _backlog(work: Work, working: Sequence[ProcessorReported]) -> int:
+    """Rows that may go before the job's last one, its own included."""
+    lanes = [lane for report in working for lane in report.lanes]
+    if work.express and all(lane.lag_express_rows is not None for lane in lanes):
+        return sum(lane.lag_express_rows or 0 for lane in lanes)
+    return sum(lane.lag_rows for lane in lanes)
+
+
+def _configured(working: Sequence[ProcessorReported]) -> float:
+    """Calls a second over all processors; 0 without a limit."""
+    return min((report.rate_limit for report in working if report.rate_limit), default=0.0)
+
+
+def _saturated(work: Work, working: Sequence[ProcessorReported]) -> bool:
+    """Whether the pace is used up: by the job alone, or by all of them, whose rate is told as that of a minute."""
+    limit = _configured(working)
+    together = sum(report.rows_per_second for report in working)
+    return bool(limit) and max(work.rows_per_second, together) >= _SATURATED * limit

@@ -39,4 +39,4 @@ async def summaries(connection: AsyncConnection, tenant: Tenant, job_ids: Collec
 
 
 def _rate(job: Row[Any], at: Micros) -> float:
-    return rate(job.recent_hospitals, job.oldest_slot, at) if job.recent_hospitals else 0.0
+    return rate(job.recent_hospitals, job.oldest_slot, job.started_at, at) if job.recent_hospitals else 0.0

@@ -86,7 +86,7 @@ async def test_a_job_in_the_middle(desk, engine, clock):
     assert answer["progress_percentage"] == 33.33
     assert answer["started_at"] == moment(9)
     assert answer["waiting_for"] == "rate_limit"
-    assert answer["eta_seconds"] == 40.0, "20 rows left at 10 in 20 s"
+    assert answer["eta_seconds"] == 22.0, "20 rows left at 10 in the 11 s since it started"
     assert len(answer["result"]["hospitals"]) == 10
 
 

@@ -1,6 +1,7 @@
 """Databases for the projection: each test that asks for `engine` runs on SQLite and on PostgreSQL."""
 
 import pytest
+from sse_starlette.sse import AppStatus
 
 from services.status.schema import migrate
 from shared.databases import create_engine, database_url
@@ -23,3 +24,9 @@ async def sqlite(tmp_path):
     await migrate(engine)
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def no_server_has_been_asked_to_stop(monkeypatch):
+    """A test that sends this process a SIGTERM would end the event streams of all tests after it."""
+    monkeypatch.setattr(AppStatus, "should_exit", False)

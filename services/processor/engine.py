@@ -130,6 +130,8 @@ class Engine:
     def _changed(self) -> None:
         self._sender.changed()
 
-    def _cancel(self, job_id: str) -> None:
+    def _cancel(self, job_ids: set[str]) -> None:
         for lane in self.intake.running_lanes():
-            lane.cancel(job_id)
+            # At the start these are all jobs that were ever cancelled: the rows are not looked through for each.
+            for job_id in job_ids & {row.event.job_id for row in lane.unfinished_rows()}:
+                lane.cancel(job_id)

@@ -4,7 +4,7 @@ Each processor reads all of `hospital.jobs`, without a group and from the start,
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -18,11 +18,12 @@ POLL_MS = 500
 
 
 class Notices:
-    """Cancelled jobs and the pause. `on_cancel` hears of a job, `on_change` of the pause and of being up to date."""
+    """Cancelled jobs and the pause. `on_cancel` hears of jobs, `on_change` of the pause and of being up to date."""
 
-    def __init__(self, on_cancel: Callable[[str], None], on_change: Callable[[], None]) -> None:
+    def __init__(self, on_cancel: Callable[[set[str]], None], on_change: Callable[[], None]) -> None:
         #: Nothing is forgotten: a later round may end while rows of the cancelled one lie behind a backlog.
         self._cancelled: dict[str, int] = {}
+        self._untold: set[str] = set()
         self._on_cancel = on_cancel
         self._on_change = on_change
         self._paused = False
@@ -44,8 +45,25 @@ class Notices:
         """Whether rows of this round of the job are not to be sent any more."""
         return self._cancelled.get(job_id, 0) >= round_
 
-    def take(self, record: ConsumerRecord) -> None:
-        """One record of `hospital.jobs`."""
+    def take(self, records: Iterable[ConsumerRecord]) -> None:
+        """Records of `hospital.jobs`."""
+        for record in records:
+            self._take(record)
+        if self._read_from_the_start:
+            self._tell_cancels()
+
+    def caught_up(self) -> None:
+        """Everything that was known at the start has been read: what has been cancelled ever is told at once."""
+        self._read_from_the_start = True
+        self._tell_cancels()
+        self._on_change()
+
+    def _tell_cancels(self) -> None:
+        if self._untold:
+            untold, self._untold = self._untold, set()
+            self._on_cancel(untold)
+
+    def _take(self, record: ConsumerRecord) -> None:
         try:
             event = decode(record.headers, record.value)
         except UndecodableEvent:
@@ -53,7 +71,7 @@ class Notices:
         match event:
             case JobCancelRequested():
                 self._cancelled[event.job_id] = max(event.round, self._cancelled.get(event.job_id, 0))
-                self._on_cancel(event.job_id)
+                self._untold.add(event.job_id)
             case SendingPaused() | SendingResumed():
                 self._paused = isinstance(event, SendingPaused)
                 log.warning("sending_paused" if self._paused else "sending_resumed", by=event.requested_by)
@@ -71,13 +89,11 @@ class Notices:
         ends = await consumer.end_offsets(partitions)
         while True:
             for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
-                for record in records:
-                    self.take(record)
+                self.take(records)
             self.last_poll = time.monotonic()
-            if not self._read_from_the_start and await self._caught_up(consumer, ends):
-                self._read_from_the_start = True
-                self._on_change()
+            if not self._read_from_the_start and await self._has_passed(consumer, ends):
+                self.caught_up()
 
     @staticmethod
-    async def _caught_up(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
+    async def _has_passed(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
         return all([await consumer.position(partition) >= end for partition, end in ends.items()])

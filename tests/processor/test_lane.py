@@ -213,14 +213,15 @@ async def test_the_same_row_twice_is_one_row(clock):
 
 async def test_cancelled_rows_need_no_call(clock):
     """Those that wait, those to come, and those that were put back; not those of a later round."""
-    notices = Notices(lambda job: lane.cancel(job), lambda: None)
+    notices = Notices(lambda jobs: [lane.cancel(job) for job in jobs], lambda: None)
     lane = make_lane(notices=notices)
     ledger = inherit(lane, beginning())
     admit(lane, *[accepted(row) for row in (2, 3, 4)], accepted(2, job_id="other"))
     await lane._commit()
     first = lane.next_row(EXPRESS)
     lane.sending(first)
-    notices.take(record(JobCancelRequested(tenant="public", job_id="job"), 0))
+    notices.caught_up()
+    notices.take([record(JobCancelRequested(tenant="public", job_id="job"), 0)])
     admit(lane, accepted(5), start=4)
     lane.again(first, 1.0)
     lane.landed()
@@ -233,12 +234,13 @@ async def test_cancelled_rows_need_no_call(clock):
 
 async def test_after_many_cancelled_rows_the_next_one_is_permitted_soon(clock):
     """The horizon has to be drawn from rows that are still to be sent."""
-    notices = Notices(lambda job: lane.cancel(job), lambda: None)
+    notices = Notices(lambda jobs: [lane.cancel(job) for job in jobs], lambda: None)
     lane = make_lane(notices=notices)
     inherit(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 102)], accepted(2, job_id="other"))
     await lane._commit()
-    notices.take(record(JobCancelRequested(tenant="public", job_id="job"), 0))
+    notices.caught_up()
+    notices.take([record(JobCancelRequested(tenant="public", job_id="job"), 0)])
     await lane._commit()
     assert lane.next_row(EXPRESS) is not None
 

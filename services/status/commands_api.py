@@ -7,11 +7,10 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from services.status.commands import Commands, Ordered
+from services.status.documented import EVERYWHERE, JobId, problems
 from services.status.storable import LARGEST
 from services.status.tenants import Tenant
-from shared.problems import ProblemDocument
 
-JobId = Annotated[str, Path(description="From the answer to the upload")]
 RowNumber = Annotated[int, Path(description="The line that a spreadsheet shows", ge=0, le=LARGEST)]
 #: Text that every database and every log can keep.
 HospitalId = (
@@ -19,12 +18,7 @@ HospitalId = (
     | Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 )
 
-_PROBLEM: dict[str, Any] = {"model": ProblemDocument, "content": {"application/problem+json": {}}}
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    401: _PROBLEM | {"description": "API keys are in use, and this is none"},
-    404: _PROBLEM | {"description": "No such job or row"},
-    503: _PROBLEM | {"description": "Kafka or the database is down: nothing was ordered"},
-}
+_RESPONSES = EVERYWHERE | problems(_404="No such job or row", _503="Kafka or the database is down: nothing was ordered")
 
 
 class OrderAnswer(BaseModel):
@@ -65,7 +59,7 @@ def command_routes(commands: Commands, asking: Callable[..., Awaitable[Tenant]])
         "/{job_id}/cancel",
         status_code=202,
         response_model=OrderAnswer,
-        responses={409: _PROBLEM | {"description": "The job has ended"}},
+        responses=problems(_409="The job has ended"),
     )
     async def cancel(job_id: JobId, tenant: Asking) -> OrderAnswer:
         """Rows that have not been sent become `unprocessed`. What was created stays created: there is no undo."""
@@ -75,7 +69,7 @@ def command_routes(commands: Commands, asking: Callable[..., Awaitable[Tenant]])
         "/{job_id}/retry",
         status_code=202,
         response_model=OrderAnswer,
-        responses={409: _PROBLEM | {"description": "The job runs, or there is nothing to retry"}},
+        responses=problems(_409="The job runs, or there is nothing to retry"),
     )
     async def retry(job_id: JobId, tenant: Asking) -> OrderAnswer:
         """Failed and unprocessed rows run again in the same job, as its next round. Twice at once is once."""
@@ -85,10 +79,9 @@ def command_routes(commands: Commands, asking: Callable[..., Awaitable[Tenant]])
         "/{job_id}/rows/{row}/resolve",
         status_code=202,
         response_model=ResolutionAnswer,
-        responses={
-            400: _PROBLEM | {"description": "Neither a hospital nor `absent`, or both"},
-            409: _PROBLEM | {"description": "The outcome of the row is not unknown"},
-        },
+        responses=problems(
+            _400="Neither a hospital nor `absent`, or both", _409="The outcome of the row is not unknown"
+        ),
     )
     async def resolve(job_id: JobId, row: RowNumber, resolution: Resolution, tenant: Asking) -> ResolutionAnswer:
         """Settles a row whose outcome stayed unknown, by the word of a person who looked. Who and when is kept."""

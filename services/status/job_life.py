@@ -1,10 +1,20 @@
 """A job's life: what was told of it, and what follows. Pure: no database, no clock.
 
-            JobAccepted     a result, or a retry        every row has a result, JobFinished was read back
-    (nothing) ──────> pending ──────────> processing ──────────> completed | failed | cancelled
-                                             ^    every row created: only when its batches are activated,   │
-                                             │    or could not be                                           │
-                                             └───────────────────── a retry: the next round ────────────────┘
+                 JobAccepted
+                      │
+                   pending
+                      │  the first result
+                      v        every row has a result, and JobFinished was read back
+       ┌────────> processing ──┬──────────────────────────────────────────────────────> failed      none created
+       │            │   ^      ├──────────────────────────────────────────────────────> cancelled   some not sent
+       │            │   │      ├──────────────────────────────────────────────────────> completed   some failed
+       │     cancel │   │      └── all created: JobFinished, activation answered ─────> completed
+       │            v   │                                                                │  │
+       │        (being cancelled: rows that were not sent become unprocessed; `cancelled`│  │
+       │         when every row has a result, or lease + time-out + settle time later)   │  │
+       │                                                                                 │  │
+       ├──── retry: failed and unprocessed rows run again, in the next round ────────────┘  │
+       └──── the last failure settled by hand: JobFinished once more, then the activation ──┘
 
 Whatever order the facts come in, and however often, the same facts give the same life.
 """

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.status import job_queries
 from services.status.activation import Activation
 from services.status.api import Desk, api_routes
+from services.status.batches_api import batch_routes
 from services.status.changes import Changes
 from services.status.commands import Commands
 from services.status.commands_api import command_routes
@@ -82,6 +83,7 @@ def build(settings: StatusSettings) -> FastAPI:
     app.include_router(api_routes(Desk(database, presence, activation, tenant)))
     app.include_router(result_file_routes(database, presence, tenant))
     app.include_router(command_routes(commands, tenant))
+    app.include_router(batch_routes(presence, tenant))
     app.include_router(event_stream_routes(live, presence, tenant))
     app.include_router(session_routes(settings.tenants))
     checks = {

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.activation import Activation
 from services.status.api import Desk, api_routes
+from services.status.batches_api import batch_routes
 from services.status.changes import Changes
 from services.status.commands import Commands
 from services.status.commands_api import command_routes
@@ -113,6 +114,7 @@ async def counter(
     app.include_router(result_file_routes(database, presence, tenant))
     commands = Commands(presence, publisher, JOBS, SETTLING_SECONDS)
     app.include_router(command_routes(commands, tenant))
+    app.include_router(batch_routes(presence, tenant))
     app.include_router(event_stream_routes(live, presence, tenant))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status") as http:
         yield Counter(http, app, live, ends, publisher, changes)

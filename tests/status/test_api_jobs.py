@@ -382,3 +382,18 @@ async def test_a_cancel_that_came_too_late_changes_nothing(desk, engine, clock):
     assert (await desk.get("/status/job-1")).json()["status"] == "processing"
     await tell(engine, story.finished(JobOutcome.ALL_CREATED), story.activated())
     assert (await desk.get("/status/job-1")).json()["status"] == "completed"
+
+
+async def test_the_batches_of_a_job_say_each_whether_it_is_activated(desk, engine):
+    """In order; a refusal counts until somebody has activated the batch by hand."""
+    story = Story(total=3, batches=3)
+    answers = [story.activated(0, seconds=6), story.refused(1, seconds=7), story.refused(2, seconds=8)]
+    by_hand = story.activated(2, request_id="by-hand", seconds=90)
+    finished = story.finished(JobOutcome.ALL_CREATED)
+    await tell(engine, story.accepted(), *(story.created(row) for row in (2, 3, 4)), finished, *answers, by_hand)
+    found = (await desk.get("/jobs/job-1/batches")).json()["batches"]
+    assert found == [
+        {"batch_id": "job-1-batch-0", "activated": True, "activated_at": moment(6), "error": None},
+        {"batch_id": "job-1-batch-1", "activated": False, "activated_at": None, "error": "Maintenance"},
+        {"batch_id": "job-1-batch-2", "activated": True, "activated_at": moment(90), "error": None},
+    ]

@@ -15,7 +15,7 @@ from services.status.results import decision_of, record_of
 from services.status.stored_offsets import Step
 from shared.events import RowOutcome, RowResolved
 
-_SLICE: Final = 1_000
+_SLICE: Final = 500
 
 
 async def project(engine: AsyncEngine, steps: Sequence[Step], delivery: Delivery) -> None:

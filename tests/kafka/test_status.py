@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from uuid import uuid4
 
-import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
@@ -69,53 +68,6 @@ async def test_the_walk(service):
     metrics = (await service.http.get("/metrics")).text
     assert "hospital_status_results_projected_total 2.0" in metrics
     assert "hospital_status_projection_lag_records{" in metrics
-
-
-async def test_killed_with_9_in_the_middle_again_and_again_every_count_is_exact(service):
-    """Results of three jobs, some told twice, while the service dies five times."""
-    jobs = [story(total=2_000) for _ in range(3)]
-    await service.write(*(job.accepted() for job in jobs))
-
-    async def keep_writing():
-        for first in range(2, 2_002, 100):
-            for job in jobs:
-                rows = range(first, first + 100)
-                events = [job.failed(row) if row % 7 == 0 else job.created(row) for row in rows]
-                await service.write(*events, *events[:10])
-            await asyncio.sleep(0.15)
-
-    writing = asyncio.create_task(keep_writing())
-    for _ in range(5):
-        done = await progress(service, jobs)
-
-        async def has_moved(before=done):
-            return writing.done() or await progress(service, jobs) > before
-
-        await eventually(has_moved)
-        await service.kill()
-        await service.start()
-    await writing
-    failed = sum(row % 7 == 0 for row in range(2, 2_002))
-    for job in jobs:
-        await service.shows(
-            job.about["job_id"],
-            status="completed",
-            outcome="some_failed",
-            created_hospitals=2_000 - failed,
-            failed_hospitals=failed,
-        )
-    finished = [event for event in await service.read(service.topics.jobs) if isinstance(event, JobFinished)]
-    assert {event.event_id for event in finished} == {f"{job.about['job_id']}:JobFinished:1" for job in jobs}
-    assert {event.failed_hospitals for event in finished} == {failed}
-
-
-async def progress(service, jobs):
-    """How many rows are projected; 0 while the service is not up."""
-    try:
-        answers = [await service.status(job.about["job_id"]) for job in jobs]
-    except httpx.TransportError:
-        return 0
-    return sum(answer.get("processed_hospitals", 0) for answer in answers)
 
 
 async def test_a_rebuild_gives_the_same_answers_and_finishes_nothing_again(settings, tmp_path, free_port):

@@ -1,11 +1,15 @@
 """Old jobs go, and nobody ever sees a half of one."""
 
+import asyncio
+
 import pytest
+from aiokafka import TopicPartition
 from sqlalchemy import func, select
 
 from services.status import retention
 from services.status.instants import micros
-from services.status.retention import delete_expired
+from services.status.positions import Positions
+from services.status.retention import Retention, delete_expired
 from services.status.tables import jobs, rows
 from shared.events import JobOutcome
 from tests.status.desk import counter
@@ -115,3 +119,21 @@ async def test_a_retry_keeps_its_job(engine):
     await tell(engine, *history, story.retried(2))
     assert await delete_expired(engine, micros(at(5)), everywhere) == 0
     assert await stored(engine, rows) == 3
+
+
+async def test_a_replica_begins_when_it_has_read_a_partition_to_its_end(sqlite, monkeypatch):
+    """And goes on for as long as it lives."""
+    monkeypatch.setattr(retention, "_LOOK_AGAIN_SECONDS", 0.01)
+    at_the_end = TopicPartition("hospital.jobs", 0)
+    await tell(sqlite, *finished()[1])
+    positions = Positions()
+    positions.assign([at_the_end])
+    positions.place({at_the_end: 7})
+    running = asyncio.create_task(Retention(sqlite, positions, "hospital.jobs", lambda _: 0, days=1).run())
+    await asyncio.sleep(0.1)
+    assert await stored(sqlite, jobs) == 1
+    positions.see_end(at_the_end, 7)
+    async with asyncio.timeout(20):
+        while await stored(sqlite, jobs):  # noqa: ASYNC110 - a database has to be asked
+            await asyncio.sleep(0.01)
+    running.cancel()

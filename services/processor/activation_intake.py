@@ -63,14 +63,14 @@ class ActivationIntake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
         """What is not answered yet is asked for again by the next owner."""
-        self._tenure.over = True
-        self._activations.forget()
+        self._end_tenure()
         for partition in revoked:
             self._windows.pop(partition, None)
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         """Starts from the group's offsets; a group without any starts at the beginning."""
         consumer = self._subscriber.consumer
+        self._end_tenure()  # a consumer that broke and was made anew has revoked nothing
         self._tenure = Tenure(self._lease_seconds)
         log.info("activations_assigned", partitions=sorted(partition.partition for partition in assigned))
         for partition in assigned:
@@ -80,6 +80,10 @@ class ActivationIntake(ConsumerRebalanceListener):  # type: ignore[misc]
             self._windows[partition] = Window(Watermark(offset, offset))
             self._committed[partition] = offset
             consumer.seek(partition, offset)
+
+    def _end_tenure(self) -> None:
+        self._tenure.over = True
+        self._activations.forget()
 
     def _admit(self, partition: TopicPartition, records: list[ConsumerRecord], position: int) -> None:
         window = self._windows[partition]

@@ -38,6 +38,7 @@ chaos: $(STAMP) ## Kill, freeze and starve everything, at full size (CHAOS_ROUND
 bench: $(STAMP) ## Measure: the engine and the projection, beside what makes no promises
 	@$(BIN)/python -m tests.bench.engine
 	@$(BIN)/python -m tests.bench.projection
+	@$(BIN)/python -m tests.bench.ingest
 
 browser: ## Install Debian's Chromium for the page's tests, where it is missing and we may
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \

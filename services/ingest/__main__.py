@@ -21,6 +21,8 @@ def main() -> None:
     configure_tracing("ingest")
     match sys.argv[1:]:
         case []:
+            # The database's threads need the interpreter for moments only, and get it from a busy loop after this long.
+            sys.setswitchinterval(0.0005)
             listening, _lock = bind(settings), claim(settings.database)
             asyncio.run(serve(build(settings), listening))
         case ["migrate"]:

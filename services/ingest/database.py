@@ -1,5 +1,6 @@
 """The service's database: short transactions, each of which ends within a second and a half or is given up."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -13,6 +14,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 PATIENCE_SECONDS: Final = 1.5
+#: Connections that are kept open.
+POOL_SIZE: Final = 10
 
 
 class DatabaseDown(RuntimeError):
@@ -24,6 +27,8 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        # SQLite lets its writers wait by sleeping; and more connections than the pool keeps are opened for one use.
+        self._turns = asyncio.Semaphore(1 if engine.dialect.name == "sqlite" else POOL_SIZE)
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """One transaction: committed when `work` returns, rolled back when it raises. Raises DatabaseDown."""
@@ -34,5 +39,5 @@ class Database:
             raise DatabaseDown(str(error)) from error
 
     async def _transaction(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        async with self._engine.begin() as connection:
+        async with self._turns, self._engine.begin() as connection:
             return await work(connection)

@@ -6,9 +6,11 @@ open_publication ─> publish ─> committed
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -31,6 +33,7 @@ _ROWS_PER_EXTRA_SECOND: Final = 5_000
 #: A bundle fits, with its keys and headers.
 _BATCH_BYTES: Final = 256 * 1024
 _MAX_UNACKNOWLEDGED: Final = 32
+_COMMIT_SECONDS: Final = 0.2
 #: What goes wrong with Kafka. aiokafka asserts that a producer which has failed is used no more.
 _FAILURES: Final = (KafkaError, OSError, TimeoutError, AssertionError)
 
@@ -43,25 +46,43 @@ class OutcomeUnknown(RuntimeError):
     """The job may exist or not, until it is settled."""
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long Kafka is waited for: at any one point, and in all."""
+
+    seconds: float
+    until: float = math.inf
+
+    def left(self) -> float:
+        """The longest that the next wait may be."""
+        return max(0.0, min(self.seconds, self.until - asyncio.get_running_loop().time()))
+
+    def ask_for_a_commit(self) -> None:
+        """Raises TimeoutError when there is no time to hear how it ends: better not to begin with it."""
+        if self.left() < _COMMIT_SECONDS:
+            raise TimeoutError("no time was left for the commit")
+
+
 class Publication:
     """A producer of one job's own, which fenced all that had its job id before."""
 
-    def __init__(self, producer: AIOKafkaProducer, settings: KafkaSettings, patience: float) -> None:
+    def __init__(self, producer: AIOKafkaProducer, settings: KafkaSettings, patience: Patience) -> None:
         self._producer = producer
         self._topics = settings.topics
         self._patience = patience
 
     async def publish(self, job: PreparedJob, jobs_partition: int) -> None:
-        """Writes the job; every wait for Kafka ends after `patience` seconds. Raises NotPublished, OutcomeUnknown."""
+        """Writes the job; no wait for Kafka is longer than its patience. Raises NotPublished, OutcomeUnknown."""
         try:
             await self._write(job, jobs_partition)
+            self._patience.ask_for_a_commit()
         except _FAILURES as error:
             raise NotPublished(str(error)) from error
         await self._commit()
         ROWS_PUBLISHED.inc(job.accepted.total_hospitals)
 
     async def _write(self, job: PreparedJob, jobs_partition: int) -> None:
-        await within(self._patience, self._producer.begin_transaction())
+        await within(self._patience.left(), self._producer.begin_transaction())
         topic = self._topics.rows_express if job.accepted.express else self._topics.rows_bulk
         await self._refuse_other_partitions(topic)
         unacknowledged: deque[asyncio.Future[Any]] = deque()
@@ -69,14 +90,14 @@ class Publication:
             # While these are sent, those before them are acknowledged.
             for batch in self._batches(bundle, job.headers):
                 sending = self._producer.send_batch(batch, topic, partition=bundle.partition)
-                unacknowledged.append(await within(self._patience, sending))
+                unacknowledged.append(await within(self._patience.left(), sending))
                 leave_alone(unacknowledged[-1])
             while len(unacknowledged) > _MAX_UNACKNOWLEDGED:
-                await _within(self._patience, unacknowledged.popleft())
+                await _within(self._patience.left(), unacknowledged.popleft())
         for acknowledgement in unacknowledged:
-            await _within(self._patience, acknowledgement)
+            await _within(self._patience.left(), acknowledgement)
         last = job.acceptance()
-        await within(self._patience, self._send_last(last, jobs_partition))
+        await within(self._patience.left(), self._send_last(last, jobs_partition))
 
     def _batches(self, bundle: Bundle, headers: RowHeaders) -> Iterator[BatchBuilder]:
         """The bundle as Kafka's batches: one, unless it holds more than fits."""
@@ -91,13 +112,13 @@ class Publication:
 
     async def _refuse_other_partitions(self, topic: str) -> None:
         # Each row's partition was computed from the settings. Readiness is red as well when they are not the topic's.
-        found = await within(self._patience, self._producer.partitions_for(topic))
+        found = await within(self._patience.left(), self._producer.partitions_for(topic))
         if len(found) != self._topics.partitions:
             raise KafkaError(f"{topic} has {len(found)} partitions, not {self._topics.partitions}")
 
     async def _commit(self) -> None:
         try:
-            await within(self._patience, self._producer.commit_transaction())
+            await within(self._patience.left(), self._producer.commit_transaction())
         except _FAILURES as error:
             raise OutcomeUnknown(str(error)) from error
 
@@ -107,12 +128,15 @@ class Publication:
 
 @asynccontextmanager
 async def open_publication(
-    settings: KafkaSettings, job_id: str, rows: int, patience: float
+    settings: KafkaSettings, job_id: str, rows: int, seconds: float, until: float = math.inf
 ) -> AsyncIterator[Publication]:
     """A started producer whose transactional id is the job's. Raises NotPublished when Kafka does not answer in time.
 
+    That is `seconds` for each wait, and `until` (the event loop's time) for all of them together.
+
     Whatever happens, it is stopped in the background: its stopping may hang for as long as the broker does.
     """
+    patience = Patience(seconds, until)
     producer = AIOKafkaProducer(
         **kafka.producing(settings),
         transactional_id=settings.topics.transactional_id(job_id),
@@ -121,7 +145,7 @@ async def open_publication(
     )
     try:
         try:
-            await within(patience, producer.start())
+            await within(patience.left(), producer.start())
         except _FAILURES as error:
             raise NotPublished(str(error)) from error
         yield Publication(producer, settings, patience)

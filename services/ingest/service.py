@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.admission import Admission
 from services.ingest.api import create_app
-from services.ingest.database import Database
+from services.ingest.database import POOL_SIZE, Database
 from services.ingest.jobs_log import JobsLog
 from services.ingest.key_holder import KeyHolder
 from services.ingest.publication import NotPublished, fence
@@ -29,7 +29,7 @@ _WARM_UP_SECONDS: Final = 30.0
 
 def build(settings: IngestSettings) -> FastAPI:
     """The app with everything it needs. Nothing connects before it is served."""
-    engine = create_engine(settings.database)
+    engine = create_engine(settings.database, POOL_SIZE)
     database = Database(engine)
     reservations = Reservations(database, settings.idempotency_ttl_seconds)
     jobs = JobsLog(settings)

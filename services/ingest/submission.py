@@ -5,6 +5,7 @@ reservation is written; so whoever finds the reservation abandoned, and starts a
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 #: How long a small upload waits for Kafka at any one point; a 503 has to be there within two seconds.
 _PATIENCE: Final = 1.2
+#: How long one of many may take in all, from when its file is there: in a crowd everybody is answered soon.
+_CROWD_SECONDS: Final = 1.6
 #: A large upload has taken longer than that already, and a busy broker may need a moment for it.
 _PATIENCE_LARGE: Final = 8.0
 
@@ -65,16 +68,26 @@ class Submission:
         Raises Problem, DatabaseDown, WorkerLost, and NotPublished, OutcomeUnknown or EndsUnknown when Kafka is down.
         """
         request = KeyedRequest(tenant, key, f"{file.sha256}:{allow_duplicates}")
+        if file.size > LARGE_FILE_BYTES:
+            return await self._submit_large(request, file, allow_duplicates)
+        # Its turn comes before any work: when there are too many, those that are turned away cost next to nothing.
+        begun = asyncio.get_running_loop().time()
+        async with self.admission.small() as waited:
+            if known := await self.key_holder.answer_to(request):
+                return _replayed(known)
+            job = await self._prepare(file, tenant, allow_duplicates)
+            until = begun + _CROWD_SECONDS if waited else math.inf
+            return await self._publish_reserved(await self._reservation(request, job), job, until)
+
+    async def _submit_large(self, request: KeyedRequest, file: UploadedFile, allow_duplicates: bool) -> Answer:
         if known := await self.key_holder.answer_to(request):
             return _replayed(known)
-        job = await self._prepare(file, tenant, allow_duplicates)
+        # Better to hear now that Kafka is down than after a minute of reading.
+        await self.jobs.refresh_now(_PATIENCE)
+        job = await self._prepare(file, request.tenant, allow_duplicates)
         reservation = await self._reservation(request, job)
-        if await self._publish_reserved(reservation, job):
-            log.info("job_accepted", job_id=reservation.job_id, rows=job.accepted.total_hospitals)
-            return Answer(reservation.job_id, reservation.answer)
-        if known := await self.key_holder.answer_to(request):
-            return _replayed(known)
-        raise in_progress()
+        async with self.admission.large():
+            return await self._publish_reserved(reservation, job)
 
     async def check(self, file: UploadedFile, allow_duplicates: bool) -> FileAccepted | FileRejected:
         """What is wrong with the file, if anything. Raises Problem 413 and 415, WorkerLost."""
@@ -90,9 +103,6 @@ class Submission:
         return [SameFileAs(job_id=same.job_id, created_at=same.created_at) for same in found]
 
     async def _prepare(self, file: UploadedFile, tenant: str, allow_duplicates: bool) -> PreparedJob:
-        if file.size > LARGE_FILE_BYTES:
-            # Better to hear now that Kafka is down than after a minute of reading.
-            await self.jobs.refresh_now(_PATIENCE)
         rules = Rules(self.settings.max_csv_rows, allow_duplicates)
         draft = self._draft(file, tenant)
         outcome = await self.workers.run(file.size, prepare, file.path, rules, draft)
@@ -135,18 +145,18 @@ class Submission:
             reserved_at=accepted.occurred_at,
         )
 
-    async def _publish_reserved(self, reservation: Reservation, job: PreparedJob) -> bool:
-        """False: somebody else was faster with the same key, and nothing was written."""
+    async def _publish_reserved(self, reservation: Reservation, job: PreparedJob, until: float = math.inf) -> Answer:
+        """Publishes it, unless somebody else was faster with the same key: then the answer is theirs."""
         rows = job.accepted.total_hospitals
         patience = _PATIENCE if job.accepted.express else _PATIENCE_LARGE
-        async with (
-            self.admission.publishing(),
-            open_publication(self.settings, reservation.job_id, rows, patience) as publication,
-        ):
-            if not await self.reservations.reserve(reservation):
-                return False
-            await self._publish(publication, job, reservation)
-        return True
+        async with open_publication(self.settings, reservation.job_id, rows, patience, until) as publication:
+            if await self.reservations.reserve(reservation):
+                await self._publish(publication, job, reservation)
+                log.info("job_accepted", job_id=reservation.job_id, rows=rows)
+                return Answer(reservation.job_id, reservation.answer)
+        if known := await self.key_holder.answer_to(reservation.request):
+            return _replayed(known)
+        raise in_progress()
 
     async def _publish(self, publication: Publication, job: PreparedJob, reservation: Reservation) -> None:
         job_id = reservation.job_id

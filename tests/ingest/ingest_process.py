@@ -1,6 +1,7 @@
 """The ingest service as a process of its own, to be killed at any moment."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
+import psutil
 
 from deploy.local.ports import free_port
 
@@ -52,6 +54,16 @@ class IngestProcess:
             return (await client.get("/health/ready")).status_code == 200
         except httpx.HTTPError:
             return False
+
+    def memory(self) -> int:
+        """The resident bytes of the service and of the processes that it started."""
+        assert self._process is not None
+        service = psutil.Process(self._process.pid)
+        found = 0
+        for process in [service, *service.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += process.memory_info().rss
+        return found
 
     def kill(self) -> None:
         """Kills it with signal 9. No harm when it is not running."""

@@ -204,7 +204,7 @@ async def test_only_tenants_get_in_where_keys_are_set(tmp_path):
 
 async def test_more_uploads_than_there_is_room_for_are_told_to_come_back(tmp_path, monkeypatch):
     """Instead of a queue without end."""
-    monkeypatch.setattr(admission.Admission.__init__, "__defaults__", (0, 32))
+    monkeypatch.setattr(admission.Admission.__init__, "__defaults__", (0, 8, 24))
     async with ingest(tmp_path) as client:
         answer = await upload(client, CSV)
 

@@ -1,0 +1,160 @@
+"""`python -m tests.bench.ingest`: what uploads cost, beside a bare producer that sends the same records.
+
+1. A large upload, validation included, in rows a second; the memory of all its processes; the bare producer.
+2. Two such uploads at once, and how long small ones take meanwhile.
+3. 200 small uploads at once.
+
+BENCH_FULL=1 takes 1,000,000 rows, else 200,000.
+"""
+
+import asyncio
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+
+from deploy.local.kafka import Broker
+from services.ingest.inspection import Rules
+from services.ingest.job_draft import JobDraft
+from services.ingest.job_records import PreparedJob, prepare
+from shared.events import now
+from tests.ingest.ingest_process import IngestProcess
+from tests.ingest.raw_upload import raw_upload
+
+FULL = os.environ.get("BENCH_FULL") == "1"
+ROWS = 1_000_000 if FULL else 200_000
+SMALL = 200
+PARTITIONS = 6
+TOPIC = "hospital.rows.bulk"
+
+
+async def main() -> None:
+    """Measures one after the other, and prints each figure as it comes."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as place, Broker(Path(place) / "kafka") as broker:
+        directory = Path(place)
+        process = IngestProcess(directory, {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap})
+        await process.start()
+        await raw_upload(process.port, "warm-up", csv_of(20))
+        large = csv_of(ROWS)
+        print(f"{ROWS:,} rows, {len(large) / 1e6:.0f} MB", flush=True)
+        seconds = await alone(process, large)
+        bare = await bare_producer(broker.bootstrap, directory, large)
+        print(f"{'bare aiokafka producer, same records':<44}{ROWS / bare:>8,.0f} rows/s")
+        print(f"    {bare / seconds:.0%} of the bare producer (aim: 60 %)", flush=True)
+        await together(process, large)
+        await crowd(process)
+        process.terminate()
+
+
+def csv_of(rows: int, name: str = "Hospital") -> bytes:
+    """A file of so many rows of about 140 bytes."""
+    lines = (
+        f"{name} {number} of the Northern Region,{number} Long Main Street in a Town,+1 555 {number:07d},"
+        f"Cardiology and surgery {number % 50},open day and night {number % 7}\n"
+        for number in range(rows)
+    )
+    return b"name,address,phone,ward,note\n" + "".join(lines).encode()
+
+
+async def alone(process: IngestProcess, large: bytes) -> float:
+    """The seconds that one large upload takes; prints its rate and the memory of all processes."""
+    async with watched(process) as peak:
+        began = time.monotonic()
+        await accepted(process, "alone", large)
+        seconds = time.monotonic() - began
+    print(f"{'upload, validation included':<44}{ROWS / seconds:>8,.0f} rows/s")
+    print(f"    peak memory of all ingest processes {max(peak) / 1e6:.0f} MB (aim: below 250)", flush=True)
+    return seconds
+
+
+async def bare_producer(bootstrap: str, directory: Path, large: bytes) -> float:
+    """The seconds that the same keys, headers and values take without an upload around them."""
+    path = directory / "bare.csv"
+    path.write_bytes(large)
+    draft = JobDraft(
+        "default", "0" * 36, "a.csv", "0" * 64, now(), "00-" + "1" * 32 + "-" + "2" * 16 + "-01", 1000, 1000, PARTITIONS
+    )
+    job = prepare(path, Rules(ROWS), draft)
+    assert isinstance(job, PreparedJob)
+    headers = directory / "headers"
+    headers.write_bytes(pickle.dumps(job.headers))
+    command = [sys.executable, "-m", "tests.bench.bare_producer", bootstrap, TOPIC, str(job.records), str(headers)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    out, _ = await process.communicate()
+    seconds: float = json.loads(out)["seconds"]
+    return seconds
+
+
+async def together(process: IngestProcess, large: bytes) -> None:
+    """Two large uploads at once; a small one again and again until both are done."""
+    took: list[float] = []
+    async with watched(process) as peak:
+        both = asyncio.gather(*(accepted(process, f"both-{number}", large) for number in range(2)))
+        while not both.done():
+            answer = await raw_upload(process.port, f"small-{len(took)}", csv_of(20, f"Small {len(took)}"))
+            assert answer.status == 202, answer.body
+            took.append(answer.seconds)
+            await asyncio.sleep(0.1)
+        await both
+    print(
+        f"two at once: {len(took)} uploads of 20 rows meanwhile, p50 {quantile(took, 0.5):.2f} s, max {max(took):.2f} s"
+    )
+    print(f"    (aim: within 1 s), peak memory {max(peak) / 1e6:.0f} MB", flush=True)
+
+
+async def crowd(process: IngestProcess) -> None:
+    """Many small uploads in the same moment."""
+    contents = [csv_of(20, f"Crowd {number}") for number in range(SMALL)]
+    answers = await asyncio.gather(
+        *(raw_upload(process.port, f"crowd-{number}", content) for number, content in enumerate(contents))
+    )
+    statuses = Counter(answer.status for answer in answers)
+    took = [answer.seconds for answer in answers]
+    words = ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items()))
+    print(f"{SMALL} uploads of 20 rows at once: {words}; p99 {quantile(took, 0.99):.2f} s (aim: below 2)")
+
+
+async def accepted(process: IngestProcess, key: str, content: bytes) -> None:
+    """Uploads, and asserts that it became a job."""
+    async with httpx.AsyncClient(base_url=process.url, timeout=600) as client:
+        files = {"file": ("large.csv", content, "text/csv")}
+        answer = await client.post("/api/v1/hospitals/bulk", files=files, headers={"Idempotency-Key": key})
+    assert answer.status_code == 202, answer.text
+
+
+@asynccontextmanager
+async def watched(process: IngestProcess) -> AsyncIterator[list[int]]:
+    """The resident memory of the service and its workers together, every tenth of a second."""
+    found = [0]
+
+    async def watch() -> None:
+        while True:
+            found.append(process.memory())
+            await asyncio.sleep(0.1)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield found
+    finally:
+        watching.cancel()
+
+
+def quantile(values: list[float], part: float) -> float:
+    """The value that this part of them does not exceed."""
+    return sorted(values)[min(len(values) - 1, int(part * len(values)))]
+
+
+if __name__ == "__main__":
+    begun = time.monotonic()
+    asyncio.run(main())
+    print(f"measured in {time.monotonic() - begun:.0f} s")

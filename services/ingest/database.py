@@ -1,12 +1,17 @@
 """The service's database: short transactions, each of which ends within a second and a half or is given up."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
+import sqlalchemy
 import structlog
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from shared.patience import within
 
@@ -14,7 +19,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 PATIENCE_SECONDS: Final = 1.5
-#: Connections that are kept open.
+#: Connections to PostgreSQL.
 POOL_SIZE: Final = 10
 
 
@@ -23,14 +28,20 @@ class DatabaseDown(RuntimeError):
 
 
 class Database:
-    """Runs transactions. Nothing connects before the first of them."""
+    """Runs transactions. Nothing connects before the first of them.
+
+    SQLite's run one after the other, each as a whole in a thread: it lets several writers wait by sleeping, and a
+    busy event loop would have to be waited for before every statement.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        # SQLite lets its writers wait by sleeping; and more connections than the pool keeps are opened for one use.
-        self._turns = asyncio.Semaphore(1 if engine.dialect.name == "sqlite" else POOL_SIZE)
+        self._sqlite = _sqlite(engine) if engine.dialect.name == "sqlite" else None
+        self._thread = ThreadPoolExecutor(1, "sqlite")
+        # More connections than the pool keeps would be opened for one use.
+        self._turns = asyncio.Semaphore(POOL_SIZE)
 
-    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def run(self, work: Callable[[Connection], T]) -> T:
         """One transaction: committed when `work` returns, rolled back when it raises. Raises DatabaseDown."""
         try:
             return await within(PATIENCE_SECONDS, self._transaction(work))
@@ -38,6 +49,31 @@ class Database:
             log.warning("database_unavailable", reason=str(error).partition("\n")[0])
             raise DatabaseDown(str(error)) from error
 
-    async def _transaction(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def _transaction(self, work: Callable[[Connection], T]) -> T:
+        if self._sqlite:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, _whole, self._sqlite, work)
         async with self._turns, self._engine.begin() as connection:
-            return await work(connection)
+            return await connection.run_sync(work)
+
+    async def close(self) -> None:
+        """Closes every connection. What still runs ends by itself."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        await self._engine.dispose()
+
+
+def _whole(engine: Engine, work: Callable[[Connection], T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)
+
+
+def _sqlite(engine: AsyncEngine) -> Engine:
+    found = sqlalchemy.create_engine(engine.url.set(drivername="sqlite"))
+    event.listen(found, "connect", _tune)
+    return found
+
+
+def _tune(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Insert, Table, delete, or_, select, update
+from sqlalchemy import Connection, Insert, Table, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.ingest.database import Database
 from services.ingest.tables import accepted_files, reservations
@@ -103,16 +102,16 @@ class Reservations:
     async def reserve(self, reservation: Reservation) -> bool:
         """Takes the key, for 15 s unless renewed. False: somebody else was faster."""
 
-        async def work(connection: AsyncConnection) -> bool:
+        def work(connection: Connection) -> bool:
             request = reservation.request
-            await connection.execute(
+            connection.execute(
                 delete(reservations).where(
                     reservations.c.tenant == request.tenant,
                     reservations.c.key == request.key,
                     reservations.c.expires_at <= now(),
                 )
             )
-            written = await connection.execute(_insert_if_absent(connection, reservations, _columns(reservation)))
+            written = connection.execute(_insert_if_absent(connection, reservations, _columns(reservation)))
             return written.rowcount == 1
 
         return await self._database.run(work)
@@ -128,8 +127,8 @@ class Reservations:
     async def accept(self, reservation: Reservation) -> None:
         """The job exists: from now on its key is answered, until the time to live is over. Twice is once."""
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(
+        def work(connection: Connection) -> None:
+            connection.execute(
                 update(reservations).where(*_in_progress(reservation.job_id)).values(expires_at=now() + self._ttl)
             )
             file = {
@@ -138,7 +137,7 @@ class Reservations:
                 "file_sha256": reservation.file_sha256,
                 "created_at": reservation.reserved_at,
             }
-            await connection.execute(_insert_if_absent(connection, accepted_files, file))
+            connection.execute(_insert_if_absent(connection, accepted_files, file))
 
         await self._database.run(work)
 
@@ -151,25 +150,25 @@ class Reservations:
     async def abandoned(self) -> list[Reservation]:
         """Those that have to be settled."""
 
-        async def work(connection: AsyncConnection) -> list[Reservation]:
+        def work(connection: Connection) -> list[Reservation]:
             query = select(reservations).where(reservations.c.expires_at.is_(None), reservations.c.lease_until <= now())
-            return [_reservation(row) for row in await connection.execute(query)]
+            return [_reservation(row) for row in connection.execute(query)]
 
         return await self._database.run(work)
 
     async def forget(self) -> None:
         """Removes answers and files whose time is over."""
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(delete(reservations).where(reservations.c.expires_at <= now()))
-            await connection.execute(delete(accepted_files).where(accepted_files.c.created_at <= now() - FILE_MEMORY))
+        def work(connection: Connection) -> None:
+            connection.execute(delete(reservations).where(reservations.c.expires_at <= now()))
+            connection.execute(delete(accepted_files).where(accepted_files.c.created_at <= now() - FILE_MEMORY))
 
         await self._database.run(work)
 
     async def same_files(self, tenant: str, file_sha256: str) -> list[SameFile]:
         """The jobs that these bytes became in the last 30 days, newest first, at most 20."""
 
-        async def work(connection: AsyncConnection) -> list[SameFile]:
+        def work(connection: Connection) -> list[SameFile]:
             query = (
                 select(accepted_files.c.job_id, accepted_files.c.created_at)
                 .where(
@@ -180,25 +179,25 @@ class Reservations:
                 .order_by(accepted_files.c.created_at.desc())
                 .limit(_SAME_FILES_SHOWN)
             )
-            return [SameFile(row.job_id, row.created_at) for row in await connection.execute(query)]
+            return [SameFile(row.job_id, row.created_at) for row in connection.execute(query)]
 
         return await self._database.run(work)
 
     async def _set_lease(self, job_id: str, until: datetime) -> bool:
-        async def work(connection: AsyncConnection) -> bool:
+        def work(connection: Connection) -> bool:
             change = update(reservations).where(*_in_progress(job_id)).values(lease_until=until)
-            return (await connection.execute(change)).rowcount == 1
+            return connection.execute(change).rowcount == 1
 
         return await self._database.run(work)
 
 
-async def _state(connection: AsyncConnection, request: KeyedRequest) -> KeyState:
+def _state(connection: Connection, request: KeyedRequest) -> KeyState:
     query = select(reservations).where(
         reservations.c.tenant == request.tenant,
         reservations.c.key == request.key,
         or_(reservations.c.expires_at.is_(None), reservations.c.expires_at > now()),
     )
-    row = (await connection.execute(query)).one_or_none()
+    row = connection.execute(query).one_or_none()
     if row is None:
         return Free()
     if row.expires_at is None and row.lease_until <= now():
@@ -212,7 +211,7 @@ def _in_progress(job_id: str) -> tuple[Any, ...]:
     return reservations.c.job_id == job_id, reservations.c.expires_at.is_(None)
 
 
-def _insert_if_absent(connection: AsyncConnection, table: Table, values: dict[str, Any]) -> Insert:
+def _insert_if_absent(connection: Connection, table: Table, values: dict[str, Any]) -> Insert:
     dialect = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     return dialect(table).values(values).on_conflict_do_nothing()
 

@@ -8,7 +8,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 #: Its own, since the status service may have its tables in the same database.
 VERSION_TABLE: Final = "ingest_alembic_version"
@@ -24,9 +24,9 @@ async def migrate(engine: AsyncEngine) -> None:
         await connection.run_sync(_upgrade)
 
 
-async def check_schema(connection: AsyncConnection) -> None:
+def check_schema(connection: Connection) -> None:
     """Raises SchemaOutdated unless the tables are up to date."""
-    found = await connection.run_sync(_version)
+    found = _version(connection)
     wanted = ScriptDirectory.from_config(_config()).get_current_head()
     if found != wanted:
         raise SchemaOutdated(f"the tables have version {found}, not {wanted}: run python -m services.ingest migrate")

@@ -47,7 +47,7 @@ def build(settings: IngestSettings) -> FastAPI:
             task.cancel()
         workers.close()
         spool.close()
-        await engine.dispose()
+        await database.close()
 
     checks = {"kafka": lambda: check_topics(settings), "database": lambda: database.run(check_schema)}
     return create_app(settings, submission, spool, checks, lifespan)

@@ -225,12 +225,12 @@ async def test_old_tables_are_not_ready(engine):
     """Readiness says which command to run."""
     async with engine.connect() as connection:
         with pytest.raises(SchemaOutdated, match=r"python -m services\.ingest migrate"):
-            await check_schema(connection)
+            await connection.run_sync(check_schema)
 
     await migrate(engine)
     await migrate(engine)
     async with engine.connect() as connection:
-        await check_schema(connection)
+        await connection.run_sync(check_schema)
 
 
 async def test_a_database_without_tables_counts_as_down(engine):

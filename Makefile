@@ -35,7 +35,7 @@ check: $(STAMP) ## Lint, format, types, import rules
 chaos: $(STAMP) ## Kill, freeze and starve everything, at full size (CHAOS_ROUNDS=1)
 	@CHAOS_FULL=1 $(BIN)/python -m pytest tests/chaos --timeout=1200 -p no:cacheprovider $(ARGS)
 
-bench: $(STAMP) ## Measure: the engine and the projection, beside what makes no promises
+bench: $(STAMP) ## Measure: engine, projection and uploads, beside what makes no promises
 	@$(BIN)/python -m tests.bench.engine
 	@$(BIN)/python -m tests.bench.projection
 	@$(BIN)/python -m tests.bench.ingest

@@ -3,6 +3,7 @@
 1. A large upload, validation included, in rows a second; the memory of all its processes; the bare producer.
 2. Two such uploads at once, and how long small ones take meanwhile.
 3. 200 small uploads at once.
+4. From the upload of a large file to its first row at the directory.
 
 BENCH_FULL=1 takes 1,000,000 rows, else 200,000.
 """
@@ -19,6 +20,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 
@@ -29,6 +31,8 @@ from services.ingest.job_records import PreparedJob, prepare
 from shared.events import now
 from tests.ingest.ingest_process import IngestProcess
 from tests.ingest.raw_upload import raw_upload
+from tests.processor.rig import Rig
+from tests.processor.until import until
 
 FULL = os.environ.get("BENCH_FULL") == "1"
 ROWS = 1_000_000 if FULL else 200_000
@@ -53,6 +57,7 @@ async def main() -> None:
         await together(process, large)
         await crowd(process)
         process.terminate()
+        await first_row(broker.bootstrap, directory, large)
 
 
 def csv_of(rows: int, name: str = "Hospital") -> bytes:
@@ -80,9 +85,8 @@ async def bare_producer(bootstrap: str, directory: Path, large: bytes) -> float:
     """The seconds that the same keys, headers and values take without an upload around them."""
     path = directory / "bare.csv"
     path.write_bytes(large)
-    draft = JobDraft(
-        "default", "0" * 36, "a.csv", "0" * 64, now(), "00-" + "1" * 32 + "-" + "2" * 16 + "-01", 1000, 1000, PARTITIONS
-    )
+    trace = f"00-{'1' * 32}-{'2' * 16}-01"
+    draft = JobDraft("default", str(uuid4()), "a.csv", "0" * 64, now(), trace, 1000, 1000, PARTITIONS)
     job = prepare(path, Rules(ROWS), draft)
     assert isinstance(job, PreparedJob)
     headers = directory / "headers"
@@ -121,6 +125,28 @@ async def crowd(process: IngestProcess) -> None:
     took = [answer.seconds for answer in answers]
     words = ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items()))
     print(f"{SMALL} uploads of 20 rows at once: {words}; p99 {quantile(took, 0.99):.2f} s (aim: below 2)")
+
+
+async def first_row(bootstrap: str, directory: Path, large: bytes) -> None:
+    """An idle processor gets a large job: prints when the directory saw its first row."""
+    where = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "KAFKA_TOPIC_PREFIX": "first."}
+    async with Rig(bootstrap, "first.", directory, RATE_LIMIT_REQUESTS="10") as rig:
+        process = IngestProcess(directory, where)
+        await process.start()
+        await rig.start_processors(1)
+        began = time.time()
+        await accepted(process, "first-row", large)
+        answered = time.time() - began
+        await until("a row is at the directory", lambda: has_requests(rig), 120)
+        seconds = min(request["wall"] for request in await rig.log("requests")) - began
+        print(f"first row at the directory after {seconds:.1f} s, {seconds - answered:+.1f} s to the upload's answer")
+        process.terminate()
+        await rig.stop_processors()
+
+
+async def has_requests(rig: Rig) -> bool:
+    """Whether the directory was asked for anything."""
+    return bool(await rig.log("requests"))
 
 
 async def accepted(process: IngestProcess, key: str, content: bytes) -> None:

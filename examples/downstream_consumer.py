@@ -11,12 +11,13 @@ It needs nothing of this repository: records are JSON with CloudEvents headers. 
 - Expect both topics in any order: a job's end may be read before its last result. Both have the job's id as their key
   and the same number of partitions, so with the range assignor one consumer has all of a job.
 - Let the highest round count: rows that failed may be retried, and then have a result for each round.
-- Compare what you have with the counts in JobFinished: if they differ, you have missed something, for example because
-  your group was away for longer than the topics are kept.
+- Compare what you have with the manifest in JobFinished, its counts and its hash: if they differ, you have missed
+  something, for example because your group was away for longer than the topics are kept.
 - Skip types of events that you do not know: there will be new ones.
 """
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -33,26 +34,28 @@ DATABASE = os.environ.get("CONSUMER_DATABASE", "downstream.db")
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS results (
-    ce_id TEXT PRIMARY KEY, job_id TEXT, row INTEGER, round INTEGER, outcome TEXT, hospital_id TEXT, name TEXT);
+    ce_id TEXT PRIMARY KEY, job_id TEXT, row INTEGER, round INTEGER, status TEXT, hospital_id TEXT, name TEXT);
 CREATE INDEX IF NOT EXISTS results_of_job ON results (job_id, row, round);
 CREATE TABLE IF NOT EXISTS resolved (
-    ce_id TEXT PRIMARY KEY, job_id TEXT, row INTEGER, round INTEGER, hospital_id TEXT, place INTEGER);
+    job_id TEXT, row INTEGER, round INTEGER, place INTEGER, hospital_id TEXT, PRIMARY KEY (job_id, row, round, place));
 CREATE TABLE IF NOT EXISTS finished (
     ce_id TEXT PRIMARY KEY, job_id TEXT, round INTEGER, total INTEGER, created INTEGER, failed INTEGER,
-    unprocessed INTEGER, place INTEGER, checked INTEGER DEFAULT 0);
+    unprocessed INTEGER, outcomes_sha256 TEXT, place INTEGER, checked INTEGER DEFAULT 0);
 """
-#: What became of each row up to a round: the outcome of its highest one, unless a person settled it before that end.
+KNOWN_ROWS = "SELECT COUNT(DISTINCT row) FROM results WHERE job_id = :job_id AND round <= :round"
+#: What became of each row up to a round: the result of its highest one, and the hospital that a person found for it.
+#: Only what was settled before the job's end, in the same partition, counts for that end.
 OUTCOMES = """
-SELECT CASE WHEN EXISTS (SELECT 1 FROM resolved WHERE resolved.job_id = results.job_id AND resolved.row = results.row
-                         AND resolved.round >= results.round AND resolved.hospital_id IS NOT NULL AND place < :place)
-            THEN 'RowCreated' ELSE outcome END AS became, COUNT(*)
-FROM results
-WHERE job_id = :job_id AND round = (
-    SELECT MAX(round) FROM results AS other
-    WHERE other.job_id = results.job_id AND other.row = results.row AND other.round <= :round)
-GROUP BY became
+SELECT results.row, status, hospital_id, (
+    SELECT resolved.hospital_id FROM resolved
+    WHERE resolved.job_id = results.job_id AND resolved.row = results.row AND resolved.round = results.round
+    AND place < :place ORDER BY place DESC LIMIT 1) AS found
+FROM results JOIN (
+    SELECT row, MAX(round) AS round FROM results WHERE job_id = :job_id AND round <= :round GROUP BY row) AS highest
+ON results.row = highest.row AND results.round = highest.round
+WHERE job_id = :job_id ORDER BY results.row
 """
-RESULTS = {"RowCreated", "RowFailed", "RowUnprocessed"}
+RESULTS = {"RowCreated": "created", "RowFailed": "failed", "RowUnprocessed": "unprocessed"}
 
 
 def open_store(path: str) -> sqlite3.Connection:
@@ -71,37 +74,49 @@ def take(store: sqlite3.Connection, record: ConsumerRecord) -> str | None:
         return None
     event: dict[str, Any] = json.loads(record.value)
     job_id, round_ = event["job_id"], event["round"]
+    hospital_id = _text(event.get("hospital_id"))
     if kind in RESULTS:
-        hospital_id = event.get("hospital_id")
-        found = (ce_id, job_id, event["row"], round_, kind, _text(hospital_id), event["name"])
-        new = _insert(store, "results (ce_id, job_id, row, round, outcome, hospital_id, name)", found)
+        found = (ce_id, job_id, event["row"], round_, RESULTS[kind], hospital_id, event["name"])
+        new = _insert(store, "results (ce_id, job_id, row, round, status, hospital_id, name)", found)
         return f"Created: {event['name']} is hospital {hospital_id}" if new and kind == "RowCreated" else None
     if kind == "RowResolved":
-        hospital_id = event["hospital_id"]
-        settled = (ce_id, job_id, event["row"], round_, _text(hospital_id), record.offset)
-        new = _insert(store, "resolved (ce_id, job_id, row, round, hospital_id, place)", settled)
+        # Somebody may change their mind, under the same ce_id: what tells these apart is their place in the partition.
+        settled = (job_id, event["row"], round_, record.offset, hospital_id)
+        new = _insert(store, "resolved (job_id, row, round, place, hospital_id)", settled)
         return f"Settled: row {event['row']} of job {job_id} is hospital {hospital_id}" if new and hospital_id else None
     counts = (event[f"{name}_hospitals"] for name in ("total", "created", "failed", "unprocessed"))
-    _insert(
-        store,
-        "finished (ce_id, job_id, round, total, created, failed, unprocessed, place)",
-        (ce_id, job_id, round_, *counts, record.offset),
-    )
+    end = (ce_id, job_id, round_, *counts, event.get("outcomes_sha256"), record.offset)
+    columns = "ce_id, job_id, round, total, created, failed, unprocessed, outcomes_sha256, place"
+    _insert(store, f"finished ({columns})", end)
     return None
 
 
 def check(store: sqlite3.Connection) -> Iterator[str]:
-    """A line for every job that has finished and of which every row is known: whether the counts agree."""
+    """A line for every job that has finished and of which every row is known: whether it is as the manifest says."""
     for job in store.execute("SELECT * FROM finished WHERE NOT checked").fetchall():
-        found = dict(store.execute(OUTCOMES, dict(job)).fetchall())
-        if sum(found.values()) < job["total"]:
-            continue
-        seen = tuple(found.get(kind, 0) for kind in ("RowCreated", "RowFailed", "RowUnprocessed"))
-        told = (job["created"], job["failed"], job["unprocessed"])
-        words = "{} created, {} failed, {} unprocessed".format(*seen)
-        agreed = "as it says" if seen == told else "BUT IT SAYS {} created, {} failed, {} unprocessed".format(*told)
-        yield f"Finished: job {job['job_id']}, round {job['round']}: {words}, {agreed}"
-        store.execute("UPDATE finished SET checked = 1 WHERE ce_id = ?", (job["ce_id"],))
+        [known] = store.execute(KNOWN_ROWS, dict(job)).fetchone()
+        if known >= job["total"]:
+            seen, digest = outcomes(store, job)
+            told = {status: job[status] for status in RESULTS.values()}
+            same = seen == told and job["outcomes_sha256"] in (None, digest)
+            agreed = "as it says" if same else f"BUT IT SAYS {_words(told)}, hash {job['outcomes_sha256']}"
+            yield f"Finished: job {job['job_id']}, round {job['round']}: {_words(seen)}, {agreed}"
+            store.execute("UPDATE finished SET checked = 1 WHERE ce_id = ?", (job["ce_id"],))
+
+
+def outcomes(store: sqlite3.Connection, job: sqlite3.Row) -> tuple[dict[str, int], str]:
+    """How many rows of a job became what, and the hash over all of them, as JobFinished defines it."""
+    seen = dict.fromkeys(RESULTS.values(), 0)
+    digest = hashlib.sha256()
+    for row, status, hospital_id, found in store.execute(OUTCOMES, dict(job)):
+        became, id_ = ("created", found) if status == "failed" and found is not None else (status, hospital_id)
+        seen[became] += 1
+        digest.update(f"{row}:{became}:{id_ or ''}\n".encode())
+    return seen, digest.hexdigest()
+
+
+def _words(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in counts.items())
 
 
 def _insert(store: sqlite3.Connection, into: str, fields: tuple[object, ...]) -> bool:

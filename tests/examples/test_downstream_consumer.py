@@ -28,6 +28,7 @@ from shared.events import (
     RowUnprocessed,
     SendingPaused,
 )
+from shared.row_outcomes import OutcomesDigest
 from shared.settings import KafkaSettings
 from shared.topic_creation import wait_for_topics
 
@@ -76,12 +77,20 @@ def resolved(row, hospital_id):
     return RowResolved(tenant="north", job_id="job-1", row=row, hospital_id=hospital_id, resolved_by="somebody")
 
 
-def finished(created, failed=0, unprocessed=0, round_=1):
+def finished(created, failed=0, unprocessed=0, round_=1, sha256=None):
     counts = {"created_hospitals": created, "failed_hospitals": failed, "unprocessed_hospitals": unprocessed}
     outcome = JobOutcome.SOME_FAILED if failed else JobOutcome.ALL_CREATED
     total = created + failed + unprocessed
     known = {"tenant": "north", "job_id": "job-1", "round": round_, "batch_ids": ("batch-1",)}
-    return JobFinished(**known, outcome=outcome, total_hospitals=total, **counts)
+    return JobFinished(**known, outcome=outcome, total_hospitals=total, **counts, outcomes_sha256=sha256)
+
+
+def digest(*outcomes):
+    """The hash of a job whose rows have become so: (row, status, hospital)."""
+    found = OutcomesDigest()
+    for outcome in outcomes:
+        found.add(*outcome)
+    return found.hexdigest()
 
 
 def test_a_created_hospital_is_told_once_however_often_its_event_appears(store):
@@ -101,7 +110,27 @@ def test_a_job_is_checked_when_all_of_its_rows_are_there(store):
 def test_counts_that_differ_are_said_loudly(store):
     """Something was missed."""
     [_, line] = read(store, created(2), failed(3), finished(2))
-    assert line.endswith("1 created, 1 failed, 0 unprocessed, BUT IT SAYS 2 created, 0 failed, 0 unprocessed")
+    assert line.endswith(
+        "1 created, 1 failed, 0 unprocessed, BUT IT SAYS 2 created, 0 failed, 0 unprocessed, hash None"
+    )
+
+
+def test_the_hash_is_checked_as_the_services_make_it(store):
+    """Also where the counts agree: another hospital, another row, or another order is another hash."""
+    rows = [(2, "created", 102), (3, "failed", None), (10, "created", "h-10")]
+    known = created(10).model_copy(update={"hospital_id": "h-10"}), failed(3), created(2)
+    *_, line = read(store, *known, finished(2, 1, sha256=digest(*rows)))
+    assert line.endswith("2 created, 1 failed, 0 unprocessed, as it says")
+    other = digest((2, "created", 103), *rows[1:])
+    [line] = read(store, finished(2, 1, round_=2, sha256=other))
+    assert line.endswith(f"BUT IT SAYS 2 created, 1 failed, 0 unprocessed, hash {other}")
+
+
+def test_a_person_may_change_their_mind(store):
+    """What was said last counts, although it has the same id."""
+    sha256 = digest((2, "created", 102), (3, "created", 17))
+    *_, line = read(store, created(2), failed(3), resolved(3, None), resolved(3, 17), finished(2, sha256=sha256))
+    assert line.endswith("as it says")
 
 
 def test_the_highest_round_of_a_row_counts(store):

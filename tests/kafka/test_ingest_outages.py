@@ -10,6 +10,7 @@ import pytest
 from tests.ingest.ingest_process import IngestProcess
 from tests.ingest.ingest_server import CSV, ingest, ready, settings, upload
 from tests.ingest.published import jobs, records
+from tests.kafka.swallowing_proxy import SwallowingProxy
 
 KAFKA_DOWN = "Service temporarily unavailable. The message queue is currently down. Please try again later."
 PARTITIONS = 3
@@ -58,6 +59,31 @@ async def test_an_outage_of_kafka_is_503_within_two_seconds_and_then_the_same_ke
 
     assert len(published) == 3
     assert {first.json()["job_id"], second.json()["job_id"]} < set(published)
+
+
+async def test_an_unreachable_kafka_is_503_within_two_seconds_and_then_the_same_key_succeeds(
+    tmp_path, kafka_bootstrap, topic_prefix
+):
+    """Packets are swallowed, so that nothing is refused and nothing is answered: on new and on open connections."""
+    about = {"kafka_topic_prefix": topic_prefix, "kafka_topic_partitions": PARTITIONS}
+    async with SwallowingProxy(int(kafka_bootstrap.rpartition(":")[2])) as network:
+        async with ingest(tmp_path, kafka_bootstrap_servers=network.bootstrap, **about) as client:
+            await ready(client)
+            await succeeds(client, CSV, "before")
+
+            network.swallow()
+            for key in ("during", "during", "during-2"):
+                began = time.monotonic()
+                answer = await upload(client, CSV, key)
+                assert time.monotonic() - began < 2
+                assert (answer.status_code, answer.json()["detail"]) == (503, KAFKA_DOWN)
+            network.let_through()
+
+            made = {(await succeeds(client, CSV, key)).json()["job_id"] for key in ("during", "during-2")}
+        published = await jobs(settings(tmp_path, kafka_bootstrap_servers=kafka_bootstrap, **about))
+
+    assert len(published) == 3
+    assert made < set(published)
 
 
 async def test_a_service_that_starts_without_kafka_serves_when_it_comes(tmp_path, own_broker):

@@ -93,6 +93,7 @@ READING_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     408: _problem(408, "Request Timeout", "upload_too_slow", "The upload took too long. Please send it again."),
     413: _problem(413, "Content Too Large", "file_too_large", "The file is larger than 150 MB."),
     415: _problem(415, "Unsupported Media Type", "not_a_csv", "'notes.pdf' is not a CSV file."),
+    429: _problem(429, "Too Many Requests", "too_many_uploads", "More than 3,000 uploads in a minute."),
     503: _problem(503, "Service Unavailable", "message_queue_unavailable", KAFKA_DOWN),
 }
 UPLOAD_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {

@@ -10,7 +10,7 @@ from opentelemetry import trace
 
 from services.ingest.answers import FILE_BODY, READING_PROBLEMS, UPLOAD_PROBLEMS, FileChecked, UploadAccepted
 from services.ingest.database import DatabaseDown
-from services.ingest.idempotency_key import idempotency_key
+from services.ingest.gate import Gate
 from services.ingest.inspection import FileRejected
 from services.ingest.jobs_log import EndsUnknown
 from services.ingest.metrics import UPLOADS
@@ -19,11 +19,11 @@ from services.ingest.refusals import worker_lost
 from services.ingest.settings import IngestSettings
 from services.ingest.spool import Spool
 from services.ingest.submission import Answer, Submission
-from services.ingest.upload_body import listen_to_the_end, receive_file
+from services.ingest.tenant_pace import TenantPace
+from services.ingest.upload_body import receive_file
 from services.ingest.workers import WorkerLost
 from shared.health import Check, health_routes
 from shared.problems import Problem, ProblemDocument, answer_with_problems, database_down, kafka_down
-from shared.tenants import tenant_of
 
 _tracer = trace.get_tracer(__name__)
 
@@ -61,6 +61,7 @@ def create_app(
 def upload_routes(settings: IngestSettings, submission: Submission, spool: Spool) -> APIRouter:
     """`POST /bulk` and its dry run `POST /validate`."""
     router = APIRouter(tags=["uploads"])
+    gate = Gate(settings.tenants, TenantPace(settings.tenant_uploads_per_minute))
 
     @router.post(
         "/bulk", status_code=202, response_model=UploadAccepted, responses=UPLOAD_PROBLEMS, openapi_extra=FILE_BODY
@@ -76,7 +77,7 @@ def upload_routes(settings: IngestSettings, submission: Submission, spool: Spool
         """Turns a CSV file into a job: all of its rows or none. Sent again with the same key, it is the same job."""
 
         async def work() -> Response:
-            key, tenant = await _introduced(request, settings, idempotency_key_ or [])
+            key, tenant = await gate.introduced(request, idempotency_key_ or [])
             with submission.admission.upload(), spool.room() as room:
                 file = await receive_file(request, room, settings.max_upload_bytes)
                 return _accepted(await submission.submit(file, key, tenant, allow_duplicates))
@@ -87,7 +88,7 @@ def upload_routes(settings: IngestSettings, submission: Submission, spool: Spool
     async def validate(request: Request, allow_duplicates: AllowDuplicates = False) -> FileChecked:
         """Checks a CSV file without storing anything, and says how long it would take."""
         with _outages_answered():
-            tenant = await _tenant(request, settings)
+            tenant = await gate.tenant(request)
             with submission.admission.upload(), spool.room() as room:
                 file = await receive_file(request, room, settings.max_upload_bytes)
                 verdict = await submission.check(file, allow_duplicates)
@@ -122,23 +123,6 @@ def _outages_answered() -> Iterator[None]:
     except tuple(_OUTAGES) as error:
         answer = _OUTAGES[type(error)]
         raise answer() from error
-
-
-async def _introduced(request: Request, settings: IngestSettings, keys: list[str]) -> tuple[str, str]:
-    tenant = await _tenant(request, settings)
-    try:
-        return idempotency_key(keys), tenant
-    except Problem:
-        await listen_to_the_end(request)
-        raise
-
-
-async def _tenant(request: Request, settings: IngestSettings) -> str:
-    try:
-        return tenant_of(request, settings.tenants)
-    except Problem:
-        await listen_to_the_end(request)
-        raise
 
 
 def _accepted(answer: Answer) -> Response:

@@ -22,6 +22,8 @@ class IngestSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings):
     batch_rows: Annotated[int, Field(ge=1, le=1_000)] = 1_000
     #: How long an answer is remembered under its key, in seconds from the answer.
     idempotency_ttl_seconds: Annotated[float, Field(gt=0)] = 300.0
+    #: Uploads and dry runs that a tenant may send in a minute; 0 = no limit.
+    tenant_uploads_per_minute: Annotated[int, Field(ge=0)] = 3_000
     rate_limit_requests: Annotated[float, Field(ge=0)] = 10.0
     rate_limit_period: Annotated[float, Field(gt=0)] = 1.0
 

@@ -212,6 +212,28 @@ async def test_more_uploads_than_there_is_room_for_are_told_to_come_back(tmp_pat
     assert answer.headers["retry-after"]
 
 
+async def test_one_tenant_s_flood_leaves_room_for_the_others(tmp_path):
+    """429 with when to come back; for uploads and dry runs alike."""
+    keys = ",".join(f"{tenant}:{hashlib.sha256(tenant.encode()).hexdigest()}" for tenant in ("north", "south"))
+    async with ingest(tmp_path, api_keys=keys, tenant_uploads_per_minute=2) as client:
+        north = [
+            await upload(client, b"", path=path, headers={"X-API-Key": "north"}) for path in [UPLOAD, VALIDATE] * 2
+        ]
+        south = await upload(client, CSV, path=VALIDATE, headers={"X-API-Key": "south"})
+
+    assert [answer.status_code for answer in north] == [400, 200, 429, 429]
+    assert north[2].headers["retry-after"] == "30"
+    assert south.status_code == 200
+
+
+async def test_without_a_limit_nobody_is_held_up(tmp_path):
+    """0 means none."""
+    async with ingest(tmp_path, tenant_uploads_per_minute=0) as client:
+        answers = [await upload(client, CSV, path=VALIDATE) for _ in range(3)]
+
+    assert {answer.status_code for answer in answers} == {200}
+
+
 async def test_readiness_names_what_is_missing(client):
     """Kafka is, the database is not."""
     answer = await client.get("/health/ready")

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+#: Long enough for whoever listens to clean up.
+_AGAIN_SECONDS = 5.0
 _left_alone: set[asyncio.Future[Any]] = set()
 
 
@@ -21,10 +23,17 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     finally:
         if not task.done():
             leave_alone(task)
-            task.cancel()
+            _tell_to_stop(task)
     if done:
         return task.result()
     raise TimeoutError(f"no answer within {seconds:.1f} s")
+
+
+def _tell_to_stop(task: asyncio.Future[Any]) -> None:
+    """Again and again: `asyncio.wait_for` loses a cancellation that comes together with the answer (Python < 3.12)."""
+    if not task.done():
+        task.cancel()
+        task.get_loop().call_later(_AGAIN_SECONDS, _tell_to_stop, task)
 
 
 def leave_alone(task: asyncio.Future[Any]) -> None:

@@ -1,13 +1,13 @@
 """Waiting that ends, whoever is waited for."""
 
 import asyncio
+import contextlib
 import time
 
 import pytest
 
-from services.ingest.admission import Admission
+from shared import patience
 from shared.patience import within
-from shared.problems import Problem
 
 
 async def test_what_comes_in_time_is_returned():
@@ -41,28 +41,16 @@ async def test_whoever_waits_can_be_stopped():
         await waiting
 
 
-async def test_publishing_is_for_so_many_at_a_time(monkeypatch):
-    """The next waits for a moment, and is told to come back; a place that gets free is taken."""
-    monkeypatch.setattr("services.ingest.admission.PATIENCE_SECONDS", 0.1)
-    admission = Admission(publishing=1)
-    async with admission.publishing():
-        with pytest.raises(Problem) as refusal:
-            async with admission.publishing():
-                pytest.fail("there was no room")
+async def test_who_missed_being_told_is_told_again(monkeypatch):
+    """`asyncio.wait_for` loses a cancellation that comes together with its answer."""
+    monkeypatch.setattr(patience, "_AGAIN_SECONDS", 0.01)
+    told = asyncio.Event()
 
-    assert (refusal.value.status, refusal.value.retry_after) == (503, 2)
-    async with admission.publishing():
-        pass
+    with pytest.raises(TimeoutError):
+        await within(0.01, _misses_the_first_time(told))
 
-
-def test_uploads_are_let_in_up_to_the_limit():
-    """And again when one has left."""
-    admission = Admission(uploads=1)
-    with admission.upload(), pytest.raises(Problem), admission.upload():
-        pytest.fail("there was no room")
-
-    with admission.upload():
-        pass
+    async with asyncio.timeout(5):
+        await told.wait()
 
 
 async def _fails() -> None:
@@ -76,6 +64,15 @@ async def _stubborn(seconds: float) -> None:
             await asyncio.sleep(left)
         except asyncio.CancelledError:
             continue
+
+
+async def _misses_the_first_time(told: asyncio.Event) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(60)
+    try:
+        await asyncio.sleep(60)
+    finally:
+        told.set()
 
 
 async def _tells_when_stopped(stopped: asyncio.Event) -> None:

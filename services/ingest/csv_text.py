@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 _CHUNK: Final = 1 << 20
-_UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+#: The longer mark first: UTF-32's begins with UTF-16's.
+_MARKS: Final = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 #: How files begin that people upload in place of a CSV.
 _OTHER_KINDS: Final = {
     b"PK\x03\x04": "an Excel workbook or a ZIP archive",
@@ -46,11 +52,22 @@ def reopen_text(path: Path) -> TextIOWrapper:
 
 
 def _refuse_other_kinds(start: bytes) -> None:
-    if start.startswith(_UTF16_MARKS):
-        raise NotUtf8("The file is UTF-16. Save it as CSV UTF-8 (Excel: Save As, CSV UTF-8) and upload it again.")
+    if encoding := _wide_encoding(start):
+        raise NotUtf8(f"The file is {encoding}. Save it as CSV UTF-8 (Excel: Save As, CSV UTF-8) and upload it again.")
     for mark, kind in _OTHER_KINDS.items():
         if start.startswith(mark):
             raise NotCsv(f"The file is {kind}, not a CSV. Export it as CSV UTF-8 and upload that.")
+
+
+def _wide_encoding(start: bytes) -> str | None:
+    """UTF-16 or UTF-32, by its mark; or UTF-16 without one, by the zeros of its Latin letters."""
+    for mark, encoding in _MARKS.items():
+        if start.startswith(mark):
+            return encoding
+    for zeros, letters in ((start[1::2], start[::2]), (start[::2], start[1::2])):
+        if zeros and zeros.count(0) > 0.7 * len(zeros) and letters.count(0) < 0.1 * len(letters):
+            return "UTF-16"
+    return None
 
 
 def _refuse_other_encodings(file: BinaryIO) -> None:

@@ -6,11 +6,8 @@ It holds the windows, says which rows may be sent, and commits what has been don
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
-from itertools import islice
-from operator import attrgetter
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -18,13 +15,17 @@ from aiokafka.errors import KafkaError
 
 from services.processor import metrics
 from services.processor.arrival import Arrival, DeadRecord, read_record
+from services.processor.cadence import Cadence, Reach
 from services.processor.commit import CommitIndefinite, LaneFenced, Ledger, OutgoingRecord
 from services.processor.notices import Notices
 from services.processor.permit import Permit
+from services.processor.progress import Progress
+from services.processor.rounds import Rounds, Turn
 from services.processor.row import Row, State
 from services.processor.settings import ProcessorSettings
 from services.processor.takeover import Inheritance, take_over
-from services.processor.window import Place, Window
+from services.processor.waiting_rows import WaitingRows
+from services.processor.watermark import Watermark
 from shared.cloud_events import encode
 from shared.events import LaneReport, RowOutcome
 
@@ -70,20 +71,19 @@ class Lane:
         self._changed = changed
         self._doubtful = doubtful
         self._permit = Permit(settings.lease_seconds)
-        self._windows: dict[str, Window] = {}
-        self._ready: dict[str, deque[Row]] = {topic: deque() for topic in self._topics}
-        self._again: dict[str, deque[Row]] = {topic: deque() for topic in self._topics}
-        self._rows: dict[tuple[str, int], Row] = {}
-        self._unsettled: set[Row] = set()  # in flight or in doubt
+        self._cadence = Cadence(settings.commit_interval_ms / 1000, settings.lease_seconds)
+        self._reach = Reach(
+            settings.hospital_api_max_connections, settings.rate_per_second, settings.commit_interval_ms / 1000
+        )
+        self._progress = Progress({})  # none before the takeover
+        self._waiting = WaitingRows(self._topics)
+        self._rounds = Rounds()
         self._outgoing: list[OutgoingRecord] = []
         self._ledger: Ledger | None = None
         self._held = False
         self._not_before = 0.0  # monotonic: the lease of the former owner
         self._look_ups_from = 0.0
-        self._last_commit = float("-inf")
         self._committed_offsets: dict[str, int] = {}
-        self._sent_since_commit = 0
-        self._sent_lately = 0
         self._wake = asyncio.Event()
         self._commit_lock = asyncio.Lock()
         self._drained = asyncio.Event()
@@ -124,7 +124,7 @@ class Lane:
     def _inherit(self, inheritance: Inheritance) -> None:
         now = time.monotonic()
         self._ledger = inheritance.ledger
-        self._windows = {topic: Window(mark) for topic, mark in inheritance.watermarks.items()}
+        self._progress = Progress(inheritance.watermarks)
         self._committed_offsets = dict.fromkeys(self._topics, -1)
         wait = 0.0 if inheritance.clean else self._settings.lease_seconds
         self._not_before = now + wait
@@ -142,9 +142,9 @@ class Lane:
 
     def seek(self) -> None:
         """Points the consumer at the lane's next row: after a takeover, and after a rebalance that left it here."""
-        if self._windows and self.end is None:
-            for topic, window in self._windows.items():
-                self._consumer.seek(TopicPartition(topic, self.partition), window.position)
+        if self._ledger is not None and self.end is None:
+            for topic, position in self._progress.positions.items():
+                self._consumer.seek(TopicPartition(topic, self.partition), position)
             self.sought = True
 
     def _stir(self) -> None:
@@ -166,7 +166,7 @@ class Lane:
         The caller bounds the wait. The lane goes on after `resume`.
         """
         self._held = True
-        if self.end is not None or not self._windows:
+        if self.end is not None or self._ledger is None:
             return
         while self._in_flight:
             self._drained.clear()
@@ -182,7 +182,7 @@ class Lane:
     def resume(self) -> None:
         """The rebalance left the lane here."""
         self._held = False
-        self._last_commit = float("-inf")  # nothing is sent before a commit says that the lane is back
+        self._cadence.forget()  # nothing is sent before a commit says that the lane is back
         self.seek()
         self._stir()
 
@@ -200,7 +200,7 @@ class Lane:
     @property
     def used(self) -> int:
         """How many delivered rows are held, done or not."""
-        return sum(len(window) for window in self._windows.values())
+        return self._progress.used
 
     def has_room(self, topic: str, records: int) -> bool:
         """Whether that many more records of a topic may come. A tenth is kept for express rows."""
@@ -209,7 +209,7 @@ class Lane:
 
     def admit(self, topic: str, records: list[ConsumerRecord], position: int) -> None:
         """Takes delivered records in; `position` is where the consumer stands after them."""
-        window = self._windows[topic]
+        window = self._progress.window(topic)
         for record in records:
             if record.offset < window.position:
                 continue  # delivered before the rebalance that brought it again
@@ -225,42 +225,41 @@ class Lane:
         if isinstance(arrival, DeadRecord):
             self._bury(arrival)
             return
-        earlier = self._rows.get(arrival.identity)
-        if earlier is None:
-            self._begin(arrival)
-        elif arrival.event.round < earlier.event.round:
-            # The later round's look-up answers for this one too: nothing of either is sent before it.
-            self.finish(arrival, arrival.unprocessed(SUPERSEDED))
-        elif arrival.event.round <= earlier.latest.event.round:
-            log.error("row_came_twice", job_id=arrival.event.job_id, row=arrival.event.row, round=arrival.event.round)
-            self._windows[arrival.topic].finish(arrival.place)
-        else:
-            self._block(arrival, earlier)
+        match self._rounds.turn_of(arrival):
+            case Turn.NOW:
+                self._begin(arrival)
+            case Turn.AFTER:
+                self._block(arrival)
+            case Turn.TOO_LATE:
+                # The later round's look-up answers for this one too: nothing of either is sent before it.
+                self.finish(arrival, arrival.unprocessed(SUPERSEDED))
+            case Turn.TWICE:
+                event = arrival.event
+                log.error("row_came_twice", job_id=event.job_id, row=event.row, round=event.round)
+                self._progress.finish(arrival)
 
-    def _block(self, row: Row, earlier: Row) -> None:
+    def _block(self, row: Row) -> None:
         row.state = State.BLOCKED
-        if self._windows[row.topic].is_in_doubt(row.place):
-            self._unsettled.add(row)
-        earlier.latest.successor = row
-        self._supersede(earlier)
+        if self._progress.is_in_doubt(row):
+            self._progress.unsettle(row)
+        self._supersede(self._rounds.wait(row))
 
     def _bury(self, dead: DeadRecord) -> None:
         metrics.DEAD_LETTERS.inc()
         log.error("dead_letter", partition=self.partition, offset=dead.place.offset, reason=dead.reason)
         self._outgoing += dead.records(self._settings.topics)
-        self._windows[dead.topic].finish(dead.place)
+        self._progress.window(dead.topic).finish(dead.place)
 
     def _begin(self, row: Row) -> None:
         """A row whose turn in the lane has come."""
-        self._rows[row.identity] = row
+        self._rounds.begin(row)
         # A former owner may have sent an earlier round of the row just before it was fenced.
-        if row.event.round > 1 or self._windows[row.topic].is_in_doubt(row.place):
+        if row.event.round > 1 or self._progress.is_in_doubt(row):
             self.doubt(row, self._look_ups_from)
         elif self._is_cancelled(row):
             self.finish(row, row.unprocessed(CANCELLED))
         else:
-            row.state = State.READY
-            self._ready[row.topic].append(row)
+            self._waiting.append(row)
 
     def _supersede(self, row: Row) -> None:
         if row.state in (State.READY, State.WAITING):
@@ -271,9 +270,8 @@ class Lane:
 
     def cancel(self, job_id: str) -> None:
         """Rows of a cancelled job that wait here become unprocessed at once, without a call."""
-        waiting = (State.READY, State.WAITING)
-        for row in [row for row in self._rows.values() if row.event.job_id == job_id]:
-            if row.state in waiting and self._is_cancelled(row):
+        for row in self._rounds.of_job(job_id):
+            if row.state in (State.READY, State.WAITING) and self._is_cancelled(row):
                 self.finish(row, row.unprocessed(CANCELLED))
 
     # ---- what goes out -----------------------------------------------------------------------------------------------
@@ -289,23 +287,21 @@ class Lane:
 
     def next_row(self, topic: str) -> Row | None:
         """The first row of a topic that may be sent now; rows that failed before go behind fresh ones."""
-        queues = self._ready[topic], self._again[topic]
-        if not any(queues) or not self.may_send(now := time.monotonic()):
+        if not self._waiting.any(topic) or not self.may_send(now := time.monotonic()):
             return None
-        for queue in queues:
-            _drop_finished(queue)
-            if queue and self._permit.allows(topic, queue[0].place.offset, now):
-                return queue[0]
-            if queue:
-                self._wake.set()  # a commit has to move the horizon
+        for row in self._waiting.first(topic):
+            if self._permit.allows(topic, row.place.offset, now):
+                return row
+            self._wake.set()  # a commit has to move the horizon
         return None
 
     def sending(self, row: Row) -> None:
         """A call for the row begins. Its end has to be told by `answered`."""
+        self._waiting.take(row)
         row.state = State.IN_FLIGHT
-        self._unsettled.add(row)
+        self._progress.unsettle(row)
         self._in_flight += 1
-        self._sent_since_commit += 1
+        self._reach.sent()
 
     def landed(self) -> None:
         """A call has ended, whatever became of it."""
@@ -316,12 +312,12 @@ class Lane:
     def doubt(self, row: Row, look_up_after: float) -> None:
         """The row may exist in the directory: it stays below the horizon until a look-up has answered."""
         row.state = State.IN_DOUBT
-        self._unsettled.add(row)
+        self._progress.unsettle(row)
         self._doubtful(row, look_up_after)
 
     def again(self, row: Row, wait: float) -> None:
         """The row is certainly not in the directory and gets another turn after `wait` seconds."""
-        self._unsettled.discard(row)
+        self._progress.settle(row)
         if self._is_cancelled(row):
             self.finish(row, row.unprocessed(SUPERSEDED if row.successor else CANCELLED))
         elif wait:
@@ -332,9 +328,7 @@ class Lane:
 
     def _ready_again(self, row: Row, *, front: bool = False) -> None:
         if self.end is None and row.state is not State.DONE:
-            row.state = State.READY
-            queue = self._again[row.topic]
-            (queue.appendleft if front else queue.append)(row)
+            self._waiting.append_again(row, front=front)
             self._changed()
 
     def finish(self, row: Row, result: RowOutcome) -> None:
@@ -342,12 +336,10 @@ class Lane:
         if self.end is not None:
             return
         row.state = State.DONE
-        self._unsettled.discard(row)
-        if self._rows.get(row.identity) is row:
-            del self._rows[row.identity]
+        self._rounds.end(row)
         record = encode(result, "processor", row.traceparent)
         self._outgoing.append((self._settings.topics.results, record.key, record.value, record.headers))
-        self._windows[row.topic].finish(row.place)
+        self._progress.finish(row)
         metrics.results(type(result).__name__).inc()
         log.debug("row_finished", job_id=row.event.job_id, row=row.event.row, result=type(result).__name__)
         if row.successor is not None:
@@ -357,90 +349,72 @@ class Lane:
     # ---- commits -----------------------------------------------------------------------------------------------------
 
     async def _wait_until_due(self) -> None:
+        working = self._progress.has_work and not self._held
         try:
-            async with asyncio.timeout(self._settings.lease_seconds / 3):
+            async with asyncio.timeout(self._cadence.renewal(time.monotonic()) if working else None):
                 await self._wake.wait()
         except TimeoutError:
-            return
+            return  # with work the permit has to be renewed, whatever else there is to say
         self._wake.clear()
-        since = time.monotonic() - self._last_commit
-        await asyncio.sleep(max(self._settings.commit_interval_ms / 1000 - since, 0))
+        await asyncio.sleep(self._cadence.pause(time.monotonic()))
 
     def _something_to_commit(self) -> bool:
-        if self._held or self.end is not None or not self._windows:
+        if self._held or self.end is not None or self._ledger is None:
             return False
-        if self._outgoing or self._offsets() != self._committed_offsets:
+        if self._outgoing or self._progress.offsets != self._committed_offsets:
             return True
-        if time.monotonic() - self._last_commit > self._settings.lease_seconds / 3:
-            return any(window.unfinished for window in self._windows.values())
+        if not self._cadence.renewal(time.monotonic()):
+            return self._progress.has_work
         return any(self._needs_permit(topic) for topic in self._topics)
 
-    def _offsets(self) -> dict[str, int]:
-        return {topic: window.offset for topic, window in self._windows.items()}
-
     def _needs_permit(self, topic: str) -> bool:
-        place = self._last_to_permit(topic)
+        place = self._waiting.last_within(topic, self._reach.rows)
         return place is not None and place.offset >= self._permit.horizon(topic)
-
-    def _last_to_permit(self, topic: str) -> Place | None:
-        """The last of the rows that may be sent before the next commit."""
-        reach = self._reach()
-        _drop_finished(self._ready[topic])
-        places = [row.place for row in islice(self._again[topic], reach)]
-        if ready := self._ready[topic]:
-            places.append(ready[min(reach, len(ready)) - 1].place)
-        return max(places, key=attrgetter("offset"), default=None)
-
-    def _reach(self) -> int:
-        """How many rows may be sent before the next commit: what the horizon has to cover."""
-        rate = self._settings.rate_per_second
-        interval = self._settings.commit_interval_ms / 1000
-        lately = 2 * self._sent_lately if rate is None else int(rate * interval) + 1
-        return self._settings.hospital_api_max_connections + lately
 
     async def _commit(self, *, released: bool = False) -> None:
         async with self._commit_lock:
             if self._ledger is None or self.end is not None:
                 return
             outgoing, self._outgoing = self._outgoing, []
-            self._sent_lately, self._sent_since_commit = self._sent_since_commit, 0
-            self._draw_horizons(released=released)
-            marks = {topic: window.watermark(released=released) for topic, window in self._windows.items()}
-            self._last_commit = time.monotonic()
+            marks = self._watermarks(released=released)
+            began = time.monotonic()
+            self._cadence.begins(began)
             if released:
                 self._permit.withdraw()  # nothing is sent after it began, also when the lane stays here
             else:
-                self._permit.commit_begins(self._last_commit, marks)
+                self._permit.commit_begins(began, marks)
             await self._ledger.commit(outgoing, marks)
             self._permit.committed()
             self._committed_offsets = {topic: mark.offset for topic, mark in marks.items()}
         self._stir()
 
-    def _draw_horizons(self, *, released: bool) -> None:
-        for topic, window in self._windows.items():
-            last = None if released else self._last_to_permit(topic)
-            if released or not window.unfinished:
-                window.settle_horizon(row.place for row in self._unsettled if row.topic == topic)
-            elif last is not None:
-                window.extend_horizon(last)
+    def _watermarks(self, *, released: bool) -> dict[str, Watermark]:
+        self._reach.commit_begins()
+        for topic in self._topics:
+            if released:
+                self._progress.draw_in(topic)
+            else:
+                self._progress.reach_to(topic, self._waiting.last_within(topic, self._reach.rows))
+        return self._progress.watermarks(released=released)
 
     # ---- what can be seen of it --------------------------------------------------------------------------------------
 
     @property
     def owns_slots(self) -> bool:
         """Whether the lane's slots of the pace are ours: not while a former or the next owner may be using them."""
-        ours = self.end is None and not self._held and bool(self._windows)
+        ours = self.end is None and not self._held and self._ledger is not None
         return ours and time.monotonic() >= self._not_before
 
     def report(self, end_offsets: dict[str, int]) -> LaneReport:
         """The lane as an engineer wants to see it; `end_offsets` by topic."""
         now = time.time()
-        oldest = min((row.received_at for row in self._rows.values()), default=now)
-        lags = {topic: max(end_offsets.get(topic, 0) - window.offset, 0) for topic, window in self._windows.items()}
+        oldest = min((row.received_at for row in self._rounds), default=now)
+        offsets = self._progress.offsets
+        lags = {topic: max(end_offsets.get(topic, 0) - offset, 0) for topic, offset in offsets.items()}
         return LaneReport(
             partition=self.partition,
             in_flight=self._in_flight,
-            waiting=len(self._rows) - self._in_flight,
+            waiting=len(self._rounds) - self._in_flight,
             window_used=self.used,
             lag_rows=sum(lags.values()),
             lag_express_rows=lags.get(self._topics[0], 0),
@@ -449,10 +423,4 @@ class Lane:
 
     def unfinished_rows(self) -> Iterator[Row]:
         """The rows without a result."""
-        return iter(self._rows.values())
-
-
-def _drop_finished(queue: deque[Row]) -> None:
-    """Takes cancelled rows, and those that are elsewhere by now, from the front."""
-    while queue and queue[0].state is not State.READY:
-        queue.popleft()
+        return iter(self._rounds)

@@ -11,7 +11,7 @@ from services.processor.notices import Notices
 from services.processor.row import State
 from services.processor.watermark import Watermark
 from shared.events import JobCancelRequested, RowUnprocessed
-from tests.processor.doubles import Clock, accepted, beginning, inherit, make_lane, record
+from tests.processor.doubles import Clock, accepted, beginning, inherit, lane_settings, make_lane, record
 
 EXPRESS, BULK = "hospital.rows.express", "hospital.rows.bulk"
 
@@ -284,6 +284,51 @@ async def test_a_commit_covers_what_may_be_sent_before_the_next_and_no_more(cloc
     assert lane.next_row(EXPRESS) is None
     await lane._commit()
     assert ledger.marks[EXPRESS].horizon == 2 + 2 + 2 * 2
+
+
+async def test_while_a_commit_is_under_way_its_horizon_does_not_hold_yet(clock):
+    """Nobody knows whether it happens: the next owner may find the horizon of the one before."""
+    lane = make_lane()
+    ledger = inherit(lane, beginning())
+    admit(lane, *[accepted(row) for row in range(2, 12)])
+    await lane._commit()
+    for _ in range(2):
+        lane.sending(lane.next_row(EXPRESS))
+    ledger.gate = asyncio.get_running_loop().create_future()
+    commit = asyncio.create_task(lane._commit())
+    await asyncio.sleep(0)
+    assert lane.next_row(EXPRESS) is None
+    ledger.gate.set_result(None)
+    await commit
+    assert lane.next_row(EXPRESS).event.row == 4
+
+
+async def test_a_lane_with_work_is_woken_for_its_commit_a_third_of_a_lease_after_the_last(clock):
+    """Whatever else has woken it meanwhile: to wait another third from then would use up two."""
+    lane = make_lane(lane_settings(lease_seconds=300))
+    inherit(lane, beginning())
+    admit(lane, accepted(2))
+    await lane._commit()
+    lane.sending(lane.next_row(EXPRESS))
+    lane._wake.clear()
+    clock.now += 99.99
+    assert not lane._something_to_commit()
+    async with asyncio.timeout(10):
+        await lane._wait_until_due()
+    clock.now += 0.01
+    assert lane._something_to_commit()
+
+
+async def test_an_idle_lane_sleeps(clock):
+    """It has nothing to send, so it needs no permit."""
+    lane = make_lane()
+    inherit(lane, beginning())
+    await lane._commit()
+    lane._wake.clear()
+    clock.now += 1000
+    assert not lane._something_to_commit()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(lane._wait_until_due(), 0.05)
 
 
 @pytest.mark.parametrize(("error", "end"), [(LaneFenced, LaneEnd.FENCED), (CommitIndefinite, LaneEnd.INDEFINITE)])

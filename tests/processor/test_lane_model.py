@@ -163,7 +163,7 @@ class Life:
             if len(self.log[topic]) < self.chance.randint(0, STEPS // 10):
                 start = self.end_of(topic) + self.chance.choice((0, 0, 0, 1, 7))
                 self.log[topic] += range(start, start + self.chance.randint(1, 3))
-            window = self.owner.lane._windows[topic]
+            window = self.owner.lane._progress.window(topic)
             if self.owner.holding is None and self.owner.lane.has_room(topic, 4):
                 behind = [offset for offset in self.log[topic] if offset >= window.position][:4]
                 records = [record(accepted(offset + 2, job_id=topic), offset, topic) for offset in behind]

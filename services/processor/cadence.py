@@ -1,0 +1,59 @@
+"""When a lane commits, and how far ahead a commit has to permit. Pure: times are handed in, in seconds, monotonic."""
+
+from dataclasses import dataclass
+
+#: A lane with work commits that often in a lease, with or without results: else its permit would end.
+COMMITS_PER_LEASE = 3
+
+
+@dataclass(slots=True)
+class Cadence:
+    """Not more often than the interval; with work, not more seldom than a third of the lease."""
+
+    interval: float
+    lease: float
+    began: float = float("-inf")
+
+    def begins(self, now: float) -> None:
+        """A commit begins."""
+        self.began = now
+
+    def forget(self) -> None:
+        """The next commit is due at once."""
+        self.began = float("-inf")
+
+    def pause(self, now: float) -> float:
+        """How long until the next commit may begin."""
+        return max(self.began + self.interval - now, 0.0)
+
+    def renewal(self, now: float) -> float:
+        """How long until a lane with work has to commit."""
+        return max(self.began + self.lease / COMMITS_PER_LEASE - now, 0.0)
+
+
+@dataclass(slots=True)
+class Reach:
+    """How many rows may be sent before the next commit: as many as its horizon has to cover.
+
+    `rate` is the pace in calls per second, None without a limit: then twice of what was sent lately counts.
+    """
+
+    connections: int
+    rate: float | None
+    interval: float
+    _sent: int = 0
+    _sent_lately: int = 0
+
+    def sent(self) -> None:
+        """A call begins."""
+        self._sent += 1
+
+    def commit_begins(self) -> None:
+        """What was sent since the last commit is what was sent lately."""
+        self._sent_lately, self._sent = self._sent, 0
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        lately = 2 * self._sent_lately if self.rate is None else int(self.rate * self.interval) + 1
+        return self.connections + lately

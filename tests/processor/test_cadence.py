@@ -1,0 +1,45 @@
+"""When a lane commits, and how far ahead."""
+
+from services.processor.cadence import Cadence, Reach
+
+
+def test_the_first_commit_may_begin_at_once():
+    """There is none before it."""
+    cadence = Cadence(0.1, 10.0)
+    assert (cadence.pause(0.0), cadence.renewal(0.0)) == (0.0, 0.0)
+
+
+def test_commits_keep_their_distance():
+    """Counted from when the last one began."""
+    cadence = Cadence(0.5, 10.0)
+    cadence.begins(100.0)
+    assert cadence.pause(100.25) == 0.25
+    assert cadence.pause(101.0) == 0.0
+
+
+def test_a_lane_with_work_commits_three_times_a_lease():
+    """However often something else has woken it since."""
+    cadence = Cadence(0.1, 12.0)
+    cadence.begins(100.0)
+    assert [cadence.renewal(now) for now in (100.0, 103.5, 104.0, 105.0)] == [4.0, 0.5, 0.0, 0.0]
+
+
+def test_without_a_limit_twice_what_was_sent_lately_is_within_reach():
+    """Beside the connections, each of which may take a row at once."""
+    reach = Reach(64, None, 0.1)
+    assert reach.rows == 64
+    for _ in range(20):
+        reach.sent()
+    assert reach.rows == 64
+    reach.commit_begins()
+    assert reach.rows == 64 + 40
+    reach.commit_begins()
+    assert reach.rows == 64
+
+
+def test_with_a_limit_the_pace_is_within_reach():
+    """Whatever was sent lately."""
+    reach = Reach(8, 50.0, 0.1)
+    reach.sent()
+    reach.commit_begins()
+    assert reach.rows == 8 + 6

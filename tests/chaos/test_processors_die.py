@@ -56,7 +56,10 @@ async def test_a_frozen_processor_sends_nothing_more_when_it_thaws(rig: Rig, kep
         await rig.write([(rig.topics.jobs, request) for request in requests(ACTIVATIONS)])
         await until("and of requests for activation", lambda: bool(sent(tap, "PATCH")), 20)
         frozen.freeze()
+        froze = time.time()
         await until("the other one has taken everything over", lambda: len(other.lanes()) == 6, 30)
+        # Two groups, two time-outs: while Kafka still takes a commit of the frozen one it may go on with activations.
+        await until("activations too", lambda: first(other, "activations_assigned", since=froze) < time.time(), 30)
         thawed = time.time()
         frozen.thaw()
         account = await settle(rig, job, seconds=60)

@@ -35,10 +35,11 @@ check: $(STAMP) ## Lint, format, types, import rules
 chaos: $(STAMP) ## Kill, freeze and starve everything, at full size (CHAOS_ROUNDS=1)
 	@CHAOS_FULL=1 $(BIN)/python -m pytest tests/chaos --timeout=1200 -p no:cacheprovider $(ARGS)
 
-bench: $(STAMP) ## Measure: engine, projection and uploads, beside what makes no promises
+bench: $(STAMP) ## Measure: engine, projection, uploads and a huge job, beside what makes no promises
 	@$(BIN)/python -m tests.bench.engine
 	@$(BIN)/python -m tests.bench.projection
 	@$(BIN)/python -m tests.bench.ingest
+	@$(BIN)/python -m tests.bench.status
 
 browser: ## Install Debian's Chromium for the page's tests, where it is missing and we may
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \

@@ -16,13 +16,18 @@ from shared.settings import HttpSettings, stop
 log = structlog.get_logger(__name__)
 
 GRACEFUL_SHUTDOWN_SECONDS = 8
+#: Who takes nothing of an answer for so long is gone, as nginx and the origin hold it too.
+STUCK_CLIENT_SECONDS = 300
 
 
 def bind(settings: HttpSettings, variable: str = "HTTP_PORT") -> socket.socket:
     """The listening socket. A port that is taken ends the process with one line that names it and its variable."""
     family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol has to be named: asyncio sets TCP_NODELAY on no other sockets, and answers wait 40 ms for their body.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: connections inherit it, and the kernel drops who is stuck
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STUCK_CLIENT_SECONDS * 1000))
     try:
         listening.bind((settings.http_host, settings.http_port))
         # Two sockets may bind one port as long as neither listens: only this makes the port ours.

@@ -44,6 +44,25 @@ def test_an_ipv6_address_is_listened_on():
         assert listening.family == socket.AF_INET6
 
 
+async def test_connections_send_at_once_and_drop_who_is_stuck():
+    """Nagle's algorithm kept each answer's body back for 40 ms; half a file waits for nobody for ever."""
+    accepted: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
+
+    class Accepting(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            accepted.set_result(transport.get_extra_info("socket"))
+
+    listening = bind(HttpSettings())
+    server = await asyncio.get_running_loop().create_server(Accepting, sock=listening)
+    async with server:
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        connection = await accepted
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # only Linux has it
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 300_000
+        writer.close()
+
+
 @pytest.fixture
 def outlives_sigterm():
     """uvicorn raises the signal again once it has stopped; the test process is not to end by it."""

@@ -62,7 +62,7 @@ class Pace:
                 return False
         self._used = slot
         late = time.time() - slots.begins(slot)
-        if not 0 <= late <= GRACE_SECONDS or not limiter.has_capacity() or self.silent_seconds:
+        if not 0 <= late <= slots.grace or not limiter.has_capacity() or self.silent_seconds:
             metrics.SLOTS.labels("wasted").inc()
             return False
         await limiter.acquire()

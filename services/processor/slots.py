@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 MARGIN: Final = 1.05
-#: A slot that is not used this soon after its beginning is forfeited, in seconds.
+#: A slot that is not used this soon after its beginning is forfeited, in seconds: well within the margin of a second.
 GRACE_SECONDS: Final = 0.020
+#: The same for shorter periods, as a share of them: the grace must not use up the margin.
+GRACE_SHARE: Final = 0.020
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,11 @@ class Slots:
     def interval(self) -> float:
         """Seconds from one slot to the next."""
         return MARGIN * self.period / self.rate
+
+    @property
+    def grace(self) -> float:
+        """Seconds after its beginning in which a slot may be used."""
+        return min(GRACE_SECONDS, GRACE_SHARE * self.period)
 
     def begins(self, slot: int) -> float:
         """The wall-clock time at which a slot begins, in seconds since the epoch."""
@@ -45,7 +52,7 @@ class Slots:
         if not owned:
             return None
         slot = self.at(time)
-        if time - self.begins(slot) > GRACE_SECONDS:
+        if time - self.begins(slot) > self.grace:
             slot += 1
         slot = max(slot, used + 1)
         return slot + min((partition - slot) % self.partitions for partition in owned)

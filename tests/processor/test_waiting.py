@@ -10,18 +10,18 @@ from services.processor.backoff import Backoff
 from services.processor.retry_after import LONGEST, seconds_of
 from services.processor.slots import GRACE_SECONDS, Slots
 
-RATES = st.tuples(st.integers(1, 200), st.floats(0.5, 60), st.integers(1, 12))
+RATES = st.tuples(st.integers(1, 200), st.floats(0.05, 60), st.integers(1, 12))
 TIMES = st.floats(1_700_000_000, 1_900_000_000)
 
 
 @given(RATES, TIMES)
 def test_no_window_of_a_period_sees_more_than_the_limit(rates, start):
-    """However late in its grace each slot is used, if the margin of five per cent covers the grace."""
+    """However late in its grace each slot is used, and however short the period is."""
     rate, period, partitions = rates
     slots = Slots(rate, period, partitions)
     first = slots.at(start) + 1
     earliest_of_the_one_too_many = slots.begins(first + rate)
-    latest_of_the_first = slots.begins(first) + min(GRACE_SECONDS, 0.04 * period)
+    latest_of_the_first = slots.begins(first) + slots.grace
     assert earliest_of_the_one_too_many - latest_of_the_first >= period - 1e-6
 
 
@@ -56,6 +56,15 @@ def test_a_slot_is_forfeited_after_its_grace():
     assert slots.next_slot(begin + GRACE_SECONDS / 2, [0], -1) == slot
     assert slots.next_slot(begin + GRACE_SECONDS * 2, [0], -1) == slot + 1
     assert slots.next_slot(begin, [0], slot) == slot + 1
+
+
+def test_a_short_period_has_a_short_grace():
+    """Twenty milliseconds late in a tenth of a second would be one call too many in it."""
+    slots = Slots(5, 0.1, 1)
+    begin = slots.begins(slots.at(1e9) + 1)
+    slot = slots.at(begin)
+    assert slots.next_slot(begin + 0.001, [0], -1) == slot
+    assert slots.next_slot(begin + 0.003, [0], -1) == slot + 1
 
 
 @given(st.integers(0, 50))

@@ -6,7 +6,7 @@ guarded against being taken for formulas; the input's own cells are the user's, 
 
 import csv
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from io import StringIO
 from typing import Any, Final
@@ -61,28 +61,30 @@ class ResultCsv:
         """A line for each. A column that a row does not have, because its event was unreadable, is empty."""
         return self._lines(map(self._cells, rows))
 
-    def _cells(self, row: Row[Any]) -> Iterator[str]:
+    def _cells(self, row: Row[Any]) -> list[str | int]:
         own = json.loads(row.columns)
-        for column in self._columns:
-            yield own.get(column, "")
-        for cell in self._result(row):
-            yield guarded(cell)
-
-    def _result(self, row: Row[Any]) -> tuple[str, ...]:
-        return (
-            str(row.row),
+        cells: list[str | int] = [own.get(column, "") for column in self._columns]
+        cells += (
+            row.row,
             shown_status(row, self._activated),
-            "" if row.hospital_id is None else str(json.loads(row.hospital_id)),
-            row.batch_id or "",
-            str(row.attempts),
-            row.error_code or "",
-            (row.error or "")[:_MAX_ERROR_CHARS],
+            _hospital_id(row.hospital_id),
+            guarded(row.batch_id or ""),
+            row.attempts,
+            guarded(row.error_code or ""),
+            guarded((row.error or "")[:_MAX_ERROR_CHARS]),
         )
+        return cells
 
-    def _lines(self, records: Iterable[Iterable[str]]) -> bytes:
+    def _lines(self, records: Iterable[Iterable[str | int]]) -> bytes:
         text = StringIO(newline="")
         csv.writer(text, delimiter=self._delimiter).writerows(records)
         return text.getvalue().encode()
+
+
+def _hospital_id(stored: str | None) -> str:
+    if stored is None or stored.isdecimal():
+        return stored or ""
+    return guarded(str(json.loads(stored)))
 
 
 def guarded(cell: str) -> str:

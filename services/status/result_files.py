@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 #: So much CSV is made at a time, about.
 _PAGE_BYTES: Final = 500_000
 _FIRST_PAGE_ROWS: Final = 200
-_MAX_PAGE_ROWS: Final = 1_000
+_MAX_PAGE_ROWS: Final = 2_000
 #: A database that fails in the middle of a file is asked again so often, a second apart.
 _TRIES: Final = 20
 _TRY_AGAIN_SECONDS: Final = 1.0
@@ -130,7 +130,7 @@ class ResultFile(StreamingResponse):
         super().__init__(self._content(opened, marked=marked), headers=headers, media_type="text/csv")
 
     async def stream_response(self, send: Send) -> None:
-        """Ends without the last chunk when the database stays away, so that the client sees an incomplete file."""
+        """Ends without the last chunk when rows are missing, so that the client sees an incomplete file."""
         try:
             await super().stream_response(send)
         except Problem as problem:
@@ -145,9 +145,16 @@ class ResultFile(StreamingResponse):
             page = await asyncio.to_thread(written.rows, rows)
             yield page
             if len(rows) < limit:
-                return
+                break
             limit = min(_MAX_PAGE_ROWS, max(1, limit * _PAGE_BYTES // len(page)))
             rows = await self._read(rows[-1].row, limit)
+        await self._check_kept()
+
+    async def _check_kept(self) -> None:
+        """Retention hides a job before it deletes rows. Raises a problem when some may be missing from the file."""
+        job_id = self._job.job_id
+        if await self._database.read(lambda connection: job_queries.job(connection, None, job_id)) is None:
+            raise Problem(404, "not_found", f"The job {job_id} was deleted meanwhile.")
 
     async def _read(self, after: int, limit: int) -> list[Row[Any]]:
         for _ in range(_TRIES - 1):

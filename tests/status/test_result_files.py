@@ -184,6 +184,24 @@ async def test_a_file_that_cannot_be_finished_is_seen_to_be_incomplete(desk, eng
     assert all(message["more_body"] for message in messages[1:])
 
 
+async def test_a_job_deleted_meanwhile_leaves_no_file_that_looks_whole(desk, engine, small_pages):
+    """Retention hides the job, then deletes its rows some at a time."""
+    story = Story(total=20)
+    await tell(engine, story.accepted(), *(story.failed(row) for row in range(2, 22)))
+    messages = []
+
+    async def send(message):
+        messages.append(message)
+        if len(messages) == 3:
+            async with engine.begin() as connection:
+                await connection.exec_driver_sql("UPDATE status_jobs SET created_at = NULL")
+                await connection.exec_driver_sql('DELETE FROM status_rows WHERE "row" > 10')
+
+    await desk.app(desk.scope("/jobs/job-1/failed.csv"), None, send)
+    assert messages[0]["status"] == 200
+    assert all(message["more_body"] for message in messages[1:])
+
+
 def failing_pages(monkeypatch, numbers):
     """The database fails when these pages are asked for, counted from 1."""
     read, asked = result_files.result_page, 0

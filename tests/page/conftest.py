@@ -68,7 +68,7 @@ def tab(browser: Any) -> Any:
 
 
 @pytest.fixture
-def page(tab: Any) -> Iterator[Any]:
+def page(tab: Any, stage: Stage) -> Iterator[Any]:
     """The tab, empty; whatever the page throws, or its Content-Security-Policy forbids, fails the test."""
     complaints: list[str] = []
     thrown = lambda error: complaints.append(str(error))  # noqa: E731 - a listener has to be taken away again
@@ -76,7 +76,8 @@ def page(tab: Any) -> Iterator[Any]:
     tab.on("pageerror", thrown)
     tab.on("console", written)
     yield tab
-    tab.goto("about:blank")
+    # An empty page of the same site: for one of another site Chromium starts another process.
+    tab.goto(f"{stage.url}/favicon.svg")
     tab.remove_listener("pageerror", thrown)
     tab.remove_listener("console", written)
     tab.context.clear_cookies()

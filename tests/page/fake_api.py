@@ -217,10 +217,10 @@ def _page(found: list[Any], request: Request) -> tuple[list[Any], str | None]:
 
 @dataclass
 class Stage:
-    """One server for all tests: each puts its own API on it."""
+    """One server for all tests: each puts its own API on it. Before that there is only the page."""
 
-    url: str = ""
-    app: Starlette | None = None
+    url: str
+    app: Any = field(default_factory=PageFiles)
 
     def show(self, api: FakeApi) -> FakeApi:
         """From now on this one answers."""
@@ -229,7 +229,6 @@ class Stage:
         return api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        assert self.app
         await self.app(scope, receive, send)
 
 

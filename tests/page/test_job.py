@@ -115,12 +115,13 @@ def reasons() -> dict[str, str]:
 
 
 def test_every_reason_to_wait_is_in_plain_words(page: Page, api: FakeApi, reasons: dict[str, str]) -> None:
-    """And goes away with the reason. There is none that the page does not know."""
+    """And goes away with the reason. There is none that the page does not know, and no pace is told from waiting."""
     assert set(reasons) == set(WaitingFor)
     watch_live(page, api, job())
     for reason, words in reasons.items():
         api.told.append(job(waiting_for=reason))
         expect(page.locator(".notice.busy")).to_contain_text(words)
+        expect(page.locator(".pace")).to_have_text("")
     api.told.append(job())
     expect(page.locator(".notice.busy")).to_be_hidden()
 

@@ -126,9 +126,10 @@ function timeLeft({ eta_seconds: seconds }) {
   return `, about ${words.duration(seconds)} left${end ? ` (${end})` : ""}`;
 }
 
-/** How fast it goes, as seen from here; before that can be said, from what is left and how long it will take. */
+/** How fast it goes, as seen from here; before that can be said, from the time left, unless there is waiting in it. */
 function paceWords(job, seen) {
-  const told = job.eta_seconds ? (job.total_hospitals - job.processed_hospitals) / job.eta_seconds : null;
+  const flows = job.eta_seconds && job.processed_hospitals > 0 && job.waiting_for === null;
+  const told = flows ? (job.total_hospitals - job.processed_hospitals) / job.eta_seconds : null;
   const perSecond = seen ?? told;
   return perSecond ? words.pace(perSecond) : "";
 }

@@ -128,6 +128,13 @@ def test_kafka_forgets_no_offsets_and_makes_no_topics_by_itself() -> None:
     assert SERVICES["kafka"]["environment"]["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
 
 
+def test_kafka_leaves_no_nameless_volumes_behind() -> None:
+    """The official image declares three places; each is named or forgotten."""
+    kafka = SERVICES["kafka"]
+    places = {volume.partition(":")[2] for volume in kafka["volumes"]} | set(kafka["tmpfs"])
+    assert places == {"/var/lib/kafka/data", "/etc/kafka/secrets", "/mnt/shared/config"}
+
+
 @pytest.fixture
 def docker_engine() -> None:
     """Skips where no Docker engine answers or compose is missing."""

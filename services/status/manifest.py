@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.results import RowStatus
+from services.status.row_lookup import last_row, stretch
 from services.status.tables import rows
 from shared.row_outcomes import OutcomesDigest
 
@@ -34,20 +35,15 @@ async def read_manifest(engine: AsyncEngine, job_id: str) -> Manifest:
     """Reads the job's rows once, a page at a time. Raises SQLAlchemyError, OSError."""
     counts: Counter[str] = Counter()
     digest = OutcomesDigest()
-    last, more = 0, True
-    while more:
-        statement = (
-            select(rows.c.row, rows.c.status, rows.c.hospital_id)
-            .where(rows.c.job_id == job_id, rows.c.row > last)
-            .order_by(rows.c.row)
-            .limit(_PAGE)
-        )
+    async with engine.connect() as connection:
+        end = await last_row(connection, job_id)
+    for after in range(0, end, _PAGE):
+        statement = select(rows.c.row, rows.c.status, rows.c.hospital_id).where(*stretch(job_id, after, _PAGE))
         async with engine.connect() as connection:
-            page = list(await connection.execute(statement))
+            page = list(await connection.execute(statement.order_by(rows.c.row)))
         for row, status, hospital_id in page:
             counts[status] += 1
             digest.add(row, status, None if hospital_id is None else json.loads(hospital_id))
-        last, more = (page[-1].row if page else 0), len(page) == _PAGE
     return Manifest(
         created=counts[RowStatus.CREATED.value],
         failed=counts[RowStatus.FAILED.value],

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.order_ledger import Outgoing
 from services.status.results import RowStatus
+from services.status.row_lookup import last_row, stretch
 from services.status.tables import rows
 from shared.cloud_events import encode
 from shared.events import JobRetryRequested, RowAccepted, RowErrorCode, RowFailed
@@ -20,12 +21,13 @@ from shared.topics import Topics
 #: What one transaction takes at most; the last page may go over it.
 CHUNK_ROWS: Final = 5_000
 CHUNK_BYTES: Final = 8 * 1024 * 1024
-_PAGE: Final = 250
+#: Numbers of rows that are looked at in one statement.
+_PAGE: Final = 500
 
 
 @dataclass(slots=True)
 class Chunk:
-    """Records of rows in the file's order. `row`: the last one; `last`: none comes after it."""
+    """Records of rows in the file's order. `row`: the last one that was looked at; `last`: none comes after it."""
 
     row: int
     records: list[Outgoing] = field(default_factory=list)
@@ -37,11 +39,10 @@ class Chunk:
         """Whether a transaction should take no more."""
         return len(self.records) >= CHUNK_ROWS or self.size >= CHUNK_BYTES
 
-    def put(self, outgoing: Outgoing, row: int) -> None:
+    def put(self, outgoing: Outgoing) -> None:
         """One row more."""
         self.records.append(outgoing)
         self.size += len(outgoing[1].value)
-        self.row = row
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,13 @@ class Retry:
 async def next_chunk(engine: AsyncEngine, topics: Topics, retry: Retry, after: int) -> Chunk:
     """The records of rows behind a row, as many as one transaction takes. Raises SQLAlchemyError, OSError."""
     chunk = Chunk(after)
+    async with engine.connect() as connection:
+        end = await last_row(connection, retry.request.job_id)
     while not chunk.full and not chunk.last:
-        page = await _page(engine, retry.request, chunk.row)
-        for row, outgoing in _records(topics, retry, page):
-            chunk.put(outgoing, row)
-        chunk.last = len(page) < _PAGE
+        for outgoing in _records(topics, retry, await _page(engine, retry.request, chunk.row)):
+            chunk.put(outgoing)
+        chunk.row = min(chunk.row + _PAGE, end)
+        chunk.last = chunk.row >= end
         await asyncio.sleep(0)  # encoding a page takes some ms: others want to be answered in between
     return chunk
 
@@ -68,20 +71,19 @@ async def next_chunk(engine: AsyncEngine, topics: Topics, retry: Retry, after: i
 async def _page(engine: AsyncEngine, request: JobRetryRequested, after: int) -> list[Row[Any]]:
     statement = (
         select(rows)
-        .where(rows.c.job_id == request.job_id, rows.c.row > after)
+        .where(*stretch(request.job_id, after, _PAGE))
         .where(rows.c.status != RowStatus.CREATED.value, rows.c.round < request.round)
         .order_by(rows.c.row)
-        .limit(_PAGE)
     )
     async with engine.connect() as connection:
         return list(await connection.execute(statement))
 
 
-def _records(topics: Topics, retry: Retry, page: list[Row[Any]]) -> Iterator[tuple[int, Outgoing]]:
+def _records(topics: Topics, retry: Retry, page: list[Row[Any]]) -> Iterator[Outgoing]:
     for row in page:
         event = retried(row, retry.request)
         topic = topics.results if isinstance(event, RowFailed) else topics.rows[0 if retry.express else 1]
-        yield row.row, (topic, encode(event, "status", retry.traceparent))
+        yield topic, encode(event, "status", retry.traceparent)
 
 
 def retried(row: Row[Any], request: JobRetryRequested) -> RowAccepted | RowFailed:

@@ -1,11 +1,11 @@
-"""Finding thousands of rows by their keys in one statement."""
+"""Finding thousands of rows in one statement: by their keys, or a stretch of a job's rows in the order of the file."""
 
 import json
 from collections.abc import Collection
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ARRAY, Integer, Select, String, Text, bindparam, func, select
+from sqlalchemy import ARRAY, ColumnElement, Integer, Select, String, Text, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status.results import RowKey, RowRecord, Standing
@@ -22,6 +22,20 @@ async def records(connection: AsyncConnection, keys: Collection[RowKey]) -> list
     """Those rows that are stored."""
     found = await connection.execute(_select(connection.dialect.name, whole=True), _arguments(connection, keys))
     return [RowRecord(*record) for record in found]
+
+
+async def last_row(connection: AsyncConnection, job_id: str) -> int:
+    """The number of the job's last row that is stored, 0 when there is none."""
+    statement = select(func.max(rows.c.row)).where(rows.c.job_id == job_id)
+    return (await connection.execute(statement)).scalar_one() or 0
+
+
+def stretch(job_id: str, after: int, numbers: int) -> tuple[ColumnElement[bool], ...]:
+    """The rows of the next so many numbers: bounded on both sides, since with a LIMIT a database that does not know its
+
+    tables well sorts all the rest of a million rows, for every page.
+    """
+    return rows.c.job_id == job_id, rows.c.row > after, rows.c.row <= after + numbers
 
 
 def _arguments(connection: AsyncConnection, keys: Collection[RowKey]) -> dict[str, object]:

@@ -68,6 +68,12 @@ class StatusService:
                 sys.executable, "-m", "services.status", env=self._environment, stderr=log
             )
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
     async def kill(self) -> None:
         """Ends the process as a power cut would."""
         if self._process and self._process.returncode is None:

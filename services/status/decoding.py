@@ -29,7 +29,7 @@ from shared.topics import Topics
 log = structlog.get_logger(__name__)
 
 _SEND_SECONDS: Final = 10.0
-_HELPING: Final = 50
+_HELPING: Final = 25
 
 
 class DeadLetterBox(Protocol):

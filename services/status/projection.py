@@ -1,5 +1,6 @@
 """The projection: a batch of events and the offsets it reaches become part of the tables together, or not at all."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -11,11 +12,12 @@ from services.status.instants import Micros
 from services.status.metrics import COMMIT_SECONDS, RESULTS
 from services.status.projected_processors import write_reports
 from services.status.projected_rows import CountChanges, decisions_about, write_counts, write_decisions, write_results
-from services.status.results import decision_of, record_of
+from services.status.results import RowRecord, decision_of, record_of
 from services.status.stored_offsets import Step
 from shared.events import RowOutcome, RowResolved
 
-_SLICE: Final = 500
+_SLICE: Final = 1_000
+_HELPING: Final = 100
 
 
 async def project(engine: AsyncEngine, steps: Sequence[Step], delivery: Delivery) -> None:
@@ -48,15 +50,23 @@ async def _tell(connection: AsyncConnection, delivery: Delivery) -> None:
 async def _write_results(
     connection: AsyncConnection, results: Sequence[RowOutcome], counts: CountChanges
 ) -> dict[str, Micros]:
-    """Slice by slice, so that callers of the API never wait for long. Returns when the jobs' first rows started."""
+    """Slice by slice. Returns when the jobs' first rows started."""
     decisions = await decisions_about(connection, {result.job_id for result in results}) if results else {}
     first: dict[str, Micros] = {}
     for begin in range(0, len(results), _SLICE):
-        records = [record_of(result) for result in results[begin : begin + _SLICE]]
+        records = await _records(results[begin : begin + _SLICE])
         for record in records:
             first[record.job_id] = min(record.started_at, first.get(record.job_id, record.started_at))
         counts.add(await write_results(connection, records, decisions))
     return first
+
+
+async def _records(results: Sequence[RowOutcome]) -> list[RowRecord]:
+    records: list[RowRecord] = []
+    for begin in range(0, len(results), _HELPING):
+        records += map(record_of, results[begin : begin + _HELPING])
+        await asyncio.sleep(0)  # thousands at once would keep callers of the API waiting
+    return records
 
 
 async def _write_decisions(connection: AsyncConnection, events: Iterable[Told], counts: CountChanges) -> None:

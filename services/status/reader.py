@@ -24,7 +24,7 @@ from shared.settings import KafkaSettings
 log = structlog.get_logger(__name__)
 
 _BATCH_RECORDS: Final = 5_000
-_HELPING: Final = 100
+_HELPING: Final = 50
 _POLL_MS: Final = 200
 _PATIENCE_SECONDS: Final = 5.0
 _GROUP_COMMIT_SECONDS: Final = 1.0

@@ -16,11 +16,13 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import httpx
+import psutil
 
 from deploy.local.kafka import Broker
 from deploy.local.ports import free_port
@@ -40,6 +42,15 @@ AIMS = {"PostgreSQL": 20_000, "SQLite": 10_000}
 ASKED_EVERY_SECONDS = 0.02
 
 
+@dataclass(frozen=True)
+class Figure:
+    """Results a second, CPU seconds of the service a result, and how long each query took, in seconds."""
+
+    rate: float
+    cpu: float
+    waits: list[float]
+
+
 async def main() -> None:
     """Measures one database after the other, and prints each figure as it comes."""
     with (
@@ -53,11 +64,15 @@ async def main() -> None:
         for name, url in (("PostgreSQL", postgres.url), ("SQLite", f"sqlite:///{directory}/status.db")):
             bare = await bare_insert(url, records, Path(directory))
             print(f"{name}: bare bulk insert {bare:>10,.0f} rows/s", flush=True)
-            rate, waits = await projected(settings, url, jobs, Path(directory))
+            figure = await projected(settings, url, jobs, Path(directory))
+            share = f"{figure.rate / bare:.2f} of the bare insert"
+            print(f"    projection {figure.rate:>16,.0f} results/s (aim: {AIMS[name]:,}), {share}")
+            print(f"    {figure.cpu * 1e6:.0f} µs CPU a result in the service: {1 / figure.cpu:,.0f} a second and core")
+            queries = f"{len(figure.waits)} status queries meanwhile"
             print(
-                f"    projection {rate:>16,.0f} results/s (aim: {AIMS[name]:,}), {rate / bare:.2f} of the bare insert"
+                f"    {queries}: {percentiles(figure.waits)} (aim: p99 < 50 ms); load {os.getloadavg()[0]:.0f}",
+                flush=True,
             )
-            print(f"    {len(waits)} status queries meanwhile: {percentiles(waits)} (aim: p99 < 50 ms)", flush=True)
 
 
 async def write(settings: KafkaSettings, jobs: list[Story], folder: Path) -> list[RowRecord]:
@@ -119,17 +134,20 @@ async def made(url: str) -> None:
     await engine.dispose()
 
 
-async def projected(settings: KafkaSettings, url: str, jobs: list[Story], folder: Path) -> tuple[float, list[float]]:
-    """Results a second, and how long each query took, in seconds."""
+async def projected(settings: KafkaSettings, url: str, jobs: list[Story], folder: Path) -> Figure:
+    """One status process, from its first commit to its last."""
     waits: list[float] = []
     async with topics(settings, url, folder) as service:
         await service.start()
+        process = psutil.Process(service.pid)
         first, begun = await progress(service, lambda done: done > 0)
+        cpu = sum(process.cpu_times()[:2])
         asking = asyncio.create_task(ask(service.http, jobs, waits))
         last, ended = await progress(service, lambda done: done >= JOBS * ROWS)
+        cpu = sum(process.cpu_times()[:2]) - cpu
         asking.cancel()
         assert (await service.status(jobs[0].about["job_id"]))["processed_hospitals"] == ROWS
-    return (last - first) / (ended - begun), waits
+    return Figure((last - first) / (ended - begun), cpu / (last - first), waits)
 
 
 async def progress(service: StatusService, enough: Callable[[int], bool]) -> tuple[int, float]:

@@ -76,8 +76,9 @@ class House:
         """Where rows, results and jobs begin."""
         async with AIOKafkaConsumer(**kafka.consuming(self.settings)) as consumer:
             topics = (self.topics.rows_bulk, self.topics.results, self.topics.jobs)
-            begins = await consumer.beginning_offsets([TopicPartition(topic, 0) for topic in topics])
-            return tuple(begins.values())
+            partitions = [TopicPartition(topic, 0) for topic in topics]
+            begins = await consumer.beginning_offsets(partitions)
+            return tuple(begins[at] for at in partitions)
 
 
 @pytest.fixture

@@ -35,6 +35,8 @@ class StatusService:
             "KAFKA_TOPIC_PARTITIONS": str(settings.kafka_topic_partitions),
             "STATUS_DATABASE_URL": database_url,
             "HTTP_PORT": str(port),
+            # Stories are told of a day long ago.
+            "JOB_RETENTION_DAYS": "36500",
             **environment,
         }
         self._process: asyncio.subprocess.Process | None = None

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from shared.cloud_events import encode
-from shared.events import JobFinished, JobOutcome, RowErrorCode
+from shared.events import JobFinished, JobOutcome, RowErrorCode, now
 from shared.settings import KafkaSettings
 from tests.kafka.status_service import API, StatusService, eventually
 from tests.status.histories import Story
@@ -94,7 +94,9 @@ async def test_results_that_come_during_a_rebuild_are_all_there_afterwards(servi
     async def keep_writing():
         row = 2
         while not rebuilt.is_set():
-            await service.write(job.failed(row))
+            # Old results without their JobAccepted would be those of a job that the housekeeping has deleted.
+            moment = {"started_at": now(), "occurred_at": now()}
+            await service.write(job.failed(row).model_copy(update=moment))
             row += 1
         return row - 2
 
@@ -103,7 +105,7 @@ async def test_results_that_come_during_a_rebuild_are_all_there_afterwards(servi
         assert await service.run("rebuild") == 0
     rebuilt.set()
     job.total = await writing
-    await service.write(job.accepted())
+    await service.write(job.accepted().model_copy(update={"occurred_at": now()}))
     answer = await service.shows(job.about["job_id"], status="failed", failed_hospitals=job.total)
     assert answer["outcome"] == "none_created"
     assert await finishes(service) == [f"{job.about['job_id']}:JobFinished:1"]

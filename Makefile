@@ -38,6 +38,7 @@ chaos: $(STAMP) ## Kill, freeze and starve everything, at full size (CHAOS_ROUND
 bench: $(STAMP) ## Measure: engine, projection, uploads and a huge job, beside what makes no promises
 	@$(BIN)/python -m tests.bench.engine
 	@$(BIN)/python -m tests.bench.projection
+	@$(BIN)/python -m tests.bench.retries
 	@$(BIN)/python -m tests.bench.ingest
 	@$(BIN)/python -m tests.bench.status
 

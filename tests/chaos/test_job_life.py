@@ -13,7 +13,8 @@ from deploy.local.ports import free_port
 from shared.events import JobFinished, JobOutcome, JobRetryRequested, RowAccepted, RowCreated, RowOutcome
 from shared.row_outcomes import OutcomesDigest
 from tests.chaos.conftest import Kept
-from tests.chaos.size import sized
+from tests.chaos.size import only_in_full, sized
+from tests.chaos.test_orders import order
 from tests.kafka.status_service import API, StatusService
 from tests.processor.jobs import Job, make_job
 from tests.processor.rig import Rig
@@ -138,6 +139,27 @@ async def test_cancel_in_mid_job_then_two_retries_at_once_while_status_is_killed
         f"{len(asked)} retries at once, {KILLS} kills of status: 1 round of {failed + unprocessed} rows, "
         f"{stats['creates']} creates, 0 twice"
     )
+
+
+@only_in_full
+async def test_why_a_job_waits_is_what_really_holds_it_up(desk: Desk, rig: Rig, kept: Kept):
+    """The pace, a pause, an outage, nobody there: told within seconds, with a time left only where something moves."""
+    rig.environment["RATE_LIMIT_REQUESTS"] = "4"
+    job = make_job(2_000)
+    await rig.publish(job, express=False)
+    await desk.shows(job, 40, waiting_for="no_processor", eta_seconds=None)
+    [processor] = await rig.start_processors(1)
+    found = await desk.shows(job, 40, waiting_for="rate_limit")
+    rows_left = found["total_hospitals"] - found["processed_hospitals"]
+    assert 0.5 * rows_left / 4 < found["eta_seconds"] < 4 * rows_left / 4
+    await order(rig, "pause")
+    await desk.shows(job, 20, waiting_for="paused", eta_seconds=None)
+    await order(rig, "resume")
+    await rig.inject(outage="unavailable")
+    await desk.shows(job, 40, waiting_for="circuit_breaker", eta_seconds=None)
+    processor.kill()
+    await desk.shows(job, 40, waiting_for="no_processor", eta_seconds=None)
+    kept(f"why a job waits: no_processor, rate_limit ({found['eta_seconds']} s left), paused, circuit_breaker, told")
 
 
 async def has_created(rig: Rig, count: int) -> bool:

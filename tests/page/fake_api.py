@@ -87,6 +87,15 @@ def accepted(job_id: str = JOB_ID) -> JSONResponse:
     return JSONResponse(body, 202)
 
 
+class KeptFiles(PageFiles):
+    """The page, kept by the browser while the tests run: two dozen files asked for anew by each test cost more."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "max-age=3600"
+        return response
+
+
 @dataclass
 class FakeApi:
     """Answers are given in order, the last one again and again. With a key it wants a session."""
@@ -124,7 +133,7 @@ class FakeApi:
             Route(f"{job}/events", self._guarded(self._events)),
             Route(f"{job}/{{name}}.csv", self._guarded(lambda _: Response("row\n2\n", media_type="text/csv"))),
             Route("/api/v1/session", self._session, methods=["POST", "DELETE"]),
-            Mount("/", PageFiles()),
+            Mount("/", KeptFiles()),
         ]
         return Starlette(routes=routes)
 
@@ -220,7 +229,7 @@ class Stage:
     """One server for all tests: each puts its own API on it. Before that there is only the page."""
 
     url: str
-    app: Any = field(default_factory=PageFiles)
+    app: Any = field(default_factory=KeptFiles)
 
     def show(self, api: FakeApi) -> FakeApi:
         """From now on this one answers."""

@@ -296,7 +296,7 @@ class Lane:
         return None
 
     def sending(self, row: Row) -> None:
-        """A call for the row begins. Its end has to be told by `answered`."""
+        """A call for the row begins. Its end has to be told by `landed`."""
         self._waiting.take(row)
         row.state = State.IN_FLIGHT
         self._progress.unsettle(row)

@@ -1,15 +1,19 @@
 """Duplicates: each names the first of its kind."""
 
-from hypothesis import given
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.ingest import alike_rows
 from services.ingest.alike_rows import AlikeRows, Repeat
 from shared.likeness import likeness
 
 
-@given(st.lists(st.sampled_from("abcdefgh"), max_size=60))
-def test_every_repeat_names_the_first_and_counts_those_above(names):
-    """Compared with looking at every pair."""
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=60), st.sampled_from([5, 250_000]))
+def test_every_repeat_names_the_first_and_counts_those_above(names, part_rows):
+    """Compared with looking at every pair; in however many parts."""
+    alike_rows.PART_ROWS = part_rows
     alike = AlikeRows()
     for row, name in enumerate(names, start=2):
         alike.add(row, likeness(name, "street", "555"))
@@ -20,6 +24,12 @@ def test_every_repeat_names_the_first_and_counts_those_above(names):
         if name in names[: row - 2]
     ]
     assert list(alike.repeats()) == expected
+
+
+@pytest.fixture(autouse=True)
+def _parts_as_they_are(monkeypatch):
+    """Whatever a test sets is put back."""
+    monkeypatch.setattr(alike_rows, "PART_ROWS", alike_rows.PART_ROWS)
 
 
 def test_a_million_rows_take_twelve_bytes_each():

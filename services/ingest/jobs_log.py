@@ -38,6 +38,11 @@ class JobsLog:
         partition: int = _partitioner(job_id.encode(), partitions, partitions)
         return partition
 
+    def check(self) -> None:
+        """Raises EndsUnknown until the ends have been read once, which is when Kafka is ready for the first upload."""
+        if not self._ends:
+            raise EndsUnknown(f"the ends of {self._topic} have not been read yet")
+
     async def lower_bound(self, partition: int, seconds: float) -> int:
         """An offset below which no event can be that is written from now on.
 

@@ -49,7 +49,11 @@ def build(settings: IngestSettings) -> FastAPI:
         spool.close()
         await database.close()
 
-    checks = {"kafka": lambda: check_topics(settings), "database": lambda: database.run(check_schema)}
+    async def check_kafka() -> None:
+        await check_topics(settings)
+        jobs.check()
+
+    checks = {"kafka": check_kafka, "database": lambda: database.run(check_schema)}
     return create_app(settings, submission, spool, checks, lifespan)
 
 

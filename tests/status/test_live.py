@@ -190,7 +190,8 @@ async def test_a_reader_who_takes_nothing_is_dropped_and_holds_up_nobody(sqlite,
     """Its place is free again; the others hear everything."""
     monkeypatch.setattr(event_streams, "_SLOW_READER_SECONDS", 0.5)
     story = Story(total=2_000)
-    await tell(sqlite, story.accepted())
+    long_name = "h" * 20_000  # so that few events fill what the kernel keeps for a reader
+    await tell(sqlite, story.accepted().model_copy(update={"file_name": long_name}))
     async with counter(sqlite) as desk, served(desk, send_buffer=4_096) as url, watching(url) as events:
         await anext(events)
         _, stuck = await opened(url, "job-1", receive_buffer=2_048)

@@ -25,6 +25,8 @@ ROWS = sized(500, 5_000)
 KILLS = sized(2, 10)
 #: Every so many rows one fails.
 FAILS = 7
+#: In which the results between two kills are written.
+PIECES = 20
 PARTITIONS = 4
 
 Start = Callable[[str, int], Awaitable[list[StatusService]]]
@@ -75,7 +77,12 @@ async def told_while_killing(services: list[StatusService], chance: random.Rando
     await services[0].write(*(job.accepted() for job in jobs))
     cuts = [2 + ROWS * part // (KILLS + 1) for part in range(KILLS + 2)]
     for first, end in pairwise(cuts):
-        before = await done(services, jobs)
+        before = JOBS * (first - 2)
+
+        async def is_caught_up(before: int = before) -> bool:
+            return await done(services, jobs) >= before
+
+        await eventually(is_caught_up)  # so that the next kill, too, comes in the middle of something
         writing = asyncio.create_task(write(services[0], jobs, range(first, end)))
 
         async def has_moved(before: int = before) -> bool:
@@ -92,12 +99,14 @@ async def told_while_killing(services: list[StatusService], chance: random.Rando
 
 
 async def write(service: StatusService, jobs: list[Story], rows: range) -> None:
-    """The results of these rows of every job, some of them twice."""
-    for job in jobs:
-        for first in rows[::100]:
-            part = range(first, min(first + 100, rows.stop))
+    """The results of these rows of every job, some of them twice; slowly, so that the kill comes in the middle."""
+    piece = max(len(rows) // PIECES, 1)
+    for first in rows[::piece]:
+        part = range(first, min(first + piece, rows.stop))
+        for job in jobs:
             events = [job.failed(row) if row % FAILS == 0 else job.created(row) for row in part]
-            await service.write(*events, *events[:10])
+            await service.write(*events, *events[:3])
+        await asyncio.sleep(0.05)
 
 
 async def done(services: list[StatusService], jobs: list[Story]) -> int:

@@ -58,8 +58,8 @@ class Pace:
         if wait > 0:
             # Not longer than a moment at a time: what is owned changes with a rebalance.
             await asyncio.sleep(min(wait, 0.25))
-            if wait > 0.25:
-                return False
+            if wait > 0.25 or slot % slots.partitions not in self._owned():
+                return False  # meanwhile the slot may have become somebody else's
         self._used = slot
         late = time.time() - slots.begins(slot)
         if not 0 <= late <= slots.grace or not limiter.has_capacity() or self.silent_seconds:

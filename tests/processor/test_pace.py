@@ -50,6 +50,19 @@ async def test_nothing_owned_has_no_turn():
         await turn
 
 
+async def test_a_slot_that_is_lost_while_it_is_waited_for_is_not_used():
+    """A rebalance gives its partition to another processor, whose slot it is now."""
+    owned = [0]
+    pace = Pace(5, 1.0, 1, lambda: owned)
+    await pace.turn()
+    turn = asyncio.create_task(pace.turn())
+    await asyncio.sleep(0.05)
+    owned.clear()
+    await asyncio.sleep(0.4)
+    assert not turn.done()
+    turn.cancel()
+
+
 async def test_retry_after_silences_us():
     """And the longest wish holds."""
     pace = Pace(0, 1.0, 1, lambda: [0])

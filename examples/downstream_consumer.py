@@ -80,7 +80,7 @@ def take(store: sqlite3.Connection, record: ConsumerRecord) -> str | None:
         new = _insert(store, "results (ce_id, job_id, row, round, status, hospital_id, name)", found)
         return f"Created: {event['name']} is hospital {hospital_id}" if new and kind == "RowCreated" else None
     if kind == "RowResolved":
-        # Somebody may change their mind, under the same ce_id: what tells these apart is their place in the partition.
+        # Somebody may change their mind: the later decision in the partition holds.
         settled = (job_id, event["row"], round_, record.offset, hospital_id)
         new = _insert(store, "resolved (job_id, row, round, place, hospital_id)", settled)
         return f"Settled: row {event['row']} of job {job_id} is hospital {hospital_id}" if new and hospital_id else None

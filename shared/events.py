@@ -247,7 +247,8 @@ class RowResolved(JobEvent):
 
     @property
     def event_id(self) -> str:
-        return f"{self.job_id}:{self.row}:RowResolved:{self.round}"
+        # Somebody may change their mind: a reader that drops repeats must not miss the later decision.
+        return f"{self.job_id}:{self.row}:RowResolved:{self.round}:{self.occurred_at.timestamp():.3f}"
 
 
 class SendingEvent(Event):

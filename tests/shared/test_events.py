@@ -1,5 +1,7 @@
 """What events are called on the topics: keys decide the order, ids say which events are the same."""
 
+from datetime import timedelta
+
 import pytest
 
 from shared.events import (
@@ -9,6 +11,7 @@ from shared.events import (
     ProcessorReported,
     RowAccepted,
     RowCreated,
+    RowResolved,
     SendingPaused,
     SendingResumed,
     now,
@@ -33,6 +36,13 @@ def test_each_round_is_cancelled_by_an_event_of_its_own():
     """A second click is the same event, a cancel of the next round is another."""
     first, again, next_round = (JobCancelRequested(tenant="t", job_id="j", round=n) for n in (1, 1, 2))
     assert first.event_id == again.event_id != next_round.event_id
+
+
+def test_a_second_decision_about_a_row_is_an_event_of_its_own():
+    """Absent at first, found later; the same decision written twice is one event."""
+    absent = RowResolved(tenant="t", job_id="j", row=7, hospital_id=None, resolved_by="clerk", occurred_at=now())
+    found = absent.model_copy(update={"hospital_id": 5, "occurred_at": absent.occurred_at + timedelta(seconds=9)})
+    assert absent.event_id == absent.model_copy().event_id != found.event_id
 
 
 def test_pause_and_resume_stay_in_order():

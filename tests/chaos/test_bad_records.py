@@ -50,8 +50,8 @@ async def test_a_window_over_tens_of_thousands_of_aborted_records(rig: Rig, kept
     # The slow rows keep the window open over all of it, while rows behind it finish and are committed.
     first = await rig.start_processor()
     await until("rows behind the aborted ones have results", lambda: has_results(rig, 27 + GOOD // 2), 120)
-    first.kill()
-    await rig.start_processor()
+    await first.die()
+    await rig.start_processors(1)
     account = await settle(rig, before, after, seconds=60)
     assert account.kinds == {"RowCreated": 30 + GOOD}
     assert not any(each.told("lane_indefinite") for each in rig.processors), "a commit was refused"

@@ -95,13 +95,20 @@ class Terminal:
         return bool(data)
 
 
+def _hears_ctrl_c():
+    """As at a terminal: what runs in a script's background was told to ignore it, and so are its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def terminal(service, *words):
     """Runs the command at a terminal."""
     master, slave = pty.openpty()
     told = {**os.environ, "HOSPITAL_BULK_URL": service.url, "TERM": "xterm", "COLUMNS": "200"}
     command = [sys.executable, "-m", "client", *map(str, words)]
-    process = subprocess.Popen(command, env=told, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    process = subprocess.Popen(
+        command, env=told, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=_hears_ctrl_c
+    )
     os.close(slave)
     try:
         yield Terminal(process, master)

@@ -48,6 +48,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             class_path(local_dir() / "jars", locked_jars())
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line per promise that chaos could not break, with its figures, from whichever process proved it."""
+    passed = terminalreporter.stats.get("passed", [])
+    if lines := [line for report in passed for name, line in report.user_properties if name == "kept"]:
+        terminalreporter.section("promises kept")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def kafka_bootstrap() -> Iterator[str]:
     """host:port of the run's broker, shared by all tests: keep apart with `topic_prefix`, never stop it."""

@@ -13,13 +13,6 @@ from tests.processor.rig import Rig
 
 Kept = Callable[[str], None]
 
-_PROMISES = pytest.StashKey[list[str]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Nothing has been kept yet."""
-    config.stash[_PROMISES] = []
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """CHAOS_ROUNDS repeats every test: when a fault strikes is chance in all of them."""
@@ -34,19 +27,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(900))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """One line per promise, with its figures."""
-    if lines := config.stash[_PROMISES]:
-        terminalreporter.section("promises kept")
-        for line in lines:
-            terminalreporter.write_line(line)
-
-
 @pytest.fixture
 def kept(request: pytest.FixtureRequest, chaos_round: int) -> Kept:
     """Says that a promise was kept, with figures; shown at the end of the run."""
-    lines, prefix = request.config.stash[_PROMISES], f"round {chaos_round}: " if ROUNDS > 1 else ""
-    return lambda line: lines.append(prefix + line)
+    prefix = f"round {chaos_round}: " if ROUNDS > 1 else ""
+    return lambda line: request.node.user_properties.append(("kept", prefix + line))
 
 
 @pytest.fixture

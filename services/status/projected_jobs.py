@@ -16,7 +16,6 @@ from services.status.tables import activations, batches, jobs, tallies
 from shared.events import BatchActivated, BatchActivationFailed, JobAccepted
 
 _FACTS = [jobs.c[field.name] for field in fields(JobFacts)]
-_PER_STATEMENT = 5_000
 
 Jobs = dict[str, JobFacts]
 

@@ -3,8 +3,10 @@
 import pytest
 from sse_starlette.sse import AppStatus
 
+from services.status import job_answers, job_queries
 from services.status.schema import migrate
 from shared.databases import create_engine, database_url
+from tests.status.histories import at
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -24,6 +26,17 @@ async def sqlite(tmp_path):
     await migrate(engine)
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Sets what time the answers think it is, in seconds after noon."""
+
+    def set_to(seconds):
+        for module in (job_answers, job_queries):
+            monkeypatch.setattr(module, "now", lambda: at(seconds))
+
+    return set_to
 
 
 @pytest.fixture(autouse=True)

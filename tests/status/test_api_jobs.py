@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.status import job_answers, job_queries
 from shared.events import JobOutcome, RowErrorCode
 from shared.settings import ApiKey
 from tests.status.desk import counter
@@ -17,17 +16,6 @@ async def desk(engine):
     """The API on empty tables, of either database."""
     async with counter(engine) as desk:
         yield desk
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Sets what time the answers think it is, in seconds after noon."""
-
-    def set_to(seconds):
-        for module in (job_answers, job_queries):
-            monkeypatch.setattr(module, "now", lambda: at(seconds))
-
-    return set_to
 
 
 def moment(seconds):

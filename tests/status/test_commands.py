@@ -4,11 +4,10 @@ import time
 
 import pytest
 
-from services.status import job_answers, job_queries
 from shared.events import JobCancelRequested, JobOutcome, JobRetryRequested, RowErrorCode, RowResolved
 from shared.settings import ApiKey
 from tests.status.desk import counter
-from tests.status.histories import SETTLING_SECONDS, Story, at, tell
+from tests.status.histories import SETTLING_SECONDS, Story, tell
 
 STORY = Story(total=3)
 RUNNING = [STORY.accepted(), STORY.created(2)]
@@ -26,17 +25,6 @@ async def desk(sqlite):
     """The API on empty tables."""
     async with counter(sqlite) as desk:
         yield desk
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Sets what time the answers think it is, in seconds after noon."""
-
-    def set_to(seconds):
-        for module in (job_answers, job_queries):
-            monkeypatch.setattr(module, "now", lambda: at(seconds))
-
-    return set_to
 
 
 def said(answer):

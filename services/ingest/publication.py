@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from services.ingest.connections import Connection, Connections
+from services.ingest.job_producer import JobProducer
 from services.ingest.job_records import Bundle, PreparedJob, bundles
 from services.ingest.metrics import ROWS_PUBLISHED
 from services.ingest.row_records import RowHeaders
@@ -66,10 +67,19 @@ class Patience:
 class Publication:
     """A producer of one job's own, which fenced all that had its job id before."""
 
-    def __init__(self, producer: AIOKafkaProducer, settings: KafkaSettings, patience: Patience) -> None:
+    def __init__(self, producer: JobProducer, settings: KafkaSettings, patience: Patience) -> None:
         self._producer = producer
         self._topics = settings.topics
         self._patience = patience
+        #: Whether something was begun that has not come to its end.
+        self.is_open = False
+
+    async def begin(self) -> None:
+        """Fences whoever had the job's id before. Raises NotPublished when Kafka does not answer in time."""
+        try:
+            await within(self._patience.left(), self._producer.start())
+        except _FAILURES as error:
+            raise NotPublished(str(error)) from error
 
     async def publish(self, job: PreparedJob, jobs_partition: int) -> None:
         """Writes the job; no wait for Kafka is longer than its patience. Raises NotPublished, OutcomeUnknown."""
@@ -82,6 +92,7 @@ class Publication:
         ROWS_PUBLISHED.inc(job.accepted.total_hospitals)
 
     async def _write(self, job: PreparedJob, jobs_partition: int) -> None:
+        self.is_open = True
         await within(self._patience.left(), self._producer.begin_transaction())
         topic = self._topics.rows_express if job.accepted.express else self._topics.rows_bulk
         await self._refuse_other_partitions(topic)
@@ -121,6 +132,7 @@ class Publication:
             await within(self._patience.left(), self._producer.commit_transaction())
         except _FAILURES as error:
             raise OutcomeUnknown(str(error)) from error
+        self.is_open = False
 
     async def _send_last(self, record: EventRecord, partition: int) -> None:
         await self._producer.send_and_wait(self._topics.jobs, partition=partition, **record.fields())
@@ -128,38 +140,49 @@ class Publication:
 
 @asynccontextmanager
 async def open_publication(
-    settings: KafkaSettings, job_id: str, rows: int, seconds: float, until: float = math.inf
+    connections: Connections, job_id: str, rows: int, seconds: float, until: float = math.inf
 ) -> AsyncIterator[Publication]:
     """A started producer whose transactional id is the job's. Raises NotPublished when Kafka does not answer in time.
 
     That is `seconds` for each wait, and `until` (the event loop's time) for all of them together.
 
-    Whatever happens, it is stopped in the background: its stopping may hang for as long as the broker does.
+    Whatever happens, it is ended in the background: that may hang for as long as the broker does.
     """
-    patience = Patience(seconds, until)
-    producer = AIOKafkaProducer(
+    settings, connection = connections.settings, connections.lend()
+    producer = JobProducer(
+        connection,
         **kafka.producing(settings),
         transactional_id=settings.topics.transactional_id(job_id),
         transaction_timeout_ms=int(1000 * (_TRANSACTION_SECONDS + rows / _ROWS_PER_EXTRA_SECOND)),
         max_batch_size=_BATCH_BYTES,
     )
+    publication = Publication(producer, settings, Patience(seconds, until))
     try:
-        try:
-            await within(patience.left(), producer.start())
-        except _FAILURES as error:
-            raise NotPublished(str(error)) from error
-        yield Publication(producer, settings, patience)
+        await publication.begin()
+        yield publication
+    except BaseException:
+        publication.is_open = True
+        raise
     finally:
-        leave_alone(asyncio.create_task(_retire(producer)))
+        if publication.is_open:
+            connections.distrust()
+            leave_alone(asyncio.create_task(_retire(producer)))
+        else:
+            leave_alone(asyncio.create_task(_hand_back(producer, connection, connections)))
 
 
-async def fence(settings: KafkaSettings, job_id: str, patience: float) -> None:
+async def fence(connections: Connections, job_id: str, patience: float) -> None:
     """From now on nobody can commit this job. Raises NotPublished when Kafka does not answer in time."""
-    async with open_publication(settings, job_id, 0, patience):
+    async with open_publication(connections, job_id, 0, patience):
         pass
 
 
-async def _retire(producer: AIOKafkaProducer) -> None:
+async def _hand_back(producer: JobProducer, connection: Connection, connections: Connections) -> None:
+    await producer.end()
+    connections.take_back(connection)
+
+
+async def _retire(producer: JobProducer) -> None:
     with suppress(Exception):
         # Only an open transaction is aborted: it would hide the records of others until it timed out.
         await within(5.0, producer.abort_transaction())

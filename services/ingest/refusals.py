@@ -33,3 +33,8 @@ def key_reused() -> Problem:
 def worker_lost() -> Problem:
     """The process that read the file died."""
     return Problem(503, "interrupted", "The upload was interrupted. Please send it again.", retry_after=2)
+
+
+def busy() -> Problem:
+    """Come back soon."""
+    return Problem(503, "busy", "Too many uploads at the moment. Please try again in 2 seconds.", retry_after=2)

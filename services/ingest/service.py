@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.admission import Admission
 from services.ingest.api import create_app
+from services.ingest.connections import Connections
 from services.ingest.database import POOL_SIZE, Database
 from services.ingest.jobs_log import JobsLog
 from services.ingest.key_holder import KeyHolder
@@ -33,18 +34,22 @@ def build(settings: IngestSettings) -> FastAPI:
     database = Database(engine)
     reservations = Reservations(database, settings.idempotency_ttl_seconds)
     jobs = JobsLog(settings)
-    settling = Settling(settings, reservations, jobs)
+    connections = Connections(settings)
+    settling = Settling(connections, reservations, jobs)
     workers = Workers()
     spool = Spool()
-    submission = Submission(settings, workers, reservations, KeyHolder(reservations, settling), jobs, Admission())
+    submission = Submission(
+        settings, workers, reservations, KeyHolder(reservations, settling), jobs, connections, Admission()
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await _migrate_sqlite(engine)
-        beside = [asyncio.create_task(work) for work in (_keep_ends(settings, jobs), settling.sweep())]
+        beside = [asyncio.create_task(work) for work in (_keep_ends(connections, jobs), settling.sweep())]
         yield
         for task in beside:
             task.cancel()
+        connections.close()
         workers.close()
         spool.close()
         await database.close()
@@ -57,11 +62,11 @@ def build(settings: IngestSettings) -> FastAPI:
     return create_app(settings, submission, spool, checks, lifespan)
 
 
-async def _keep_ends(settings: IngestSettings, jobs: JobsLog) -> None:
-    await wait_for_topics(settings)
+async def _keep_ends(connections: Connections, jobs: JobsLog) -> None:
+    await wait_for_topics(connections.settings)
     with suppress(NotPublished):
         # A new cluster takes a second to make its topic of transactions: not the first uploader's second.
-        await fence(settings, "ingest-start", _WARM_UP_SECONDS)
+        await fence(connections, "ingest-start", _WARM_UP_SECONDS)
     await jobs.keep_current()
 
 

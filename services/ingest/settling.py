@@ -6,13 +6,13 @@ from typing import Final
 import structlog
 from aiokafka.errors import KafkaError
 
+from services.ingest.connections import Connections
 from services.ingest.database import DatabaseDown
 from services.ingest.jobs_log import JobsLog
 from services.ingest.metrics import SETTLED
 from services.ingest.publication import NotPublished, fence
 from services.ingest.reservations import Reservation, Reservations
 from shared.patience import within
-from shared.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
 
@@ -27,8 +27,8 @@ class NotSettled(RuntimeError):
 class Settling:
     """Settles by fencing first and looking afterwards: what is not there then will never be."""
 
-    def __init__(self, settings: KafkaSettings, reservations: Reservations, jobs: JobsLog) -> None:
-        self._settings = settings
+    def __init__(self, connections: Connections, reservations: Reservations, jobs: JobsLog) -> None:
+        self._connections = connections
         self._reservations = reservations
         self._jobs = jobs
 
@@ -37,7 +37,7 @@ class Settling:
 
         Raises NotPublished when Kafka does not answer, DatabaseDown, and NotSettled when it takes longer than so long.
         """
-        await fence(self._settings, reservation.job_id, 0.8 * seconds)
+        await fence(self._connections, reservation.job_id, 0.8 * seconds)
         try:
             exists = await within(seconds, self._exists(reservation))
         except (KafkaError, OSError, TimeoutError) as error:

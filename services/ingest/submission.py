@@ -16,15 +16,16 @@ import structlog
 
 from services.ingest.admission import Admission
 from services.ingest.answers import SameFileAs, UploadAccepted
+from services.ingest.connections import Connections
 from services.ingest.database import DatabaseDown
 from services.ingest.inspection import FileAccepted, FileRejected, Rules, TooManyRows, WrongKind, inspect
 from services.ingest.job_draft import JobDraft
 from services.ingest.job_records import PreparedJob, prepare
-from services.ingest.jobs_log import JobsLog
+from services.ingest.jobs_log import EndsUnknown, JobsLog
 from services.ingest.key_holder import KeyHolder
 from services.ingest.metrics import PUBLISH_SECONDS
 from services.ingest.publication import NotPublished, OutcomeUnknown, Publication, open_publication
-from services.ingest.refusals import in_progress, rejected, unreadable
+from services.ingest.refusals import busy, in_progress, rejected, unreadable
 from services.ingest.reservations import RENEWAL_SECONDS, Answered, KeyedRequest, Reservation, Reservations
 from services.ingest.settings import IngestSettings
 from services.ingest.upload_body import UploadedFile
@@ -37,7 +38,7 @@ log = structlog.get_logger(__name__)
 #: How long a small upload waits for Kafka at any one point; a 503 has to be there within two seconds.
 _PATIENCE: Final = 1.2
 #: How long one of many may take in all, from when its file is there: in a crowd everybody is answered soon.
-_CROWD_SECONDS: Final = 1.6
+_CROWD_SECONDS: Final = 1.7
 #: A large upload has taken longer than that already, and a busy broker may need a moment for it.
 _PATIENCE_LARGE: Final = 8.0
 
@@ -60,6 +61,7 @@ class Submission:
     reservations: Reservations
     key_holder: KeyHolder
     jobs: JobsLog
+    connections: Connections
     admission: Admission
 
     async def submit(self, file: UploadedFile, key: str, tenant: str, allow_duplicates: bool) -> Answer:
@@ -72,12 +74,20 @@ class Submission:
             return await self._submit_large(request, file, allow_duplicates)
         # Its turn comes before any work: when there are too many, those that are turned away cost next to nothing.
         begun = asyncio.get_running_loop().time()
-        async with self.admission.small() as waited:
-            if known := await self.key_holder.answer_to(request):
-                return _replayed(known)
-            job = await self._prepare(file, tenant, allow_duplicates)
-            until = begun + _CROWD_SECONDS if waited else math.inf
-            return await self._publish_reserved(await self._reservation(request, job), job, until)
+        async with self.admission.small() as turn:
+            until = begun + _CROWD_SECONDS if turn.waited else math.inf
+            try:
+                return await self._submit_small(request, file, allow_duplicates, until)
+            except (NotPublished, OutcomeUnknown, EndsUnknown) as error:
+                raise busy() if turn.is_one_of_many else error from error
+
+    async def _submit_small(
+        self, request: KeyedRequest, file: UploadedFile, allow_duplicates: bool, until: float
+    ) -> Answer:
+        if known := await self.key_holder.answer_to(request):
+            return _replayed(known)
+        job = await self._prepare(file, request.tenant, allow_duplicates)
+        return await self._publish_reserved(await self._reservation(request, job), job, until)
 
     async def _submit_large(self, request: KeyedRequest, file: UploadedFile, allow_duplicates: bool) -> Answer:
         if known := await self.key_holder.answer_to(request):
@@ -149,7 +159,7 @@ class Submission:
         """Publishes it, unless somebody else was faster with the same key: then the answer is theirs."""
         rows = job.accepted.total_hospitals
         patience = _PATIENCE if job.accepted.express else _PATIENCE_LARGE
-        async with open_publication(self.settings, reservation.job_id, rows, patience, until) as publication:
+        async with open_publication(self.connections, reservation.job_id, rows, patience, until) as publication:
             if await self.reservations.reserve(reservation):
                 await self._publish(publication, job, reservation)
                 log.info("job_accepted", job_id=reservation.job_id, rows=rows)

@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from services.ingest import admission as doors
+from services.ingest import turns as lines
 from services.ingest.admission import Admission
-from shared.problems import KAFKA_DOWN, Problem
+from shared.problems import Problem
 
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
     """Patience of a twentieth of a second."""
-    monkeypatch.setattr(doors, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(lines, "PATIENCE_SECONDS", 0.05)
 
 
 def test_uploads_are_let_in_up_to_the_limit():
@@ -47,35 +47,10 @@ async def test_small_and_large_ones_do_not_wait_for_each_other():
         pass
 
 
-async def test_where_nobody_gets_through_it_is_kafka(monkeypatch):
-    """And where others do it is the crowd."""
-    admission = Admission(small=1)
-    async with admission.small():
-        with pytest.raises(Problem, match=KAFKA_DOWN):
-            await taken(admission)
-    monkeypatch.setattr(doors, "PATIENCE_SECONDS", 5.0)
-    release = asyncio.Event()
-
-    async def holds() -> None:
-        async with admission.small():
-            await release.wait()
-
-    holding = [asyncio.create_task(holds()) for _ in range(2)]
-    await asyncio.sleep(0)
-    monkeypatch.setattr(doors, "PATIENCE_SECONDS", 0.3)
-    waiting = asyncio.create_task(taken(admission))
-    await asyncio.sleep(0)
-    admission._through += 1
-    with pytest.raises(Problem) as refusal:
-        await waiting
-    assert refusal.value.error_type == "busy"
-    release.set()
-    await asyncio.gather(*holding)
-
-
 async def test_a_line_that_is_too_long_is_closed(monkeypatch):
     """Those at its end would only wait for a refusal."""
-    monkeypatch.setattr(doors, "MAX_WAITING", 1)
+    monkeypatch.setattr(lines, "SHORTEST_LINE", 1)
+    monkeypatch.setattr(lines, "LONGEST_LINE", 1)
     admission = Admission(small=1)
     async with admission.small():
         waiting = asyncio.create_task(taken(admission))
@@ -90,19 +65,7 @@ async def test_a_line_that_is_too_long_is_closed(monkeypatch):
         pass
 
 
-async def test_who_had_to_wait_knows(monkeypatch):
-    """In a crowd everybody is to be quick."""
-    monkeypatch.setattr(doors, "PATIENCE_SECONDS", 5.0)
-    admission = Admission(small=1)
-    waiting = None
-    async with admission.small() as waited:
-        waiting = asyncio.create_task(taken(admission))
-        await asyncio.sleep(0)
-
-    assert (waited, await waiting) == (False, True)
-
-
-async def taken(admission: Admission) -> bool:
+async def taken(admission: Admission) -> None:
     """A small turn, taken and given back."""
-    async with admission.small() as waited:
-        return waited
+    async with admission.small():
+        pass

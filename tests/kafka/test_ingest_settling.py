@@ -7,6 +7,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from services.ingest import key_holder
+from services.ingest.connections import Connections
 from services.ingest.database import Database
 from services.ingest.inspection import Rules
 from services.ingest.job_draft import JobDraft
@@ -36,7 +37,8 @@ class Desk:
         self.settings = settings_
         self.held = held
         self.jobs = JobsLog(settings_)
-        self.settling = Settling(settings_, held, self.jobs)
+        self.connections = Connections(settings_)
+        self.settling = Settling(self.connections, held, self.jobs)
         self.key_holder = KeyHolder(held, self.settling)
         self._directory = directory
 
@@ -66,14 +68,16 @@ async def desk(tmp_path, kafka_bootstrap, topic_prefix):
     await create_missing_topics(where)
     engine = create_engine(database_url(where.ingest_database_url))
     await migrate(engine)
-    yield Desk(where, Reservations(Database(engine), 300), tmp_path)
+    desk = Desk(where, Reservations(Database(engine), 300), tmp_path)
+    yield desk
+    desk.connections.close()
     await engine.dispose()
 
 
 async def test_a_job_that_was_committed_is_found_and_accepted(desk):
     """The process died after the commit, or its answer was lost."""
     reservation = await desk.reserved("job-a")
-    async with open_publication(desk.settings, "job-a", 2, 10) as publication:
+    async with open_publication(desk.connections, "job-a", 2, 10) as publication:
         await publication.publish(desk.prepared("job-a"), reservation.jobs_partition)
 
     answered = await desk.key_holder.answer_to(REQUEST)
@@ -93,7 +97,7 @@ async def test_a_job_that_was_never_written_frees_its_key(desk):
 async def test_a_half_written_job_is_cut_off_and_frees_its_key(desk):
     """The frozen owner wakes up afterwards, and can neither write nor commit."""
     reservation = await desk.reserved("job-c")
-    async with open_publication(desk.settings, "job-c", 2, 10) as publication:
+    async with open_publication(desk.connections, "job-c", 2, 10) as publication:
         job = desk.prepared("job-c")
         await publication._write(job, reservation.jobs_partition)
 
@@ -107,7 +111,7 @@ async def test_a_half_written_job_is_cut_off_and_frees_its_key(desk):
 
 async def test_an_owner_that_wakes_up_before_its_first_record_is_cut_off_too(desk):
     """Its producer was started before the reservation: so whoever settles comes later, and fences it."""
-    async with open_publication(desk.settings, "job-d", 2, 10) as publication:
+    async with open_publication(desk.connections, "job-d", 2, 10) as publication:
         reservation = await desk.reserved("job-d")
 
         await desk.settling.settle(reservation, 20)
@@ -129,7 +133,7 @@ async def test_another_upload_s_open_transaction_does_not_hide_the_job(desk, mon
         stack.push_async_callback(other.stop)
         await other.begin_transaction()
         await other.send_and_wait(desk.settings.topics.jobs, b"x", partition=reservation.jobs_partition)
-        async with open_publication(desk.settings, "job-e", 2, 10) as publication:
+        async with open_publication(desk.connections, "job-e", 2, 10) as publication:
             await publication.publish(desk.prepared("job-e"), reservation.jobs_partition)
 
         with pytest.raises(Problem) as refusal:
@@ -162,7 +166,7 @@ async def test_settling_looks_past_what_others_wrote_and_took_back(desk):
 async def test_two_that_settle_at_once_find_the_same(desk):
     """Two replicas, or a request and the sweeper."""
     reservation = await desk.reserved("job-g")
-    async with open_publication(desk.settings, "job-g", 2, 10) as publication:
+    async with open_publication(desk.connections, "job-g", 2, 10) as publication:
         await publication.publish(desk.prepared("job-g"), reservation.jobs_partition)
 
     outcomes = await asyncio.gather(*(desk.settling.settle(reservation, 20) for _ in range(3)), return_exceptions=True)
@@ -185,7 +189,7 @@ async def test_a_job_is_looked_for_where_it_was_written(desk):
     from tests.ingest.published import records
 
     reservation = await desk.reserved("job-i")
-    async with open_publication(desk.settings, "job-i", 2, 10) as publication:
+    async with open_publication(desk.connections, "job-i", 2, 10) as publication:
         await publication.publish(desk.prepared("job-i"), reservation.jobs_partition)
     producer = AIOKafkaProducer(**kafka.producing(desk.settings))
     await producer.start()

@@ -1,0 +1,113 @@
+"""Who waits for a turn, for how long, and what those are told who do not get one."""
+
+import asyncio
+
+import pytest
+
+from services.ingest import turns as lines
+from services.ingest.turns import Turns
+from shared.problems import KAFKA_DOWN, Problem
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Patience of a twentieth of a second."""
+    monkeypatch.setattr(lines, "PATIENCE_SECONDS", 0.05)
+
+
+async def taken(turns: Turns) -> bool:
+    """A turn, taken and given back: whether it was one of many."""
+    async with turns.take() as turn:
+        return turn.is_one_of_many
+
+
+async def test_where_nobody_gets_through_it_is_kafka(short):
+    """All turns hang, and the one who waits cannot know more."""
+    turns = Turns(1)
+    async with turns.take():
+        with pytest.raises(Problem, match=KAFKA_DOWN):
+            await taken(turns)
+
+
+async def test_where_others_get_through_it_is_the_crowd(monkeypatch):
+    """The queue is not down, and nobody says so."""
+    monkeypatch.setattr(lines, "PATIENCE_SECONDS", 0.3)
+    turns, first, second = Turns(1), asyncio.Event(), asyncio.Event()
+
+    async def holds(until: asyncio.Event) -> None:
+        async with turns.take():
+            await until.wait()
+
+    holding = [asyncio.create_task(holds(until)) for until in (first, second)]
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(taken(turns))
+    await asyncio.sleep(0)
+    first.set()
+
+    with pytest.raises(Problem) as refusal:
+        await waiting
+
+    assert refusal.value.error_type == "busy"
+    second.set()
+    await asyncio.gather(*holding)
+
+
+async def test_a_turn_that_ended_with_503_is_nobody_getting_through(short):
+    """Else one who was told to come back would be the reason to tell the next that it is only the crowd."""
+    turns, refused = Turns(1), asyncio.Event()
+
+    async def is_refused() -> None:
+        async with turns.take():
+            await refused.wait()
+            raise lines.busy()
+
+    failing = asyncio.create_task(is_refused())
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(taken(turns))
+    await asyncio.sleep(0)
+    refused.set()
+
+    assert not await waiting
+    with pytest.raises(Problem):
+        await failing
+
+
+async def test_who_waited_while_others_got_through_is_one_of_many():
+    """And who did not wait is not, whatever others do."""
+    turns = Turns(1)
+    async with turns.take() as turn:
+        waiting = asyncio.create_task(taken(turns))
+        await asyncio.sleep(0)
+        assert not turn.is_one_of_many
+
+    assert await waiting
+
+
+@pytest.mark.parametrize(("seconds", "fits"), [(0.001, lines.LONGEST_LINE), (10.0, lines.SHORTEST_LINE)])
+async def test_the_line_is_as_long_as_the_pace_allows(monkeypatch, seconds, fits):
+    """A fast service lets many wait; one that is slow refuses them at once, while they can still be told in time."""
+    clock = 0.0
+    turns = Turns(1)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock)
+    turns._waiting = 1
+    for _ in range(100):
+        clock += seconds
+        turns._learn_the_pace()
+
+    turns._waiting = fits - 1
+    assert not turns.line_is_full
+    turns._waiting = fits
+    assert turns.line_is_full
+
+
+async def test_turns_that_nobody_waited_for_say_nothing_of_the_pace(monkeypatch):
+    """One upload a minute is not a slow service."""
+    clock = 0.0
+    turns = Turns(1)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock)
+    for _ in range(100):
+        clock += 60
+        turns._learn_the_pace()
+
+    turns._waiting = lines.FIRST_LINE - 1
+    assert not turns.line_is_full

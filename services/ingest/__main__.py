@@ -1,6 +1,7 @@
 """`python -m services.ingest` takes uploads; `python -m services.ingest migrate` brings the tables up to date."""
 
 import asyncio
+import gc
 import sys
 
 from services.ingest.schema import migrate
@@ -24,7 +25,10 @@ def main() -> None:
             # The database's threads need the interpreter for moments only, and get it from a busy loop after this long.
             sys.setswitchinterval(0.0005)
             listening, _lock = bind(settings), claim(settings.database)
-            asyncio.run(serve(build(settings), listening))
+            app = build(settings)
+            # Nothing imported is garbage, and to look through it all stops the event loop for a tenth of a second.
+            gc.freeze()
+            asyncio.run(serve(app, listening))
         case ["migrate"]:
             asyncio.run(migrate(create_engine(settings.database)))
         case _:

@@ -8,7 +8,7 @@ open_publication ─> publish ─> committed
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,6 +34,7 @@ _ROWS_PER_EXTRA_SECOND: Final = 5_000
 #: A bundle fits, with its keys and headers.
 _BATCH_BYTES: Final = 256 * 1024
 _MAX_UNACKNOWLEDGED: Final = 32
+_ROWS_AT_A_TIME: Final = 64
 _COMMIT_SECONDS: Final = 0.2
 #: What goes wrong with Kafka. aiokafka asserts that a producer which has failed is used no more.
 _FAILURES: Final = (KafkaError, OSError, TimeoutError, AssertionError)
@@ -99,7 +100,7 @@ class Publication:
         unacknowledged: deque[asyncio.Future[Any]] = deque()
         for bundle in bundles(job.records):
             # While these are sent, those before them are acknowledged.
-            for batch in self._batches(bundle, job.headers):
+            async for batch in self._batches(bundle, job.headers):
                 sending = self._producer.send_batch(batch, topic, partition=bundle.partition)
                 unacknowledged.append(await within(self._patience.left(), sending))
                 leave_alone(unacknowledged[-1])
@@ -110,10 +111,13 @@ class Publication:
         last = job.acceptance()
         await within(self._patience.left(), self._send_last(last, jobs_partition))
 
-    def _batches(self, bundle: Bundle, headers: RowHeaders) -> Iterator[BatchBuilder]:
+    async def _batches(self, bundle: Bundle, headers: RowHeaders) -> AsyncIterator[BatchBuilder]:
         """The bundle as Kafka's batches: one, unless it holds more than fits."""
         batch = self._producer.create_batch()
-        for key, value in bundle.records:
+        for number, (key, value) in enumerate(bundle.records):
+            if number % _ROWS_AT_A_TIME == _ROWS_AT_A_TIME - 1:
+                # A small upload takes some fifty turns of the event loop: each of them has to be short.
+                await asyncio.sleep(0)
             about = headers.of(key)
             if batch.append(timestamp=None, key=key, value=value, headers=about) is None:
                 yield batch

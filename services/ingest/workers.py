@@ -21,6 +21,8 @@ TINY_FILE_BYTES: Final = 8 * 1024
 LARGE_FILE_BYTES: Final = 512 * 1024
 #: Large files that are read at a time; the others wait their turn.
 PROCESSES: Final = 2
+#: Where all processors are busy, small uploads and Kafka go first: a large file takes its time anyway.
+_NICENESS: Final = 5
 
 
 class WorkerLost(RuntimeError):
@@ -64,6 +66,7 @@ def _processes() -> ProcessPoolExecutor:
 
 def _begin() -> None:
     """Ctrl-C is the service's to handle; a worker ends with the service, however that ended."""
+    os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_service, daemon=True).start()
 

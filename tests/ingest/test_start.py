@@ -1,11 +1,13 @@
 """The service as its operator starts it."""
 
+import gc
 import os
 import sqlite3
 import subprocess
 import sys
 
 from deploy.local.ports import free_port
+from services.ingest import __main__ as start
 from services.ingest.settings import IngestSettings
 from services.ingest.sole_user import claim
 
@@ -46,6 +48,28 @@ def test_an_unknown_command_says_what_there_is(tmp_path):
 
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert "python -m services.ingest [migrate]" in ended.stderr
+
+
+def test_collecting_garbage_stops_nothing_for_long(tmp_path, monkeypatch):
+    """What was imported is never looked through again: that took a tenth of a second."""
+    monkeypatch.setenv("INGEST_DATABASE_URL", f"sqlite:///{tmp_path / 'ingest.db'}")
+    monkeypatch.setenv("HTTP_PORT", str(free_port()))
+    monkeypatch.setattr(sys, "argv", ["ingest"])
+    monkeypatch.setattr(start, "configure_logging", lambda *_: None)
+    frozen = []
+
+    async def serve(*_: object) -> None:
+        frozen.append(gc.get_freeze_count())
+
+    monkeypatch.setattr(start, "serve", serve)
+    interval = sys.getswitchinterval()
+    try:
+        start.main()
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(interval)
+
+    assert frozen[0] > 10_000
 
 
 def test_a_second_service_on_one_sqlite_file_is_refused(tmp_path):

@@ -23,6 +23,11 @@ async def test_small_files_are_read_here_and_large_ones_elsewhere(workers):
     assert await workers.run(LARGE_FILE_BYTES + 1, os.getpid) != os.getpid()
 
 
+async def test_large_files_take_second_place_where_processors_are_busy(workers):
+    """Small uploads and Kafka share them."""
+    assert await workers.run(LARGE_FILE_BYTES + 1, os.nice, 0) > os.nice(0)
+
+
 async def test_a_worker_that_dies_is_replaced(workers):
     """Its upload is told to come again, the next one is read."""
     with pytest.raises(WorkerLost):

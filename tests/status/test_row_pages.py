@@ -1,0 +1,62 @@
+"""Pages of rows are read in the order of an index, also from tables that the database does not know well yet."""
+
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import event, text
+
+from services.status.bulk_writes import append
+from services.status.results import RowStatus, record_of
+from services.status.row_queries import result_page, row_page
+from services.status.tables import rows
+from tests.status.histories import Story
+
+ROWS = 20_000
+EXPLAIN = {"postgresql": "EXPLAIN ", "sqlite": "EXPLAIN QUERY PLAN "}
+
+
+@pytest.fixture
+async def engine(engine):
+    """Two jobs of many rows, that nobody has analysed."""
+    async with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            await connection.execute(text("ALTER TABLE status_rows SET (autovacuum_enabled = false)"))
+        for job_id in ("job-1", "job-2"):
+            made = record_of(Story(job_id=job_id).created(2))
+            several = {0: made._replace(status="failed"), 1: made._replace(status="unprocessed")}
+            records = [several.get(row % 10, made)._replace(row=row) for row in range(2, ROWS + 2)]
+            await append(connection, rows, records)
+    return engine
+
+
+async def test_no_page_is_sorted(engine):
+    """Sorting all the rest of a job for every page makes a file of a million rows take for ever."""
+    asked = []
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *of: asked.append((of[2], of[3])))
+    async with engine.connect() as connection:
+        for round_ in (1, 2):
+            job = SimpleNamespace(job_id="job-1", round=round_)
+            for outcome in RowStatus:
+                await result_page(connection, job, outcome, ROWS // 2, 200)
+            for outcome in (None, *RowStatus):
+                await row_page(connection, job, outcome, 0, 101)
+        plans = [
+            str(step)
+            for statement, values in list(asked)
+            for step in await connection.exec_driver_sql(EXPLAIN[engine.dialect.name] + statement, values)
+        ]
+    assert len(plans) >= 14
+    assert not [step for step in plans if "Sort" in step or "TEMP B-TREE" in step]
+
+
+async def test_pages_follow_one_another_without_a_gap_and_end_with_the_job(engine):
+    """The next job's rows stand right behind it in the index."""
+    job = SimpleNamespace(job_id="job-1", round=1)
+    found, after = [], 0
+    async with engine.connect() as connection:
+        while page := await row_page(connection, job, None, after, 7_000):
+            found += [row.row for row in page]
+            after = found[-1]
+        created = await row_page(connection, job, RowStatus.CREATED, ROWS - 20, 1_000)
+    assert found == list(range(2, ROWS + 2))
+    assert [row.row for row in created] == [row for row in found if row > ROWS - 20 and row % 10 > 1]

@@ -69,9 +69,11 @@ class Job(Document):
     created_hospitals: int
     failed_hospitals: int
     unprocessed_hospitals: int = 0
+    unknown_hospitals: int = 0
     activated: bool = False
     created_at: datetime
     completed_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
     processing_time_seconds: float | None = None
     eta_seconds: float | None = None
     waiting_for: str | None = None
@@ -81,6 +83,13 @@ class Job(Document):
     def ended(self) -> bool:
         """Whether it has come to an end."""
         return self.status in FINAL
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether somebody cancelled it, and it has not ended yet."""
+        return (
+            self.cancel_requested_at is not None and not self.ended and self.processed_hospitals < self.total_hospitals
+        )
 
     @property
     def percent(self) -> int:

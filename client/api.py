@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -33,6 +34,15 @@ def open_client(url: str, api_key: str | None, transport: httpx.BaseTransport | 
     if api_key:
         headers["X-API-Key"] = api_key
     return httpx.Client(base_url=url, headers=headers, timeout=_USUAL, transport=transport)
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A result file on its way: its bytes, whether the job can still change it, and how many rows may exist already."""
+
+    chunks: Iterator[bytes]
+    complete: bool
+    unknown: int
 
 
 class Api:
@@ -95,14 +105,16 @@ class Api:
             yield ((event.id, event.data) for event in EventSource(answer).iter_sse())
 
     @contextmanager
-    def result_file(self, job_id: str, kind: str) -> Iterator[tuple[Iterator[bytes], bool]]:
-        """The bytes of successful.csv, failed.csv or unprocessed.csv as they come, and whether no more will."""
+    def result_file(self, job_id: str, kind: str) -> Iterator[Coming]:
+        """successful.csv, failed.csv or unprocessed.csv."""
         path = f"{_ROOT}/jobs/{_id(job_id)}/{kind}.csv"
         with failures_named(), self._client.stream("GET", path, headers={"Accept": "text/csv"}) as answer:
             if not answer.is_success:
                 answer.read()
                 raise setback(answer)
-            yield answer.iter_bytes(), answer.headers.get("x-result-complete") != "false"
+            unknown = answer.headers.get("x-result-unknown", "0")  # an older service does not tell
+            complete = answer.headers.get("x-result-complete") != "false"
+            yield Coming(answer.iter_bytes(), complete, int(unknown) if unknown.isdecimal() else 0)
 
     def _send_file(
         self, path: str, file: SentFile, headers: dict[str, str], allow_duplicates: bool, kind: type[D]

@@ -214,6 +214,8 @@ def _follow(desk: Desk, job_id: str, before: Job | None = None) -> ExitStatus:
     desk.screen.say(words.ending(job))
     if job.failed_hospitals and job.ended:
         desk.screen.say(f"The failed rows: {desk.command('failed', job_id, '-o', 'failed.csv')}")
+    if job.unknown_hospitals and job.ended:
+        desk.screen.say(words.doubt(job.unknown_hospitals, desk.command("resolve", job_id, "ROW")))
     desk.screen.document(job.raw())
     return of_outcome(job)
 
@@ -239,9 +241,12 @@ def _fetch(desk: Desk, job_id: str, kind: str, output: Path | None) -> ExitStatu
     else:
         written = result_file.save(desk.api, job_id, kind, output)
         desk.screen.say(f"Wrote {words.printable(str(output))} ({words.size(written.bytes)})")
-        desk.screen.document({"file": str(output), "bytes": written.bytes, "complete": written.complete})
+        told = {"file": str(output), "bytes": written.bytes, "complete": written.complete, "unknown": written.unknown}
+        desk.screen.document(told)
     if not written.complete:
         desk.screen.note("The job is not over: these are the rows so far.")
+    if written.unknown:
+        desk.screen.note(words.doubt(written.unknown, desk.command("resolve", job_id, "ROW")))
     return ExitStatus.DONE
 
 

@@ -49,7 +49,7 @@ class PlainScreen:
 
         def progressed(job: Job, per_second: float | None) -> None:
             nonlocal before
-            now = (job.percent, job.status, job.waiting_for)
+            now = (job.percent, job.status, job.waiting_for, job.cancelling)
             if now != before and not job.ended:
                 self.say(words.progress(job, per_second))
             before = now

@@ -14,10 +14,11 @@ from client.setbacks import NoAnswer, TryAgain
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many bytes, and whether the job can still change what is in them."""
+    """How many bytes, whether the job can still change what is in them, and how many rows may be in the directory."""
 
     bytes: int
     complete: bool
+    unknown: int
 
 
 def save(api: Api, job_id: str, kind: str, target: Path) -> Written:
@@ -29,20 +30,20 @@ def show(api: Api, job_id: str, kind: str) -> Written:
     """Writes the file to standard output. What was written cannot be taken back."""
     written = 0
     try:
-        with api.result_file(job_id, kind) as (chunks, complete):
-            for chunk in chunks:
+        with api.result_file(job_id, kind) as coming:
+            for chunk in coming.chunks:
                 written += sys.stdout.buffer.write(chunk)
     except TryAgain as setback:
         if not written:
             raise
         raise NoAnswer(f"The file is not complete: it broke off after {written:,} bytes. {setback}") from setback
     sys.stdout.buffer.flush()
-    return Written(written, complete)
+    return Written(written, coming.complete, coming.unknown)
 
 
 def _save_once(api: Api, job_id: str, kind: str, target: Path) -> Written:
-    with api.result_file(job_id, kind) as (chunks, complete), _replacing(target) as file:
-        return Written(sum(file.write(chunk) for chunk in chunks), complete)
+    with api.result_file(job_id, kind) as coming, _replacing(target) as file:
+        return Written(sum(file.write(chunk) for chunk in coming.chunks), coming.complete, coming.unknown)
 
 
 @contextmanager

@@ -95,6 +95,6 @@ class TerminalScreen:
                     counts=counts + failed,
                     speed=words.speed(job, per_second),
                 )
-                live.update(Group(bar, Text(words.reason(job), style="yellow")) if job.waiting_for else bar)
+                live.update(Group(bar, Text(words.reason(job), style="yellow")) if words.reason(job) else bar)
 
             yield progressed

@@ -89,12 +89,26 @@ def speed(job: Job, per_second: float | None) -> str:
 
 
 def reason(job: Job) -> str:
-    """Why it is slow, empty when it flows."""
+    """Why it is slow, empty when it flows; of a job that was cancelled what comes of it."""
+    if job.cancelling:
+        return "It is being cancelled: what was not sent will not be sent, rows on their way are waited for."
     return WAITING.get(job.waiting_for, job.waiting_for) if job.waiting_for else ""
+
+
+def doubt(unknown: int, looking: str) -> str:
+    """What to know before failed.csv is uploaded again. `looking`: the command that settles a row."""
+    one = unknown == 1
+    return (
+        f"{unknown:,} of these rows may already exist in the directory: "
+        f"before {'it is' if one else 'they are'} uploaded again, look there and settle "
+        f"{'it' if one else 'each'} with `{looking}`, or `retry` the job, which looks first."
+    )
 
 
 def state(job: Job) -> str:
     """One word, or a few."""
+    if job.cancelling:
+        return "cancelling"
     if job.outcome == "some_failed":
         return "partly created"
     if job.outcome == "all_created" and not job.activated:

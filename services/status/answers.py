@@ -45,11 +45,21 @@ class JobSummary(BaseModel):
     created_hospitals: int
     failed_hospitals: int
     unprocessed_hospitals: Annotated[int, Field(description="Not sent, because the job was cancelled")]
+    unknown_hospitals: Annotated[
+        int,
+        Field(
+            description="Of the failed: may be in the directory all the same. Look, and resolve, or retry: uploaded "
+            "again they could be there twice"
+        ),
+    ]
     progress_percentage: Annotated[float, Field(ge=0, le=100)]
     activated: Annotated[bool, Field(description="Whether all batches are activated in the directory")]
     created_at: datetime
     started_at: Annotated[datetime | None, Field(description="When the first row was taken up")]
     completed_at: datetime | None
+    cancel_requested_at: Annotated[
+        datetime | None, Field(description="When somebody cancelled it; null: nobody did, or it was retried since")
+    ]
     processing_time_seconds: Annotated[float | None, Field(description="From started_at to completed_at")]
     eta_seconds: Annotated[
         float | None, Field(description="At the pace of its last minute, else the configured one; null: unknown")

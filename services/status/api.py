@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.status import job_answers, job_queries
+from services.status import job_answers, job_queries, watched_jobs
 from services.status.activation import Activated, Activation, Refused, Unanswered
 from services.status.answers import ActivationAnswer, JobAnswer, JobList, RowList
 from services.status.cursors import after_job, after_row
@@ -44,12 +44,7 @@ def api_routes(desk: Desk) -> APIRouter:
     @router.get("/status/{job_id}", response_model=JobAnswer, responses=problems(_404="No such job"))
     async def status(job_id: JobId, tenant: Asking) -> JobAnswer:
         """How a job is. One that was just accepted is never 404."""
-
-        async def look_up(connection: AsyncConnection) -> JobAnswer | None:
-            job = await job_queries.job(connection, tenant, job_id)
-            return None if job is None else await job_answers.job_answer(connection, job)
-
-        return await desk.presence.job(job_id, look_up)
+        return await desk.presence.job(job_id, lambda connection: watched_jobs.job_answer(connection, tenant, job_id))
 
     @router.get("/jobs", response_model=JobList, responses=problems(_400="A parameter is wrong"))
     async def jobs(

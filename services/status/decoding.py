@@ -1,6 +1,5 @@
 """Records become a delivery. One that cannot be decoded goes to the dead letters, and a row fails by its key and id."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -8,6 +7,7 @@ from typing import Final, Protocol
 import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 
+from services.status.courtesy import ALONE, Courtesy
 from services.status.deliveries import Delivery, Told
 from services.status.metrics import DEAD_LETTERS
 from services.status.publisher import Publisher
@@ -56,16 +56,17 @@ class DeadLetterTopic:
 class Decoder:
     """Decodes what was read, one record at a time, so that a bad one spoils no other."""
 
-    def __init__(self, topics: Topics, dead_letters: DeadLetterBox) -> None:
+    def __init__(self, topics: Topics, dead_letters: DeadLetterBox, courtesy: Courtesy = ALONE) -> None:
         self._topics = topics
         self._dead_letters = dead_letters
+        self._courtesy = courtesy
 
     async def decode(self, records: Iterable[ConsumerRecord]) -> Delivery:
         """The delivery. Raises KafkaUnavailable when a dead letter could not be written."""
         delivery = Delivery()
         for number, record in enumerate(records):
             if number % _HELPING == 0:
-                await asyncio.sleep(0)  # thousands at once would keep callers of the API waiting
+                await self._courtesy.give_way()  # thousands at once would keep callers of the API waiting
             event: Event | None
             try:
                 event = _read(record)

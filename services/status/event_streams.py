@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from services.status.documented import EVERYWHERE, Documented, JobId, problems
 from services.status.live import JobState, Live
+from services.status.openings import Openings
 from services.status.presence import Presence
 from services.status.tenants import Tenant
 from services.status.watched_jobs import summaries
@@ -45,7 +46,9 @@ _STREAM: Final[Documented] = {
 }
 
 
-def event_stream_routes(live: Live, presence: Presence, asking_tenant: Callable[..., Awaitable[Tenant]]) -> APIRouter:
+def event_stream_routes(
+    live: Live, openings: Openings, presence: Presence, asking_tenant: Callable[..., Awaitable[Tenant]]
+) -> APIRouter:
     """GET …/jobs/{job_id}/events."""
     router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["jobs"], responses=EVERYWHERE)
     Asking = Annotated[Tenant, Depends(asking_tenant)]  # noqa: N806 - a type
@@ -65,7 +68,7 @@ def event_stream_routes(live: Live, presence: Presence, asking_tenant: Callable[
             found = await summaries(connection, tenant, [job_id])
             return JobState(found[job_id], asked_at) if job_id in found else None
 
-        first = await presence.job(job_id, look_up)
+        first = await presence.job(job_id, look_up, lambda: openings.state(tenant, job_id))
         return EventStream(live, first, last_event_id)
 
     return router

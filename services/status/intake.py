@@ -5,18 +5,23 @@
     each assignment. Kafka's own committed offsets are written after it, for tools that show lag; nothing reads them.
 
 Kafka or the database may be away for any time: the intake keeps trying, and `check` says what is missing. Only records
-that were deleted before they were projected stop it for good, since going on would silently give wrong answers.
+that were deleted before they were projected stop it until a rebuild, since going on would silently give wrong answers.
 """
 
 import asyncio
+import contextlib
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.status import stored_offsets
 from services.status.changes import Changes
+from services.status.courtesy import Courtesy
 from services.status.decoding import Decoder
 from services.status.deliveries import Delivery
 from services.status.lag import Lag
@@ -34,6 +39,7 @@ from shared.topic_creation import wait_for_topics
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS: Final = 1.0
+_LOOK_AGAIN_SECONDS: Final = 5.0
 #: A database that has fallen silent is given up for this time; should it commit later, the offsets tell.
 _COMMIT_SECONDS: Final = 30.0
 _LAST_WRITE_SECONDS: Final = 1.0
@@ -47,18 +53,25 @@ class Intake:
     """One replica's part of the topics, projected."""
 
     def __init__(
-        self, settings: KafkaSettings, engine: AsyncEngine, decoder: Decoder, positions: Positions, changes: Changes
+        self,
+        settings: KafkaSettings,
+        engine: AsyncEngine,
+        decoder: Decoder,
+        positions: Positions,
+        changes: Changes,
+        courtesy: Courtesy,
     ) -> None:
         self._settings = settings
         self._engine = engine
         self._decoder = decoder
         self._positions = positions
         self._changes = changes
+        self._courtesy = courtesy
         self._lag = Lag()
         self._trouble: str | None = "it has not started yet"
 
     async def run(self) -> None:
-        """Projects until cancelled. Returns only when records are missing."""
+        """Projects until cancelled. When records are missing it stands still until the tables were made again."""
         while True:
             try:
                 await check_schema(self._engine)
@@ -67,7 +80,7 @@ class Intake:
             except RecordsMissing as missing:
                 self._trouble = str(missing)
                 log.error("projection_stopped", reason=self._trouble)
-                return
+                await self._made_again(missing.offsets)
             except (KafkaError, SQLAlchemyError, OSError, SchemaOutdated) as error:
                 self._will_retry(error)
             except Exception as error:  # a fault of ours must not end the projection in silence
@@ -75,6 +88,16 @@ class Intake:
                 self._will_retry(error)
             RESTARTS.inc()
             await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _made_again(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Returns when the tables no longer say that these offsets come next. Until then we are in no group."""
+        moved = False
+        while not moved:
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            with contextlib.suppress(SQLAlchemyError, OSError):
+                async with self._engine.connect() as connection:
+                    stored = await stored_offsets.stored(connection, list(offsets))
+                moved = any(stored.get(partition) != offset for partition, offset in offsets.items())
 
     async def check(self) -> str:
         """How far behind the projection is. Raises NotRunning with the reason when it stands still."""
@@ -84,7 +107,7 @@ class Intake:
 
     async def _consume(self) -> None:
         """Reads and decodes the next batch while the one before is being written: Kafka and the database both work."""
-        reader = Reader(self._settings, self._engine, self._positions, self._lag)
+        reader = Reader(self._settings, self._engine, self._positions, self._lag, self._courtesy)
         writing = _nothing_written()
         try:
             await reader.start()
@@ -115,7 +138,7 @@ class Intake:
         """Projects a batch. False when that failed: only the database knows how far we are."""
         try:
             if reading.steps:
-                await within(_COMMIT_SECONDS, project(self._engine, reading.steps, delivery))
+                await within(_COMMIT_SECONDS, project(self._engine, reading.steps, delivery, self._courtesy))
         except OffsetsMoved as moved:
             log.info("offsets_moved", reason=str(moved))
             return False

@@ -24,10 +24,9 @@ from shared.events import JobOutcome, ProcessorReported, now
 RESULT_ROWS: Final = 1_000
 
 
-async def job_answer(connection: AsyncConnection, job: JobRow) -> JobAnswer:
-    """The job in full."""
+async def job_in_full(connection: AsyncConnection, job: JobRow, short: JobSummary) -> JobAnswer:
+    """The job with its batches, and its rows when they are few."""
     batch_ids = await job_queries.batch_ids(connection, job.job_id)
-    [short] = await _summaries(connection, [job], batch_ids[0])
     result = await _result(connection, job, batch_ids[0]) if job.total_hospitals <= RESULT_ROWS else None
     return JobAnswer(**short.model_dump(), batch_ids=batch_ids, result=result)
 
@@ -54,13 +53,11 @@ async def row_list(
     return RowList(rows=[_row(row, activated, unknown) for row in shown], next_cursor=following)
 
 
-async def _summaries(
-    connection: AsyncConnection, jobs: Sequence[JobRow], batch_id: str | None = None
-) -> list[JobSummary]:
+async def _summaries(connection: AsyncConnection, jobs: Sequence[JobRow]) -> list[JobSummary]:
     running = [job.job_id for job in jobs if job.status not in FINAL]
     rates = await job_queries.recent_rates(connection, running, micros(now())) if running else {}
     reports = await job_queries.reports(connection) if running else []
-    return [summary(job, rates.get(job.job_id, 0.0), reports, batch_id) for job in jobs]
+    return [summary(job, rates.get(job.job_id, 0.0), reports, None) for job in jobs]
 
 
 def summary(job: JobRow, rate: float, reports: Sequence[ProcessorReported], batch_id: str | None) -> JobSummary:
@@ -69,6 +66,7 @@ def summary(job: JobRow, rate: float, reports: Sequence[ProcessorReported], batc
     processed = _processed(job)
     work, at = Work(job.total_hospitals - processed, rate, job.express), now()
     reason = None if status in FINAL else waiting_for(work, reports, at)
+    cancelled_at = job.cancel_requested_at if job.cancelled_round >= job.round else None
     return JobSummary(
         job_id=job.job_id,
         file_name=job.file_name,
@@ -81,6 +79,7 @@ def summary(job: JobRow, rate: float, reports: Sequence[ProcessorReported], batc
             created=job.created_hospitals,
             failed=job.failed_hospitals,
             unprocessed=job.unprocessed_hospitals,
+            cancelling=cancelled_at is not None,
             activated=job.activated,
             batch_id=batch_id,
         ),
@@ -89,16 +88,28 @@ def summary(job: JobRow, rate: float, reports: Sequence[ProcessorReported], batc
         created_hospitals=job.created_hospitals,
         failed_hospitals=job.failed_hospitals,
         unprocessed_hospitals=job.unprocessed_hospitals,
+        unknown_hospitals=job.unknown_hospitals,
         progress_percentage=_percentage(processed, job.total_hospitals),
         activated=job.activated,
         created_at=moment(job.created_at),
         started_at=moment_or_none(job.started_at),
         completed_at=moment_or_none(job.completed_at),
+        cancel_requested_at=moment_or_none(cancelled_at),
         processing_time_seconds=_processing_time(job),
-        eta_seconds=None if status in FINAL else eta_seconds(work, reason, reports, at),
+        eta_seconds=_time_left(job, eta_seconds(work, reason, reports, at), cancelled_at, micros(at)),
         waiting_for=reason,
         error=wording.error(job.job_id, status, job.refusal),
     )
+
+
+def _time_left(job: JobRow, estimate: float | None, cancelled_at: Micros | None, at: Micros) -> float | None:
+    """Of a job that is being cancelled no more than it may take until nothing of it is under way any more."""
+    if job.status in FINAL:
+        return None
+    if cancelled_at is None or job.cancel_settles_at is None:
+        return estimate
+    settled = round(max(float(job.cancel_settles_at - at), 0.0) / 1_000_000, 1)
+    return settled if estimate is None else min(estimate, settled)
 
 
 def _processed(job: JobRow) -> int:

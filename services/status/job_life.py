@@ -16,7 +16,8 @@
        ├──── retry: failed and unprocessed rows run again, in the next round ────────────┘  │
        └──── the last failure settled by hand: JobFinished once more, then the activation ──┘
 
-Whatever order the facts come in, and however often, the same facts give the same life.
+Events about a job stand in one partition, and come in its order, however often; results come in any order. The same
+facts give the same life.
 """
 
 import json
@@ -26,7 +27,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from services.status.instants import Micros, micros
-from services.status.results import RowStatus
+from services.status.results import UNKNOWN, RowStatus
 from shared.events import JobAccepted, JobCancelRequested, JobEvent, JobFinished, JobOutcome, JobRetryRequested
 
 
@@ -85,6 +86,7 @@ class JobLife:
     created_hospitals: int
     failed_hospitals: int
     unprocessed_hospitals: int
+    unknown_hospitals: int
     status: str
     outcome: str | None
     activated: bool
@@ -129,10 +131,14 @@ def searched(text: str) -> str:
 
 
 def _requested(facts: JobFacts, round_: int, offset: int) -> JobFacts:
-    if round_ < facts.requested_round:
+    """A retry follows the finish of the round before, which stands before it in the job's partition.
+
+    Any other request makes no sense: nobody acts on it, so the job must not wait for its rows.
+    """
+    if round_ != facts.finished_round + 1:
         return facts
-    first = offset if round_ > facts.requested_round or facts.requested_offset is None else facts.requested_offset
-    return replace(facts, requested_round=round_, requested_offset=min(first, offset))
+    known = facts.requested_offset if round_ == facts.requested_round else None
+    return replace(facts, requested_round=round_, requested_offset=offset if known is None else min(known, offset))
 
 
 def _cancelled(facts: JobFacts, event: JobCancelRequested) -> JobFacts:
@@ -186,6 +192,7 @@ def life(facts: JobFacts, tallies: Mapping[tuple[int, str], int]) -> JobLife:
         created_hospitals=created,
         failed_hospitals=failed,
         unprocessed_hospitals=unprocessed,
+        unknown_hospitals=_of_round(tallies, round_, UNKNOWN),
         status=_status(outcome if final else None, begun=round_ > 1 or any(tallies.values())),
         outcome=outcome.value if outcome else None,
         activated=activated,
@@ -198,9 +205,9 @@ def _rounds(tallies: Mapping[tuple[int, str], int]) -> Iterable[int]:
     return (round_ for (round_, _), count in tallies.items() if count)
 
 
-def _of_round(tallies: Mapping[tuple[int, str], int], round_: int, status: RowStatus) -> int:
+def _of_round(tallies: Mapping[tuple[int, str], int], round_: int, status: str) -> int:
     """Those of earlier rounds run again: they have no result yet."""
-    return tallies.get((round_, status.value), 0)
+    return tallies.get((round_, status), 0)
 
 
 def outcome_of(created: int, unprocessed: int, total: int) -> JobOutcome:

@@ -44,7 +44,7 @@ async def write_decisions(connection: AsyncConnection, decided: Sequence[Decisio
     decisions = latest([*known.values(), *decided])
     await write(connection, resolutions, [asdict(each) for each in decisions.values()], replacing(resolutions))
     stored = await row_lookup.records(connection, {(decision.job_id, decision.row) for decision in decided})
-    changed = changes_by_decision(stored, decisions)
+    changed = changes_by_decision(stored, decisions, known)
     await _write(connection, changed)
     return changed
 

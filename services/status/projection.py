@@ -1,12 +1,12 @@
 """The projection: a batch of events and the offsets it reaches become part of the tables together, or not at all."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.status import projected_jobs, stored_offsets
+from services.status.courtesy import ALONE, Courtesy
 from services.status.deliveries import Delivery, Told
 from services.status.instants import Micros
 from services.status.metrics import COMMIT_SECONDS, RESULTS
@@ -16,11 +16,11 @@ from services.status.results import RowRecord, decision_of, record_of
 from services.status.stored_offsets import Step
 from shared.events import RowOutcome, RowResolved
 
-_SLICE: Final = 1_000
-_HELPING: Final = 100
+_SLICE: Final = 500
+_HELPING: Final = 25
 
 
-async def project(engine: AsyncEngine, steps: Sequence[Step], delivery: Delivery) -> None:
+async def project(engine: AsyncEngine, steps: Sequence[Step], delivery: Delivery, courtesy: Courtesy = ALONE) -> None:
     """Applies the events in one transaction with the steps' offsets.
 
     Raises OffsetsMoved when another replica was there first, SQLAlchemyError or OSError when the database failed:
@@ -29,16 +29,16 @@ async def project(engine: AsyncEngine, steps: Sequence[Step], delivery: Delivery
     with COMMIT_SECONDS.time():
         async with engine.begin() as connection:
             await stored_offsets.advance(connection, steps)
-            await _tell(connection, delivery)
+            await _tell(connection, delivery, courtesy)
     RESULTS.inc(len(delivery.results))
 
 
-async def _tell(connection: AsyncConnection, delivery: Delivery) -> None:
+async def _tell(connection: AsyncConnection, delivery: Delivery, courtesy: Courtesy) -> None:
     touched = {result.job_id for result in delivery.results} | {told.event.job_id for told in delivery.job_events}
     if touched:
         jobs = await projected_jobs.lock(connection, touched)
         counts = CountChanges()
-        projected_jobs.start(jobs, await _write_results(connection, delivery.results, counts))
+        projected_jobs.start(jobs, await _write_results(connection, delivery.results, counts, courtesy))
         await _write_decisions(connection, delivery.job_events, counts)
         await write_counts(connection, counts)
         await projected_jobs.tell(connection, jobs, delivery.job_events)
@@ -48,24 +48,24 @@ async def _tell(connection: AsyncConnection, delivery: Delivery) -> None:
 
 
 async def _write_results(
-    connection: AsyncConnection, results: Sequence[RowOutcome], counts: CountChanges
+    connection: AsyncConnection, results: Sequence[RowOutcome], counts: CountChanges, courtesy: Courtesy
 ) -> dict[str, Micros]:
     """Slice by slice. Returns when the jobs' first rows started."""
     decisions = await decisions_about(connection, {result.job_id for result in results}) if results else {}
     first: dict[str, Micros] = {}
     for begin in range(0, len(results), _SLICE):
-        records = await _records(results[begin : begin + _SLICE])
+        records = await _records(results[begin : begin + _SLICE], courtesy)
         for record in records:
             first[record.job_id] = min(record.started_at, first.get(record.job_id, record.started_at))
         counts.add(await write_results(connection, records, decisions))
     return first
 
 
-async def _records(results: Sequence[RowOutcome]) -> list[RowRecord]:
+async def _records(results: Sequence[RowOutcome], courtesy: Courtesy) -> list[RowRecord]:
     records: list[RowRecord] = []
     for begin in range(0, len(results), _HELPING):
         records += map(record_of, results[begin : begin + _HELPING])
-        await asyncio.sleep(0)  # thousands at once would keep callers of the API waiting
+        await courtesy.give_way()  # thousands at once would keep callers of the API waiting
     return records
 
 

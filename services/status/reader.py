@@ -1,9 +1,8 @@
 """Reads one replica's partitions, always from where the database says."""
 
-import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +13,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status import stored_offsets
+from services.status.courtesy import Courtesy
 from services.status.lag import Lag
 from services.status.positions import Positions
 from services.status.stored_offsets import Step
@@ -24,14 +24,26 @@ from shared.settings import KafkaSettings
 log = structlog.get_logger(__name__)
 
 _BATCH_RECORDS: Final = 5_000
-_HELPING: Final = 50
+_HELPING: Final = 25
 _POLL_MS: Final = 200
 _PATIENCE_SECONDS: Final = 5.0
 _GROUP_COMMIT_SECONDS: Final = 1.0
 
 
 class RecordsMissing(RuntimeError):
-    """Records were deleted before they were projected. Only throwing the tables away and projecting again helps."""
+    """Records were deleted before they were projected. Only throwing the tables away and projecting again helps.
+
+    `offsets`: where the projection stands in the partitions that they are missing from.
+    """
+
+    def __init__(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self.offsets = offsets
+        places = ", ".join(f"{each.topic}-{each.partition} at {offset}" for each, offset in offsets.items())
+        super().__init__(
+            f"Kafka does not have the records that come next ({places}); answers would be wrong from here on. "
+            "Run python -m services.status rebuild: it makes the tables again from what there is, and the projection "
+            "goes on by itself"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +57,14 @@ class Reading:
 class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
     """A consumer in the group `hospital-status`, over results, jobs and processors."""
 
-    def __init__(self, settings: KafkaSettings, engine: AsyncEngine, positions: Positions, lag: Lag) -> None:
+    def __init__(
+        self, settings: KafkaSettings, engine: AsyncEngine, positions: Positions, lag: Lag, courtesy: Courtesy
+    ) -> None:
         self._topics = [settings.topics.results, settings.topics.jobs, settings.topics.processors]
         self._engine = engine
         self._positions = positions
         self._lag = lag
+        self._courtesy = courtesy
         self._group_committed_at = 0.0
         self._consumer = AIOKafkaConsumer(
             **kafka.consuming(settings),
@@ -109,7 +124,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             for records in some.values():
                 found += records
             timeout = 0
-            await asyncio.sleep(0)
+            await self._courtesy.give_way()
 
     async def keep_membership(self) -> None:
         """While the database is away: a group drops a member that does not poll. What this reads is read again."""
@@ -165,8 +180,4 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
     def _stop_if_ours(self, out_of_range: dict[TopicPartition, int]) -> None:
         missing = {each: offset for each, offset in out_of_range.items() if self._positions.holds(each)}
         if missing:
-            places = ", ".join(f"{each.topic}-{each.partition} at {offset}" for each, offset in missing.items())
-            raise RecordsMissing(
-                f"Kafka does not have the records that come next ({places}); answers would be wrong from here on. "
-                "Run python -m services.status rebuild, and restart: it makes the tables again from what there is"
-            )
+            raise RecordsMissing(missing)

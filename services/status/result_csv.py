@@ -15,6 +15,7 @@ from sqlalchemy import Row
 
 from services.status.results import RowStatus
 from services.status.row_queries import shown_status
+from shared.events import RowErrorCode
 
 #: Excel takes a file without it for Windows-1252.
 BYTE_ORDER_MARK: Final = "\ufeff"
@@ -27,6 +28,8 @@ RESULT_COLUMNS: Final = (
     "result_error_code",
     "result_error",
 )
+#: The error code of a row that somebody has looked for in the directory, and not found.
+ABSENT: Final = "absent"
 _MAX_ERROR_CHARS: Final = 1_000
 #: How a cell begins that a spreadsheet may run (OWASP, CSV injection). The last four are = + - @ in full width.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -57,11 +60,14 @@ class ResultCsv:
         """The first line."""
         return self._lines([(*self._columns, *RESULT_COLUMNS)])
 
-    def rows(self, rows: Iterable[Row[Any]]) -> bytes:
-        """A line for each. A column that a row does not have, because its event was unreadable, is empty."""
-        return self._lines(map(self._cells, rows))
+    def rows(self, rows: Iterable[Row[Any]], undecided: Collection[int] = ()) -> bytes:
+        """A line for each. A column that a row does not have, because its event was unreadable, is empty.
 
-    def _cells(self, row: Row[Any]) -> list[str | int]:
+        `undecided`: those of unknown outcome of which nobody has said yet what they saw.
+        """
+        return self._lines(self._cells(row, undecided) for row in rows)
+
+    def _cells(self, row: Row[Any], undecided: Collection[int]) -> list[str | int]:
         own = json.loads(row.columns)
         cells: list[str | int] = [own.get(column, "") for column in self._columns]
         cells += (
@@ -70,7 +76,7 @@ class ResultCsv:
             _hospital_id(row.hospital_id),
             guarded(row.batch_id or ""),
             row.attempts,
-            guarded(row.error_code or ""),
+            guarded(_code(row, undecided)),
             guarded((row.error or "")[:_MAX_ERROR_CHARS]),
         )
         return cells
@@ -79,6 +85,12 @@ class ResultCsv:
         text = StringIO(newline="")
         csv.writer(text, delimiter=self._delimiter).writerows(records)
         return text.getvalue().encode()
+
+
+def _code(row: Row[Any], undecided: Collection[int]) -> str:
+    if row.error_code == RowErrorCode.OUTCOME_UNKNOWN and row.row not in undecided:
+        return ABSENT if row.status == RowStatus.FAILED else ""
+    return row.error_code or ""
 
 
 def _hospital_id(stored: str | None) -> str:

@@ -25,7 +25,7 @@ from services.status.job_queries import JobRow
 from services.status.presence import Presence
 from services.status.reading import Database
 from services.status.result_csv import BYTE_ORDER_MARK, ResultCsv, ResultFileName
-from services.status.row_queries import result_page
+from services.status.row_queries import result_page, undecided
 from services.status.tenants import Tenant
 from shared.problems import Problem
 
@@ -49,6 +49,11 @@ _FILES: Final[Documented] = {
                 "description": "`false` while rows have no result yet: the file holds what there is so far",
                 "schema": {"type": "string", "enum": ["true", "false"]},
             },
+            "X-Result-Unknown": {
+                "description": "How many of the rows may be in the directory all the same (`outcome_unknown`): look, "
+                "and resolve them, before they are uploaded again",
+                "schema": {"type": "integer"},
+            },
         },
     }
 }
@@ -63,12 +68,19 @@ ByteOrderMark = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
+class _Page:
+    rows: list[Row[Any]]
+    #: Those of unknown outcome of which nobody has said yet what they saw.
+    undecided: set[int]
+
+
+@dataclass(frozen=True, slots=True)
 class _Opened:
     """A job as it was when its file was asked for, and the first rows."""
 
     job: JobRow
     activated: set[str]
-    rows: list[Row[Any]]
+    first: _Page
 
 
 def result_file_routes(
@@ -101,8 +113,7 @@ def _route(
             if (job := await job_queries.job(connection, tenant, job_id)) is None:
                 return None
             activated = await job_queries.activated_batches(connection, job_id)
-            first = await result_page(connection, job, name.outcome, 0, _FIRST_PAGE_ROWS)
-            return _Opened(job, activated, first)
+            return _Opened(job, activated, await _page(connection, job, name, 0, _FIRST_PAGE_ROWS))
 
         opened = await presence.job(job_id, look_up)
         marked = "text/html" in accept if bom is None else bom
@@ -117,7 +128,7 @@ class ResultFile(StreamingResponse):
     def __init__(self, database: Database, opened: _Opened, name: ResultFileName, *, marked: bool) -> None:
         self._database = database
         self._job = opened.job
-        self._outcome = name.outcome
+        self._name = name
         headers = {
             "Content-Disposition": content_disposition(file_name(opened.job.file_name, name)),
             # It changes with a retry, and holds what not everybody may see.
@@ -126,6 +137,7 @@ class ResultFile(StreamingResponse):
             "X-Content-Type-Options": "nosniff",
             "X-Job-Status": opened.job.status,
             "X-Result-Complete": "true" if _complete(opened.job) else "false",
+            "X-Result-Unknown": str(opened.job.unknown_hospitals if name is ResultFileName.FAILED else 0),
         }
         super().__init__(self._content(opened, marked=marked), headers=headers, media_type="text/csv")
 
@@ -139,15 +151,15 @@ class ResultFile(StreamingResponse):
     async def _content(self, opened: _Opened, *, marked: bool) -> AsyncIterator[bytes]:
         written = ResultCsv(json.loads(self._job.columns), self._job.delimiter, opened.activated)
         yield (BYTE_ORDER_MARK.encode() if marked else b"") + written.header()
-        rows, limit = opened.rows, _FIRST_PAGE_ROWS
-        while rows:
+        page, limit = opened.first, _FIRST_PAGE_ROWS
+        while page.rows:
             # In a thread: others are answered meanwhile.
-            page = await asyncio.to_thread(written.rows, rows)
-            yield page
-            if len(rows) < limit:
+            lines = await asyncio.to_thread(written.rows, page.rows, page.undecided)
+            yield lines
+            if len(page.rows) < limit:
                 break
-            limit = min(_MAX_PAGE_ROWS, max(1, limit * _PAGE_BYTES // len(page)))
-            rows = await self._read(rows[-1].row, limit)
+            limit = min(_MAX_PAGE_ROWS, max(1, limit * _PAGE_BYTES // len(lines)))
+            page = await self._read(page.rows[-1].row, limit)
         await self._check_kept()
 
     async def _check_kept(self) -> None:
@@ -156,18 +168,21 @@ class ResultFile(StreamingResponse):
         if await self._database.read(lambda connection: job_queries.job(connection, None, job_id)) is None:
             raise Problem(404, "not_found", f"The job {job_id} was deleted meanwhile.")
 
-    async def _read(self, after: int, limit: int) -> list[Row[Any]]:
+    async def _read(self, after: int, limit: int) -> _Page:
         for _ in range(_TRIES - 1):
             try:
-                return await self._page(after, limit)
+                return await self._ask(after, limit)
             except Problem:
                 await asyncio.sleep(_TRY_AGAIN_SECONDS)
-        return await self._page(after, limit)
+        return await self._ask(after, limit)
 
-    async def _page(self, after: int, limit: int) -> list[Row[Any]]:
-        return await self._database.read(
-            lambda connection: result_page(connection, self._job, self._outcome, after, limit)
-        )
+    async def _ask(self, after: int, limit: int) -> _Page:
+        return await self._database.read(lambda connection: _page(connection, self._job, self._name, after, limit))
+
+
+async def _page(connection: AsyncConnection, job: JobRow, name: ResultFileName, after: int, limit: int) -> _Page:
+    rows = await result_page(connection, job, name.outcome, after, limit)
+    return _Page(rows, await undecided(connection, job, rows))
 
 
 def _complete(job: JobRow) -> bool:

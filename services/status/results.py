@@ -20,6 +20,8 @@ RowKey = tuple[str, int]
 #: job_id, row and round.
 DecisionKey = tuple[str, int, int]
 SLOT_SECONDS: Final = 20
+#: Under this name rows that failed are counted once more while nobody knows whether they are in the directory.
+UNKNOWN: Final = RowErrorCode.OUTCOME_UNKNOWN.value
 _SLOT: Final = SLOT_SECONDS * 1_000_000
 
 
@@ -62,6 +64,7 @@ class Standing:
     round: int
     status: str
     finished_at: Micros
+    error_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,11 @@ class RowChanges:
         else:
             self.replacing.append(row)
             self._count(row.job_id, before.round, before.status, before.finished_at, -1)
+
+    def count_unknown(self, key: RowKey, row: RowRecord | Standing, decisions: "Decisions", by: int) -> None:
+        """The row is, or was, one of which nobody knows whether it is in the directory."""
+        if row.error_code == UNKNOWN and (*key, row.round) not in decisions:
+            self.tallies[key[0], row.round, UNKNOWN] += by
 
     @property
     def rows(self) -> list[RowRecord]:
@@ -168,7 +176,7 @@ def decision_of(event: RowResolved) -> Decision:
 
 def settled(row: RowRecord, decisions: Decisions) -> RowRecord:
     """The row as a person settled it; unchanged unless its outcome in that very round was unknown."""
-    if row.error_code != RowErrorCode.OUTCOME_UNKNOWN.value:
+    if row.error_code != UNKNOWN:
         return row
     decision = decisions.get((row.job_id, row.row, row.round))
     if not decision:
@@ -186,6 +194,9 @@ def changes(results: Iterable[RowRecord], stored: Mapping[RowKey, Standing], dec
         before = stored.get(result.key)
         if before is None or before.round < result.round:
             found.put(settled(result, decisions), before)
+            found.count_unknown(result.key, result, decisions, 1)
+            if before:
+                found.count_unknown(result.key, before, decisions, -1)
     return found
 
 
@@ -199,13 +210,15 @@ def latest(decisions: Iterable[Decision]) -> dict[DecisionKey, Decision]:
     return best
 
 
-def changes_by_decision(rows: Iterable[RowRecord], decisions: Decisions) -> RowChanges:
-    """What new decisions change in rows that are stored."""
+def changes_by_decision(rows: Iterable[RowRecord], decisions: Decisions, before: Decisions) -> RowChanges:
+    """What new decisions change in rows that are stored. `decisions`: all that hold now; `before`: that held before."""
     found = RowChanges()
     for row in rows:
         after = settled(row, decisions)
         if after != row:
             found.put(after, Standing(row.round, row.status, row.finished_at))
+            found.count_unknown(row.key, row, before, -1)
+            found.count_unknown(row.key, row, decisions, 1)
     return found
 
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from enum import Enum, auto
+from typing import Final
 
 from services.status.job_life import JobFacts
 from services.status.results import RowStatus
 from shared.events import JobRetryRequested
+
+_OUTCOMES: Final = frozenset(RowStatus)
 
 
 class Verdict(Enum):
@@ -40,6 +43,6 @@ def verdict(
     known = sum(
         hospitals
         for (round_, status), hospitals in tallies.items()
-        if status == RowStatus.CREATED or round_ >= request.round - 1
+        if status in _OUTCOMES and (status == RowStatus.CREATED or round_ >= request.round - 1)
     )
     return Verdict.RUN if known >= facts.total_hospitals else Verdict.WAIT

@@ -46,7 +46,8 @@ def _arguments(connection: AsyncConnection, keys: Collection[RowKey]) -> dict[st
 
 @cache
 def _select(dialect: str, *, whole: bool) -> Select[Any]:
-    columns = list(rows.c) if whole else [rows.c.job_id, rows.c.row, rows.c.round, rows.c.status, rows.c.finished_at]
+    standing = [rows.c.job_id, rows.c.row, rows.c.round, rows.c.status, rows.c.finished_at, rows.c.error_code]
+    columns = list(rows.c) if whole else standing
     if dialect == "postgresql":
         given = (
             func.unnest(bindparam("job_ids", type_=ARRAY(Text)), bindparam("rows", type_=ARRAY(Integer)))

@@ -18,6 +18,7 @@ from services.status.batches_api import batch_routes
 from services.status.changes import Changes
 from services.status.commands import Commands
 from services.status.commands_api import command_routes
+from services.status.courtesy import Courtesy
 from services.status.decoding import DeadLetterTopic, Decoder
 from services.status.event_streams import event_stream_routes
 from services.status.finishing import Finishing
@@ -25,6 +26,7 @@ from services.status.intake import Intake
 from services.status.job_life import JobStatus
 from services.status.live import Live
 from services.status.metrics import JOBS
+from services.status.openings import Openings
 from services.status.owner import Owner
 from services.status.page_files import PageFiles
 from services.status.positions import Positions
@@ -52,17 +54,17 @@ def build(settings: StatusSettings) -> FastAPI:
     """The service as an ASGI app. It connects when it is started, and stops when that ends."""
     topics = settings.topics
     # Readers have connections of their own, so that they never wait for the projection.
-    writing, reading = create_engine(settings.url, pool_size=5), create_engine(settings.url)
-    positions, changes = Positions(), Changes()
+    writing, reading = create_engine(settings.url, pool_size=5), create_engine(settings.url, reading=True)
+    positions, changes, courtesy = Positions(), Changes(), Courtesy()
     publisher, ends = Publisher(settings), TopicEnds(settings)
-    decoder = Decoder(topics, DeadLetterTopic(publisher, topics.dead_letters))
-    intake = Intake(settings, writing, decoder, positions, changes)
+    decoder = Decoder(topics, DeadLetterTopic(publisher, topics.dead_letters), courtesy)
+    intake = Intake(settings, writing, decoder, positions, changes, courtesy)
     finishing = Finishing(writing, publisher, topics.jobs, positions, changes)
     owner = Owner(settings, writing)
     retention = Retention(
         writing, positions, topics.jobs, lambda job_id: ends.partition_of(job_id).partition, settings.job_retention_days
     )
-    database = Database(reading)
+    database = Database(reading, courtesy)
     presence = Presence(database, ends, changes)
     live = Live(database, changes)
     activation = Activation(database, presence, publisher, topics.jobs, changes)
@@ -84,7 +86,7 @@ def build(settings: StatusSettings) -> FastAPI:
     app.include_router(result_file_routes(database, presence, tenant))
     app.include_router(command_routes(commands, tenant))
     app.include_router(batch_routes(presence, tenant))
-    app.include_router(event_stream_routes(live, presence, tenant))
+    app.include_router(event_stream_routes(live, Openings(database), presence, tenant))
     app.include_router(session_routes(settings.tenants))
     checks = {
         "database": lambda: check_schema(reading),

@@ -93,6 +93,8 @@ class Job(StatusTable, table=True):
     created_hospitals: int
     failed_hospitals: int
     unprocessed_hospitals: int
+    #: Of the failed, those that may be in the directory, and of which nobody has said what they saw.
+    unknown_hospitals: int = Field(sa_column_kwargs={"server_default": text("0")})
     status: str = Field(sa_type=Text)
     outcome: str | None = Field(default=None, sa_type=Text)
     activated: bool
@@ -175,7 +177,7 @@ class Resolution(StatusTable, table=True):
 
 
 class Tally(StatusTable, table=True):
-    """How many rows of a job have an outcome from a round."""
+    """How many rows of a job have an outcome from a round; those that failed and may exist all the same once more."""
 
     __tablename__ = "status_tallies"
 

@@ -13,11 +13,14 @@ def message(
     failed: int,
     unprocessed: int,
     activated: bool,
+    cancelling: bool = False,
     batch_id: str | None = None,
 ) -> str:
     """One sentence. `batch_id`: the one that a person could activate by hand."""
     processed = created + failed + unprocessed
     match status:
+        case JobStatus.PENDING | JobStatus.PROCESSING if cancelling and processed < total:
+            return f"Cancelling: {processed} of {total} hospitals have their result, what was not sent will not be sent"
         case JobStatus.PENDING:
             return f"Waiting to process {total} hospitals"
         case JobStatus.PROCESSING if processed < total:

@@ -3,7 +3,7 @@
 import pytest
 from sse_starlette.sse import AppStatus
 
-from services.status import job_answers, job_queries
+from services.status import job_answers, job_queries, watched_jobs
 from services.status.schema import migrate
 from shared.databases import create_engine, database_url
 from tests.status.histories import at
@@ -33,7 +33,7 @@ def clock(monkeypatch):
     """Sets what time the answers think it is, in seconds after noon."""
 
     def set_to(seconds):
-        for module in (job_answers, job_queries):
+        for module in (job_answers, job_queries, watched_jobs):
             monkeypatch.setattr(module, "now", lambda: at(seconds))
 
     return set_to

@@ -18,6 +18,7 @@ from services.status.commands import Commands
 from services.status.commands_api import command_routes
 from services.status.event_streams import event_stream_routes
 from services.status.live import Live
+from services.status.openings import Openings
 from services.status.presence import Presence
 from services.status.publisher import KafkaUnavailable
 from services.status.reading import Database
@@ -115,6 +116,6 @@ async def counter(
     commands = Commands(presence, publisher, JOBS, SETTLING_SECONDS)
     app.include_router(command_routes(commands, tenant))
     app.include_router(batch_routes(presence, tenant))
-    app.include_router(event_stream_routes(live, presence, tenant))
+    app.include_router(event_stream_routes(live, Openings(database), presence, tenant))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status") as http:
         yield Counter(http, app, live, ends, publisher, changes)

@@ -1,7 +1,7 @@
 """Histories of jobs, as the topics tell them, and what the tables hold of them."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import compress, count
 
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -137,6 +137,13 @@ class Story:
 def report(instance: str = "p-1", seconds: float = 0, **more: object) -> ProcessorReported:
     """A processor's report, of one that is well unless said otherwise."""
     return ProcessorReported(instance=instance, occurred_at=at(seconds), **({"breaker": "closed"} | more))
+
+
+def in_topic_order(events: list[Event]) -> list[Event]:
+    """The same mixture of topics, in which what stands in hospital.jobs comes in the order in which it happened."""
+    told = [isinstance(event, JobEvent) and not isinstance(event, RowResult) for event in events]
+    ordered = iter(sorted(compress(events, told), key=lambda event: event.occurred_at))
+    return [next(ordered) if is_told else event for event, is_told in zip(events, told, strict=True)]
 
 
 def delivery(*events: Event) -> Delivery:

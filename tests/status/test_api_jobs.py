@@ -40,11 +40,13 @@ async def test_a_job_just_accepted(desk, engine, clock):
         "created_hospitals": 0,
         "failed_hospitals": 0,
         "unprocessed_hospitals": 0,
+        "unknown_hospitals": 0,
         "progress_percentage": 0.0,
         "activated": False,
         "created_at": moment(0),
         "started_at": None,
         "completed_at": None,
+        "cancel_requested_at": None,
         "processing_time_seconds": None,
         "eta_seconds": None,
         "waiting_for": None,
@@ -157,7 +159,8 @@ async def test_percentages_are_rounded_down(desk, engine):
 async def test_what_failed_before_a_retry_is_not_shown_as_failed_during_it(desk, engine):
     """Its next result is still to come."""
     story = Story(total=2)
-    await tell(engine, story.accepted(), story.created(2), story.failed(3), story.retried(2))
+    await tell(engine, story.accepted(), story.created(2), story.failed(3))
+    await tell(engine, story.finished(JobOutcome.SOME_FAILED), story.retried(2))
     answer = (await desk.get("/status/job-1")).json()
     assert (answer["status"], answer["processed_hospitals"]) == ("processing", 1)
     assert [row["row"] for row in answer["result"]["hospitals"]] == [2]

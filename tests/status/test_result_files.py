@@ -85,7 +85,8 @@ async def test_while_the_job_runs_the_file_holds_what_there_is_and_says_so(desk,
 async def test_a_row_that_runs_again_is_in_no_file_until_it_has_its_result(desk, engine):
     """As the counts of the status say."""
     story = Story(total=3)
-    await tell(engine, story.accepted(), story.created(2), story.failed(3), story.failed(4), story.retried(2))
+    await tell(engine, story.accepted(), story.created(2), story.failed(3), story.failed(4))
+    await tell(engine, story.finished(JobOutcome.SOME_FAILED), story.retried(2))
     assert len(await file(desk, "failed")) == 1
     await tell(engine, story.created(3, round_=2), story.failed(4, round_=2))
     assert [row[0] for row in (await file(desk, "failed"))[1:]] == ["Hospital 4"]

@@ -10,7 +10,7 @@ STORY = Story()
 
 
 def standing(record):
-    return {record.key: Standing(record.round, record.status, record.finished_at)}
+    return {record.key: Standing(record.round, record.status, record.finished_at, record.error_code)}
 
 
 def test_a_first_result_is_counted_once_under_its_round_status_and_time():
@@ -48,18 +48,18 @@ def test_the_last_decision_about_a_row_is_the_one_that_counts(order):
     """Somebody looked again, and found it after all."""
     unknown = record_of(STORY.failed(2, code=RowErrorCode.OUTCOME_UNKNOWN))
     absent, found = decision_of(STORY.resolved(2, None, seconds=5)), decision_of(STORY.resolved(2, 77, seconds=9))
-    [row] = changes_by_decision([unknown], latest([absent, found][::order])).rows
+    [row] = changes_by_decision([unknown], latest([absent, found][::order]), {}).rows
     assert (row.status, row.hospital_id, row.error) == ("created", "77", None)
 
 
 def test_a_hospital_known_to_be_absent_leaves_its_row_failed_and_names_who_looked():
     """It can be retried."""
     unknown = record_of(STORY.failed(2, code=RowErrorCode.OUTCOME_UNKNOWN))
-    [row] = changes_by_decision([unknown], latest([decision_of(STORY.resolved(2, None))])).rows
+    [row] = changes_by_decision([unknown], latest([decision_of(STORY.resolved(2, None))]), {}).rows
     assert (row.status, row.error) == ("failed", "ann looked: it is not in the directory.")
 
 
 def test_a_decision_about_another_round_changes_nothing():
     """The row ran again meanwhile."""
     unknown = record_of(STORY.failed(2, round_=2, code=RowErrorCode.OUTCOME_UNKNOWN))
-    assert changes_by_decision([unknown], latest([decision_of(STORY.resolved(2, 77))])).rows == []
+    assert changes_by_decision([unknown], latest([decision_of(STORY.resolved(2, 77))]), {}).rows == []

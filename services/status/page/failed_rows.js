@@ -10,7 +10,7 @@ const MOST_AT_ONCE = 1000;
 const LOOKS = [0.5, 1, 1, 2, 2, 3, 5, 5];
 
 /** Rows are read again when this changes. */
-const versionOf = job => [job.failed_hospitals, job.completed_at].join();
+const versionOf = job => [job.failed_hospitals, job.unknown_hospitals, job.completed_at].join();
 
 /**
  * Returns { element, update(job), stop() }. It reads rows only when there is something new.
@@ -86,10 +86,10 @@ export function failedRows(jobId, { settled, correct }) {
   }
 
   function draw(problem = null) {
-    const unknown = shown.filter(row => row.outcome_unknown).length;
+    const unknown = Math.max(newest.unknown_hospitals, shown.filter(row => row.outcome_unknown).length);
     place.replaceChildren(
       el("p", { class: "soft" }, `${count(shown.length)} of ${count(Math.max(total, shown.length))} shown. The row is the line number that a spreadsheet shows.`),
-      ...unknown ? [el("p", { class: "notice mixed" }, el("strong", {}, `Nobody can tell what became of ${counted(unknown, "row", "rows")}. `), `Look in the directory, and settle ${unknown === 1 ? "it" : "them"} here.`)] : [],
+      ...unknown ? [el("p", { class: "notice mixed" }, el("strong", {}, `Nobody can tell what became of ${counted(unknown, "row", "rows")}. `), `Look in the directory, and settle ${unknown === 1 ? "it" : "them"} here, before you upload failed.csv again.`)] : [],
       scrolling("The failed rows, one a line", table("The failed rows", ["Row", "Hospital and reason"], shown.map(cells))),
       ...problem ? [el("p", { class: "notice bad", role: "alert" }, problem.message), el("div", { class: "buttons" }, button("Try again", read))] : [],
       ...cursor && !problem ? [el("div", { class: "buttons" }, button("Show more", more))] : [],

@@ -4,7 +4,9 @@ import { activateAll } from "./batch_activation.js";
 import { sure } from "./dialogs.js";
 import { announce, button, el, write } from "./elements.js";
 import { wordsOf } from "./problem.js";
-import { count, counted, hospitals, isFinal } from "./words.js";
+import { count, counted, hospitals, isBeingCancelled, isFinal } from "./words.js";
+
+const CANCELLING = "Cancelling: rows that are on their way are waited for.";
 
 /**
  * Returns { element, update(job), stop() }. `done(begins)`: something was asked for, so the job is to be looked at again; `begins`
@@ -40,7 +42,10 @@ export function jobActions(jobId, done) {
 
   const say = text => write(words, text);
 
+  const cancelling = () => cancelled || isBeingCancelled(job);
+
   async function askToCancel() {
+    if (cancelling()) return;
     const created = job.created_hospitals;
     const kept = created
       ? `${created === 1 ? "One hospital is" : `${count(created)} hospitals are`} created already. There is no undo: what was created stays in the directory, not activated.`
@@ -51,7 +56,6 @@ export function jobActions(jobId, done) {
     if (!yes || isFinal(job)) return;
     await cancelJob(jobId);
     cancelled = true;
-    say("Cancelling: rows that are on their way are waited for.");
     done(false);
   }
 
@@ -91,16 +95,26 @@ export function jobActions(jobId, done) {
     job = now;
     const final = isFinal(job);
     const undone = job.failed_hospitals + job.unprocessed_hospitals;
-    if (final && cancelled) {
-      cancelled = false;
-      say("");
-    }
-    cancel.hidden = final || cancelled || job.processed_hospitals >= job.total_hospitals;
+    if (final) cancelled = false;
+    sayOfTheCancel(!final && cancelling());
+    cancel.hidden = final || job.processed_hospitals >= job.total_hospitals;
     retry.hidden = !final || undone === 0;
     activate.hidden = !final || job.activated || job.created_hospitals === 0;
     write(retry, retryWords(job));
     write(activate, job.outcome === "all_created" ? "Activate all hospitals" : `Activate the ${count(job.created_hospitals)} created`);
     activate.className = job.outcome === "all_created" ? "main" : "";
+  }
+
+  /** Until the job has ended, also for who comes later: the service tells them that somebody cancelled it. */
+  function sayOfTheCancel(runs) {
+    write(cancel, runs ? "Cancelling …" : "Cancel the upload");
+    if (runs) {
+      cancel.setAttribute("aria-disabled", "true");
+      say(CANCELLING);
+    } else if (words.textContent === CANCELLING) {
+      if (!works) cancel.removeAttribute("aria-disabled");
+      say("");
+    }
   }
 
   return { element, update, stop: () => { left = true; } };

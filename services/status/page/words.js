@@ -71,8 +71,12 @@ export const STATES = {
 
 export const isFinal = job => !["pending", "processing"].includes(job.status);
 
+/** Somebody cancelled it, on this page or elsewhere, and it has not ended yet. */
+export const isBeingCancelled = job => !isFinal(job) && Boolean(job.cancel_requested_at) && job.processed_hospitals < job.total_hospitals;
+
 /** The word for a job, the tone it is said in (busy, good, mixed or bad), and its icon. */
 export function state(job) {
+  if (isBeingCancelled(job)) return { word: "Cancelling", tone: "busy", icon: "stop" };
   if (job.status === "pending") return { word: "Waiting", tone: "busy", icon: "clock" };
   if (job.status === "processing") return { word: "Running", tone: "busy", icon: "send" };
   if (job.status === "failed") return { word: "Failed", tone: "bad", icon: "cross" };
@@ -85,6 +89,7 @@ export function state(job) {
 /** How the job stands, in a sentence. */
 export function story(job) {
   const { total_hospitals: total, created_hospitals: created, failed_hospitals: failed } = job;
+  if (isBeingCancelled(job)) return "What was not sent will not be sent; rows that are on their way are waited for.";
   if (job.status === "pending") return "Your file is safe with us. Its first hospital will be sent soon.";
   if (job.status === "processing" && job.processed_hospitals < total) return "You may close this page: the upload goes on without it.";
   if (job.status === "processing") return created === total ? "All hospitals are created; they are being activated now." : "Every row was tried; the result is being written down.";
@@ -92,6 +97,16 @@ export function story(job) {
   if (job.outcome === "some_failed") return `${count(created)} of ${hospitals(total)} were created, ${count(failed)} failed.`;
   if (job.status === "cancelled") return `Cancelled: ${count(created)} of ${hospitals(total)} were created, ${count(failed)} failed, ${count(job.unprocessed_hospitals)} were not sent.`;
   return "No hospital was created. The reasons are below.";
+}
+
+/** What to know before failed.csv is uploaded again, and what to do about it; empty when there is no doubt. */
+export function doubtAbout(unknown) {
+  if (!unknown) return ["", ""];
+  const them = unknown === 1 ? "it" : "them";
+  return [
+    `${counted(unknown, "row", "rows")} in failed.csv may already be in the directory.`,
+    `Settle ${them} above, or try the failed rows again, which looks for ${them} first. Uploaded again as a file, ${unknown === 1 ? "it" : "they"} could be there twice.`,
+  ];
 }
 
 /** What follows from it for hospitals that exist already; null when there is nothing to say. */

@@ -25,7 +25,7 @@ from services.status.courtesy import Courtesy
 from services.status.decoding import Decoder
 from services.status.deliveries import Delivery
 from services.status.lag import Lag
-from services.status.metrics import RESTARTS
+from services.status.metrics import RESTARTS, STOPPED
 from services.status.positions import Positions
 from services.status.projection import project
 from services.status.publisher import KafkaUnavailable
@@ -80,7 +80,8 @@ class Intake:
             except RecordsMissing as missing:
                 self._trouble = str(missing)
                 log.error("projection_stopped", reason=self._trouble)
-                await self._made_again(missing.offsets)
+                with STOPPED.track_inprogress():
+                    await self._made_again(missing.offsets)
             except (KafkaError, SQLAlchemyError, OSError, SchemaOutdated) as error:
                 self._will_retry(error)
             except Exception as error:  # a fault of ours must not end the projection in silence

@@ -12,6 +12,7 @@ LAG = Gauge("hospital_status_projection_lag_records", "Records that are still to
 JOBS = Gauge("hospital_status_jobs", "Jobs that the tables hold", ["status"])
 DEAD_LETTERS = Counter("hospital_status_dead_letters_total", "Records that could not be decoded", ["topic"])
 RESTARTS = Counter("hospital_status_projection_restarts_total", "Times that the projection had to begin again")
+STOPPED = Gauge("hospital_status_projection_stopped", "1 while records are missing: only a rebuild helps")
 RETRIED_ROWS = Counter("hospital_status_rows_retried_total", "Rows that were written again for a new round")
 DELETED = Counter("hospital_status_jobs_deleted_total", "Jobs that were deleted after JOB_RETENTION_DAYS")
 FINISHES = Counter("hospital_status_job_finished_total", "JobFinished that were sent")

@@ -13,6 +13,7 @@ from services.status import stored_offsets
 from services.status.changes import Changes
 from services.status.courtesy import ALONE
 from services.status.intake import Intake
+from services.status.metrics import STOPPED
 from services.status.positions import Positions
 from services.status.reader import RecordsMissing
 from services.status.tables import offsets
@@ -67,6 +68,7 @@ async def test_readiness_says_what_is_missing_and_what_to_do(intake):
     assert "hospital.results-3 at 40" in answer.text
     assert "Run python -m services.status rebuild" in answer.text
     assert intake.begun == [40]
+    assert STOPPED._value.get() == 1
 
 
 async def test_it_goes_on_by_itself_when_the_tables_were_made_again(intake, sqlite):
@@ -76,3 +78,4 @@ async def test_it_goes_on_by_itself_when_the_tables_were_made_again(intake, sqli
         await connection.execute(update(offsets).values(next_offset=5_000))
     await until("it reads again", lambda: intake.begun == [40, 5_000], 20)
     assert (await ready(intake)).status_code == 200
+    assert STOPPED._value.get() == 0

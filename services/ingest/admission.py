@@ -1,7 +1,8 @@
 """How many uploads are worked on at a time: the others are told to come back, instead of waiting without end."""
 
+import asyncio
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import Final
 
 from services.ingest.refusals import busy
@@ -18,20 +19,34 @@ class Admission:
     """A door for uploads, and narrower ones for those that are worked on. Who cannot be served soon is told at once."""
 
     def __init__(self, uploads: int = MAX_UPLOADS, small: int = MAX_SMALL, large: int = MAX_LARGE) -> None:
-        self._free = uploads
+        self._uploads = uploads
+        self._inside = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._small = Turns(small)
         self._large = Turns(large)
 
     @contextmanager
     def upload(self) -> Iterator[None]:
         """Room for one upload. Raises Problem 503 at once when there is none, or too many wait for their turn."""
-        if not self._free or self._small.line_is_full:
+        if self._inside == self._uploads:
             raise busy()
-        self._free -= 1
+        if self._small.line_is_full:
+            raise self._small.refusal()
+        self._inside += 1
+        self._empty.clear()
         try:
             yield
         finally:
-            self._free += 1
+            self._inside -= 1
+            if not self._inside:
+                self._empty.set()
+
+    async def empty(self, seconds: float) -> None:
+        """Returns when no upload is inside, or after so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
 
     def small(self) -> AbstractAsyncContextManager[Turn]:
         """The turn of a small upload. Raises Problem 503 after a second."""

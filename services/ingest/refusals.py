@@ -30,8 +30,8 @@ def key_reused() -> Problem:
     return Problem(422, "key_reused", detail)
 
 
-def worker_lost() -> Problem:
-    """The process that read the file died."""
+def interrupted() -> Problem:
+    """The process that read the file died, or the service ends before the upload is done."""
     return Problem(503, "interrupted", "The upload was interrupted. Please send it again.", retry_after=2)
 
 

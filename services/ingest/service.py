@@ -26,6 +26,7 @@ from shared.databases import create_engine
 from shared.topic_creation import check_topics, wait_for_topics
 
 _WARM_UP_SECONDS: Final = 30.0
+_LEAVING_SECONDS: Final = 1.0
 
 
 def build(settings: IngestSettings) -> FastAPI:
@@ -38,8 +39,9 @@ def build(settings: IngestSettings) -> FastAPI:
     settling = Settling(connections, reservations, jobs)
     workers = Workers()
     spool = Spool()
+    admission = Admission()
     submission = Submission(
-        settings, workers, reservations, KeyHolder(reservations, settling), jobs, connections, Admission()
+        settings, workers, reservations, KeyHolder(reservations, settling), jobs, connections, admission
     )
 
     @asynccontextmanager
@@ -47,6 +49,8 @@ def build(settings: IngestSettings) -> FastAPI:
         await _migrate_sqlite(engine)
         beside = [asyncio.create_task(work) for work in (_keep_ends(connections, jobs), settling.sweep())]
         yield
+        # Those that were cut off give their keys back while the database is there.
+        await admission.empty(_LEAVING_SECONDS)
         for task in beside:
             task.cancel()
         connections.close()

@@ -177,7 +177,7 @@ class Submission:
         except NotPublished:
             await _or_leave_to_the_sweeper(job_id, self.reservations.free(job_id))
             raise
-        except OutcomeUnknown:
+        except (OutcomeUnknown, asyncio.CancelledError):
             await _or_leave_to_the_sweeper(job_id, self.reservations.abandon(job_id))
             raise
         await _or_leave_to_the_sweeper(job_id, self.reservations.accept(reservation))

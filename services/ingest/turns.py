@@ -10,7 +10,7 @@ from services.ingest.metrics import PUBLISHING
 from services.ingest.refusals import busy
 from shared.problems import Problem, kafka_down
 
-PATIENCE_SECONDS: Final = 1.3
+PATIENCE_SECONDS: Final = 1.2
 #: How many may wait, whatever the pace: a few always, and no more than can be told in time that they waited in vain.
 SHORTEST_LINE: Final = 24
 LONGEST_LINE: Final = 192
@@ -26,8 +26,9 @@ class Turn:
 
     turns: "Turns"
     waited: bool
-    #: How many were through when this one joined the line.
+    #: How many were through, and how many had had to wait, when this one came.
     before: int
+    waited_before: int
 
     @property
     def is_one_of_many(self) -> bool:
@@ -41,9 +42,11 @@ class Turns:
     def __init__(self, at_a_time: int) -> None:
         self._free = asyncio.Semaphore(at_a_time)
         self._waiting = 0
-        #: Seconds from the end of one turn to the end of the next, while others waited.
+        self._waited = 0
+        self._at_a_time = at_a_time
+        #: How often a turn gets free while others wait, in seconds.
         self._seconds_each = PATIENCE_SECONDS / FIRST_LINE
-        self._last_end: float | None = None
+        self._last_got_through = True
         #: How many got an answer of their own so far.
         self.through = 0
 
@@ -56,22 +59,31 @@ class Turns:
     @asynccontextmanager
     async def take(self) -> AsyncIterator[Turn]:
         """One turn. Raises Problem 503 after a second without."""
-        turn = Turn(self, self._free.locked(), self.through)
+        turn = Turn(self, self._free.locked(), self.through, self._waited)
         await self._wait(turn)
+        began, through = asyncio.get_running_loop().time(), False
         PUBLISHING.inc()
         try:
             yield turn
-            self.through += 1
+            through = True
         except Problem as problem:
-            self.through += problem.status != 503
+            through = problem.status != 503
             raise
         finally:
             PUBLISHING.dec()
-            self._learn_the_pace()
+            self.through += through
+            self._last_got_through = through
+            if self._waited > turn.waited_before:
+                self._learn_the_pace(asyncio.get_running_loop().time() - began)
             self._free.release()
+
+    def refusal(self) -> Problem:
+        """What somebody is told who cannot even wait."""
+        return busy() if self._last_got_through else kafka_down()
 
     async def _wait(self, turn: Turn) -> None:
         self._waiting += 1
+        self._waited += turn.waited
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._free.acquire()
@@ -81,8 +93,5 @@ class Turns:
         finally:
             self._waiting -= 1
 
-    def _learn_the_pace(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if self._last_end is not None:
-            self._seconds_each += _NEWS * (now - self._last_end - self._seconds_each)
-        self._last_end = now if self._waiting else None
+    def _learn_the_pace(self, seconds: float) -> None:
+        self._seconds_each += _NEWS * (seconds / self._at_a_time - self._seconds_each)

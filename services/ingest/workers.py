@@ -6,11 +6,11 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing.connection import wait
-from typing import Final, ParamSpec, TypeVar
+from multiprocessing.connection import Connection, wait
+from typing import Any, Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,7 +34,9 @@ class Workers:
 
     def __init__(self) -> None:
         self._processes: ProcessPoolExecutor | None = None
-        self._busy = 0
+        #: They end when it is closed.
+        self._line: Connection
+        self._reading: set[Future[Any]] = set()
 
     async def run(self, size: int, work: Callable[P, T], *values: P.args, **names: P.kwargs) -> T:
         """What `work(*values)` returns. `size` is the file's, in bytes. Raises WorkerLost."""
@@ -43,36 +45,43 @@ class Workers:
         if size <= LARGE_FILE_BYTES:
             return await asyncio.to_thread(work, *values, **names)
         if self._processes is None:
-            self._processes = _processes()
-        self._busy += 1
+            self._processes = self._start()
+        processes = self._processes
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._processes, partial(work, *values, **names))
+            reading = processes.submit(partial(work, *values, **names))
+            self._reading.add(reading)
+            reading.add_done_callback(self._reading.discard)
+            return await asyncio.wrap_future(reading)
         except BrokenProcessPool as error:
-            self._processes = None
+            if self._processes is processes:
+                self._processes = None
             raise WorkerLost("The process that read the file died.") from error
-        finally:
-            self._busy -= 1
 
     def close(self) -> None:
-        """Ends the processes, without waiting for one that still reads: nobody wants its result any more."""
-        if self._processes is not None:
-            self._processes.shutdown(wait=not self._busy, cancel_futures=True)
-            self._processes = None
+        """Ends the processes, also in the middle of a file: nobody wants it any more."""
+        if self._processes is None:
+            return
+        if self._reading:
+            self._line.close()
+        self._processes.shutdown(cancel_futures=True)
+        self._line.close()
+        self._processes = None
+
+    def _start(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        heard, self._line = context.Pipe(duplex=False)
+        return ProcessPoolExecutor(PROCESSES, context, initializer=_begin, initargs=(heard,))
 
 
-def _processes() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"), initializer=_begin)
-
-
-def _begin() -> None:
+def _begin(line: Connection) -> None:
     """Ctrl-C is the service's to handle; a worker ends with the service, however that ended."""
     os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_the_service, daemon=True).start()
+    threading.Thread(target=_end_with_the_service, args=(line,), daemon=True).start()
 
 
-def _end_with_the_service() -> None:
+def _end_with_the_service(line: Connection) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        wait([parent.sentinel])
+        wait([parent.sentinel, line])
         os._exit(1)

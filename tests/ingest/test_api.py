@@ -7,8 +7,11 @@ import time
 
 import httpx
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from services.ingest import admission, upload_body
+from services.ingest import admission, api, upload_body
 from services.ingest.workers import LARGE_FILE_BYTES
 from tests.ingest import nasty_files
 from tests.ingest.ingest_server import CSV, UPLOAD, VALIDATE, ingest, upload
@@ -33,6 +36,20 @@ async def test_an_upload_without_kafka_is_503_within_two_seconds(client):
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["retry-after"]
     assert answer.json()["detail"] == KAFKA_DOWN
+
+
+async def test_a_refusal_is_no_error_of_the_trace(client, monkeypatch):
+    """It says what was answered; a stack with each would make a crowd cost a third more."""
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(api, "_tracer", provider.get_tracer("test"))
+
+    await upload(client, CSV, None)
+
+    (span,) = spans.get_finished_spans()
+    assert (span.attributes, span.events) == ({"error_type": "missing_idempotency_key"}, ())
+    assert span.status.is_ok
 
 
 async def test_every_nasty_file_gets_its_answer(client):

@@ -1,6 +1,7 @@
 """Who waits for a turn, for how long, and what those are told who do not get one."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -86,13 +87,8 @@ async def test_who_waited_while_others_got_through_is_one_of_many():
 @pytest.mark.parametrize(("seconds", "fits"), [(0.001, lines.LONGEST_LINE), (10.0, lines.SHORTEST_LINE)])
 async def test_the_line_is_as_long_as_the_pace_allows(monkeypatch, seconds, fits):
     """A fast service lets many wait; one that is slow refuses them at once, while they can still be told in time."""
-    clock = 0.0
-    turns = Turns(1)
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock)
-    turns._waiting = 1
-    for _ in range(100):
-        clock += seconds
-        turns._learn_the_pace()
+    turns = Turns(2)
+    await several(turns, monkeypatch, seconds, others_wait=True)
 
     turns._waiting = fits - 1
     assert not turns.line_is_full
@@ -101,13 +97,35 @@ async def test_the_line_is_as_long_as_the_pace_allows(monkeypatch, seconds, fits
 
 
 async def test_turns_that_nobody_waited_for_say_nothing_of_the_pace(monkeypatch):
-    """One upload a minute is not a slow service."""
-    clock = 0.0
-    turns = Turns(1)
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: clock)
-    for _ in range(100):
-        clock += 60
-        turns._learn_the_pace()
+    """A slow upload now and then is not a slow service."""
+    turns = Turns(2)
+    await several(turns, monkeypatch, 60, others_wait=False)
 
     turns._waiting = lines.FIRST_LINE - 1
     assert not turns.line_is_full
+
+
+async def test_who_cannot_even_wait_is_told_why(monkeypatch):
+    """The crowd, as long as others get through; Kafka, when the last one did not."""
+    turns = Turns(1)
+    assert turns.refusal().error_type == "busy"
+
+    async with turns.take():
+        pass
+    assert turns.refusal().error_type == "busy"
+
+    with contextlib.suppress(OSError):
+        async with turns.take():
+            raise OSError
+    assert turns.refusal().detail == KAFKA_DOWN
+
+
+async def several(turns: Turns, monkeypatch, seconds: float, *, others_wait: bool) -> None:
+    """A hundred turns of so many seconds."""
+    clock = 0.0
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio.get_running_loop(), "time", lambda: clock)
+        for _ in range(100):
+            async with turns.take():
+                turns._waited += others_wait
+                clock += seconds

@@ -1,6 +1,8 @@
 """Where files are read, and the settings of it all."""
 
+import asyncio
 import os
+import time
 
 import pytest
 from pydantic import ValidationError
@@ -34,6 +36,30 @@ async def test_a_worker_that_dies_is_replaced(workers):
         await workers.run(LARGE_FILE_BYTES + 1, os._exit, 1)
 
     assert await workers.run(LARGE_FILE_BYTES + 1, abs, -1) == 1
+
+
+async def test_two_uploads_that_lose_their_workers_leave_the_next_ones_alone(workers):
+    """The second hears of it when others are at work in new processes."""
+    lost = await asyncio.gather(
+        *(workers.run(LARGE_FILE_BYTES + 1, os._exit, 1) for _ in range(2)), return_exceptions=True
+    )
+
+    assert {type(error) for error in lost} == {WorkerLost}
+    assert await asyncio.gather(*(workers.run(LARGE_FILE_BYTES + 1, abs, -1) for _ in range(2))) == [1, 1]
+
+
+async def test_the_end_does_not_wait_for_a_file_that_nobody_waits_for():
+    """Its upload was cut off, and half a minute of reading would outlast the patience of whoever ends the service."""
+    workers = Workers()
+    await workers.run(LARGE_FILE_BYTES + 1, abs, -1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await workers.run(LARGE_FILE_BYTES + 1, time.sleep, 3)
+
+    began = time.monotonic()
+    workers.close()
+
+    assert time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize(

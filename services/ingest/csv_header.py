@@ -75,7 +75,8 @@ def _first_record(text: TextIO, delimiter: str) -> tuple[str, int, Cells | Unrea
 def _sense(candidate: tuple[str, int, Cells | Unreadable]) -> tuple[int, int]:
     cells = candidate[2]
     if isinstance(cells, Unreadable):
-        return -1, 0
+        # A quote that is never closed explains more than a header in which no name is known.
+        return (0, MAX_COLUMNS) if cells.is_open else (-1, 0)
     names = [fold(cell) for cell in cells[:MAX_COLUMNS]]
     return sum(required in names for required in REQUIRED), len(cells)
 

@@ -15,6 +15,8 @@ class Unreadable:
     """A record that cannot be told apart from what follows; the message names the line on which it began."""
 
     message: str
+    #: Whether it ends where the file does, or not at all: a closing quote is missing.
+    is_open: bool = False
 
 
 Cells = list[str]
@@ -78,13 +80,14 @@ def records(text: TextIO, delimiter: str) -> Iterator[tuple[int, Cells | Unreada
 def _without_end(first: int) -> Unreadable:
     return Unreadable(
         f"The record that begins on line {first} has more than {MAX_RECORD_CHARS:,} characters: "
-        "is a closing quote missing? Nothing after it was checked."
+        "is a closing quote missing? Nothing after it was checked.",
+        is_open=True,
     )
 
 
 def _broken(error: csv.Error, first: int, last: int) -> Unreadable:
     if "end of data" in str(error):
-        return Unreadable(f"A quote opened in the record that begins on line {first} is never closed.")
+        return Unreadable(f"A quote opened in the record that begins on line {first} is never closed.", is_open=True)
     if last > first:
         return Unreadable(
             f"A quote opened in the record that begins on line {first} ends on line {last} in the middle of a field: "

@@ -80,3 +80,43 @@ def test_the_limit_of_rows_is_the_last_that_is_allowed(rows, kind, tmp_path):
     content = "name,address\n\n" + "".join(f"a{number},b\n" for number in range(rows))
 
     assert isinstance(inspect(written(tmp_path, content), Rules(10)), kind)
+
+
+HEADER = "name,address,phone\n"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize(
+    ("text", "row", "line"),
+    [
+        (HEADER + 'a,b,1\nc,d,"555\n' + "x,y,2\n" * 50, 3, 3),
+        (HEADER + 'a,b,1\nc,d,"555\n' + "x,y,2\n" * 20_000, 3, 3),
+        (HEADER + 'a,b,1\nc,d,"555\nx,y,2\nz,"w",3\nq,r,4\n', 3, 3),
+        (HEADER + '"a\nb",b,1\n\nc,d,"555\nx,y,2\n', 4, 5),
+        (HEADER + 'a,b,"555', 2, 2),
+        ("\n\n" + HEADER + '"a\nb",c,"1\nd,e,2\n', 4, 4),
+        ('name,address,"phone\na,b,1\n', 1, 1),
+        ('"name,address,phone\na,b,1\n', 1, 1),
+        ('name;"address;phone\na;b;1\n', 1, 1),
+    ],
+    ids=[
+        "many",
+        "too long",
+        "closed by the next",
+        "after breaks",
+        "last",
+        "own break",
+        "header",
+        "first",
+        "semicolons",
+    ],
+)
+def test_a_quote_without_end_is_named_with_the_line_its_record_began_on(tmp_path, text, row, line, mark, end):
+    """Wherever it stands, and however the lines end."""
+    verdict = inspect(written(tmp_path, (mark + text.replace("\n", end)).encode()), Rules(100_000))
+
+    assert isinstance(verdict, FileRejected)
+    (error,) = [error for error in verdict.errors if error.row == row]
+    assert f"begins on line {line} " in error.message
+    assert "quote" in error.message

@@ -1,4 +1,4 @@
-"""The service is asked to end while uploads are in flight: each is finished, or refused for the same key to try again."""
+"""The service is asked to end while uploads are in flight: each is finished, or refused and can be sent again."""
 
 import asyncio
 import time

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any, TypeGuard
 
 import aiohttp
+from pydantic_core import from_json
 
 from services.processor.outcomes import (
     Activated,
@@ -56,8 +57,15 @@ class Answer:
     def json(self) -> Any:
         """The body as JSON, None when it is none."""
         try:
-            return json.loads(self.body)
+            return from_json(self.body)
         except ValueError:
+            return self._odd_json()
+
+    def _odd_json(self) -> Any:
+        """Not everybody writes UTF-8 without a byte order mark; the standard library reads that too, but slowly."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
             return None
 
     def words(self) -> str:

@@ -5,9 +5,8 @@ While it is open rows wait, they do not fail. purgatory itself would let every w
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import structlog
 from purgatory import AsyncCircuitBreakerFactory
@@ -87,22 +86,11 @@ class Breaker:
         self._probing = False
         self._news.set()
 
-    @asynccontextmanager
-    async def judging(self) -> AsyncIterator["Judgement"]:
-        """A call under the breaker's eyes: hand its outcome to the judgement. Raises BreakerOpened before the call."""
-        judgement = Judgement()
+    def judging(self) -> "Judgement":
+        """A call under the breaker's eyes: `async with` it, and hand it the call's outcome."""
         if self._circuit is None:
             raise RuntimeError("the breaker has not been started")
-        try:
-            async with self._circuit:
-                yield judgement
-                # A probe that was withheld proves nothing: the breaker must not close on it.
-                if judgement.troubled or (judgement.withheld and self._context.state == "half-opened"):
-                    raise _Troubled
-        except OpenedState as opened:
-            raise BreakerOpened from opened
-        except _Troubled:
-            pass
+        return Judgement(self._circuit)
 
     def _changed(self, _name: str, what: str, event: Any) -> None:
         if what != "state_changed":
@@ -114,13 +102,28 @@ class Breaker:
 
 
 class Judgement:
-    """Takes the outcome of one call."""
+    """Tells purgatory of one call. Entering raises BreakerOpened when the call must not be made."""
 
-    def __init__(self) -> None:
-        self.troubled = False
-        self.withheld = False
+    def __init__(self, circuit: AsyncCircuitBreaker) -> None:
+        self._circuit = circuit
+        self._outcome: object = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._circuit.__aenter__()
+        except OpenedState as opened:
+            raise BreakerOpened from opened
+        return self
 
     def on(self, outcome: object) -> None:
-        """Whether the directory, or the way to it, was in trouble."""
-        self.troubled = isinstance(outcome, TROUBLE)
-        self.withheld = isinstance(outcome, Withheld)
+        """How the call ended."""
+        self._outcome = outcome
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(self._outcome, Withheld):
+            return  # it proves nothing: the count of failures stands, and of a probe the place is free for the next
+        if isinstance(self._outcome, TROUBLE):
+            kind, error = _Troubled, _Troubled()
+        await self._circuit.__aexit__(kind, error, trace)

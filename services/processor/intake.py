@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 POLL_MS = 100
 #: Records a poll may bring; a lane without room for them is paused before. To read many at once would hold up answers.
-POLL_RECORDS = 50
+POLL_RECORDS = 100
 #: A hand-over waits this much longer than a call can last.
 HOLD_MARGIN_SECONDS = 5.0
 

@@ -66,15 +66,14 @@ class Lane:
         self.sought = False
         self._settings = settings
         self._topics = settings.topics.rows
+        self._results = settings.topics.results
         self._consumer = consumer
         self._notices = notices
         self._changed = changed
         self._doubtful = doubtful
         self._permit = Permit(settings.lease_seconds)
         self._cadence = Cadence(settings.commit_interval_ms / 1000, settings.lease_seconds)
-        self._reach = Reach(
-            settings.hospital_api_max_connections, settings.rate_per_second, settings.commit_interval_ms / 1000
-        )
+        self._reach = Reach(settings.hospital_api_max_connections, settings.rate_per_second, self._cadence.longest_gap)
         self._progress = Progress({})  # none before the takeover
         self._waiting = WaitingRows(self._topics)
         self._rounds = Rounds()
@@ -338,7 +337,7 @@ class Lane:
         row.state = State.DONE
         self._rounds.end(row)
         record = encode(result, "processor", row.traceparent)
-        self._outgoing.append((self._settings.topics.results, record.key, record.value, record.headers))
+        self._outgoing.append((self._results, record.key, record.value, record.headers))
         self._progress.finish(row)
         metrics.results(type(result).__name__).inc()
         log.debug("row_finished", job_id=row.event.job_id, row=row.event.row, result=type(result).__name__)
@@ -384,6 +383,7 @@ class Lane:
             else:
                 self._permit.commit_begins(began, marks)
             await self._ledger.commit(outgoing, marks)
+            self._cadence.ends(time.monotonic())
             self._permit.committed()
             self._committed_offsets = {topic: mark.offset for topic, mark in marks.items()}
         self._stir()

@@ -65,7 +65,7 @@ class Sender:
         self, settings: DirectorySettings, topics: Topics, parts: Sendable, lanes: Callable[[], Iterable[Lane]]
     ) -> None:
         self._settings = settings
-        self._topics = topics
+        self._express, self._bulk = topics.rows
         self._parts = parts
         self._lanes = lanes
         self._connections = asyncio.Semaphore(settings.hospital_api_max_connections)
@@ -113,7 +113,7 @@ class Sender:
         due = self._parts.in_doubt.next_due()
         if (due is not None and due <= time.monotonic()) or self._parts.activations.waiting:
             return True
-        return any(lane.next_row(topic) for lane in self._lanes() for topic in self._topics.rows)
+        return any(lane.next_row(self._express) or lane.next_row(self._bulk) for lane in self._lanes())
 
     def _choose(self, *, probe: bool) -> Work | None:
         if not self._parts.notices.may_send:
@@ -156,8 +156,7 @@ class Sender:
     def _rows(self) -> Iterator[Row]:
         """The next row of every lane and topic, in the order of their turns."""
         self._turn += 1
-        express, bulk = self._topics.rows
-        order = (bulk, express) if self._turn % BULK_TURN == 0 else (express, bulk)
+        order = (self._express, self._bulk) if self._turn % BULK_TURN else (self._bulk, self._express)
         lanes = list(self._lanes())
         start = self._turn % len(lanes) if lanes else 0
         return (row for topic in order for lane in lanes[start:] + lanes[:start] if (row := lane.next_row(topic)))

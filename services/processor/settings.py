@@ -47,6 +47,7 @@ class LaneSettings(Settings):
     """How the lanes hold, commit and lease their rows."""
 
     window_rows: Annotated[int, Field(ge=10, le=20_000)] = 10_000
+    #: The least time from one commit to the next; it stretches up to five times while commits take long.
     commit_interval_ms: Annotated[int, Field(ge=10, le=5_000)] = 100
     lease_seconds: Annotated[float, Field(ge=1, le=300)] = 10.0
     #: How long Kafka waits for a processor's heartbeat before it gives its lanes to others.

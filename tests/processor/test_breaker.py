@@ -71,12 +71,24 @@ async def test_a_failed_probe_opens_it_again(breaker):
         assert await breaker.admission()
 
 
-async def test_a_probe_that_was_withheld_does_not_close_it(breaker):
-    """It has proved nothing."""
-    await opened(breaker)
+async def test_a_call_that_was_withheld_proves_nothing(breaker):
+    """Neither that the directory is well, nor that it is not."""
+    for outcome in (ServerError("boom"), Withheld(), ServerError("boom")):
+        await call(breaker, outcome)
+    assert breaker.state is BreakerState.OPEN
+
+
+async def test_a_probe_that_was_withheld_leaves_the_place_to_another_at_once():
+    """A permit that ran out right before the probe must not keep rows waiting for one more recovery time."""
+    breaker = Breaker(1, 0.2)
+    await breaker.start()
+    await call(breaker, ServerError("boom"))
     assert await breaker.admission()
     await call(breaker, Withheld())
-    assert breaker.state is not BreakerState.CLOSED
+    breaker.probe_over()
+    assert breaker.state is BreakerState.HALF_OPEN
+    async with asyncio.timeout(0.1):
+        assert await breaker.admission()
 
 
 async def test_a_probe_that_nobody_wanted_leaves_the_place_to_another(breaker):

@@ -1,5 +1,7 @@
 """When a lane commits, and how far ahead."""
 
+import pytest
+
 from services.processor.cadence import Cadence, Reach
 
 
@@ -15,6 +17,26 @@ def test_commits_keep_their_distance():
     cadence.begins(100.0)
     assert cadence.pause(100.25) == 0.25
     assert cadence.pause(101.0) == 0.0
+
+
+def test_commits_that_take_long_come_less_often():
+    """They take at most a fifth of a lane's time: under load fewer and larger ones follow."""
+    cadence = Cadence(0.1, 12.0)
+    cadence.begins(100.0)
+    cadence.ends(100.0625)
+    assert cadence.pause(100.0625) == 0.25
+    cadence.begins(101.0)
+    cadence.ends(101.015625)
+    assert cadence.gap == 0.1
+
+
+@pytest.mark.parametrize(("interval", "lease", "longest"), [(0.5, 12.0, 2.5), (0.5, 6.0, 2.0), (3.0, 6.0, 3.0)])
+def test_however_long_a_commit_takes_the_next_comes_in_time(interval, lease, longest):
+    """After five intervals at the latest, and before the permit has to be renewed."""
+    cadence = Cadence(interval, lease)
+    cadence.begins(100.0)
+    cadence.ends(104.0)
+    assert cadence.gap == cadence.longest_gap == longest
 
 
 def test_a_lane_with_work_commits_three_times_a_lease():

@@ -38,6 +38,28 @@ async def test_nothing_is_sent_before_the_first_commit(clock):
     assert lane.next_row(EXPRESS).event.row == 2
 
 
+async def test_a_commit_permits_what_the_pace_allows_until_the_next_one_at_the_latest(clock):
+    """With commits that take long the next is half a second away: 50 rows at 100 a second, and one a connection."""
+    lane = make_lane(lane_settings(rate_limit_requests=100))
+    ledger = inherit(lane, beginning())
+    admit(lane, *[accepted(row) for row in range(2, 102)])
+    await lane._commit()
+    assert ledger.marks[EXPRESS].horizon == 2 + 50 + 1
+
+
+async def test_a_slow_commit_puts_off_the_next(clock):
+    """Else a busy processor would do little but commit."""
+    lane = make_lane()
+    ledger = inherit(lane, beginning())
+    ledger.gate = asyncio.get_running_loop().create_future()
+    commit = asyncio.create_task(lane._commit())
+    await asyncio.sleep(0)
+    clock.now += 0.0625
+    ledger.gate.set_result(None)
+    await commit
+    assert lane._cadence.pause(clock.now) == 0.25
+
+
 async def test_nothing_is_sent_after_the_lease(clock):
     """Whoever takes over waits only that long."""
     lane = make_lane()

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 
+from deploy.local.sandbox.punctual import punctual_loop
 from deploy.local.sandbox.server import Sandbox
 
 
@@ -14,7 +15,8 @@ def main() -> None:
     Prints one line with the URL once it listens; a port that is taken ends it with one line."""
     gc.set_threshold(100_000, 50, 100)  # hospitals are many and never cycles: looking costs a tenth of a call
     host = os.environ.get("SANDBOX_HOST", "127.0.0.1")
-    asyncio.run(serve(host, port_from(os.environ.get("SANDBOX_PORT", "8900"))))
+    with asyncio.Runner(loop_factory=punctual_loop) as runner:
+        runner.run(serve(host, port_from(os.environ.get("SANDBOX_PORT", "8900"))))
 
 
 def port_from(text: str) -> int:

@@ -1,12 +1,14 @@
-"""Callers of the API go first: while one of them is being answered, the projection only works a little at a time."""
+"""Callers of the API go first: while one of them is being answered, the projection rests as long as it works."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-#: An answer takes a dozen turns of the loop. They are quick while the projection sits one of these out.
-_PAUSE_SECONDS: Final = 0.001
+#: An answer takes a dozen turns of the loop, which are quick while the projection rests. It works as long in between.
+_WORK_SECONDS: Final = 0.001
+_REST_SECONDS: Final = 0.001
 
 
 class Courtesy:
@@ -14,6 +16,7 @@ class Courtesy:
 
     def __init__(self) -> None:
         self._asking = 0
+        self._rested_at = 0.0
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -25,8 +28,12 @@ class Courtesy:
             self._asking -= 1
 
     async def give_way(self) -> None:
-        """Between two helpings of work of about a millisecond."""
-        await asyncio.sleep(_PAUSE_SECONDS if self._asking else 0)
+        """Between two helpings of work, each of much less than a millisecond."""
+        if self._asking and time.monotonic() - self._rested_at >= _WORK_SECONDS:
+            await asyncio.sleep(_REST_SECONDS)
+            self._rested_at = time.monotonic()
+        else:
+            await asyncio.sleep(0)
 
 
 #: For work that nobody asks about meanwhile.

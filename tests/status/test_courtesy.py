@@ -1,6 +1,7 @@
 """Callers of the API go first: what the projection does at a time is little, and less while somebody is answered."""
 
 import asyncio
+import time
 from itertools import count
 
 from services.status.courtesy import Courtesy
@@ -27,8 +28,14 @@ class Counted(Courtesy):
         await super().give_way()
 
 
+def work(seconds=0.002):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+
+
 async def turns_of_others(courtesy):
-    """How many turns everybody else gets while the projection gives way ten times."""
+    """How many turns everybody else gets while the projection works for ten times 2 ms, and gives way in between."""
     turns = count()
 
     async def somebody_else():
@@ -39,6 +46,7 @@ async def turns_of_others(courtesy):
     other = asyncio.create_task(somebody_else())
     await asyncio.sleep(0)
     for _ in range(10):
+        work()
         await courtesy.give_way()
     other.cancel()
     return next(turns)
@@ -51,6 +59,16 @@ async def test_while_somebody_is_answered_the_projection_sits_turns_out():
     with courtesy.answering():
         assert await turns_of_others(courtesy) > 30
     assert await turns_of_others(courtesy) <= 11
+
+
+async def test_little_work_is_not_followed_by_a_rest():
+    """Else callers who ask all the time would nearly stop it: it works as long as it rests."""
+    courtesy = Courtesy()
+    with courtesy.answering():
+        began = time.monotonic()
+        for _ in range(1_000):
+            await courtesy.give_way()
+        assert time.monotonic() - began < 0.5
 
 
 async def test_a_question_to_the_tables_counts_as_answering_until_it_is_answered(sqlite):

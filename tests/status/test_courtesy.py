@@ -28,14 +28,14 @@ class Counted(Courtesy):
         await super().give_way()
 
 
-def work(seconds=0.002):
+def work(seconds=0.003):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         pass
 
 
 async def turns_of_others(courtesy):
-    """How many turns everybody else gets while the projection works for ten times 2 ms, and gives way in between."""
+    """How many turns everybody else gets while the projection works for ten times 3 ms, and gives way in between."""
     turns = count()
 
     async def somebody_else():
@@ -62,7 +62,7 @@ async def test_while_somebody_is_answered_the_projection_sits_turns_out():
 
 
 async def test_little_work_is_not_followed_by_a_rest():
-    """Else callers who ask all the time would nearly stop it: it works as long as it rests."""
+    """Else callers who ask all the time would nearly stop it: it works for longer than it rests."""
     courtesy = Courtesy()
     with courtesy.answering():
         began = time.monotonic()

@@ -1,5 +1,6 @@
 """SQL databases by URL: SQLite for one machine, PostgreSQL for production."""
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import URL, event
@@ -51,3 +52,6 @@ def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+    # Else a query that is cancelled twice, as at the end of a process, leaves a task that waits for ever: SQLAlchemy
+    # closes its connection gracefully and by force, and aiosqlite's thread ends before it comes to the second stop.
+    connection.driver_connection.stop = cache(connection.driver_connection.stop)

@@ -1,10 +1,14 @@
 """SQL databases by URL."""
 
+import asyncio
+import threading
+
 import pytest
 from sqlalchemy import text
 
 from shared.databases import create_engine, database_url
 
+SOME_COUNTING = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT max(i) FROM n"
 
 @pytest.mark.parametrize(
     ("given", "driver"),
@@ -62,3 +66,25 @@ async def test_an_engine_connects_only_when_it_is_used():
     assert engine.pool.size() == 3
     assert engine.pool.checkedin() == 0
     await engine.dispose()
+
+
+@pytest.mark.parametrize("cancellations", [1, 2, 3])
+def test_a_query_that_is_cut_off_at_the_end_of_a_process_does_not_hold_it_up(tmp_path, cancellations):
+    """The loop's end cancels what was cancelled before, while SQLite still counts."""
+
+    async def work() -> None:
+        engine = create_engine(database_url(f"sqlite:///{tmp_path}/jobs.db"))
+        counting = asyncio.create_task(count(engine))
+        await asyncio.sleep(0.1)
+        for _ in range(cancellations - 1):
+            counting.cancel()
+            await asyncio.sleep(0.01)
+
+    async def count(engine) -> None:
+        async with engine.connect() as connection:
+            await connection.execute(text(SOME_COUNTING))
+
+    ending = threading.Thread(target=asyncio.run, args=(work(),), daemon=True)
+    ending.start()
+    ending.join(20)
+    assert not ending.is_alive()

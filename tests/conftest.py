@@ -1,22 +1,15 @@
 """The real things that tests run against: started when the first test asks for them, stopped when the run ends.
 
-Kafka and PostgreSQL come from testcontainers where a Docker engine answers, else from deploy.local. Runs side by side
-share nothing but the cache of jars.
+Runs side by side share nothing but the cache of jars; the processes of one run (pytest-xdist) share its servers.
 """
 
-import asyncio
-import functools
-import tempfile
+import os
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import Any
 
-import asyncpg
-import docker
 import pytest
-from docker.errors import DockerException, ImageNotFound
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -24,16 +17,40 @@ from deploy.local.jars import class_path, locked_jars
 from deploy.local.kafka import Broker
 from deploy.local.places import local_dir
 from deploy.local.ports import free_port as some_free_port
-from deploy.local.postgres import ThrowawayPostgres
+from tests.servers import (
+    KAFKA_IMAGE,
+    POSTGRES_IMAGE,
+    docker_has,
+    memory_dir,
+    private_broker,
+    some_database,
+    some_kafka,
+    some_postgres,
+)
 
 # A busy machine is no reason for a property to fail.
 hypothesis_settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any-machine")
 
-KAFKA_IMAGE = "confluentinc/cp-kafka:8.1.0"
-POSTGRES_IMAGE = "postgres:17"
+if memory := memory_dir():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)  # where pytest makes `tmp_path`
 
 StartBroker = Callable[[], Broker]
+SHARED_SERVERS = pytest.StashKey[dict[str, str]]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tests side by side share servers that the run's first process starts: a broker for each would cost a minute."""
+    config = node.config
+    if SHARED_SERVERS not in config.stash:
+        servers = ExitStack()
+        config.add_cleanup(servers.close)
+        config.stash[SHARED_SERVERS] = {
+            "kafka": servers.enter_context(some_kafka()),
+            "postgres": servers.enter_context(some_postgres()),
+        }
+    node.workerinput |= config.stash[SHARED_SERVERS]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -58,9 +75,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap() -> Iterator[str]:
+def kafka_bootstrap(pytestconfig: pytest.Config) -> Iterator[str]:
     """host:port of the run's broker, shared by all tests: keep apart with `topic_prefix`, never stop it."""
-    with container_broker() if docker_has(KAFKA_IMAGE) else local_broker() as bootstrap:
+    with running(pytestconfig, "kafka", some_kafka) as bootstrap:
         yield bootstrap
 
 
@@ -78,19 +95,17 @@ def own_broker() -> Iterator[StartBroker]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
+def postgres_server(pytestconfig: pytest.Config) -> Iterator[str]:
     """The URL of the run's PostgreSQL, its administrative database."""
-    with container_postgres() if docker_has(POSTGRES_IMAGE) else local_postgres() as url:
+    with running(pytestconfig, "postgres", some_postgres) as url:
         yield url
 
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """postgresql://… of an empty database for one test, dropped afterwards whoever is still connected."""
-    name = f"t{uuid.uuid4().hex[:8]}"
-    execute(postgres_server, f"CREATE DATABASE {name}")
-    yield f"{postgres_server.rpartition('/')[0]}/{name}"
-    execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    with some_database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture
@@ -99,85 +114,9 @@ def free_port() -> int:
     return some_free_port()
 
 
-@functools.cache
-def docker_has(image: str) -> bool:
-    """Whether a Docker engine answers within 2 s and has the image, or gets it now."""
-    try:
-        docker.from_env(timeout=2).ping()
-        return _image_is_there(docker.from_env(timeout=600), image)
-    except (DockerException, OSError):
-        return False
-
-
-def _image_is_there(client: docker.DockerClient, image: str) -> bool:
-    try:
-        client.images.get(image)
-    except ImageNotFound:
-        print(f"\nFetching the image {image}, this once", flush=True)
-        client.images.pull(image)
-    return True
-
-
-@contextmanager
-def container_broker() -> Iterator[str]:
-    """A broker in a container, as strict about topics as the local one."""
-    from testcontainers.community.kafka import KafkaContainer
-
-    container = KafkaContainer(KAFKA_IMAGE).with_kraft()
-    container.with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
-    container.with_env("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
-    container.with_env("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
-    container.with_env("KAFKA_TRANSACTION_STATE_LOG_NUM_PARTITIONS", "5")
-    try:
-        yield container.start(timeout=90).get_bootstrap_server()
-    finally:
-        container.stop()
-
-
-@contextmanager
-def local_broker() -> Iterator[str]:
-    """A broker of this machine that nobody breaks."""
-    with private_broker() as broker:
-        yield broker.bootstrap
-
-
-@contextmanager
-def private_broker() -> Iterator[Broker]:
-    """A started broker with a data directory of its own; killed at the end, since nobody needs its data."""
-    with tempfile.TemporaryDirectory(prefix="kafka-", ignore_cleanup_errors=True) as directory:
-        broker = Broker(Path(directory))
-        try:
-            broker.start()
-            yield broker
-        finally:
-            broker.kill()
-
-
-@contextmanager
-def container_postgres() -> Iterator[str]:
-    """PostgreSQL in a container."""
-    from testcontainers.community.postgres import PostgresContainer
-
-    with PostgresContainer(POSTGRES_IMAGE, driver=None) as container:
-        yield container.get_connection_url()
-
-
-@contextmanager
-def local_postgres() -> Iterator[str]:
-    """PostgreSQL of this machine or of the wheel."""
-    with ThrowawayPostgres() as server:
-        yield server.url
-
-
-def execute(url: str, statement: str) -> None:
-    """Runs one statement. In a thread, so that the event loops of the tests are left alone."""
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, _execute(url, statement)).result()
-
-
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+def running(
+    config: pytest.Config, name: str, start: Callable[[], AbstractContextManager[str]]
+) -> AbstractContextManager[str]:
+    """Where the run's server is: the one that all its processes share, else one that is started now."""
+    shared = getattr(config, "workerinput", {}).get(name)
+    return nullcontext(shared) if shared else start()

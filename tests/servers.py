@@ -1,13 +1,18 @@
 """The servers that tests run against: from testcontainers where a Docker engine answers, else from deploy.local."""
 
+import asyncio
 import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import uuid
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import docker
 from docker.errors import DockerException, ImageNotFound
 
@@ -66,6 +71,21 @@ def some_postgres() -> Iterator[str]:
 
 
 @contextmanager
+def some_database(server: str, template: str = "template1") -> Iterator[str]:
+    """The URL of a database, empty or a copy of that one; dropped afterwards whoever is still connected."""
+    name = f"t{uuid.uuid4().hex[:8]}"
+    in_a_thread(_execute(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield f"{server.rpartition('/')[0]}/{name}"
+    in_a_thread(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def in_a_thread(work: Coroutine[Any, Any, object]) -> None:
+    """Runs it to its end on an event loop of its own, so that those of the tests are left alone."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
+
+
+@contextmanager
 def private_broker() -> Iterator[Broker]:
     """A started broker with a data directory of its own; killed at the end, since nobody needs its data."""
     with tempfile.TemporaryDirectory(prefix="kafka-", dir=memory_dir(), ignore_cleanup_errors=True) as directory:
@@ -111,3 +131,11 @@ def _container_postgres() -> Iterator[str]:
 def _local_postgres() -> Iterator[str]:
     with ThrowawayPostgres() as server:
         yield server.url
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

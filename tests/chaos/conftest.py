@@ -21,10 +21,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The full size takes longer than an ordinary test may."""
+    """The full size takes longer than an ordinary test may. What is tested here runs in processes of its own."""
     for item in items:
-        if FULL and Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(900))
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.no_cover)
+            if FULL:
+                item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture

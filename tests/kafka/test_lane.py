@@ -282,6 +282,7 @@ def kafka_consumer(bench):
     return AIOKafkaConsumer(**kafka.consuming(bench.settings))
 
 
+@pytest.mark.no_cover  # 40,000 records, one like the other
 async def test_aborted_records_inside_a_window_keep_the_commit_small(bench):
     """[run] Bits by offset made 6,672 characters; the broker refuses more than 4,096, the producer is dead for good."""
     bench.sandbox.inject(name_rules=[{"contains": "Slow", "latency_ms": 900}])

@@ -98,6 +98,7 @@ async def test_results_that_come_during_a_rebuild_are_all_there_afterwards(servi
             moment = {"started_at": now(), "occurred_at": now()}
             await service.write(job.failed(row).model_copy(update=moment))
             row += 1
+            await asyncio.sleep(0.005)  # 200 a second are enough to come at every moment
         return row - 2
 
     writing = asyncio.create_task(keep_writing())

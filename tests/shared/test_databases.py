@@ -10,6 +10,7 @@ from shared.databases import create_engine, database_url
 
 SOME_COUNTING = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT max(i) FROM n"
 
+
 @pytest.mark.parametrize(
     ("given", "driver"),
     [

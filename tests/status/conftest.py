@@ -1,31 +1,62 @@
 """Databases for the projection: each test that asks for `engine` runs on SQLite and on PostgreSQL."""
 
+import shutil
+
 import pytest
 from sse_starlette.sse import AppStatus
 
 from services.status import job_answers, job_queries, watched_jobs
 from services.status.schema import migrate
 from shared.databases import create_engine, database_url
+from tests.servers import in_a_thread, some_database
 from tests.status.histories import at
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def engine(request, tmp_path):
-    """An engine on empty tables."""
-    url = f"sqlite:///{tmp_path}/status.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory):
+    """A file with empty tables, to be copied: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("migrated") / "status.db"
+    in_a_thread(migrated(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server):
+    """The name of a database with empty tables, to be copied."""
+    with some_database(postgres_server) as url:
+        in_a_thread(migrated(url))
+        yield url.rpartition("/")[2]
+
+
+async def migrated(url):
+    """Makes the tables, and leaves no connection."""
     engine = create_engine(database_url(url))
     await migrate(engine)
+    await engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request):
+    """An engine on empty tables."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+async def sqlite(migrated_sqlite, tmp_path):
+    """An engine on empty tables, for what does not depend on the database."""
+    shutil.copy(migrated_sqlite, tmp_path / "status.db")
+    engine = create_engine(database_url(f"sqlite:///{tmp_path}/status.db"))
     yield engine
     await engine.dispose()
 
 
 @pytest.fixture
-async def sqlite(tmp_path):
-    """An engine on empty tables, for what does not depend on the database."""
-    engine = create_engine(database_url(f"sqlite:///{tmp_path}/status.db"))
-    await migrate(engine)
-    yield engine
-    await engine.dispose()
+async def postgresql(postgres_server, migrated_postgres):
+    """The same on PostgreSQL."""
+    with some_database(postgres_server, migrated_postgres) as url:
+        engine = create_engine(database_url(url))
+        yield engine
+        await engine.dispose()
 
 
 @pytest.fixture

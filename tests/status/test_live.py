@@ -141,6 +141,7 @@ async def test_why_it_waits_is_news(engine, url, monkeypatch):
         assert (await anext(events)).data["waiting_for"] == "paused"
 
 
+@pytest.mark.no_cover  # what one watcher shows as well, a thousand times
 async def test_a_thousand_watchers_cost_one_database_query_a_look(sqlite):
     """Over real connections; each of them is told how it ended."""
     crowd = 1_000

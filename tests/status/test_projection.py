@@ -29,7 +29,8 @@ async def counts(engine):
     return await the(engine, "created_hospitals", "failed_hospitals", "unprocessed_hospitals")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.no_cover  # the other tests show what is covered, with less
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(history=histories(), data=st.data())
 async def test_any_order_and_any_repetition_of_one_history_gives_the_same_tables(engine, history, data):
     """The topics are read in parallel, and a crash makes events come again; one partition keeps its order."""

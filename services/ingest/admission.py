@@ -28,7 +28,8 @@ class Admission:
 
     @contextmanager
     def upload(self) -> Iterator[None]:
-        """Room for one upload. Raises Problem 503 at once when there is none, or too many wait for their turn."""
+        """Room for one upload. Where there is none, or too many wait for their turn, raises at once: Problem 503, or
+        what the outage is that they wait for."""
         if self._inside == self._uploads:
             raise busy()
         if self._small.line_is_full:

@@ -79,7 +79,9 @@ class Submission:
             try:
                 return await self._submit_small(request, file, allow_duplicates, until)
             except (NotPublished, OutcomeUnknown, EndsUnknown) as error:
-                raise busy() if turn.is_one_of_many else error from error
+                if turn.is_one_of_many:
+                    raise busy() from error
+                raise
 
     async def _submit_small(
         self, request: KeyedRequest, file: UploadedFile, allow_duplicates: bool, until: float

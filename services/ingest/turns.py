@@ -46,7 +46,8 @@ class Turns:
         self._at_a_time = at_a_time
         #: How often a turn gets free while others wait, in seconds.
         self._seconds_each = PATIENCE_SECONDS / FIRST_LINE
-        self._last_got_through = True
+        #: Why the latest one did not get through, if it did not.
+        self._outage: Exception | None = None
         #: How many got an answer of their own so far.
         self.through = 0
 
@@ -61,25 +62,32 @@ class Turns:
         """One turn. Raises Problem 503 after a second without."""
         turn = Turn(self, self._free.locked(), self.through, self._waited)
         await self._wait(turn)
-        began, through = asyncio.get_running_loop().time(), False
+        began = asyncio.get_running_loop().time()
         PUBLISHING.inc()
         try:
             yield turn
-            through = True
-        except Problem as problem:
-            through = problem.status != 503
+            self._got_through()
+        except Exception as error:
+            if isinstance(error, Problem) and error.status != 503:
+                self._got_through()
+            else:
+                self._outage = error
             raise
         finally:
             PUBLISHING.dec()
-            self.through += through
-            self._last_got_through = through
             if self._waited > turn.waited_before:
                 self._learn_the_pace(asyncio.get_running_loop().time() - began)
             self._free.release()
 
-    def refusal(self) -> Problem:
-        """What somebody is told who cannot even wait."""
-        return busy() if self._last_got_through else kafka_down()
+    def refusal(self) -> Exception:
+        """For somebody who cannot even wait: busy, or the outage that kept the latest one from getting through."""
+        if self._outage is None or isinstance(self._outage, Problem):
+            return busy()
+        return type(self._outage)(str(self._outage))
+
+    def _got_through(self) -> None:
+        self.through += 1
+        self._outage = None
 
     async def _wait(self, turn: Turn) -> None:
         self._waiting += 1

@@ -6,6 +6,7 @@ import contextlib
 import pytest
 
 from services.ingest import turns as lines
+from services.ingest.database import DatabaseDown
 from services.ingest.turns import Turns
 from shared.problems import KAFKA_DOWN, Problem
 
@@ -105,19 +106,37 @@ async def test_turns_that_nobody_waited_for_say_nothing_of_the_pace(monkeypatch)
     assert not turns.line_is_full
 
 
-async def test_who_cannot_even_wait_is_told_why(monkeypatch):
-    """The crowd, as long as others get through; Kafka, when the last one did not."""
+async def test_who_cannot_even_wait_is_told_why():
+    """The crowd, as long as others get through; else what kept the latest one from it."""
     turns = Turns(1)
-    assert turns.refusal().error_type == "busy"
+    assert problem(turns).error_type == "busy"
+
+    with contextlib.suppress(DatabaseDown):
+        async with turns.take():
+            raise DatabaseDown("no answer")
+    assert isinstance(turns.refusal(), DatabaseDown)
 
     async with turns.take():
         pass
-    assert turns.refusal().error_type == "busy"
+    assert problem(turns).error_type == "busy"
 
-    with contextlib.suppress(OSError):
+
+async def test_a_file_that_is_refused_got_through():
+    """Its 400 is an answer."""
+    turns = Turns(1)
+    with contextlib.suppress(Problem):
         async with turns.take():
-            raise OSError
-    assert turns.refusal().detail == KAFKA_DOWN
+            raise Problem(400, "invalid_file", "x")
+
+    assert turns.through == 1
+    assert problem(turns).error_type == "busy"
+
+
+def problem(turns: Turns) -> Problem:
+    """The refusal, when it is one for the client."""
+    refusal = turns.refusal()
+    assert isinstance(refusal, Problem)
+    return refusal
 
 
 async def several(turns: Turns, monkeypatch, seconds: float, *, others_wait: bool) -> None:

@@ -26,9 +26,8 @@ class Turn:
 
     turns: "Turns"
     waited: bool
-    #: How many were through, and how many had had to wait, when this one came.
+    #: How many were through when this one came.
     before: int
-    waited_before: int
 
     @property
     def is_one_of_many(self) -> bool:
@@ -42,9 +41,8 @@ class Turns:
     def __init__(self, at_a_time: int) -> None:
         self._free = asyncio.Semaphore(at_a_time)
         self._waiting = 0
-        self._waited = 0
-        self._at_a_time = at_a_time
-        #: How often a turn gets free while others wait, in seconds.
+        self._taken = 0
+        #: What a turn costs the others, in seconds.
         self._seconds_each = PATIENCE_SECONDS / FIRST_LINE
         #: Why the latest one did not get through, if it did not.
         self._outage: Exception | None = None
@@ -54,16 +52,17 @@ class Turns:
     @property
     def line_is_full(self) -> bool:
         """Whether one more would wait for longer than anybody waits, at the pace of late."""
-        fits = int(PATIENCE_SECONDS / max(self._seconds_each, 0.001))
+        fits = PATIENCE_SECONDS / max(self._seconds_each, 0.001)
         return self._waiting >= min(max(fits, SHORTEST_LINE), LONGEST_LINE)
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[Turn]:
         """One turn. Raises Problem 503 after a second without."""
-        turn = Turn(self, self._free.locked(), self.through, self._waited)
+        turn = Turn(self, self._free.locked(), self.through)
         await self._wait(turn)
-        began = asyncio.get_running_loop().time()
         PUBLISHING.inc()
+        self._taken += 1
+        began, side_by_side = asyncio.get_running_loop().time(), self._taken
         try:
             yield turn
             self._got_through()
@@ -75,8 +74,8 @@ class Turns:
             raise
         finally:
             PUBLISHING.dec()
-            if self._waited > turn.waited_before:
-                self._learn_the_pace(asyncio.get_running_loop().time() - began)
+            self._learn_the_pace(asyncio.get_running_loop().time() - began, max(side_by_side, self._taken))
+            self._taken -= 1
             self._free.release()
 
     def refusal(self) -> Exception:
@@ -91,7 +90,6 @@ class Turns:
 
     async def _wait(self, turn: Turn) -> None:
         self._waiting += 1
-        self._waited += turn.waited
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._free.acquire()
@@ -101,5 +99,6 @@ class Turns:
         finally:
             self._waiting -= 1
 
-    def _learn_the_pace(self, seconds: float) -> None:
-        self._seconds_each += _NEWS * (seconds / self._at_a_time - self._seconds_each)
+    def _learn_the_pace(self, seconds: float, side_by_side: int) -> None:
+        # Side by side they share the processors. One that was alone used them for about half of its time.
+        self._seconds_each += _NEWS * (seconds / max(2, side_by_side) - self._seconds_each)

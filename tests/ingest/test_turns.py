@@ -85,25 +85,28 @@ async def test_who_waited_while_others_got_through_is_one_of_many():
     assert await waiting
 
 
-@pytest.mark.parametrize(("seconds", "fits"), [(0.001, lines.LONGEST_LINE), (10.0, lines.SHORTEST_LINE)])
-async def test_the_line_is_as_long_as_the_pace_allows(monkeypatch, seconds, fits):
+@pytest.mark.parametrize(
+    ("at_a_time", "seconds", "fits"),
+    [(1, 0.001, lines.LONGEST_LINE), (1, 10.0, lines.SHORTEST_LINE), (1, 0.03, 80), (2, 0.03, 80)],
+    ids=["quick", "slow", "alone", "two"],
+)
+async def test_the_line_is_as_long_as_the_pace_allows(monkeypatch, at_a_time, seconds, fits):
     """A fast service lets many wait; one that is slow refuses them at once, while they can still be told in time."""
-    turns = Turns(2)
-    await several(turns, monkeypatch, seconds, others_wait=True)
+    turns, clock = Turns(at_a_time), 0.0
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio.get_running_loop(), "time", lambda: clock)
+        for _ in range(100):
+            side_by_side = [turns.take() for _ in range(at_a_time)]
+            for turn in side_by_side:
+                await turn.__aenter__()
+            clock += seconds
+            for turn in side_by_side:
+                await turn.__aexit__(None, None, None)
 
     turns._waiting = fits - 1
     assert not turns.line_is_full
-    turns._waiting = fits
+    turns._waiting = fits + 1
     assert turns.line_is_full
-
-
-async def test_turns_that_nobody_waited_for_say_nothing_of_the_pace(monkeypatch):
-    """A slow upload now and then is not a slow service."""
-    turns = Turns(2)
-    await several(turns, monkeypatch, 60, others_wait=False)
-
-    turns._waiting = lines.FIRST_LINE - 1
-    assert not turns.line_is_full
 
 
 async def test_who_cannot_even_wait_is_told_why():
@@ -137,14 +140,3 @@ def problem(turns: Turns) -> Problem:
     refusal = turns.refusal()
     assert isinstance(refusal, Problem)
     return refusal
-
-
-async def several(turns: Turns, monkeypatch, seconds: float, *, others_wait: bool) -> None:
-    """A hundred turns of so many seconds."""
-    clock = 0.0
-    with monkeypatch.context() as patch:
-        patch.setattr(asyncio.get_running_loop(), "time", lambda: clock)
-        for _ in range(100):
-            async with turns.take():
-                turns._waited += others_wait
-                clock += seconds

@@ -1,41 +1,6 @@
-"""`python -m services.processor`: turns row events into hospitals until it is stopped; `--help` lists the commands."""
+"""`python -m services.processor`: see services.processor.program."""
 
-import asyncio
-import gc
-import socket
-import sys
-
-from services.processor.control import control, parse
-from services.processor.engine import Engine
-from services.processor.http import make_app
-from services.processor.settings import ProcessorSettings
-from shared.http_server import bind, serve
-from shared.logging import configure_logging
-from shared.settings import load
-from shared.telemetry import configure_tracing
-
-
-def main() -> None:
-    """Reads the settings, builds, runs; or carries out an operator's command."""
-    command = parse(sys.argv[1:])
-    if command.command is not None:
-        control(command)
-        return
-    # Tens of thousands of rows wait in the windows, and none is a cycle: looking for one so often cost half the CPU.
-    gc.set_threshold(50_000, 20, 50)
-    settings = load(ProcessorSettings)
-    configure_logging(settings, "processor")
-    configure_tracing("processor")
-    asyncio.run(_run(settings, bind(settings)))
-
-
-async def _run(settings: ProcessorSettings, listening: socket.socket) -> None:
-    engine = Engine(settings)
-    async with asyncio.TaskGroup() as tasks:
-        processing = tasks.create_task(engine.run())
-        await serve(make_app(settings, engine), listening)
-        processing.cancel()
-
+from shared.quick_import import run_main
 
 if __name__ == "__main__":
-    main()
+    run_main("services.processor.program")

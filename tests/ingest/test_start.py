@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from deploy.local.ports import free_port
-from services.ingest import __main__ as start
+from services.ingest import program as start
 from services.ingest.settings import IngestSettings
 from services.ingest.sole_user import claim
 

@@ -41,6 +41,7 @@ async def first_words(port, job_id="job-1"):
         writer.close()
 
 
+@pytest.mark.no_cover  # what one watcher shows as well, a thousand times
 async def test_a_thousand_begin_at_one_instant_and_none_is_sent_away(desk, engine):
     """They share the question: a thousand connections to the database are not there."""
     async with served(desk) as url:

@@ -163,6 +163,7 @@ async def test_an_older_report_does_not_replace_a_newer_one(engine):
     assert '"paused":true' in (await contents(engine))["status_processors"][0][2]
 
 
+@pytest.mark.no_cover  # one like the other
 async def test_thousands_of_jobs_fit_into_one_batch(engine):
     """Small jobs in a burst: no statement may outgrow what a database takes."""
     stories = [Story(total=1, job_id=f"job-{number}") for number in range(2_500)]

@@ -4,7 +4,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from services.status.__main__ import bring_up_to_date
+from services.status.program import bring_up_to_date
 from services.status.schema import VERSION_TABLE, SchemaOutdated, check_schema, migrate, newest_version
 from services.status.settings import MigrationSettings
 from services.status.tables import metadata

@@ -1,0 +1,73 @@
+"""`python -m services.status` serves; `migrate` brings the tables up to date, `rebuild` makes them again."""
+
+import asyncio
+import gc
+import sys
+
+import structlog
+from aiokafka.errors import KafkaError
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.status.publisher import KafkaUnavailable
+from services.status.rebuild import rebuild
+from services.status.schema import check_schema, migrate
+from services.status.service import build
+from services.status.settings import MigrationSettings, RebuildSettings, StatusSettings
+from services.status.workshop import AlreadyRebuilding
+from shared.databases import create_engine
+from shared.http_server import bind, serve
+from shared.logging import configure_logging
+from shared.settings import load, stop
+from shared.telemetry import configure_tracing
+from shared.topic_creation import TopicsUnusable
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Does what the command line says."""
+    match sys.argv[1:]:
+        case []:
+            run()
+        case ["migrate"]:
+            settings = load(MigrationSettings)
+            configure_logging(settings, "status")
+            asyncio.run(bring_up_to_date(settings))
+        case ["rebuild"]:
+            make_again(load(RebuildSettings))
+        case _:
+            stop("usage: python -m services.status [migrate | rebuild]")
+
+
+def run() -> None:
+    """Serves until SIGTERM or SIGINT."""
+    settings = load(StatusSettings)
+    configure_logging(settings, "status")
+    configure_tracing("status")
+    listening = bind(settings)
+    service = build(settings)
+    # Events come by the thousand and none is a cycle: looking for one so often cost a third of the projection's CPU.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    asyncio.run(serve(service, listening))
+
+
+def make_again(settings: RebuildSettings) -> None:
+    """Makes the tables again from the topics, telling a person how far it is; or says in one line why not."""
+    configure_logging(settings, "status")
+    try:
+        asyncio.run(rebuild(settings, lambda line: print(line, flush=True)))  # noqa: T201 - talks to a person
+    except AlreadyRebuilding as other:
+        stop(f"{other}. Nothing was changed")
+    except (KafkaError, KafkaUnavailable, TopicsUnusable, SQLAlchemyError, OSError) as error:
+        stop(f"{error or type(error).__name__}. The tables are as they were")
+
+
+async def bring_up_to_date(settings: MigrationSettings) -> None:
+    """Migrates the tables, and says to which version."""
+    engine = create_engine(settings.url)
+    try:
+        await migrate(engine)
+        log.info("tables_up_to_date", version=await check_schema(engine))
+    finally:
+        await engine.dispose()

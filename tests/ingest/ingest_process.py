@@ -13,6 +13,7 @@ import httpx
 import psutil
 
 from deploy.local.ports import free_port
+from deploy.local.tether import tethered
 
 
 class IngestProcess:
@@ -45,9 +46,8 @@ class IngestProcess:
 
     def _launch(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "services.ingest"], env=self._environment, stdout=log, stderr=log
-            )
+            command = tethered([sys.executable, "-m", "services.ingest"])  # it ends with us, however we end
+            return subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
 
     async def _is_ready(self, client: httpx.AsyncClient) -> bool:
         try:

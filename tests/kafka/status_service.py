@@ -12,6 +12,7 @@ from typing import Self
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from deploy.local.tether import tethered
 from shared import kafka
 from shared.cloud_events import decode, encode
 from shared.events import Event
@@ -67,7 +68,7 @@ class StatusService:
         """Starts the process; it may not be ready yet."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services.status", env=self._environment, stderr=log
+                *tethered([sys.executable, "-m", "services.status"]), env=self._environment, stderr=log
             )
 
     @property

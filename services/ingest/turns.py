@@ -18,6 +18,8 @@ LONGEST_LINE: Final = 192
 FIRST_LINE: Final = 96
 #: How much the latest turn counts beside all before it.
 _NEWS: Final = 0.1
+#: How many times slower than the pace so far a turn may count.
+_SURPRISE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +103,6 @@ class Turns:
 
     def _learn_the_pace(self, seconds: float, side_by_side: int) -> None:
         # Side by side they share the processors. One that was alone used them for about half of its time.
-        self._seconds_each += _NEWS * (seconds / max(2, side_by_side) - self._seconds_each)
+        # A single slow one, at the end of a large upload say, is no slow pace yet: several are.
+        news = min(seconds / max(2, side_by_side), _SURPRISE * self._seconds_each)
+        self._seconds_each += _NEWS * (news - self._seconds_each)

@@ -92,21 +92,38 @@ async def test_who_waited_while_others_got_through_is_one_of_many():
 )
 async def test_the_line_is_as_long_as_the_pace_allows(monkeypatch, at_a_time, seconds, fits):
     """A fast service lets many wait; one that is slow refuses them at once, while they can still be told in time."""
-    turns, clock = Turns(at_a_time), 0.0
+    turns = Turns(at_a_time)
+    await spend(turns, [seconds] * 100, at_a_time, monkeypatch)
+
+    turns._waiting = fits - 1
+    assert not turns.line_is_full
+    turns._waiting = fits + 1
+    assert turns.line_is_full
+
+
+async def test_a_single_slow_turn_is_no_slow_pace(monkeypatch):
+    """The end of a large upload held it up; the crowd that comes next need not be sent away for that."""
+    turns = Turns(1)
+    await spend(turns, [0.03] * 100 + [1.2], 1, monkeypatch)
+    turns._waiting = 60
+    assert not turns.line_is_full
+
+    await spend(turns, [1.2] * 10, 1, monkeypatch)
+    assert turns.line_is_full
+
+
+async def spend(turns, times, at_a_time, monkeypatch):
+    """Lets so many at a time take turns of these seconds, one after the other."""
+    clock = 0.0
     with monkeypatch.context() as patch:
         patch.setattr(asyncio.get_running_loop(), "time", lambda: clock)
-        for _ in range(100):
+        for seconds in times:
             side_by_side = [turns.take() for _ in range(at_a_time)]
             for turn in side_by_side:
                 await turn.__aenter__()
             clock += seconds
             for turn in side_by_side:
                 await turn.__aexit__(None, None, None)
-
-    turns._waiting = fits - 1
-    assert not turns.line_is_full
-    turns._waiting = fits + 1
-    assert turns.line_is_full
 
 
 async def test_who_cannot_even_wait_is_told_why():

@@ -102,7 +102,7 @@ class Turns:
             self._waiting -= 1
 
     def _learn_the_pace(self, seconds: float, side_by_side: int) -> None:
-        # Side by side they share the processors. One that was alone used them for about half of its time.
+        # Side by side they share the processors; alone, or two of them, they wait for three quarters of the time.
         # A single slow one, at the end of a large upload say, is no slow pace yet: several are.
-        news = min(seconds / max(2, side_by_side), _SURPRISE * self._seconds_each)
+        news = min(seconds / max(4, side_by_side), _SURPRISE * self._seconds_each)
         self._seconds_each += _NEWS * (news - self._seconds_each)

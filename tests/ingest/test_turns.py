@@ -87,7 +87,7 @@ async def test_who_waited_while_others_got_through_is_one_of_many():
 
 @pytest.mark.parametrize(
     ("at_a_time", "seconds", "fits"),
-    [(1, 0.001, lines.LONGEST_LINE), (1, 10.0, lines.SHORTEST_LINE), (1, 0.03, 80), (2, 0.03, 80)],
+    [(1, 0.001, lines.LONGEST_LINE), (1, 10.0, lines.SHORTEST_LINE), (1, 0.06, 80), (2, 0.06, 80)],
     ids=["quick", "slow", "alone", "two"],
 )
 async def test_the_line_is_as_long_as_the_pace_allows(monkeypatch, at_a_time, seconds, fits):
@@ -104,7 +104,7 @@ async def test_the_line_is_as_long_as_the_pace_allows(monkeypatch, at_a_time, se
 async def test_a_single_slow_turn_is_no_slow_pace(monkeypatch):
     """The end of a large upload held it up; the crowd that comes next need not be sent away for that."""
     turns = Turns(1)
-    await spend(turns, [0.03] * 100 + [1.2], 1, monkeypatch)
+    await spend(turns, [0.06] * 100 + [1.2], 1, monkeypatch)
     turns._waiting = 60
     assert not turns.line_is_full
 

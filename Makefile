@@ -61,10 +61,11 @@ up: ## Run everything in containers (docker compose), wait until healthy
 down: ## Stop the containers; the data stays
 	@docker compose --profile sandbox down
 
+# With extras: without them, pip takes a newer release for one that is asked for with extras, and misses its hash.
 lock: ## Lock the newest allowed dependencies again, with hashes
 	@$(BIN)/python -c 'import uv' 2>/dev/null || $(BIN)/python -m pip install --quiet uv
 	@for extra in ingest processor status origin dev; do \
 		$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-			--upgrade --extra $$extra pyproject.toml --output-file requirements-$$extra.txt || exit 1; done
+			--no-strip-extras --upgrade --extra $$extra pyproject.toml --output-file requirements-$$extra.txt || exit 1; done
 
 .PHONY: help setup run test check chaos bench browser up down lock

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Row, Select, and_, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status.answers import RowAnswerStatus
@@ -48,15 +48,19 @@ def _page(statement: Select[Any], job: JobRow, outcome: RowStatus | None, after:
         place = tuple_(rows.c.job_id, rows.c.row)
         begin, end = tuple_(job.job_id, after), tuple_(job.job_id, LARGEST)
         statement = statement.where(place > begin, place <= end).order_by(rows.c.job_id, rows.c.row)
-    else:  # said so that the partial index serves
+    else:  # said so that the partial index serves, also in a plan that PostgreSQL keeps for all values
         statement = statement.where(rows.c.job_id == job.job_id, rows.c.row > after)
-        statement = statement.where(rows.c.status != RowStatus.CREATED.value, rows.c.status == outcome.value)
+        statement = statement.where(rows.c.status != _literal(RowStatus.CREATED), rows.c.status == _literal(outcome))
         statement = statement.order_by(rows.c.row)
     if outcome is RowStatus.CREATED:
         statement = statement.where(_created())
     elif job.round > 1:  # what failed in an earlier round runs again: it has no result yet
         statement = statement.where(_created() | (rows.c.round >= job.round))
     return statement.limit(limit)
+
+
+def _literal(status: RowStatus) -> BindParameter[str]:
+    return literal(status.value, literal_execute=True)
 
 
 def _created() -> ColumnElement[bool]:

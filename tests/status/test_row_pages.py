@@ -60,3 +60,19 @@ async def test_pages_follow_one_another_without_a_gap_and_end_with_the_job(engin
         created = await row_page(connection, job, RowStatus.CREATED, ROWS - 20, 1_000)
     assert found == list(range(2, ROWS + 2))
     assert [row.row for row in created] == [row for row in found if row > ROWS - 20 and row % 10 > 1]
+
+
+async def test_rows_of_an_outcome_that_nobody_has_are_not_looked_for_among_all(engine):
+    """PostgreSQL keeps one plan for all outcomes when it is asked often, and of it half a job may be failed rows."""
+    asked = []
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *of: asked.append((of[2], of[3])))
+    async with engine.connect() as connection:
+        await row_page(connection, SimpleNamespace(job_id="job-1", round=1), RowStatus.UNPROCESSED, 0, 101)
+        statement, values = asked[-1]
+        explained = EXPLAIN[engine.dialect.name] + statement
+        if engine.dialect.name == "postgresql":
+            await connection.execute(text("SET plan_cache_mode = force_generic_plan"))
+            await connection.exec_driver_sql(f"PREPARE page AS {statement}")
+            explained, values = f"EXPLAIN EXECUTE page({', '.join(map(repr, values))})", ()
+        plan = [str(step) for step in await connection.exec_driver_sql(explained, values)]
+    assert any("status_rows_not_created" in step for step in plan), plan

@@ -8,9 +8,10 @@ from pathlib import Path
 import httpx
 
 from tests.chaos.size import sized
-from tests.chaos.test_uploads_die import accepted, hospitals
+from tests.chaos.test_uploads_die import accepted
 from tests.ingest.ingest_process import IngestProcess
 from tests.ingest.ingest_server import settings
+from tests.ingest.patient_client import hospitals
 from tests.ingest.published import jobs
 from tests.ingest.raw_upload import RawAnswer, raw_upload
 from tests.kafka.swallowing_proxy import SwallowingProxy

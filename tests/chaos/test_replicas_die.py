@@ -9,10 +9,11 @@ import httpx
 from services.ingest.schema import migrate
 from shared.databases import create_engine, database_url
 from tests.chaos.size import sized
-from tests.chaos.test_uploads_die import accepted, hospitals
+from tests.chaos.test_uploads_die import accepted
 from tests.ingest.ingest_process import IngestProcess
 from tests.ingest.ingest_server import settings
-from tests.ingest.published import jobs
+from tests.ingest.patient_client import hospitals
+from tests.ingest.published import assert_one_whole_job_each
 
 ROUNDS = sized(4, 40)
 MOST_ROWS = sized(2_000, 50_000)
@@ -50,10 +51,5 @@ async def test_one_key_at_two_replicas_of_which_one_is_killed_is_one_whole_job(
     for replica in replicas:
         replica.terminate()
 
-    published = await jobs(settings(tmp_path, **where))
-    assert set(published) == set(answered.values())
-    for key, job_id in answered.items():
-        job, found = published[job_id]
-        assert job.total_hospitals == sizes[key]
-        assert sorted(row.row for row in found) == list(range(2, sizes[key] + 2))
+    await assert_one_whole_job_each(settings(tmp_path, **where), answered, sizes)
     kept(f"replicas: {ROUNDS} kills, the same key at both; one whole job for each of {len(answered)} keys")

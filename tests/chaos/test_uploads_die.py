@@ -1,7 +1,6 @@
 """The ingest service is killed in the middle of uploads; clients ask again with their keys."""
 
 import asyncio
-import contextlib
 import random
 from pathlib import Path
 
@@ -9,17 +8,12 @@ import httpx
 
 from tests.chaos.size import sized
 from tests.ingest.ingest_process import IngestProcess
-from tests.ingest.ingest_server import settings, upload
-from tests.ingest.published import jobs
+from tests.ingest.ingest_server import settings
+from tests.ingest.patient_client import hospitals, succeeds
+from tests.ingest.published import assert_one_whole_job_each
 
 ROUNDS = sized(5, 50)
 MOST_ROWS = sized(5_000, 50_000)
-
-
-def hospitals(rows: int, round_: int) -> bytes:
-    """A file of so many rows."""
-    lines = (b"Hospital %d of round %d,%d Main Street\n" % (number, round_, number) for number in range(rows))
-    return b"name,address\n" + b"".join(lines)
 
 
 async def test_kill_9_at_random_moments_leaves_one_whole_job_per_key(
@@ -43,24 +37,11 @@ async def test_kill_9_at_random_moments_leaves_one_whole_job_per_key(
             sizes[key], answered[key] = rows, await trying
         process.terminate()
 
-    published = await jobs(settings(tmp_path, **where))
-    assert set(published) == set(answered.values())
-    for key, job_id in answered.items():
-        job, found = published[job_id]
-        assert job.total_hospitals == sizes[key]
-        assert sorted(row.row for row in found) == list(range(2, sizes[key] + 2))
+    await assert_one_whole_job_each(settings(tmp_path, **where), answered, sizes)
     kept(f"uploads: {ROUNDS} kills, {sum(sizes.values()):,} rows; one whole job for each of {len(answered)} keys")
 
 
 async def accepted(client: httpx.AsyncClient, content: bytes, key: str) -> str:
-    """What a patient client does: the same request again until it is accepted. The job's id."""
-    async with asyncio.timeout(120):
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                answer = await upload(client, content, key)
-                if answer.status_code == 202:
-                    job_id: str = answer.json()["job_id"]
-                    return job_id
-                assert answer.status_code in (409, 503), answer.text
-                assert answer.headers["retry-after"]
-            await asyncio.sleep(0.2)
+    """The job's id, however often it takes."""
+    job_id: str = (await succeeds(client, content, key, seconds=120)).json()["job_id"]
+    return job_id

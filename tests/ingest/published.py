@@ -1,6 +1,6 @@
 """What uploads left on the topics, as a reader of committed records sees it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -44,3 +44,15 @@ async def jobs(settings: KafkaSettings) -> dict[str, tuple[JobAccepted, list[Row
         assert isinstance(event, RowAccepted)
         found[event.job_id][1].append(event)
     return found
+
+
+async def assert_one_whole_job_each(
+    settings: KafkaSettings, answered: Mapping[str, str], sizes: Mapping[str, int]
+) -> None:
+    """Asserts that the jobs are those of the answers, each with all its rows; job ids and numbers of rows by key."""
+    published = await jobs(settings)
+    assert set(published) == set(answered.values())
+    for key, job_id in answered.items():
+        job, found = published[job_id]
+        assert job.total_hospitals == sizes[key]
+        assert sorted(row.row for row in found) == list(range(2, sizes[key] + 2))

@@ -11,8 +11,8 @@ from shared import kafka
 from shared.cloud_events import encode
 from shared.events import JobCancelRequested, now
 from tests.ingest.ingest_server import CSV, ingest, ready, settings, upload
+from tests.ingest.patient_client import hospitals
 from tests.ingest.published import events, jobs
-from tests.kafka.test_ingest_outages import hospitals
 
 PARTITIONS = 3
 ROWS = 2_000

@@ -9,29 +9,12 @@ import pytest
 
 from tests.ingest.ingest_process import IngestProcess
 from tests.ingest.ingest_server import CSV, ingest, ready, settings, upload
+from tests.ingest.patient_client import hospitals, succeeds
 from tests.ingest.published import jobs, records
 from tests.kafka.swallowing_proxy import SwallowingProxy
 
 KAFKA_DOWN = "Service temporarily unavailable. The message queue is currently down. Please try again later."
 PARTITIONS = 3
-
-
-def hospitals(rows: int) -> bytes:
-    """A file of so many rows."""
-    return b"name,address\n" + b"".join(b"Hospital %d,%d Main Street\n" % (number, number) for number in range(rows))
-
-
-async def succeeds(client: httpx.AsyncClient, content: bytes, key: str) -> httpx.Response:
-    """What a patient client does: the same request again until it is accepted."""
-    async with asyncio.timeout(90):
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                answer = await upload(client, content, key)
-                if answer.status_code == 202:
-                    return answer
-                assert answer.status_code in (409, 503), answer.text
-                assert answer.headers["retry-after"]
-            await asyncio.sleep(0.3)
 
 
 @pytest.mark.parametrize("outage", ["stopped", "frozen"])

@@ -11,9 +11,9 @@ from services.ingest.reservations import LEASE
 from services.ingest.service import build
 from tests.ingest.ingest_process import IngestProcess
 from tests.ingest.ingest_server import CSV, ingest, ready, served, settings
+from tests.ingest.patient_client import hospitals, succeeds
 from tests.ingest.published import jobs
 from tests.ingest.raw_upload import raw_upload
-from tests.kafka.test_ingest_outages import hospitals, succeeds
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def create_engine(url: URL, pool_size: int = 10, *, reading: bool = False) -> As
 
 def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
+    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
     # Else a query that is cancelled twice, as at the end of a process, leaves a task that waits for ever: SQLAlchemy

@@ -17,9 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from deploy.housekeeping.needs import DatabaseMissing
 from deploy.housekeeping.round import HousekeepingSettings, keep_house
-from services.status.schema import SchemaOutdated
 from shared.logging import configure_logging
 from shared.settings import load, stop
+from shared.table_versions import SchemaOutdated
 from shared.topic_creation import TopicsUnusable
 
 

@@ -30,10 +30,11 @@ from services.status.positions import Positions
 from services.status.projection import project
 from services.status.publisher import KafkaUnavailable
 from services.status.reader import Reader, Reading, RecordsMissing
-from services.status.schema import SchemaOutdated, check_schema
+from services.status.schema import check_schema
 from services.status.stored_offsets import OffsetsMoved
 from shared.patience import within
 from shared.settings import KafkaSettings
+from shared.table_versions import SchemaOutdated
 from shared.topic_creation import wait_for_topics
 
 log = structlog.get_logger(__name__)

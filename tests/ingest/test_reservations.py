@@ -21,10 +21,11 @@ from services.ingest.reservations import (
     Reservation,
     Reservations,
 )
-from services.ingest.schema import SchemaOutdated, check_schema, migrate
+from services.ingest.schema import check_schema, migrate
 from services.ingest.tables import accepted_files, metadata
 from shared.databases import create_engine, database_url
 from shared.events import now
+from shared.table_versions import SchemaOutdated
 
 REQUEST = KeyedRequest("north", "key-1", "abc:False")
 

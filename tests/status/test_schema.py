@@ -5,10 +5,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from services.status.program import bring_up_to_date
-from services.status.schema import VERSION_TABLE, SchemaOutdated, check_schema, migrate, newest_version
+from services.status.schema import VERSION_TABLE, check_schema, versions
 from services.status.settings import MigrationSettings
 from services.status.tables import metadata
 from shared.databases import create_engine, database_url
+from shared.table_versions import SchemaOutdated
 
 
 async def test_the_migrations_make_the_tables_that_the_code_uses(engine):
@@ -28,11 +29,5 @@ async def test_an_empty_database_is_told_apart_from_a_current_one(postgres_url):
     with pytest.raises(SchemaOutdated, match=r"python -m services\.status migrate"):
         await check_schema(engine)
     await bring_up_to_date(MigrationSettings(status_database_url=postgres_url))
-    assert await check_schema(engine) == newest_version()
+    assert await check_schema(engine) == versions.newest
     await engine.dispose()
-
-
-async def test_migrating_twice_is_migrating_once(engine):
-    """Every start of SQLite's service does it again."""
-    await migrate(engine)
-    assert await check_schema(engine) == newest_version()

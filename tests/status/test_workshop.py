@@ -6,7 +6,7 @@ from sqlalchemy import inspect
 
 from services.status import stored_offsets
 from services.status.projection import project
-from services.status.schema import check_schema, migrate, newest_version
+from services.status.schema import check_schema, migrate, versions
 from services.status.stored_offsets import OffsetsMoved, Step
 from services.status.workshop import AlreadyRebuilding, offsets_of, workshop
 from tests.status.histories import Story, contents, delivery, tell
@@ -48,7 +48,7 @@ async def test_the_new_tables_are_as_if_they_had_always_been_there(used):
         await shop.replace(nothing_to_catch_up)
     assert await contents(used) == made
     assert await offsets_of(used) == {RESULTS: 9}
-    assert await check_schema(used) == newest_version()
+    assert await check_schema(used) == versions.newest
     assert await used_indexes(used) == indexes
     await project(used, [Step(*RESULTS, 9, 10)], delivery(NEW.created(3)))
 

@@ -1,15 +1,9 @@
-"""Run by Alembic, on the connection that `services.ingest.schema` hands over."""
+"""Run by Alembic, on the connection that `shared.table_versions` hands over."""
 
 from alembic import context
 
 from services.ingest.schema import VERSION_TABLE
-from services.ingest.tables import metadata
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=metadata,
-    version_table=VERSION_TABLE,
-    render_as_batch=True,
-)
+context.configure(connection=context.config.attributes["connection"], version_table=VERSION_TABLE)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that `services.status.schema` hands over."""
+"""Run by Alembic, on the connection that `shared.table_versions` hands over."""
 
 from alembic import context
 

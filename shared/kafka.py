@@ -7,7 +7,6 @@ The reasons, aiokafka 0.14: a producer's defaults are acks=1 and not idempotent;
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
-from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from shared.settings import KafkaSettings
 from shared.topics import MAX_MESSAGE_BYTES
@@ -56,17 +55,3 @@ def consuming(settings: KafkaSettings) -> dict[str, Any]:
 def admin(settings: KafkaSettings) -> AIOKafkaAdminClient:
     """An admin client, not started."""
     return AIOKafkaAdminClient(**connection(settings))
-
-
-def faststream_security(settings: KafkaSettings) -> BaseSecurity | None:
-    """The same connection, as FastStream wants it; None for plain text."""
-    context = settings.ssl_context()
-    if not settings.kafka_security_protocol.startswith("SASL"):
-        return BaseSecurity(ssl_context=context) if context else None
-    kind = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
-    return kind[settings.kafka_sasl_mechanism](
-        username=settings.kafka_sasl_username,
-        password=settings.kafka_sasl_password.get_secret_value(),
-        ssl_context=context,
-        use_ssl=context is not None,
-    )

@@ -26,15 +26,20 @@ def tethered(
     return [sys.executable, "-E", "-S", __file__, str(os.getpid()), str(int(death_signal)), uid, *command]
 
 
+def tie_to_parent(death_signal: int) -> None:
+    """From now on the kernel sends us this signal when the process that started us dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death_signal)
+
+
 def _become(parent: int, death_signal: int, user: str, command: list[str]) -> None:
     if user:
         os.setgroups([])
         os.setgid(int(user))
         os.setuid(int(user))
-    if sys.platform == "linux":  # after the change of user, which would undo it
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death_signal)
-        if os.getppid() != parent:  # it died before we asked
-            raise SystemExit(1)
+    tie_to_parent(death_signal)  # after the change of user, which would undo it
+    if os.getppid() != parent:  # it died before we asked
+        raise SystemExit(1)
     os.execv(command[0], command)  # noqa: S606  # no shell: that is the point
 
 

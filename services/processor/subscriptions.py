@@ -17,6 +17,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, TopicPartition
 
+from services.processor.kafka_security import security
 from services.processor.settings import ProcessorSettings
 from shared import kafka
 from shared.events import (
@@ -75,7 +76,7 @@ def declare(
     topics = settings.topics
     broker = KafkaBroker(
         settings.kafka_bootstrap_servers.split(","),
-        security=kafka.faststream_security(settings),
+        security=security(settings),
         request_timeout_ms=kafka.REQUEST_TIMEOUT_MS,
         allow_auto_create_topics=False,
         consumer_only=True,

@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import httpx
 import psutil
 
 from deploy.local.ports import free_port
-from deploy.local.tether import tethered
+from tests.forked import Forked
 
 
 class IngestProcess:
@@ -29,7 +27,7 @@ class IngestProcess:
             "TMPDIR": str(directory),
             **environment,
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
 
     @property
     def url(self) -> str:
@@ -38,16 +36,11 @@ class IngestProcess:
 
     async def start(self) -> None:
         """Returns when it is ready."""
-        self._process = self._launch()
+        self._process = Forked("services.ingest", environment=self._environment, log=self.log)
         async with asyncio.timeout(60), httpx.AsyncClient(base_url=self.url) as client:
             while not await self._is_ready(client):
-                assert self._process.poll() is None, self.log.read_text()
+                assert self._process.returncode is None, self.log.read_text()
                 await asyncio.sleep(0.05)
-
-    def _launch(self) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            command = tethered([sys.executable, "-m", "services.ingest"])  # it ends with us, however we end
-            return subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
 
     async def _is_ready(self, client: httpx.AsyncClient) -> bool:
         try:

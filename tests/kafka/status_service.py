@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import signal
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,12 +10,12 @@ from typing import Self
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from deploy.local.tether import tethered
 from shared import kafka
 from shared.cloud_events import decode, encode
 from shared.events import Event
 from shared.settings import KafkaSettings
 from shared.topic_creation import wait_for_topics
+from tests.forked import Forked
 
 API = "/api/v1/hospitals"
 
@@ -40,7 +38,7 @@ class StatusService:
             "JOB_RETENTION_DAYS": "36500",
             **environment,
         }
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Forked | None = None
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -58,18 +56,14 @@ class StatusService:
 
     async def run(self, *arguments: str) -> int:
         """Runs a command of the service to its end, and returns its exit status."""
-        with self._log.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services.status", *arguments, env=self._environment, stderr=log
-            )
-        return await process.wait()
+        return await self._launch(*arguments).ended()
 
     async def start(self) -> None:
         """Starts the process; it may not be ready yet."""
-        with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *tethered([sys.executable, "-m", "services.status"]), env=self._environment, stderr=log
-            )
+        self._process = self._launch()
+
+    def _launch(self, *arguments: str) -> Forked:
+        return Forked("services.status", *arguments, environment=self._environment, log=self._log)
 
     @property
     def pid(self) -> int:
@@ -79,15 +73,15 @@ class StatusService:
 
     async def kill(self) -> None:
         """Ends the process as a power cut would."""
-        if self._process and self._process.returncode is None:
-            self._process.send_signal(signal.SIGKILL)
-            await self._process.wait()
+        if self._process:
+            self._process.kill()
+            await self._process.ended()
 
     async def stop(self) -> int:
         """Asks it to end, waits for that, and returns its exit status."""
         assert self._process
         self._process.terminate()
-        return await self._process.wait()
+        return await self._process.ended()
 
     async def write(self, *events: Event) -> None:
         """Writes the events to the topics where they belong, and waits until they are there."""

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.forked import Forked
+
 
 @dataclass
 class Processor:
     """A processor process."""
 
-    process: asyncio.subprocess.Process
+    process: Forked
     log: Path
 
     def kill(self) -> None:
@@ -29,22 +31,20 @@ class Processor:
 
     async def stop(self, patience: float = 20) -> None:
         """Asks it to stop, and asserts that it ended in order; kills it when it does not listen."""
-        if self.process.returncode is None:
-            self.process.terminate()
+        self.process.terminate()
         try:
             async with asyncio.timeout(patience):
-                await self.process.wait()
+                await self.process.ended()
         except TimeoutError:
             self.process.kill()
-            await self.process.wait()
+            await self.process.ended()
             raise
         assert self.process.returncode == 0, f"ended with {self.process.returncode}, see {self.log}"
 
     async def die(self) -> None:
         """Kills it whatever state it is in."""
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.wait()
+        self.process.kill()
+        await self.process.ended()
 
     def lines(self) -> list[dict]:
         """What it has logged."""

@@ -20,6 +20,7 @@ from shared.cloud_events import Headers, encode
 from shared.events import Event, JobAccepted, RowOutcome
 from shared.settings import KafkaSettings
 from shared.topic_creation import create_missing_topics
+from tests.forked import Forked
 from tests.processor.jobs import Job
 from tests.processor.processor_process import Processor
 from tests.processor.topic_reader import TopicReader
@@ -120,20 +121,8 @@ class Rig:
         """One more processor; it is starting when this returns."""
         self._started += 1
         log = self._folder / f"processor-{self._started}.log"
-        with log.open("wb") as stream:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "services.processor",
-                env={
-                    **os.environ,
-                    **self.environment,
-                    "HOSPITAL_API_BASE_URL": self.directory_url,
-                    **environment,
-                },
-                stderr=stream,
-                stdout=stream,
-            )
+        surroundings = {**os.environ, **self.environment, "HOSPITAL_API_BASE_URL": self.directory_url, **environment}
+        process = Forked("services.processor", environment=surroundings, log=log)
         processor = Processor(process, log)
         self.processors.append(processor)
         return processor

@@ -3,6 +3,7 @@
 import pytest
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from services.processor.kafka_security import security as as_faststream
 from shared import kafka
 from shared.settings import KafkaSettings
 
@@ -17,7 +18,7 @@ def test_plain_text_needs_nothing_but_servers():
         "security_protocol": "PLAINTEXT",
         "request_timeout_ms": kafka.REQUEST_TIMEOUT_MS,
     }
-    assert kafka.faststream_security(settings) is None
+    assert as_faststream(settings) is None
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ def test_plain_text_needs_nothing_but_servers():
 def test_sasl_is_the_same_for_both_libraries(protocol, mechanism, kind):
     """One set of variables, one identity."""
     settings = KafkaSettings(kafka_security_protocol=protocol, kafka_sasl_mechanism=mechanism, **SASL)
-    options, security = kafka.connection(settings), kafka.faststream_security(settings)
+    options, security = kafka.connection(settings), as_faststream(settings)
     assert options["sasl_mechanism"] == mechanism
     assert type(security) is kind
     assert (options["sasl_plain_username"], options["sasl_plain_password"]) == ("ingest", "hunter2")
@@ -40,4 +41,4 @@ def test_tls_without_sasl():
     """A broker that knows its clients by their certificates."""
     settings = KafkaSettings(kafka_security_protocol="SSL")
     assert kafka.connection(settings)["ssl_context"].check_hostname
-    assert type(kafka.faststream_security(settings)) is BaseSecurity
+    assert type(as_faststream(settings)) is BaseSecurity

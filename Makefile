@@ -7,6 +7,9 @@ STAMP := $(VENV)/.ready
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
+# Some machines forbid it: then every process that is started, and the tests start hundreds, compiles everything anew.
+export PYTHONDONTWRITEBYTECODE =
+
 # The sandbox directory runs unless a real one is named.
 PROFILE = $(if $(HOSPITAL_API_BASE_URL),,--profile sandbox)
 

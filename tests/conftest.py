@@ -3,6 +3,7 @@
 Runs side by side share nothing but the cache of jars; the processes of one run (pytest-xdist) share its servers.
 """
 
+import gc
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -27,6 +28,9 @@ from tests.servers import (
     some_kafka,
     some_postgres,
 )
+
+# Nothing is garbage while everything is imported and collected; looking for it took a third of that time.
+gc.disable()
 
 # A busy machine is no reason for a property to fail.
 hypothesis_settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -55,6 +59,8 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Downloads what the collected tests need, in sight and before the time-out of the first one begins."""
+    gc.freeze()
+    gc.enable()
     if session.config.option.collectonly:
         return
     wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}

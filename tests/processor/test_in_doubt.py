@@ -1,7 +1,5 @@
 """Rows in doubt: looked up together, not too early, and never called absent without reason."""
 
-import time
-
 import pytest
 
 from services.processor import in_doubt as in_doubt_module
@@ -17,7 +15,15 @@ PATIENCE = 20.0
 
 
 @pytest.fixture
-def in_doubt():
+def clock(monkeypatch):
+    """Time goes only when told."""
+    clock = Clock()
+    monkeypatch.setattr(in_doubt_module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def in_doubt(clock):
     return InDoubt(3, Backoff(0.2, 1), lambda: None, PATIENCE)
 
 
@@ -32,10 +38,10 @@ def listing(row, hospital_id=1):
     return Listing(hospital_id, event.name.upper(), f"  {event.address} ", event.phone)
 
 
-def answer(in_doubt, outcome, began=None):
+def answer(in_doubt, outcome):
     batch_id = in_doubt.take()
     assert batch_id == "batch"
-    in_doubt.answered(batch_id, time.monotonic() if began is None else began, outcome)
+    in_doubt.answered(batch_id, in_doubt_module.time.monotonic(), outcome)
 
 
 def test_what_is_found_was_created(in_doubt):
@@ -74,9 +80,9 @@ def test_one_look_up_answers_for_all_rows_of_a_batch(in_doubt):
     assert in_doubt.take() is None
 
 
-def test_a_look_up_answers_only_for_rows_whose_time_had_come(in_doubt):
+def test_a_look_up_answers_only_for_rows_whose_time_had_come(in_doubt, clock):
     """The directory may still be about to create the others."""
-    now = time.monotonic()
+    now = clock.now
     due = doubtful(in_doubt, 2, after=now - 1)
     settling = doubtful(in_doubt, 3, after=now + 60)
     answer(in_doubt, Listed(()))
@@ -86,10 +92,10 @@ def test_a_look_up_answers_only_for_rows_whose_time_had_come(in_doubt):
     assert in_doubt.take() is None
 
 
-def test_rows_that_came_during_a_look_up_are_not_answered_by_it(in_doubt):
+def test_rows_that_came_during_a_look_up_are_not_answered_by_it(in_doubt, clock):
     """What counts is when it began."""
     doubtful(in_doubt, 2)
-    batch_id, began = in_doubt.take(), time.monotonic()
+    batch_id, began = in_doubt.take(), clock.now
     late = doubtful(in_doubt, 3, after=began + 0.001)
     assert in_doubt.take() is None
     in_doubt.answered(batch_id, began, Listed(()))
@@ -97,11 +103,12 @@ def test_rows_that_came_during_a_look_up_are_not_answered_by_it(in_doubt):
     assert in_doubt.next_due() is not None
 
 
-def test_a_row_whose_call_overlapped_a_look_up_is_not_answered_by_it(in_doubt):
+def test_a_row_whose_call_overlapped_a_look_up_is_not_answered_by_it(in_doubt, clock):
     """The directory may have listed the batch, then created the row, then answered 500 for it."""
-    called = time.monotonic()
+    called = clock.now
     doubtful(in_doubt, 2)
-    batch_id, began = in_doubt.take(), time.monotonic()
+    batch_id, began = in_doubt.take(), clock.now
+    clock.now += 0.1
     overlapping = doubtful(in_doubt, 3, after=called)
     in_doubt.answered(batch_id, began, Listed(()))
     assert not overlapping.lane.waits
@@ -110,28 +117,29 @@ def test_a_row_whose_call_overlapped_a_look_up_is_not_answered_by_it(in_doubt):
 
 
 @pytest.mark.parametrize("outcome", [Unlisted("boom"), NeverSent("refused"), Throttled(1.0)])
-def test_a_look_up_that_fails_says_nothing(in_doubt, outcome):
+def test_a_look_up_that_fails_says_nothing(in_doubt, outcome, clock):
     """The row stays in doubt, and is looked up again."""
     row = doubtful(in_doubt)
     answer(in_doubt, outcome)
     assert (row.lane.waits, row.lane.results) == ([], [])
-    assert in_doubt.next_due() > time.monotonic()
+    assert in_doubt.next_due() > clock.now
 
 
-def test_a_look_up_that_misses_a_known_hospital_says_nothing_of_what_it_does_not_show(in_doubt):
+def test_a_look_up_that_misses_a_known_hospital_says_nothing_of_what_it_does_not_show(in_doubt, clock):
     """A directory that is behind itself cannot say absent; what it shows is there all the same."""
     in_doubt.created(make_row(accepted(3)), 77, echoed=True)
     hidden, shown = doubtful(in_doubt, 2), doubtful(in_doubt, 4)
     answer(in_doubt, Listed((listing(shown, 78),)))
     assert (hidden.lane.waits, hidden.lane.results) == ([], [])
-    assert in_doubt.next_due() > time.monotonic()
+    assert in_doubt.next_due() > clock.now
     assert [result.hospital_id for result in shown.lane.results] == [78]
 
 
-def test_a_look_up_need_not_show_what_was_created_after_it_began(in_doubt):
+def test_a_look_up_need_not_show_what_was_created_after_it_began(in_doubt, clock):
     """In a busy batch something always is."""
     row = doubtful(in_doubt)
-    batch_id, began = in_doubt.take(), time.monotonic()
+    batch_id, began = in_doubt.take(), clock.now
+    clock.now += 0.1
     in_doubt.created(make_row(accepted(3)), 77, echoed=True)
     in_doubt.answered(batch_id, began, Listed(()))
     assert row.lane.waits
@@ -146,20 +154,12 @@ def test_what_nobody_waits_for_is_forgotten(in_doubt):
     assert row.lane.waits
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """Time goes only when told."""
-    clock = Clock()
-    monkeypatch.setattr(in_doubt_module, "time", clock)
-    return clock
-
-
 def look_up_until_given_up(in_doubt, clock, row, *shown):
     """How many look-ups it took, and how many seconds."""
     began, count = clock.now, 0
     while not row.lane.results and count < 100:
         clock.now = in_doubt.next_due()
-        answer(in_doubt, Listed(shown), began=clock.now)
+        answer(in_doubt, Listed(shown))
         count += 1
     return count, clock.now - began
 
@@ -183,10 +183,10 @@ def test_the_next_row_of_a_batch_that_was_given_up_does_not_wait_as_long(in_doub
     in_doubt.created(seen, 77, echoed=True)
     look_up_until_given_up(in_doubt, clock, doubtful(in_doubt, after=clock.now))
     second = doubtful(in_doubt, 4, after=clock.now)
-    answer(in_doubt, Listed(()), began=clock.now)
+    answer(in_doubt, Listed(()))
     assert second.lane.results[0].code is RowErrorCode.OUTCOME_UNKNOWN
     third = doubtful(in_doubt, 5, after=clock.now)
-    answer(in_doubt, Listed((listing(seen, 77),)), began=clock.now)
+    answer(in_doubt, Listed((listing(seen, 77),)))
     assert third.lane.waits
 
 
@@ -219,12 +219,12 @@ def test_rows_of_a_lane_that_is_over_are_left_to_its_next_owner(in_doubt):
     assert (lane.results, row.state) == ([], State.IN_DOUBT)
 
 
-def test_a_batch_whose_look_up_failed_waits_however_many_rows_it_has(in_doubt):
+def test_a_batch_whose_look_up_failed_waits_however_many_rows_it_has(in_doubt, clock):
     """Each row asked for a look-up of its own; a directory in trouble must not get them all at once."""
     rows = [doubtful(in_doubt, row, after=row / 100) for row in range(2, 12)]
     answer(in_doubt, Unlisted("500"))
     assert in_doubt.take() is None
-    assert in_doubt.next_due() >= time.monotonic() + 0.1
+    assert in_doubt.next_due() >= clock.now + 0.1
     assert not any(row.lane.waits for row in rows)
 
 
@@ -237,17 +237,17 @@ def test_ids_are_the_same_as_number_and_as_text(in_doubt):
     assert row.lane.waits == [(row, 0.0)]
 
 
-def test_a_row_in_doubt_during_the_look_up_of_its_batch_gets_the_next_one(in_doubt):
+def test_a_row_in_doubt_during_the_look_up_of_its_batch_gets_the_next_one(in_doubt, clock):
     """And that one is not asked for twice."""
     first = doubtful(in_doubt, 2)
     batch_id = in_doubt.take()
-    began = time.monotonic()
+    began = clock.now
     second = doubtful(in_doubt, 3, after=began + 0.01)
     assert in_doubt.next_due() is None
     in_doubt.answered(batch_id, began, Listed(()))
     assert (bool(first.lane.waits), bool(second.lane.waits)) == (True, False)
     assert in_doubt.next_due() == began + 0.01
-    time.sleep(0.02)
+    clock.now += 0.01
     answer(in_doubt, Listed(()))
     assert second.lane.waits
     assert in_doubt.next_due() is None

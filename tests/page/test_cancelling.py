@@ -52,3 +52,10 @@ def test_the_list_says_so(page: Page, api: FakeApi) -> None:
     api.listed = [job("a", cancel_requested_at=SINCE), job("b")]
     page.goto(api.url)
     expect(page.locator(".jobs .chip")).to_have_text(["Cancelling", "Running"])
+
+
+def test_a_cancel_that_came_too_late_is_no_state(page: Page, api: FakeApi) -> None:
+    """Every row has its result: nothing is left to be cancelled, only to be counted."""
+    api.listed = [job("a", cancel_requested_at=SINCE, processed_hospitals=40)]
+    page.goto(api.url)
+    expect(page.locator(".jobs .chip")).to_have_text(["Running"])

@@ -3,7 +3,6 @@
 aiohttp, without httpx over it: httpx's requests and responses cost more than half as much again as the call itself.
 """
 
-import asyncio
 import ssl
 from typing import Self
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from pydantic_core import to_json
 from yarl import URL
 
 from services.processor.answer import Answer, activation, creation, look_up
+from services.processor.deadlines import Deadlines
 from services.processor.gate import Gate, GateClosed, GatedBody, Passage, gated_without_body
 from services.processor.outcomes import (
     ActivationOutcome,
@@ -41,6 +41,7 @@ class Directory:
         self._settings = settings
         self._url = str(settings.hospital_api_base_url).rstrip("/")
         self._hospitals = URL(f"{self._url}/hospitals/")
+        self._deadlines = Deadlines(settings.hospital_api_timeout)
         #: Two sessions over the same connections: only calls without a body need the trace.
         self._with_body: aiohttp.ClientSession | None = None
         self._without_body: aiohttp.ClientSession | None = None
@@ -123,7 +124,7 @@ class Directory:
         passage = Passage(gate)
         try:
             # A total deadline: time-outs per read are outlasted by a dripping server.
-            async with asyncio.timeout(self._settings.hospital_api_timeout):
+            with self._deadlines.begin():
                 response = await session.request(
                     method,
                     url,

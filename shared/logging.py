@@ -56,8 +56,10 @@ def _quieten() -> None:
     chatty = ("aiokafka.consumer", "aiokafka.producer.sender", "alembic.runtime.migration")
     for name in ("uvicorn.access", "httpx", "httpcore", *chatty):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for name in ("aiokafka.conn", "aiokafka.cluster", "aiokafka.client"):
+    for name in ("aiokafka.conn", "aiokafka.cluster"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    # aiokafka's client logs under the name of the whole library, whose other parts have to be heard.
+    logging.getLogger("aiokafka").disabled = True
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True

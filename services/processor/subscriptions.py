@@ -40,6 +40,9 @@ from shared.topics import MAX_MESSAGE_BYTES
 #: How much longer than a call a rebalance may take: calls in flight finish before their lane is handed over.
 REBALANCE_MARGIN_SECONDS: Final = 20.0
 
+#: While Kafka is away consumers try this often to reach it; at aiokafka's 100 that was a twentieth of a core.
+RETRY_BACKOFF_MS: Final = 500
+
 #: What every subscriber says for itself, since each of FastStream's defaults loses records.
 CAREFULLY: Final[dict[str, Any]] = {
     "ack_policy": AckPolicy.MANUAL,
@@ -78,6 +81,7 @@ def declare(
         settings.kafka_bootstrap_servers.split(","),
         security=security(settings),
         request_timeout_ms=kafka.REQUEST_TIMEOUT_MS,
+        retry_backoff_ms=RETRY_BACKOFF_MS,
         allow_auto_create_topics=False,
         consumer_only=True,
         logger=None,

@@ -3,6 +3,8 @@
 import json
 import logging
 
+import aiokafka.client
+import aiokafka.producer.producer
 import pytest
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -44,6 +46,14 @@ def test_a_line_says_what_where_when_and_with_which_values(configured):
     (line,) = lines()
     assert line.pop("timestamp").endswith("Z")
     assert line == {"event": "row_sent", "attempt": 2, "level": "info", "logger": "rows", "service": "ingest"}
+
+
+def test_a_kafka_that_is_away_is_not_told_of_several_times_a_second(configured):
+    """aiokafka's client logs each connection that fails, under the library's own name; the other parts are heard."""
+    lines = configured()
+    logging.getLogger(aiokafka.client.log.name).error("Unable connect to node with id 1")
+    logging.getLogger(aiokafka.producer.producer.log.name).error("The transaction was aborted")
+    assert [line["event"] for line in lines()] == ["The transaction was aborted"]
 
 
 def test_what_is_bound_is_on_every_line_until_it_is_unbound(configured):

@@ -7,13 +7,15 @@ BENCH_FULL=1 more rows. Figures of one machine: read them as ratios.
 """
 
 import asyncio
+import json
 import os
-import random
 import re
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,12 +23,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
-import httpx
 import psutil
 
 from deploy.local.kafka import Broker
 from deploy.local.ports import free_port
 from deploy.local.postgres import ThrowawayPostgres
+from deploy.local.tether import tethered
 from services.status.results import RowRecord, record_of
 from services.status.schema import migrate
 from shared.databases import create_engine, database_url
@@ -39,7 +41,6 @@ JOBS = 8
 ROWS = (400_000 if FULL else 100_000) // JOBS
 CHUNK = 5_000
 AIMS = {"PostgreSQL": 20_000, "SQLite": 10_000}
-ASKED_EVERY_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,11 @@ async def projected(settings: KafkaSettings, url: str, jobs: list[Story], folder
     async with topics(settings, url, folder) as service:
         await service.start()
         process = psutil.Process(service.pid)
-        first, begun = await progress(service, lambda done: done > 0)
-        cpu = sum(process.cpu_times()[:2])
-        asking = asyncio.create_task(ask(service.http, jobs, waits))
-        last, ended = await progress(service, lambda done: done >= JOBS * ROWS)
-        cpu = sum(process.cpu_times()[:2]) - cpu
-        asking.cancel()
+        async with asked(service, jobs, waits):
+            first, begun = await progress(service, lambda done: done > 0)
+            cpu = sum(process.cpu_times()[:2])
+            last, ended = await progress(service, lambda done: done >= JOBS * ROWS)
+            cpu = sum(process.cpu_times()[:2]) - cpu
         assert (await service.status(jobs[0].about["job_id"]))["processed_hospitals"] == ROWS
     return Figure((last - first) / (ended - begun), cpu / (last - first), waits)
 
@@ -165,15 +165,21 @@ async def progress(service: StatusService, enough: Callable[[int], bool]) -> tup
     return found[0], time.perf_counter()
 
 
-async def ask(http: httpx.AsyncClient, jobs: list[Story], waits: list[float]) -> None:
-    """Status queries, one after the other."""
-    chance = random.Random(1)
-    while True:
-        began = time.perf_counter()
-        answer = await http.get(f"{API}/status/{chance.choice(jobs).about['job_id']}")
-        if answer.status_code == 200:
-            waits.append(time.perf_counter() - began)
-        await asyncio.sleep(ASKED_EVERY_SECONDS)
+@asynccontextmanager
+async def asked(service: StatusService, jobs: list[Story], waits: list[float]) -> AsyncIterator[None]:
+    """Meanwhile another process asks for the jobs' states."""
+    base = str(service.http.base_url).rstrip("/")
+    urls = [f"{base}{API}/status/{job.about['job_id']}" for job in jobs]
+    asker = await asyncio.create_subprocess_exec(
+        *tethered([sys.executable, "-m", "tests.bench.asker", *urls]), stdin=PIPE, stdout=PIPE
+    )
+    await progress(service, lambda done: done > 0)
+    asker.stdin.write(b"begin\n")
+    try:
+        yield
+    finally:
+        told, _ = await asker.communicate(b"end\n")
+    waits += json.loads(told)
 
 
 def percentiles(waits: list[float]) -> str:

@@ -3,7 +3,8 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import URL, event
+import sqlalchemy
+from sqlalchemy import URL, Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
@@ -36,22 +37,47 @@ def create_engine(url: URL, pool_size: int = 10, *, reading: bool = False) -> As
     """An engine that connects when it is first used. SQLite: write-ahead log, 5 s of patience for a lock.
 
     `reading`: nothing is written with it, so that no statement has a transaction around it, which costs round trips.
+    Nor is a connection tried before each use: ask once more when one turns out to be broken.
     """
     plain: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None} if reading else {}
     if url.get_backend_name() == "postgresql":
-        return create_async_engine(
-            url, pool_size=pool_size, pool_timeout=1.5, pool_pre_ping=True, connect_args={"timeout": 1.5}, **plain
-        )
+        patience: dict[str, Any] = {"pool_timeout": 1.5, "connect_args": {"timeout": 1.5}}
+        return create_async_engine(url, pool_size=pool_size, pool_pre_ping=not reading, **patience, **plain)
     engine = create_async_engine(url, **plain)
     event.listen(engine.sync_engine, "connect", _tune_sqlite)
+    event.listen(engine.sync_engine, "connect", _stop_once)
+    return engine
+
+
+def create_sqlite_engine(url: URL, *, reading: bool = False) -> Engine:
+    """The same SQLite database for whole transactions in threads.
+
+    There no statement waits for a busy event loop. `reading`: nothing can be written with it.
+    """
+    plain: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None} if reading else {}
+    engine = sqlalchemy.create_engine(url.set(drivername="sqlite"), **plain)
+    event.listen(engine, "connect", _tune_sqlite)
+    if reading:
+        event.listen(engine, "connect", _only_read)
     return engine
 
 
 def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    _set(connection, "busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+
+
+def _only_read(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    _set(connection, "query_only=ON")
+
+
+def _set(connection: DBAPIConnection, *pragmas: str) -> None:
     cursor = connection.cursor()
-    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in pragmas:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _stop_once(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     # Else a query that is cancelled twice, as at the end of a process, leaves a task that waits for ever: SQLAlchemy
     # closes its connection gracefully and by force, and aiosqlite's thread ends before it comes to the second stop.
     connection.driver_connection.stop = cache(connection.driver_connection.stop)

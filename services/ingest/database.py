@@ -5,14 +5,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-import sqlalchemy
 import structlog
-from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import ConnectionPoolEntry
 
+from shared.databases import create_sqlite_engine
 from shared.patience import within
 
 log = structlog.get_logger(__name__)
@@ -36,7 +34,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._sqlite = _sqlite(engine) if engine.dialect.name == "sqlite" else None
+        self._sqlite = create_sqlite_engine(engine.url) if engine.dialect.name == "sqlite" else None
         self._thread = ThreadPoolExecutor(1, "sqlite")
         # More connections than the pool keeps would be opened for one use.
         self._turns = asyncio.Semaphore(POOL_SIZE)
@@ -64,16 +62,3 @@ class Database:
 def _whole(engine: Engine, work: Callable[[Connection], T]) -> T:
     with engine.begin() as connection:
         return work(connection)
-
-
-def _sqlite(engine: AsyncEngine) -> Engine:
-    found = sqlalchemy.create_engine(engine.url.set(drivername="sqlite"))
-    event.listen(found, "connect", _tune)
-    return found
-
-
-def _tune(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()

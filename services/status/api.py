@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status import job_answers, job_queries, watched_jobs
@@ -42,9 +42,14 @@ def api_routes(desk: Desk) -> APIRouter:
     Asking = Annotated[Tenant, Depends(desk.tenant)]  # noqa: N806 - a type
 
     @router.get("/status/{job_id}", response_model=JobAnswer, responses=problems(_404="No such job"))
-    async def status(job_id: JobId, tenant: Asking) -> JobAnswer:
+    async def status(job_id: JobId, tenant: Asking) -> Response:
         """How a job is. One that was just accepted is never 404."""
-        return await desk.presence.job(job_id, lambda connection: watched_jobs.job_answer(connection, tenant, job_id))
+
+        async def look_up(connection: AsyncConnection) -> JobAnswer | None:
+            return await watched_jobs.job_answer(connection, tenant, job_id)
+
+        # The question that is asked most: FastAPI would check and walk through the answer once more.
+        return Response((await desk.presence.job(job_id, look_up)).model_dump_json(), media_type="application/json")
 
     @router.get("/jobs", response_model=JobList, responses=problems(_400="A parameter is wrong"))
     async def jobs(

@@ -7,7 +7,7 @@ JobFinished follows, and says the same.
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, literal, or_, select
+from sqlalchemy import BindParameter, ColumnElement, and_, case, or_, select
 from sqlalchemy.sql import Select
 
 from services.status.instants import Micros
@@ -17,8 +17,11 @@ from shared.events import JobOutcome
 
 _FINAL = sorted(status.value for status in FINAL)
 
+#: One that is known, or is named only when the statement is executed.
+Moment = Micros | BindParameter[Micros]
 
-def jobs_as_of(at: Micros) -> Select[Any]:
+
+def jobs_as_of(at: Moment) -> Select[Any]:
     """Every column of status_jobs, as it is to be answered at that moment."""
     over = _over(at)
     seen = {
@@ -43,7 +46,7 @@ def has_status(status: JobStatus, at: Micros) -> ColumnElement[bool]:
     return stored if status in FINAL else and_(stored, ~_over(at))
 
 
-def _over(at: Micros) -> ColumnElement[bool]:
+def _over(at: Moment) -> ColumnElement[bool]:
     """Cancelled in its last round, nothing under way any more, and something was not sent."""
     return and_(
         jobs.c.status.not_in(_FINAL),
@@ -51,7 +54,7 @@ def _over(at: Micros) -> ColumnElement[bool]:
         jobs.c.total_hospitals.is_not(None),
         _not_sent() > 0,
         jobs.c.cancel_settles_at.is_not(None),
-        jobs.c.cancel_settles_at <= literal(at),
+        jobs.c.cancel_settles_at <= at,
     ).self_group()
 
 

@@ -63,8 +63,10 @@ def event_stream_routes(
     ) -> EventSourceResponse:
         """Progress as it happens. Ends with the final state."""
 
+        loop = asyncio.get_running_loop()
+
         async def look_up(connection: AsyncConnection) -> JobState | None:
-            asked_at = asyncio.get_running_loop().time()
+            asked_at = loop.time()
             found = await summaries(connection, tenant, [job_id])
             return JobState(found[job_id], asked_at) if job_id in found else None
 

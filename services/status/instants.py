@@ -3,14 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 Micros = int
 
 
 def micros(moment: datetime) -> Micros:
     """The moment as the tables keep it."""
-    since = moment - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def moment(value: Micros) -> datetime:

@@ -24,11 +24,12 @@ from shared.events import JobOutcome, ProcessorReported, now
 RESULT_ROWS: Final = 1_000
 
 
-async def job_in_full(connection: AsyncConnection, job: JobRow, short: JobSummary) -> JobAnswer:
+async def job_in_full(
+    connection: AsyncConnection, job: JobRow, short: JobSummary, batch_ids: Sequence[str]
+) -> JobAnswer:
     """The job with its batches, and its rows when they are few."""
-    batch_ids = await job_queries.batch_ids(connection, job.job_id)
     result = await _result(connection, job, batch_ids[0]) if job.total_hospitals <= RESULT_ROWS else None
-    return JobAnswer(**short.model_dump(), batch_ids=batch_ids, result=result)
+    return JobAnswer(**dict(short), batch_ids=list(batch_ids), result=result)
 
 
 async def job_list(

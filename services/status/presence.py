@@ -57,16 +57,18 @@ class Presence:
         """
         if not _ID.fullmatch(name):
             raise Problem(404, "not_found", absent)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if (found := await self._database.read(look_up)) is not None:
+            return found
         try:
-            return await within(_LIMIT_SECONDS, self._wait(look_up, partitions, absent))
+            return await within(_LIMIT_SECONDS - (loop.time() - began), self._wait(look_up, partitions, absent, began))
         except TimeoutError as error:
             raise _not_known_yet() from error
 
-    async def _wait(self, look_up: LookUp[T], partitions: Collection[TopicPartition], absent: str) -> T:
-        if (found := await self._database.read(look_up)) is not None:
-            return found
+    async def _wait(self, look_up: LookUp[T], partitions: Collection[TopicPartition], absent: str, began: float) -> T:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + _PATIENCE_SECONDS
+        deadline = began + _PATIENCE_SECONDS
         ends = await self._ends_now(partitions)
         while True:
             passed = await self._passed(ends)  # asked first: what passes the end afterwards is found by the next line

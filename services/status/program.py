@@ -46,6 +46,8 @@ def run() -> None:
     configure_tracing("status")
     listening = bind(settings)
     service = build(settings)
+    # SQLite's threads need the interpreter for moments only, and get it from a busy loop after this long.
+    sys.setswitchinterval(0.0005)
     # Events come by the thousand and none is a cycle: looking for one so often cost a third of the projection's CPU.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

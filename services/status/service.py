@@ -75,9 +75,9 @@ def build(settings: StatusSettings) -> FastAPI:
         if settings.url.get_backend_name() == "sqlite":
             await migrate(writing)
         work = (intake.run(), finishing.run(), owner.run(), retention.run(), publisher.warm_up(), live.run())
-        async with _running(*work, _count_jobs(reading)):
+        async with _running(*work, _count_jobs(writing)):
             yield
-        await asyncio.gather(publisher.close(), ends.close(), writing.dispose(), reading.dispose())
+        await asyncio.gather(publisher.close(), ends.close(), writing.dispose(), database.close())
 
     app = FastAPI(title="Hospital bulk: status", summary="What became of each upload and each row", lifespan=lifespan)
     answer_with_problems(app)
@@ -89,7 +89,7 @@ def build(settings: StatusSettings) -> FastAPI:
     app.include_router(event_stream_routes(live, Openings(database), presence, tenant))
     app.include_router(session_routes(settings.tenants))
     checks = {
-        "database": lambda: check_schema(reading),
+        "database": lambda: check_schema(writing),
         "kafka": lambda: check_topics(settings),
         "projection": intake.check,
         "orders": owner.check,

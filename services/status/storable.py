@@ -11,9 +11,10 @@ from shared.events import (
     JobCancelRequested,
     JobFinished,
     JobRetryRequested,
+    RowCreated,
     RowFailed,
     RowResolved,
-    RowResult,
+    RowUnprocessed,
 )
 
 LARGEST: Final = 2**31 - 1
@@ -29,10 +30,10 @@ def check_storable(event: Event, value: bytes) -> None:
 
 def _numbers(event: Event) -> tuple[int, ...]:
     match event:
+        case RowCreated() | RowUnprocessed():  # first, since most are
+            return event.row, event.round, event.attempts
         case RowFailed():
             return event.row, event.round, event.attempts, event.http_status or 0
-        case RowResult():
-            return event.row, event.round, event.attempts
         case JobAccepted():
             return (event.total_hospitals,)
         case RowResolved():

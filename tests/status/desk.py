@@ -76,6 +76,7 @@ class Counter:
     ends: PlayedEnds
     publisher: PlayedPublisher
     changes: Changes
+    database: Database
 
     async def get(self, path: str, **more: object) -> httpx.Response:
         return await self.http.get(f"/api/v1/hospitals{path}", **more)
@@ -118,4 +119,4 @@ async def counter(
     app.include_router(batch_routes(presence, tenant))
     app.include_router(event_stream_routes(live, Openings(database), presence, tenant))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status") as http:
-        yield Counter(http, app, live, ends, publisher, changes)
+        yield Counter(http, app, live, ends, publisher, changes, database)

@@ -160,7 +160,7 @@ async def test_a_thousand_watchers_cost_one_database_query_a_look(sqlite):
             await look()
 
         desk.live.look = counted_look
-        event.listen(sqlite.sync_engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+        event.listen(desk.database.statements, "before_cursor_execute", lambda *told: statements.append(told[2]))
 
         async def have_looked():
             return len(looks) > 5

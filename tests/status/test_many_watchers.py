@@ -21,10 +21,10 @@ async def desk(engine):
         yield desk
 
 
-def statements(engine):
+def statements(desk):
     """What the tables are asked from now on."""
     asked = []
-    event.listen(engine.sync_engine, "before_cursor_execute", lambda *of: asked.append(of[2]))
+    event.listen(desk.database.statements, "before_cursor_execute", lambda *of: asked.append(of[2]))
     return asked
 
 
@@ -45,7 +45,7 @@ async def first_words(port, job_id="job-1"):
 async def test_a_thousand_begin_at_one_instant_and_none_is_sent_away(desk, engine):
     """They share the question: a thousand connections to the database are not there."""
     async with served(desk) as url:
-        asked = statements(engine)
+        asked = statements(desk)
         port = int(url.rpartition(":")[2])
         answers = await asyncio.gather(*(first_words(port) for _ in range(WATCHERS)))
     assert set(answers) == {"HTTP/1.1 200 OK"}
@@ -73,6 +73,6 @@ async def test_those_who_come_while_the_database_is_away_all_hear_so_in_time(des
 
 async def test_a_name_that_cannot_be_a_job_is_not_asked_for(desk, engine):
     """PostgreSQL refuses a NUL, and it would be the answer to everybody who asked at that moment."""
-    asked = statements(engine)
+    asked = statements(desk)
     assert (await desk.get("/jobs/%00/events")).status_code == 404
     assert asked == []

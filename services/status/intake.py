@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.status import stored_offsets
+from services.status import garbage, stored_offsets
 from services.status.changes import Changes
 from services.status.courtesy import Courtesy
 from services.status.decoding import Decoder
@@ -120,6 +120,8 @@ class Intake:
                     await self._recover(reader)
                     writing = _nothing_written()
                 else:
+                    if not reading[0].records:
+                        garbage.collect_in_quiet()
                     writing = asyncio.create_task(self._write(reader, *reading))
         finally:
             await asyncio.wait({writing}, timeout=_LAST_WRITE_SECONDS)

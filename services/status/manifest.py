@@ -13,7 +13,8 @@ from services.status.row_lookup import last_row, stretch
 from services.status.tables import rows
 from shared.row_outcomes import OutcomesDigest
 
-_PAGE: Final = 5_000
+#: Thousands at once would keep callers of the API waiting.
+_PAGE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)

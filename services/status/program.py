@@ -1,13 +1,13 @@
 """`python -m services.status` serves; `migrate` brings the tables up to date, `rebuild` makes them again."""
 
 import asyncio
-import gc
 import sys
 
 import structlog
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.status import garbage
 from services.status.publisher import KafkaUnavailable
 from services.status.rebuild import rebuild
 from services.status.schema import check_schema, migrate
@@ -48,9 +48,7 @@ def run() -> None:
     service = build(settings)
     # SQLite's threads need the interpreter for moments only, and get it from a busy loop after this long.
     sys.setswitchinterval(0.0005)
-    # Events come by the thousand and none is a cycle: looking for one so often cost a third of the projection's CPU.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    garbage.leave_for_quiet_moments()
     asyncio.run(serve(service, listening))
 
 

@@ -1,6 +1,7 @@
 """Asking the tables for an HTTP answer: on connections of their own, and never for longer than a caller waits."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar, cast
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.status.courtesy import ALONE, Courtesy
 from shared.databases import create_sqlite_engine
 from shared.patience import within
-from shared.problems import database_down
+from shared.problems import Problem, database_down
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +23,8 @@ T = TypeVar("T")
 Question = Callable[[AsyncConnection], Awaitable[T]]
 
 _PATIENCE_SECONDS: Final = 1.7
-_SQLITE_THREADS: Final = 4
+#: More would not answer sooner: each answer takes most of its time in this process.
+CONNECTIONS: Final = 5
 
 
 class Database:
@@ -36,7 +38,7 @@ class Database:
         self._engine = engine
         self._courtesy = courtesy
         self._sqlite = create_sqlite_engine(engine.url, reading=True) if engine.dialect.name == "sqlite" else None
-        self._threads = ThreadPoolExecutor(_SQLITE_THREADS, "sqlite")
+        self._threads = ThreadPoolExecutor(CONNECTIONS, "sqlite")
         #: What hears every statement that is asked.
         self.statements: Final = self._sqlite or engine.sync_engine
 
@@ -48,6 +50,11 @@ class Database:
         except (SQLAlchemyError, TimeoutError, OSError) as error:
             log.warning("database_unavailable", reason=str(error) or type(error).__name__)
             raise database_down() from error
+
+    async def warm_up(self, question: Question[object]) -> None:
+        """Asks on every connection, so that they are open, and know the question, when callers come."""
+        with contextlib.suppress(Problem):  # it has been logged; whoever comes first opens them
+            await asyncio.gather(*(self.read(question) for _ in range(CONNECTIONS)))
 
     async def close(self) -> None:
         """Closes every connection. What still runs ends by itself."""

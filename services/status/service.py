@@ -32,7 +32,7 @@ from services.status.page_files import PageFiles
 from services.status.positions import Positions
 from services.status.presence import Presence
 from services.status.publisher import Publisher
-from services.status.reading import Database
+from services.status.reading import CONNECTIONS, Database
 from services.status.result_files import result_file_routes
 from services.status.retention import Retention
 from services.status.schema import check_schema, migrate
@@ -40,6 +40,7 @@ from services.status.session import session_routes
 from services.status.settings import StatusSettings
 from services.status.tenants import asking_tenant
 from services.status.topic_ends import TopicEnds
+from services.status.watched_jobs import job_answer
 from shared.databases import create_engine
 from shared.health import health_routes
 from shared.problems import answer_with_problems
@@ -54,7 +55,7 @@ def build(settings: StatusSettings) -> FastAPI:
     """The service as an ASGI app. It connects when it is started, and stops when that ends."""
     topics = settings.topics
     # Readers have connections of their own, so that they never wait for the projection.
-    writing, reading = create_engine(settings.url, pool_size=5), create_engine(settings.url, reading=True)
+    writing, reading = create_engine(settings.url, pool_size=5), create_engine(settings.url, CONNECTIONS, reading=True)
     positions, changes, courtesy = Positions(), Changes(), Courtesy()
     publisher, ends = Publisher(settings), TopicEnds(settings)
     decoder = Decoder(topics, DeadLetterTopic(publisher, topics.dead_letters), courtesy)
@@ -75,7 +76,8 @@ def build(settings: StatusSettings) -> FastAPI:
         if settings.url.get_backend_name() == "sqlite":
             await migrate(writing)
         work = (intake.run(), finishing.run(), owner.run(), retention.run(), publisher.warm_up(), live.run())
-        async with _running(*work, _count_jobs(writing)):
+        warming = database.warm_up(lambda connection: job_answer(connection, None, ""))
+        async with _running(*work, warming, _count_jobs(writing)):
             yield
         await asyncio.gather(publisher.close(), ends.close(), writing.dispose(), database.close())
 

@@ -27,8 +27,9 @@ async def main(urls: list[str]) -> None:
 
 
 async def ask(http: aiohttp.ClientSession, urls: list[str], waits: list[float]) -> None:
-    """One question after the other, without waiting for their answers."""
+    """One question after the other, without waiting for their answers, once there is a connection."""
     loop = asyncio.get_running_loop()
+    await answer(http, urls[0], loop.time(), waits)
     began = loop.time()
     async with asyncio.TaskGroup() as questions:
         for number, url in enumerate(itertools.cycle(urls)):

@@ -34,7 +34,7 @@ def work(seconds=0.003):
         pass
 
 
-async def turns_of_others(courtesy):
+async def turns_of_others(courtesy, seconds=0.003):
     """How many turns everybody else gets while the projection works for ten times 3 ms, and gives way in between."""
     turns = count()
 
@@ -46,7 +46,7 @@ async def turns_of_others(courtesy):
     other = asyncio.create_task(somebody_else())
     await asyncio.sleep(0)
     for _ in range(10):
-        work()
+        work(seconds)
         await courtesy.give_way()
     other.cancel()
     return next(turns)
@@ -59,6 +59,14 @@ async def test_while_somebody_is_answered_the_projection_sits_turns_out():
     with courtesy.answering():
         assert await turns_of_others(courtesy) > 30
     assert await turns_of_others(courtesy) <= 11
+
+
+async def test_a_moment_of_work_takes_no_turn_of_the_loop():
+    """A turn costs as much as several results."""
+    courtesy = Courtesy()
+    await courtesy.give_way()
+    assert await turns_of_others(courtesy, 0.00001) <= 2
+    assert await turns_of_others(courtesy, 0.001) >= 10
 
 
 async def test_little_work_is_not_followed_by_a_rest():

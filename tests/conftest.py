@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from deploy.local import ports
 from deploy.local.jars import class_path, locked_jars
 from deploy.local.kafka import Broker
 from deploy.local.places import local_dir
-from deploy.local.ports import free_port as some_free_port
 from tests.servers import (
     KAFKA_IMAGE,
     POSTGRES_IMAGE,
@@ -38,6 +38,9 @@ hypothesis_settings.load_profile("any-machine")
 
 if memory := memory_dir():
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)  # where pytest makes `tmp_path`
+
+if side_by_side := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    ports.keep_to(int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")), side_by_side)
 
 StartBroker = Callable[[], Broker]
 SHARED_SERVERS = pytest.StashKey[dict[str, str]]()
@@ -117,7 +120,7 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 @pytest.fixture
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on."""
-    return some_free_port()
+    return ports.free_port()
 
 
 def running(

@@ -1,8 +1,10 @@
 """Ports of 127.0.0.1, as the local servers choose them."""
 
 import socket
+from collections import deque
 
-from deploy.local.ports import free_port, is_taken
+from deploy.local import ports
+from deploy.local.ports import free_port, is_taken, keep_to
 
 
 def test_a_port_with_a_listener_is_taken_on_any_address():
@@ -17,3 +19,21 @@ def test_a_free_port_is_none_that_an_outgoing_connection_gets():
     port = free_port()
     assert not is_taken(port)
     assert port < 32768
+
+
+def test_none_is_given_twice_although_nobody_listens_yet():
+    """Six are chosen before the first of them is taken."""
+    given = [free_port() for _ in range(500)]
+    assert len(set(given)) == len(given)
+
+
+def test_processes_with_different_shares_never_give_the_same(monkeypatch):
+    """However many each of them gives."""
+    shares = []
+    for share in range(3):
+        monkeypatch.setattr(ports, "_order", deque(range(20_000, 20_030)))
+        keep_to(share, 3)
+        shares.append({free_port() for _ in range(20)})
+    assert not shares[0] & shares[1]
+    assert not shares[1] & shares[2]
+    assert all(shares)

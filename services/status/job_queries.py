@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Row, Select, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.status.cancelled_jobs import has_status, jobs_as_of, status_as_of
+from services.status.cancelled_jobs import Moment, has_status, jobs_as_of, status_as_of
 from services.status.instants import Micros, micros
 from services.status.job_life import JobStatus, searched
 from services.status.results import SLOT_SECONDS, RowStatus, slot_of
@@ -45,9 +45,9 @@ class JobFilter:
             yield jobs.c.searched.contains(searched(self.text), autoescape=True)
 
 
-def visible(tenant: Tenant) -> Select[Any]:
-    """The jobs that the tenant may see: accepted ones of its own."""
-    accepted = jobs_as_of(micros(now())).where(jobs.c.created_at.is_not(None))
+def visible(tenant: Tenant | BindParameter[str], at: Moment | None = None) -> Select[Any]:
+    """The jobs that the tenant may see, as they are now or at that moment: accepted ones of its own."""
+    accepted = jobs_as_of(micros(now()) if at is None else at).where(jobs.c.created_at.is_not(None))
     return accepted if tenant is None else accepted.where(jobs.c.tenant == tenant)
 
 

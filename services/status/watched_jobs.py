@@ -9,14 +9,13 @@ from functools import cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Row, Select, Text, bindparam, cast, func, select
+from sqlalchemy import Row, Select, Text, bindparam, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status.answers import JobAnswer, JobSummary
-from services.status.cancelled_jobs import jobs_as_of
 from services.status.instants import Micros, micros
 from services.status.job_answers import job_in_full, summary
-from services.status.job_queries import first_recent_slot, rate
+from services.status.job_queries import first_recent_slot, rate, visible
 from services.status.tables import batches, jobs, pace, processors
 from services.status.tenants import Tenant
 from shared.events import ProcessorReported, now
@@ -56,14 +55,14 @@ def _in_full(dialect: str, *, of_tenant: bool) -> Select[Any]:
     of_job = select(cast(together(pair(batches.c.position, batches.c.batch_id)), Text)).where(
         batches.c.job_id == jobs.c.job_id
     )
-    wanted = _visible(of_tenant=of_tenant).where(jobs.c.job_id == bindparam("job_id"))
+    wanted = _shown(of_tenant=of_tenant).where(jobs.c.job_id == bindparam("job_id"))
     return wanted.add_columns(of_job.scalar_subquery().label("all_batches"))
 
 
 @cache
 def _in_short(*, of_tenant: bool) -> Select[Any]:
     first_batch = select(batches.c.batch_id).where(batches.c.job_id == jobs.c.job_id, batches.c.position == 0)
-    wanted = _visible(of_tenant=of_tenant).where(jobs.c.job_id.in_(bindparam("job_ids", expanding=True)))
+    wanted = _shown(of_tenant=of_tenant).where(jobs.c.job_id.in_(bindparam("job_ids", expanding=True)))
     return wanted.add_columns(first_batch.scalar_subquery().label("first_batch"))
 
 
@@ -74,19 +73,12 @@ _JSON: Final = {
 }
 
 
-def _visible(*, of_tenant: bool) -> Select[Any]:
+def _shown(*, of_tenant: bool) -> Select[Any]:
     recent = (pace.c.job_id == jobs.c.job_id) & (pace.c.slot >= bindparam("recent_slot"))
-    accepted: list[ColumnElement[bool]] = [jobs.c.created_at.is_not(None)]
-    if of_tenant:
-        accepted.append(jobs.c.tenant == bindparam("tenant"))
-    return (
-        jobs_as_of(bindparam("at"))
-        .where(*accepted)
-        .add_columns(
-            select(func.sum(pace.c.hospitals)).where(recent).scalar_subquery().label("recent_hospitals"),
-            select(func.min(pace.c.slot)).where(recent).scalar_subquery().label("oldest_slot"),
-            select(func.aggregate_strings(processors.c.report, ",")).scalar_subquery().label("reports"),
-        )
+    return visible(bindparam("tenant") if of_tenant else None, bindparam("at")).add_columns(
+        select(func.sum(pace.c.hospitals)).where(recent).scalar_subquery().label("recent_hospitals"),
+        select(func.min(pace.c.slot)).where(recent).scalar_subquery().label("oldest_slot"),
+        select(func.aggregate_strings(processors.c.report, ",")).scalar_subquery().label("reports"),
     )
 
 

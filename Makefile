@@ -29,8 +29,8 @@ setup: $(STAMP) ## Make the virtual environment .venv
 run: $(STAMP) ## Run everything on this machine: http://localhost:8000
 	@exec $(BIN)/python -m deploy.local
 
-# Four at a time, also on two cores: most of the time is spent waiting. By name, so that those that wait longest come first.
-ALL_TESTS = --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+# Five at a time, also on two cores: most of the time is spent waiting. By name, so that those that wait longest come first.
+ALL_TESTS = --numprocesses=5 --dist=loadfile --no-loadscope-reorder
 
 test: $(STAMP) ## Prove it: every test, on real Kafka and real PostgreSQL (a part: ARGS=tests/ingest)
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(or $(ARGS),$(ALL_TESTS))

@@ -5,6 +5,7 @@ Runs side by side share nothing but the cache of jars; the processes of one run 
 
 import gc
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -36,8 +37,9 @@ gc.disable()
 hypothesis_settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any-machine")
 
-if memory := memory_dir():
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", memory)  # where pytest makes `tmp_path`
+# Every database, broker and browser of the tests lives in temporary files, whoever makes them.
+if "TMPDIR" not in os.environ and (memory := memory_dir()):
+    os.environ["TMPDIR"] = tempfile.tempdir = memory
 
 if side_by_side := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     ports.keep_to(int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")), side_by_side)

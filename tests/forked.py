@@ -1,4 +1,4 @@
-"""The services as processes of their own, forked from one that has imported them already.
+"""The services, and the sandbox directory, as processes of their own, forked from one that has imported them already.
 
 To start one is to import for more than a second of CPU, and the tests start hundreds: a third of all their time. Here
 `python -m services.x` begins with its imports done; from there on everything is as it would be: its own process id,
@@ -20,9 +20,14 @@ from typing import Final
 
 from deploy.local.tether import tie_to_parent
 
-_SERVICES: Final = ("services.ingest", "services.processor", "services.status")
+_PRELOADED: Final = (
+    "services.ingest.program",
+    "services.processor.program",
+    "services.status.program",
+    "deploy.local.sandbox.process",
+)
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([__name__, *(f"{service}.program" for service in _SERVICES)])
+_context.set_forkserver_preload([__name__, *_PRELOADED])
 
 
 class Forked:

@@ -26,7 +26,6 @@ _MEMORY = Path("/dev/shm")
 _MEMORY_NEEDED = 4 * 2**30
 
 
-@functools.cache
 def memory_dir() -> str | None:
     """A directory in memory with 4 GiB free, where thousands of small syncs cost nothing; None where there is none.
 
@@ -88,7 +87,7 @@ def in_a_thread(work: Coroutine[Any, Any, object]) -> None:
 @contextmanager
 def private_broker() -> Iterator[Broker]:
     """A started broker with a data directory of its own; killed at the end, since nobody needs its data."""
-    with tempfile.TemporaryDirectory(prefix="kafka-", dir=memory_dir(), ignore_cleanup_errors=True) as directory:
+    with tempfile.TemporaryDirectory(prefix="kafka-", ignore_cleanup_errors=True) as directory:
         broker = Broker(Path(directory))
         try:
             broker.start()

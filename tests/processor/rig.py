@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import sys
 import time
 from collections import Counter
 from contextlib import AsyncExitStack
@@ -68,23 +67,12 @@ class Rig:
         await create_missing_topics(self.settings)
         await self._stack.__aenter__()
         self._session = await self._stack.enter_async_context(aiohttp.ClientSession())
-        directory = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "deploy.local.sandbox",
-            env={**os.environ, "SANDBOX_PORT": "0"},
-            stdout=asyncio.subprocess.PIPE,
-        )
-        self._stack.push_async_callback(self._end, directory)
-        line = (await directory.stdout.readline()).decode()
-        self.directory_url = line.split(" on ")[1].split()[0]
+        log = self._folder / "directory.log"
+        directory = Forked("deploy.local.sandbox", environment=os.environ | {"SANDBOX_PORT": "0"}, log=log)
+        self._stack.callback(directory.kill)
+        await until("the directory listens", lambda: "\n" in log.read_text(), 20)
+        self.directory_url = log.read_text().split(" on ")[1].split()[0]
         return self
-
-    @staticmethod
-    async def _end(process: asyncio.subprocess.Process) -> None:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
     async def __aexit__(self, *_: object) -> None:
         for processor in self.processors:

@@ -12,9 +12,10 @@ from uuid import uuid4
 from aiokafka.errors import KafkaError
 
 from services.processor.dead_letters import export_letters, list_letters
-from services.processor.publishing import Publisher
+from services.processor.publishing import SEND_SECONDS
 from shared import kafka
 from shared.events import SendingPaused, SendingResumed
+from shared.publisher import KafkaUnavailable, Publisher
 from shared.settings import KafkaSettings, load
 
 #: An operator is told soon that Kafka is away.
@@ -50,7 +51,7 @@ def control(command: argparse.Namespace) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except TopicMissing as missing:
         _give_up(str(missing))
-    except (KafkaError, TimeoutError, OSError) as error:
+    except (KafkaError, KafkaUnavailable, TimeoutError, OSError) as error:
         reason = str(error) or type(error).__name__
         _give_up(f"Kafka at {settings.kafka_bootstrap_servers} cannot be used: {reason}")
 
@@ -69,7 +70,7 @@ async def _carry_out(settings: KafkaSettings, command: argparse.Namespace) -> st
         return f"{count} dead letter{'' if count == 1 else 's'}"
     kind = SendingPaused if command.command == "pause" else SendingResumed
     async with Publisher(settings, "processor") as publisher:
-        await publisher.publish(kind(request_id=str(uuid4()), requested_by=_who()))
+        await publisher.send(topics.jobs, kind(request_id=str(uuid4()), requested_by=_who()), SEND_SECONDS)
     if kind is SendingPaused:
         return "Paused: calls in flight finish, no processor begins another until: python -m services.processor resume"
     return "Resumed: all processors send again."

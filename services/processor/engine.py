@@ -5,6 +5,7 @@ Consumers that break are made anew; any other error ends the process, so that wh
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -22,11 +23,12 @@ from services.processor.lane import Lane
 from services.processor.liveness import Liveness, kafka_answers
 from services.processor.notices import Notices
 from services.processor.pace import Pace
-from services.processor.publishing import Publisher
+from services.processor.publishing import SEND_SECONDS, send_in_any_case
 from services.processor.reporting import Reporting
 from services.processor.sending import Sendable, Sender
 from services.processor.settings import ProcessorSettings
 from services.processor.subscriptions import declare
+from shared.publisher import Publisher
 from shared.topic_creation import wait_for_topics
 
 log = structlog.get_logger(__name__)
@@ -52,17 +54,15 @@ class Engine:
         self._in_doubt = InDoubt(
             settings.retry_max_attempts, backoff, self._changed, settings.hospital_api_settle_seconds
         )
-        activations = Activations(
-            settings.retry_max_attempts, backoff, self._publisher.publish_in_any_case, self._changed
-        )
+        answer = partial(send_in_any_case, self._publisher, settings.topics.jobs)
+        activations = Activations(settings.retry_max_attempts, backoff, answer, self._changed)
         self._activation_intake = ActivationIntake(settings, activations)
         parts = Sendable(
             self._directory, self._breaker, self._pace, self._in_doubt, activations, self._notices, backoff
         )
         self._sender = Sender(settings, settings.topics, parts, self.intake.running_lanes)
-        self._reporting = Reporting(
-            settings, self.intake, self._breaker, self._pace, self._notices, self._publisher.publish
-        )
+        report = partial(self._publisher.send, settings.topics.processors, timeout=SEND_SECONDS)
+        self._reporting = Reporting(settings, self.intake, self._breaker, self._pace, self._notices, report)
         self.liveness = Liveness(
             {
                 "rows": lambda: self.intake.last_poll,

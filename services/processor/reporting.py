@@ -16,6 +16,7 @@ from services.processor.notices import Notices
 from services.processor.pace import Pace
 from services.processor.settings import ProcessorSettings
 from shared.events import Event, LaneReport, ProcessorReported, now
+from shared.publisher import KafkaUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +52,7 @@ class Reporting:
         while True:
             try:
                 await self._publish(self._report(await self._lanes(consumer())))
-            except (KafkaError, TimeoutError, OSError) as error:
+            except (KafkaError, KafkaUnavailable, TimeoutError, OSError) as error:
                 log.info("report_not_written", reason=repr(error))
             await asyncio.sleep(REPORT_SECONDS)
 

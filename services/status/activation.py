@@ -12,12 +12,12 @@ from services.status import job_queries
 from services.status.changes import Changes
 from services.status.job_queries import JobRow
 from services.status.presence import Presence
-from services.status.publisher import KafkaUnavailable, Publisher
 from services.status.reading import Database
 from services.status.tables import activations
 from services.status.tenants import Tenant
 from shared.events import BatchActivationRequested
 from shared.problems import Problem, kafka_down
+from shared.publisher import KafkaUnavailable, Publisher
 
 _SEND_SECONDS: Final = 1.5
 _ASK_AGAIN_SECONDS: Final = 0.25

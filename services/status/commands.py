@@ -18,12 +18,12 @@ from services.status import job_queries
 from services.status.job_life import FINAL, JobStatus
 from services.status.job_queries import JobRow
 from services.status.presence import Presence
-from services.status.publisher import KafkaUnavailable, Publisher
 from services.status.results import RowStatus
 from services.status.tables import rows
 from services.status.tenants import Tenant
 from shared.events import JobCancelRequested, JobEvent, JobRetryRequested, RowErrorCode, RowResolved, now
 from shared.problems import Problem, kafka_down
+from shared.publisher import KafkaUnavailable, Publisher
 from shared.tenants import OPEN_TENANT
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,6 @@ from aiokafka import ConsumerRecord, TopicPartition
 from services.status.courtesy import ALONE, Courtesy
 from services.status.deliveries import Delivery, Told
 from services.status.metrics import DEAD_LETTERS
-from services.status.publisher import Publisher
 from services.status.storable import LARGEST, check_storable
 from shared.cloud_events import UndecodableEvent, UnknownEventType, decode, header
 from shared.dead_letters import letter_headers
@@ -24,6 +23,7 @@ from shared.events import (
     RowFailed,
     RowUnprocessed,
 )
+from shared.publisher import Publisher
 from shared.topics import Topics
 
 log = structlog.get_logger(__name__)

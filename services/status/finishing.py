@@ -18,10 +18,10 @@ from services.status.job_life import outcome_of
 from services.status.manifest import read_manifest
 from services.status.metrics import FINISHES
 from services.status.positions import Positions
-from services.status.publisher import KafkaUnavailable, Publisher
 from services.status.tables import batches, jobs
 from shared.events import JobFinished
 from shared.patience import within
+from shared.publisher import KafkaUnavailable, Publisher
 
 log = structlog.get_logger(__name__)
 

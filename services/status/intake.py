@@ -28,11 +28,11 @@ from services.status.lag import Lag
 from services.status.metrics import RESTARTS, STOPPED
 from services.status.positions import Positions
 from services.status.projection import project
-from services.status.publisher import KafkaUnavailable
 from services.status.reader import Reader, Reading, RecordsMissing
 from services.status.schema import check_schema
 from services.status.stored_offsets import OffsetsMoved
 from shared.patience import within
+from shared.publisher import KafkaUnavailable
 from shared.settings import KafkaSettings
 from shared.table_versions import SchemaOutdated
 from shared.topic_creation import wait_for_topics

@@ -8,7 +8,6 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.status import garbage
-from services.status.publisher import KafkaUnavailable
 from services.status.rebuild import rebuild
 from services.status.schema import check_schema, migrate
 from services.status.service import build
@@ -17,6 +16,7 @@ from services.status.workshop import AlreadyRebuilding
 from shared.databases import create_engine
 from shared.http_server import bind, serve
 from shared.logging import configure_logging
+from shared.publisher import KafkaUnavailable
 from shared.settings import load, stop
 from shared.telemetry import configure_tracing
 from shared.topic_creation import TopicsUnusable

@@ -13,7 +13,6 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.decoding import DeadLetterTopic
-from services.status.publisher import Publisher
 from services.status.replay import Replay
 from services.status.retention import delete_expired, oldest
 from services.status.schema import migrate
@@ -21,6 +20,7 @@ from services.status.settings import RebuildSettings
 from services.status.tables import jobs, rows
 from services.status.workshop import Offsets, Workshop, offsets_of, workshop
 from shared.databases import create_engine
+from shared.publisher import Publisher
 from shared.topic_creation import check_topics
 
 _TELL_AFTER_SECONDS = 2.0
@@ -49,17 +49,13 @@ async def rebuild(settings: RebuildSettings, tell: Tell) -> None:
     """
     began = time.monotonic()
     await check_topics(settings)
-    publisher = Publisher(settings)
-    try:
-        async with workshop(settings.url) as shop:
-            await migrate(shop.engine)
-            box = UnknownLetters(DeadLetterTopic(publisher, settings.topics.dead_letters), await _known(settings))
-            async with Replay(settings, shop.engine, box) as replay:
-                await _fill(replay, shop, settings, tell)
-            seconds = time.monotonic() - began
-            tell(f"Done in {seconds:.0f} s. The new tables are in use; nothing was sent.")
-    finally:
-        await publisher.close()
+    async with Publisher(settings, "status") as publisher, workshop(settings.url) as shop:
+        await migrate(shop.engine)
+        box = UnknownLetters(DeadLetterTopic(publisher, settings.topics.dead_letters), await _known(settings))
+        async with Replay(settings, shop.engine, box) as replay:
+            await _fill(replay, shop, settings, tell)
+        seconds = time.monotonic() - began
+        tell(f"Done in {seconds:.0f} s. The new tables are in use; nothing was sent.")
 
 
 async def _fill(replay: Replay, shop: Workshop, settings: RebuildSettings, tell: Tell) -> None:

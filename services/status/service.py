@@ -31,7 +31,6 @@ from services.status.owner import Owner
 from services.status.page_files import PageFiles
 from services.status.positions import Positions
 from services.status.presence import Presence
-from services.status.publisher import Publisher
 from services.status.reading import CONNECTIONS, Database
 from services.status.result_files import result_file_routes
 from services.status.retention import Retention
@@ -44,6 +43,7 @@ from services.status.watched_jobs import job_answer
 from shared.databases import create_engine
 from shared.health import health_routes
 from shared.problems import answer_with_problems
+from shared.publisher import Publisher
 from shared.topic_creation import check_topics
 
 log = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ def build(settings: StatusSettings) -> FastAPI:
     # Readers have connections of their own, so that they never wait for the projection.
     writing, reading = create_engine(settings.url, pool_size=5), create_engine(settings.url, CONNECTIONS, reading=True)
     positions, changes, courtesy = Positions(), Changes(), Courtesy()
-    publisher, ends = Publisher(settings), TopicEnds(settings)
+    publisher, ends = Publisher(settings, "status"), TopicEnds(settings)
     decoder = Decoder(topics, DeadLetterTopic(publisher, topics.dead_letters), courtesy)
     intake = Intake(settings, writing, decoder, positions, changes, courtesy)
     finishing = Finishing(writing, publisher, topics.jobs, positions, changes)

@@ -20,13 +20,13 @@ from services.status.event_streams import event_stream_routes
 from services.status.live import Live
 from services.status.openings import Openings
 from services.status.presence import Presence
-from services.status.publisher import KafkaUnavailable
 from services.status.reading import Database
 from services.status.result_files import result_file_routes
 from services.status.tenants import asking_tenant
 from services.status.topic_ends import EndUnknown
 from shared.events import Event
 from shared.problems import answer_with_problems
+from shared.publisher import KafkaUnavailable
 from shared.settings import ApiKey
 from tests.status.histories import SETTLING_SECONDS
 

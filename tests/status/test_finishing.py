@@ -10,8 +10,8 @@ from services.status import manifest
 from services.status.changes import Changes
 from services.status.finishing import Finishing
 from services.status.positions import Positions
-from services.status.publisher import KafkaUnavailable
 from shared.events import JobOutcome, RowErrorCode
+from shared.publisher import KafkaUnavailable
 from tests.status.desk import JOBS, PlayedPublisher
 from tests.status.histories import Story, tell
 

@@ -1,7 +1,7 @@
 """Sends events: idempotent, acknowledged by all replicas in sync, and never for longer than the caller can wait."""
 
 import contextlib
-from typing import Final
+from typing import Final, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -22,14 +22,24 @@ class KafkaUnavailable(Exception):
 
 
 class Publisher:
-    """Writes with one producer at a time."""
+    """Writes the events of one service (`source`) with one producer at a time, started when it is first needed.
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    An async context manager: it is closed at its end.
+    """
+
+    def __init__(self, settings: KafkaSettings, source: str) -> None:
+        self._source = source
         self._producer = Renewable(lambda: AIOKafkaProducer(**kafka.producing(settings)))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def send(self, topic: str, event: Event, timeout: float) -> None:
         """Returns when the event is acknowledged. Raises KafkaUnavailable after `timeout` seconds at most."""
-        record = encode(event, "status", current_traceparent())
+        record = encode(event, self._source, current_traceparent())
         await self.send_raw(topic, record.key, record.value, record.headers, timeout)
 
     async def send_raw(

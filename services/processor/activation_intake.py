@@ -1,5 +1,6 @@
 """Reads `hospital.jobs` for what is to be activated, as the group `hospital-activation`."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +21,7 @@ from shared.cloud_events import UndecodableEvent, decode
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.5
+SEEK_SECONDS = 0.05
 #: More requests than this are not held at a time.
 WINDOW_RECORDS = 1_000
 POLL_RECORDS = 100
@@ -50,7 +52,8 @@ class ActivationIntake(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 batch = await consumer.getmany(timeout_ms=timeout_ms, max_records=POLL_RECORDS)
             except NoOffsetForPartitionError:
-                continue  # the seek of the new assignment is still to come
+                await asyncio.sleep(SEEK_SECONDS)  # each poll asks Kafka for the offset that we are about to seek
+                continue
             finally:
                 self.last_poll = time.monotonic()
             for partition in consumer.assignment():

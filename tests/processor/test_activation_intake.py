@@ -1,10 +1,12 @@
 """Requests for activation are held while the group gives us their partition, and are committed when answered."""
 
+import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import CommitFailedError
+from aiokafka.errors import CommitFailedError, NoOffsetForPartitionError
 
 from services.processor.activation import Activations
 from services.processor.activation_intake import ActivationIntake
@@ -96,3 +98,19 @@ async def test_a_new_assignment_begins_anew(intake, consumer, activations, revok
     await intake._commit(consumer)
     assert activations.take() is not None
     assert activations.take() is None
+
+
+async def test_a_partition_that_is_not_sought_yet_does_not_make_it_ask_without_a_break(intake):
+    """Each poll of such a one asks Kafka for its offset: hundreds of times a second, in the middle of a rebalance."""
+    polls = 0
+
+    async def getmany(**_):
+        nonlocal polls
+        polls += 1
+        await asyncio.sleep(0)
+        raise NoOffsetForPartitionError(HERE)
+
+    running = asyncio.create_task(intake.run(SimpleNamespace(getmany=getmany)))
+    await asyncio.sleep(0.3)
+    running.cancel()
+    assert 1 <= polls <= 7

@@ -29,7 +29,7 @@ setup: $(STAMP) ## Make the virtual environment .venv
 run: $(STAMP) ## Run everything on this machine: http://localhost:8000
 	@exec $(BIN)/python -m deploy.local
 
-# Five at a time, also on two cores: most of the time is spent waiting. By name, so that those that wait longest come first.
+# Five at a time, also on two cores: much of the time is spent waiting. Not reordered: tests/conftest.py says what goes first.
 ALL_TESTS = --numprocesses=5 --dist=loadfile --no-loadscope-reorder
 
 test: $(STAMP) ## Prove it: every test, on real Kafka and real PostgreSQL (a part: ARGS=tests/ingest)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadFileScheduling
 
 from deploy.local import ports
 from deploy.local.jars import class_path, locked_jars
@@ -45,6 +46,7 @@ if side_by_side := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     ports.keep_to(int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")), side_by_side)
 
 StartBroker = Callable[[], Broker]
+PAGE = "tests/page/"
 SHARED_SERVERS = pytest.StashKey[dict[str, str]]()
 
 
@@ -60,6 +62,24 @@ def pytest_configure_node(node: Any) -> None:
             "postgres": servers.enter_context(some_postgres()),
         }
     node.workerinput |= config.stash[SHARED_SERVERS]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The page's tests go first: they compute while the chaos, which is next, mostly waits."""
+    items.sort(key=lambda item: not item.nodeid.startswith(PAGE))
+
+
+class FileByFile(LoadFileScheduling):
+    """A file's tests run in one process, and so do all of the page's: each process would start a browser of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return PAGE if nodeid.startswith(PAGE) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileByFile | None:
+    """Instead of pytest-xdist's `--dist=loadfile`."""
+    return FileByFile(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -9,11 +9,11 @@ from urllib.parse import quote
 import httpx
 from httpx_sse import EventSource
 
-from client.answers import Accepted, Activation, Checked, Document, Done, Job, JobPage
-from client.patience import Patience, Told, silence
-from client.sent_file import SentFile
-from client.setbacks import NotUnderstood
-from client.understanding import failures_named, setback, understood
+from client.errors import NotUnderstood
+from client.responses import failures_named, setback, understood
+from client.retry import Patience, Told, silence
+from client.schemas import Accepted, Activation, Checked, Document, Done, Job, JobPage
+from client.upload_file import SentFile
 
 D = TypeVar("D", bound=Document)
 Event = tuple[str, str]

@@ -11,15 +11,15 @@ from uuid import uuid4
 import typer
 
 from client import result_file, words
-from client.answers import FINAL, Accepted, Done, Job
-from client.checking import check
-from client.desk import Desk
+from client.command_context import Desk
+from client.errors import TryAgain
 from client.exit_status import ExitStatus, of_outcome
 from client.options import command, header, shared
-from client.pace import Pace
-from client.sent_file import SentFile
-from client.setbacks import TryAgain
-from client.watching import Lost, Watching, wait_for_next_round
+from client.preflight import check
+from client.schemas import FINAL, Accepted, Done, Job
+from client.throughput import Pace
+from client.upload_file import SentFile
+from client.watch import Lost, Watching, wait_for_next_round
 
 _STATUSES: Final = ("pending", "processing", *sorted(FINAL))
 _PAGE: Final = 200

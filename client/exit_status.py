@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from client.answers import Job
+from client.schemas import Job
 
 
 class ExitStatus(IntEnum):

@@ -12,13 +12,13 @@ from typing import Annotated, Any, Concatenate, Final, ParamSpec
 import typer
 
 from client.api import Api, open_client
-from client.desk import Desk
+from client.command_context import Desk
 from client.exit_status import ExitStatus
-from client.json_screen import JsonScreen
-from client.patience import Patience
-from client.plain_screen import PlainScreen
-from client.screen import Screen
-from client.terminal_screen import TerminalScreen
+from client.json_output import JsonScreen
+from client.output import Screen
+from client.plain_output import PlainScreen
+from client.retry import Patience
+from client.terminal_output import TerminalScreen
 
 P = ParamSpec("P")
 DEFAULT_URL: Final = "http://localhost:8000"

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from client.api import Api
-from client.setbacks import NoAnswer, TryAgain
+from client.errors import NoAnswer, TryAgain
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import math
 from datetime import datetime
 from typing import Final
 
-from client.answers import Job, RowProblem
+from client.schemas import Job, RowProblem
 
 #: What `waiting_for` means for the person who waits.
 WAITING: Final = {

@@ -14,8 +14,8 @@ from services.ingest import asyncapi as ingest
 from services.processor import subscriptions as processor
 from services.processor.settings import ProcessorSettings
 from services.status import asyncapi as status
-from shared.events import Event
-from shared.settings import KafkaSettings
+from shared.contract.events import Event
+from shared.runtime.settings import KafkaSettings
 
 DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "asyncapi.json"
 _COMPONENT: Final = "#/components/schemas/{model}"

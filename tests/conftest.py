@@ -17,10 +17,10 @@ from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadFileScheduling
 
 from deploy.local import ports
-from deploy.local.jars import class_path, locked_jars
-from deploy.local.kafka import Broker
-from deploy.local.places import local_dir
-from tests.servers import (
+from deploy.local.broker.jars import class_path, locked_jars
+from deploy.local.broker.kafka import Broker
+from deploy.local.paths import local_dir
+from tests.support.servers import (
     KAFKA_IMAGE,
     POSTGRES_IMAGE,
     docker_has,

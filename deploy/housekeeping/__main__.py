@@ -17,10 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from deploy.housekeeping.needs import DatabaseMissing
 from deploy.housekeeping.round import HousekeepingSettings, keep_house
-from shared.logging import configure_logging
-from shared.settings import load, stop
-from shared.table_versions import SchemaOutdated
-from shared.topic_creation import TopicsUnusable
+from shared.runtime.logging import configure_logging
+from shared.runtime.schema_versions import SchemaOutdated
+from shared.runtime.settings import load, stop
+from shared.runtime.topic_admin import TopicsUnusable
 
 
 def main() -> None:

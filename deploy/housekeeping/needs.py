@@ -9,13 +9,13 @@ from aiokafka import TopicPartition
 from sqlalchemy import URL, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.ingest import tables as ingest
-from services.status import tables as status
-from services.status.schema import check_schema
-from shared import kafka
-from shared.databases import create_engine
-from shared.settings import KafkaSettings
-from shared.topics import Topics
+from services.ingest.keys import tables as ingest
+from services.status.tables import definitions as status
+from services.status.tables.schema_version import check_schema
+from shared.contract.topics import Topics
+from shared.runtime import kafka_options
+from shared.runtime.databases import create_engine
+from shared.runtime.settings import KafkaSettings
 
 NOTHING_KNOWN: Final = "nobody has read it yet"
 
@@ -87,7 +87,7 @@ async def _reservations(url: URL, topics: Topics) -> dict[TopicPartition, int]:
 
 async def read_groups(settings: KafkaSettings, wanted: Collection[TopicPartition]) -> dict[TopicPartition, list[Limit]]:
     """Where every consumer group, ours or not, will go on. Raises KafkaError."""
-    client = kafka.admin(settings)
+    client = kafka_options.admin(settings)
     found: dict[TopicPartition, list[Limit]] = {at: [] for at in wanted}
     try:
         await client.start()

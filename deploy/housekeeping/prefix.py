@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from deploy.housekeeping.needs import Limit
-from shared.cloud_events import header
-from shared.topics import Topics
+from shared.contract.cloud_events import header
+from shared.contract.topics import Topics
 
 _POLL_MS = 200
 _BATCH_RECORDS = 5_000

@@ -8,13 +8,13 @@ from sqlalchemy import URL
 
 from deploy.housekeeping.needs import Limit, limit_of, read_groups, read_tables
 from deploy.housekeeping.prefix import Need, Prefix, find_prefix, job_of
-from services.status.retention import oldest
+from services.status.lifecycle.retention import oldest
 from services.status.settings import DatabaseSettings, RetentionSettings
-from shared import kafka
-from shared.databases import database_url
-from shared.settings import KafkaSettings, LogSettings
-from shared.topic_creation import check_topics
-from shared.topics import Topics
+from shared.contract.topics import Topics
+from shared.runtime import kafka_options
+from shared.runtime.databases import database_url
+from shared.runtime.settings import KafkaSettings, LogSettings
+from shared.runtime.topic_admin import check_topics
 
 Tell = Callable[[str], None]
 
@@ -42,7 +42,7 @@ async def keep_house(settings: HousekeepingSettings, tell: Tell, *, dry_run: boo
     groups = await read_groups(settings, everywhere)
     limits = {at: limit_of(at, tables, groups[at], topics) for at in everywhere}
     need = _need(tables.job_ids, oldest(settings.job_retention_days) // 1000, topics)
-    async with AIOKafkaConsumer(**kafka.consuming(settings)) as consumer:
+    async with AIOKafkaConsumer(**kafka_options.consuming(settings)) as consumer:
         round_ = _Round(settings, consumer, limits, tell, dry_run=dry_run)
         still_told = await round_.jobs(need)
         needed_too = _or_told(need, still_told, topics)
@@ -85,7 +85,7 @@ class _Round:
     async def _delete(self, prefixes: list[Prefix]) -> None:
         deletable = {each.partition: RecordsToDelete(before_offset=each.end) for each in prefixes if each.offsets}
         if deletable and not self._dry_run:
-            client = kafka.admin(self._settings)
+            client = kafka_options.admin(self._settings)
             try:
                 await client.start()
                 await client.delete_records(deletable)

@@ -6,8 +6,8 @@ from typing import Final
 
 #: Imported only when asked for, so that one part needs nothing of another.
 _PARTS: Final = {
-    "": "deploy.local.supervisor",
-    "kafka": "deploy.local.kafka",
+    "": "deploy.local.run",
+    "kafka": "deploy.local.broker.kafka",
     "topics": "deploy.topics",
     "sandbox": "deploy.local.sandbox",
 }

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
-from deploy.local.not_started import NotStarted
 from deploy.local.ports import HOST, free_port
-from deploy.local.tether import tethered
+from deploy.local.supervisor.not_started import NotStarted
+from deploy.local.supervisor.parent_death import tethered
 
 _READY_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 5.0

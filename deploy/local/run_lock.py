@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.local.not_started import NotStarted
+from deploy.local.supervisor.not_started import NotStarted
 
 
 class AlreadyRunning(NotStarted):

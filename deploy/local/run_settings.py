@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from deploy.local.not_started import NotStarted
-from deploy.local.places import local_dir
+from deploy.local.paths import local_dir
 from deploy.local.ports import free_port, is_taken
-from shared.settings import Port, Settings
+from deploy.local.supervisor.not_started import NotStarted
+from shared.runtime.settings import Port, Settings
 
 
 class RunSettings(Settings):

@@ -5,9 +5,9 @@ import asyncio
 from deploy.origin.api import create_app
 from deploy.origin.forwarding import client_session
 from deploy.origin.settings import OriginSettings
-from shared.http_server import bind, serve
-from shared.logging import configure_logging
-from shared.settings import load
+from shared.runtime.http_server import bind, serve
+from shared.runtime.logging import configure_logging
+from shared.runtime.settings import load
 
 
 async def run(settings: OriginSettings) -> None:

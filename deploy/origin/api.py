@@ -14,7 +14,7 @@ from starlette.routing import Route
 from deploy.origin.forwarding import Forwarding
 from deploy.origin.joint_health import joint_health_routes
 from deploy.origin.one_document import Document, merge
-from shared.problems import Problem, answer_with_problems
+from shared.runtime.problems import Problem, answer_with_problems
 
 DOCUMENT_TIMEOUT = aiohttp.ClientTimeout(total=4.0)
 

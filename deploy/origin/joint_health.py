@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 
-from shared.health import Dependency, Readiness
+from shared.runtime.health import Dependency, Readiness
 
 #: A service gives each of its own dependencies 2 s; its answer should name them rather than be cut short.
 ANSWER_TIMEOUT = aiohttp.ClientTimeout(total=4.0)

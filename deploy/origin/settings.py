@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import HttpUrl, UrlConstraints
 
-from shared.settings import HttpSettings, LogSettings, Port
+from shared.runtime.settings import HttpSettings, LogSettings, Port
 
 ServiceUrl = Annotated[HttpUrl, UrlConstraints(allowed_schemes=["http", "https"], host_required=True)]
 

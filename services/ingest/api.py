@@ -9,22 +9,22 @@ from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from opentelemetry import trace
 
-from services.ingest.answers import FILE_BODY, READING_PROBLEMS, UPLOAD_PROBLEMS, FileChecked, UploadAccepted
-from services.ingest.database import DatabaseDown
-from services.ingest.gate import Gate
-from services.ingest.inspection import FileRejected
-from services.ingest.jobs_log import EndsUnknown
+from services.ingest.csv_file.validation import FileRejected
+from services.ingest.file_workers import WorkerLost
+from services.ingest.keys.database import DatabaseDown
 from services.ingest.metrics import UPLOADS
-from services.ingest.publication import NotPublished, OutcomeUnknown
-from services.ingest.refusals import interrupted
+from services.ingest.problems import interrupted
+from services.ingest.publication.job_transaction import NotPublished, OutcomeUnknown
+from services.ingest.publication.jobs_topic import EndsUnknown
+from services.ingest.schemas import FILE_BODY, READING_PROBLEMS, UPLOAD_PROBLEMS, FileChecked, UploadAccepted
 from services.ingest.settings import IngestSettings
-from services.ingest.spool import Spool
 from services.ingest.submission import Answer, Submission
-from services.ingest.tenant_pace import TenantPace
-from services.ingest.upload_body import receive_file
-from services.ingest.workers import WorkerLost
-from shared.health import Check, health_routes
-from shared.problems import Problem, ProblemDocument, answer_with_problems, database_down, kafka_down
+from services.ingest.upload.authentication import Gate
+from services.ingest.upload.body import receive_file
+from services.ingest.upload.spool import Spool
+from services.ingest.upload.tenant_rate_limit import TenantPace
+from shared.runtime.health import Check, health_routes
+from shared.runtime.problems import Problem, ProblemDocument, answer_with_problems, database_down, kafka_down
 
 _tracer = trace.get_tracer(__name__)
 

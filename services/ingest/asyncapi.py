@@ -5,8 +5,8 @@ The records themselves are sent in transactions, which FastStream has none of (s
 
 from faststream.kafka import KafkaBroker
 
-from shared.events import JobAccepted, RowAccepted
-from shared.settings import KafkaSettings
+from shared.contract.events import JobAccepted, RowAccepted
+from shared.runtime.settings import KafkaSettings
 
 
 def declare(settings: KafkaSettings) -> KafkaBroker:

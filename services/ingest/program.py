@@ -4,15 +4,15 @@ import asyncio
 import gc
 import sys
 
-from services.ingest.schema import migrate
+from services.ingest.keys.schema_version import migrate
+from services.ingest.keys.sqlite_lock import claim
 from services.ingest.service import build
 from services.ingest.settings import IngestSettings
-from services.ingest.sole_user import claim
-from shared.databases import create_engine
-from shared.http_server import bind, serve
-from shared.logging import configure_logging
-from shared.settings import load, stop
-from shared.telemetry import configure_tracing
+from shared.runtime.databases import create_engine
+from shared.runtime.http_server import bind, serve
+from shared.runtime.logging import configure_logging
+from shared.runtime.settings import load, stop
+from shared.runtime.telemetry import configure_tracing
 
 
 def main() -> None:

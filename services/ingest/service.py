@@ -8,22 +8,22 @@ from typing import Final
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.ingest.admission import Admission
 from services.ingest.api import create_app
-from services.ingest.connections import Connections
-from services.ingest.database import POOL_SIZE, Database
-from services.ingest.jobs_log import JobsLog
-from services.ingest.key_holder import KeyHolder
-from services.ingest.publication import NotPublished, fence
-from services.ingest.reservations import Reservations
-from services.ingest.schema import check_schema, migrate
+from services.ingest.file_workers import Workers
+from services.ingest.keys.database import POOL_SIZE, Database
+from services.ingest.keys.recovery import Settling
+from services.ingest.keys.replay import KeyHolder
+from services.ingest.keys.reservations import Reservations
+from services.ingest.keys.schema_version import check_schema, migrate
+from services.ingest.publication.connection_pool import Connections
+from services.ingest.publication.job_transaction import NotPublished, fence
+from services.ingest.publication.jobs_topic import JobsLog
 from services.ingest.settings import IngestSettings
-from services.ingest.settling import Settling
-from services.ingest.spool import Spool
 from services.ingest.submission import Submission
-from services.ingest.workers import Workers
-from shared.databases import create_engine
-from shared.topic_creation import check_topics, wait_for_topics
+from services.ingest.upload.admission import Admission
+from services.ingest.upload.spool import Spool
+from shared.runtime.databases import create_engine
+from shared.runtime.topic_admin import check_topics, wait_for_topics
 
 _WARM_UP_SECONDS: Final = 30.0
 _LEAVING_SECONDS: Final = 1.0

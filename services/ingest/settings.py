@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from sqlalchemy import URL
 
-from shared.databases import database_url
-from shared.settings import HttpSettings, KafkaSettings, LogSettings, Port, TenantSettings
+from shared.runtime.databases import database_url
+from shared.runtime.settings import HttpSettings, KafkaSettings, LogSettings, Port, TenantSettings
 
 
 class IngestSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings):

@@ -14,24 +14,24 @@ from uuid import uuid4
 
 import structlog
 
-from services.ingest.admission import Admission
-from services.ingest.answers import SameFileAs, UploadAccepted
-from services.ingest.connections import Connections
-from services.ingest.database import DatabaseDown
-from services.ingest.inspection import FileAccepted, FileRejected, Rules, TooManyRows, WrongKind, inspect
-from services.ingest.job_draft import JobDraft
-from services.ingest.job_records import PreparedJob, prepare
-from services.ingest.jobs_log import EndsUnknown, JobsLog
-from services.ingest.key_holder import KeyHolder
+from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, TooManyRows, WrongKind, inspect
+from services.ingest.file_workers import LARGE_FILE_BYTES, Workers
+from services.ingest.job_events.job_draft import JobDraft
+from services.ingest.job_events.prepared_job import PreparedJob, prepare
+from services.ingest.keys.database import DatabaseDown
+from services.ingest.keys.replay import KeyHolder
+from services.ingest.keys.reservations import RENEWAL_SECONDS, Answered, KeyedRequest, Reservation, Reservations
 from services.ingest.metrics import PUBLISH_SECONDS
-from services.ingest.publication import NotPublished, OutcomeUnknown, Publication, open_publication
-from services.ingest.refusals import busy, in_progress, rejected, unreadable
-from services.ingest.reservations import RENEWAL_SECONDS, Answered, KeyedRequest, Reservation, Reservations
+from services.ingest.problems import busy, in_progress, rejected, unreadable
+from services.ingest.publication.connection_pool import Connections
+from services.ingest.publication.job_transaction import NotPublished, OutcomeUnknown, Publication, open_publication
+from services.ingest.publication.jobs_topic import EndsUnknown, JobsLog
+from services.ingest.schemas import SameFileAs, UploadAccepted
 from services.ingest.settings import IngestSettings
-from services.ingest.upload_body import UploadedFile
-from services.ingest.workers import LARGE_FILE_BYTES, Workers
-from shared.events import now
-from shared.telemetry import current_traceparent
+from services.ingest.upload.admission import Admission
+from services.ingest.upload.body import UploadedFile
+from shared.contract.events import now
+from shared.runtime.telemetry import current_traceparent
 
 log = structlog.get_logger(__name__)
 

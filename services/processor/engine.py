@@ -12,24 +12,24 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from services.processor.activation import Activations
-from services.processor.activation_intake import ActivationIntake
-from services.processor.backoff import Backoff
-from services.processor.breaker import Breaker
-from services.processor.directory import Directory
-from services.processor.in_doubt import InDoubt
-from services.processor.intake import Intake
-from services.processor.lane import Lane
-from services.processor.liveness import Liveness, kafka_answers
-from services.processor.notices import Notices
-from services.processor.pace import Pace
+from services.processor.activation.activation_consumer import ActivationIntake
+from services.processor.activation.activations import Activations
+from services.processor.directory.client import Directory
+from services.processor.job_commands import Notices
+from services.processor.lane.lane import Lane
+from services.processor.lane.lane_consumer import Intake
+from services.processor.limits.backoff import Backoff
+from services.processor.limits.circuit_breaker import Breaker
+from services.processor.limits.rate_limit import Pace
+from services.processor.operations.liveness import Liveness, kafka_answers
+from services.processor.operations.reports import Reporting
 from services.processor.publishing import SEND_SECONDS, send_in_any_case
-from services.processor.reporting import Reporting
-from services.processor.sending import Sendable, Sender
+from services.processor.sending.lookups import InDoubt
+from services.processor.sending.sender import Sendable, Sender
 from services.processor.settings import ProcessorSettings
 from services.processor.subscriptions import declare
-from shared.publisher import Publisher
-from shared.topic_creation import wait_for_topics
+from shared.runtime.publisher import Publisher
+from shared.runtime.topic_admin import wait_for_topics
 
 log = structlog.get_logger(__name__)
 

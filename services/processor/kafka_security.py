@@ -2,7 +2,7 @@
 
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
-from shared.settings import KafkaSettings
+from shared.runtime.settings import KafkaSettings
 
 
 def security(settings: KafkaSettings) -> BaseSecurity | None:

@@ -4,7 +4,7 @@ from functools import cache
 
 from prometheus_client import Counter, Enum, Gauge, Histogram
 
-from shared.events import BreakerState
+from shared.contract.events import BreakerState
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 

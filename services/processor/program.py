@@ -5,14 +5,14 @@ import gc
 import socket
 import sys
 
-from services.processor.control import control, parse
 from services.processor.engine import Engine
-from services.processor.http import make_app
+from services.processor.health import make_app
+from services.processor.operations.cli import control, parse
 from services.processor.settings import ProcessorSettings
-from shared.http_server import bind, serve
-from shared.logging import configure_logging
-from shared.settings import load
-from shared.telemetry import configure_tracing
+from shared.runtime.http_server import bind, serve
+from shared.runtime.logging import configure_logging
+from shared.runtime.settings import load
+from shared.runtime.telemetry import configure_tracing
 
 
 def main() -> None:

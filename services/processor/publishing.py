@@ -5,8 +5,8 @@ from typing import Final
 
 import structlog
 
-from shared.events import Event
-from shared.publisher import KafkaUnavailable, Publisher
+from shared.contract.events import Event
+from shared.runtime.publisher import KafkaUnavailable, Publisher
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt, SecretStr, model_validator
 
-from shared.settings import HttpSettings, KafkaSettings, LogSettings, Port, Settings
+from shared.runtime.settings import HttpSettings, KafkaSettings, LogSettings, Port, Settings
 
 
 class DirectorySettings(Settings):

@@ -19,8 +19,7 @@ from faststream.kafka import KafkaBroker, TopicPartition
 
 from services.processor.kafka_security import security
 from services.processor.settings import ProcessorSettings
-from shared import kafka
-from shared.events import (
+from shared.contract.events import (
     BatchActivated,
     BatchActivationFailed,
     BatchActivationRequested,
@@ -35,7 +34,8 @@ from shared.events import (
     SendingPaused,
     SendingResumed,
 )
-from shared.topics import MAX_MESSAGE_BYTES
+from shared.contract.topics import MAX_MESSAGE_BYTES
+from shared.runtime import kafka_options
 
 #: How much longer than a call a rebalance may take: calls in flight finish before their lane is handed over.
 REBALANCE_MARGIN_SECONDS: Final = 20.0
@@ -80,7 +80,7 @@ def declare(
     broker = KafkaBroker(
         settings.kafka_bootstrap_servers.split(","),
         security=security(settings),
-        request_timeout_ms=kafka.REQUEST_TIMEOUT_MS,
+        request_timeout_ms=kafka_options.REQUEST_TIMEOUT_MS,
         retry_backoff_ms=RETRY_BACKOFF_MS,
         allow_auto_create_topics=False,
         consumer_only=True,

@@ -9,8 +9,8 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from pydantic import RootModel
 
-from services.status.order_ledger import PURPOSE
-from shared.events import (
+from services.status.commands.retry_transactions import PURPOSE
+from shared.contract.events import (
     BatchActivated,
     BatchActivationFailed,
     BatchActivationRequested,
@@ -25,7 +25,7 @@ from shared.events import (
     RowResolved,
     RowUnprocessed,
 )
-from shared.settings import KafkaSettings
+from shared.runtime.settings import KafkaSettings
 
 _PROJECTED: Final = "Projected into tables. Acknowledged by the database: offsets are stored with the rows."
 _CARRIED_OUT: Final = (

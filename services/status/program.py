@@ -7,19 +7,19 @@ import structlog
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.status import garbage
-from services.status.rebuild import rebuild
-from services.status.schema import check_schema, migrate
+from services.status.projection import gc_policy
+from services.status.rebuild.rebuild import rebuild
+from services.status.rebuild.shadow_tables import AlreadyRebuilding
 from services.status.service import build
 from services.status.settings import MigrationSettings, RebuildSettings, StatusSettings
-from services.status.workshop import AlreadyRebuilding
-from shared.databases import create_engine
-from shared.http_server import bind, serve
-from shared.logging import configure_logging
-from shared.publisher import KafkaUnavailable
-from shared.settings import load, stop
-from shared.telemetry import configure_tracing
-from shared.topic_creation import TopicsUnusable
+from services.status.tables.schema_version import check_schema, migrate
+from shared.runtime.databases import create_engine
+from shared.runtime.http_server import bind, serve
+from shared.runtime.logging import configure_logging
+from shared.runtime.publisher import KafkaUnavailable
+from shared.runtime.settings import load, stop
+from shared.runtime.telemetry import configure_tracing
+from shared.runtime.topic_admin import TopicsUnusable
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ def run() -> None:
     service = build(settings)
     # SQLite's threads need the interpreter for moments only, and get it from a busy loop after this long.
     sys.setswitchinterval(0.0005)
-    garbage.leave_for_quiet_moments()
+    gc_policy.leave_for_quiet_moments()
     asyncio.run(serve(service, listening))
 
 

@@ -11,40 +11,41 @@ from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.status import job_queries
-from services.status.activation import Activation
-from services.status.api import Desk, api_routes
-from services.status.batches_api import batch_routes
-from services.status.changes import Changes
-from services.status.commands import Commands
-from services.status.commands_api import command_routes
-from services.status.courtesy import Courtesy
-from services.status.decoding import DeadLetterTopic, Decoder
-from services.status.event_streams import event_stream_routes
-from services.status.finishing import Finishing
-from services.status.intake import Intake
-from services.status.job_life import JobStatus
-from services.status.live import Live
+from services.status.caller_priority import Courtesy
+from services.status.commands.activation import Activation
+from services.status.commands.activation_routes import activation_routes
+from services.status.commands.commands import Commands
+from services.status.commands.retry_consumer import Owner
+from services.status.commands.routes import command_routes
+from services.status.lifecycle.finishing import Finishing
+from services.status.lifecycle.retention import Retention
+from services.status.live.first_state import Openings
+from services.status.live.job_watchers import Live
+from services.status.live.routes import event_stream_routes
 from services.status.metrics import JOBS
-from services.status.openings import Openings
-from services.status.owner import Owner
-from services.status.page_files import PageFiles
-from services.status.positions import Positions
-from services.status.presence import Presence
-from services.status.reading import CONNECTIONS, Database
-from services.status.result_files import result_file_routes
-from services.status.retention import Retention
-from services.status.schema import check_schema, migrate
-from services.status.session import session_routes
+from services.status.model.job_state import JobStatus
+from services.status.projection.decoding import DeadLetterTopic, Decoder
+from services.status.projection.positions import Positions
+from services.status.projection.projector import Intake
+from services.status.queries import job_queries
+from services.status.queries.batch_routes import batch_routes
+from services.status.queries.job_summaries import job_answer
+from services.status.queries.lookup import Presence
+from services.status.queries.read_database import CONNECTIONS, Database
+from services.status.queries.routes import Desk, api_routes
+from services.status.queries.topic_ends import TopicEnds
+from services.status.result_files.routes import result_file_routes
 from services.status.settings import StatusSettings
-from services.status.tenants import asking_tenant
-from services.status.topic_ends import TopicEnds
-from services.status.watched_jobs import job_answer
-from shared.databases import create_engine
-from shared.health import health_routes
-from shared.problems import answer_with_problems
-from shared.publisher import Publisher
-from shared.topic_creation import check_topics
+from services.status.tables.change_signal import Changes
+from services.status.tables.schema_version import check_schema, migrate
+from services.status.web.page_files import PageFiles
+from services.status.web.session_routes import session_routes
+from services.status.web.tenant import asking_tenant
+from shared.runtime.databases import create_engine
+from shared.runtime.health import health_routes
+from shared.runtime.problems import answer_with_problems
+from shared.runtime.publisher import Publisher
+from shared.runtime.topic_admin import check_topics
 
 log = structlog.get_logger(__name__)
 
@@ -84,10 +85,11 @@ def build(settings: StatusSettings) -> FastAPI:
     app = FastAPI(title="Hospital bulk: status", summary="What became of each upload and each row", lifespan=lifespan)
     answer_with_problems(app)
     tenant = asking_tenant(settings.tenants)
-    app.include_router(api_routes(Desk(database, presence, activation, tenant)))
+    app.include_router(api_routes(Desk(database, presence, tenant)))
     app.include_router(result_file_routes(database, presence, tenant))
     app.include_router(command_routes(commands, tenant))
     app.include_router(batch_routes(presence, tenant))
+    app.include_router(activation_routes(activation, tenant))
     app.include_router(event_stream_routes(live, Openings(database), presence, tenant))
     app.include_router(session_routes(settings.tenants))
     checks = {

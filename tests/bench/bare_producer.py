@@ -13,15 +13,17 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
-from services.ingest.job_records import bundles
-from services.ingest.row_records import RowHeaders
-from shared import kafka
-from shared.settings import KafkaSettings
+from services.ingest.job_events.prepared_job import bundles
+from services.ingest.job_events.row_encoder import RowHeaders
+from shared.runtime import kafka_options
+from shared.runtime.settings import KafkaSettings
 
 
 async def main(bootstrap: str, topic: str, records: Path, about: RowHeaders) -> None:
     """Sends every record of the file."""
-    async with AIOKafkaProducer(**kafka.producing(KafkaSettings(kafka_bootstrap_servers=bootstrap))) as producer:
+    async with AIOKafkaProducer(
+        **kafka_options.producing(KafkaSettings(kafka_bootstrap_servers=bootstrap))
+    ) as producer:
         await producer.partitions_for(topic)
         began = time.monotonic()
         for bundle in bundles(records):

@@ -20,11 +20,11 @@ from uuid import uuid4
 
 import psutil
 
-from deploy.local.kafka import Broker
-from tests.processor.jobs import make_job
-from tests.processor.processor_process import Processor
-from tests.processor.rig import Rig
-from tests.processor.until import until
+from deploy.local.broker.kafka import Broker
+from tests.support.jobs import make_job
+from tests.support.processor_process import Processor
+from tests.support.processor_system import Rig
+from tests.support.until import until
 
 FULL = os.environ.get("BENCH_FULL") == "1"
 ROUNDS = 3

@@ -24,15 +24,15 @@ from uuid import uuid4
 
 import httpx
 
-from deploy.local.kafka import Broker
-from services.ingest.inspection import Rules
-from services.ingest.job_draft import JobDraft
-from services.ingest.job_records import PreparedJob, prepare
-from shared.events import now
-from tests.ingest.ingest_process import IngestProcess
-from tests.ingest.raw_upload import raw_upload
-from tests.processor.rig import Rig
-from tests.processor.until import until
+from deploy.local.broker.kafka import Broker
+from services.ingest.csv_file.validation import Rules
+from services.ingest.job_events.job_draft import JobDraft
+from services.ingest.job_events.prepared_job import PreparedJob, prepare
+from shared.contract.events import now
+from tests.support.ingest_process import IngestProcess
+from tests.support.processor_system import Rig
+from tests.support.raw_upload import raw_upload
+from tests.support.until import until
 
 FULL = os.environ.get("BENCH_FULL") == "1"
 ROWS = 1_000_000 if FULL else 200_000

@@ -11,7 +11,7 @@ import time
 import httpx
 from faststream.kafka import KafkaBroker
 
-from shared.events import RowAccepted
+from shared.contract.events import RowAccepted
 
 
 async def main(bootstrap: str, topic: str, url: str, rows: int, workers: int) -> None:

@@ -25,16 +25,16 @@ from uuid import uuid4
 import asyncpg
 import psutil
 
-from deploy.local.kafka import Broker
+from deploy.local.broker.kafka import Broker
 from deploy.local.ports import free_port
 from deploy.local.postgres import ThrowawayPostgres
-from deploy.local.tether import tethered
-from services.status.results import RowRecord, record_of
-from services.status.schema import migrate
-from shared.databases import create_engine, database_url
-from shared.settings import KafkaSettings
-from tests.kafka.status_service import API, StatusService, eventually
-from tests.status.histories import Story
+from deploy.local.supervisor.parent_death import tethered
+from services.status.model.row_results import RowRecord, record_of
+from services.status.tables.schema_version import migrate
+from shared.runtime.databases import create_engine, database_url
+from shared.runtime.settings import KafkaSettings
+from tests.support.job_histories import Story
+from tests.support.status_service import API, StatusService, eventually
 
 FULL = os.environ.get("BENCH_FULL") == "1"
 JOBS = 8

@@ -15,17 +15,17 @@ from uuid import uuid4
 
 import psutil
 
-from deploy.local.kafka import Broker
+from deploy.local.broker.kafka import Broker
 from deploy.local.ports import free_port
 from deploy.local.postgres import ThrowawayPostgres
-from services.status.manifest import read_manifest
-from services.status.schema import migrate
-from shared.databases import create_engine, database_url
-from shared.events import JobOutcome
-from shared.settings import KafkaSettings
+from services.status.lifecycle.manifest import read_manifest
+from services.status.tables.schema_version import migrate
+from shared.contract.events import JobOutcome
+from shared.runtime.databases import create_engine, database_url
+from shared.runtime.settings import KafkaSettings
 from tests.bench.projection import percentiles
-from tests.kafka.status_service import API, StatusService, eventually
-from tests.status.histories import Story, tell
+from tests.support.job_histories import Story, tell
+from tests.support.status_service import API, StatusService, eventually
 
 ROWS = 1_000_000 if os.environ.get("BENCH_FULL") == "1" else 100_000
 _COLUMNS = '{"name": "Hospital", "address": "1 Long Street", "phone": "555-1", "Beds": "12"}'

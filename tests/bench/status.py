@@ -23,15 +23,15 @@ from sqlalchemy import insert
 
 from deploy.local.ports import free_port
 from deploy.local.postgres import ThrowawayPostgres
-from services.status.cursors import cursor
-from services.status.results import RowRecord, RowStatus, record_of
-from services.status.schema import migrate
-from services.status.tables import tallies
-from shared.databases import create_engine, database_url
-from shared.events import JobOutcome
+from services.status.model.row_results import RowRecord, RowStatus, record_of
+from services.status.queries.cursors import cursor
+from services.status.tables.definitions import tallies
+from services.status.tables.schema_version import migrate
+from shared.contract.events import JobOutcome
+from shared.runtime.databases import create_engine, database_url
 from tests.bench.projection import percentiles
-from tests.kafka.status_service import API, eventually
-from tests.status.histories import Story, tell
+from tests.support.job_histories import Story, tell
+from tests.support.status_service import API, eventually
 
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 FAILED_EVERY = 50

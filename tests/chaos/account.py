@@ -3,10 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from shared.events import BatchActivated, JobCancelRequested, JobFinished, JobOutcome, RowCreated, RowOutcome
-from tests.processor.jobs import Job
-from tests.processor.rig import Rig
-from tests.processor.until import until
+from shared.contract.events import BatchActivated, JobCancelRequested, JobFinished, JobOutcome, RowCreated, RowOutcome
+from tests.support.jobs import Job
+from tests.support.processor_system import Rig
+from tests.support.until import until
 
 
 @dataclass(frozen=True)

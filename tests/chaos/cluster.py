@@ -6,14 +6,14 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Self
 
-from deploy.local.jars import class_path, locked_jars
-from deploy.local.java import java_command, java_environment
-from deploy.local.kafka_log import is_ready
-from deploy.local.kafka_properties import server_properties
-from deploy.local.places import local_dir
+from deploy.local.broker.jars import class_path, locked_jars
+from deploy.local.broker.java import java_command, java_environment
+from deploy.local.broker.kafka_log import is_ready
+from deploy.local.broker.kafka_properties import server_properties
+from deploy.local.paths import local_dir
 from deploy.local.ports import HOST, free_port
-from deploy.local.tether import tethered
-from tests.processor.until import until
+from deploy.local.supervisor.parent_death import tethered
+from tests.support.until import until
 
 
 class Cluster:

@@ -3,15 +3,15 @@
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from shared import kafka
-from shared.cloud_events import encode, header
-from shared.events import JobAccepted, RowErrorCode, RowFailed
+from shared.contract.cloud_events import encode, header
+from shared.contract.events import JobAccepted, RowErrorCode, RowFailed
+from shared.runtime import kafka_options
 from tests.chaos.account import settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.processor.jobs import Job, make_job
-from tests.processor.rig import Rig
-from tests.processor.until import until
+from tests.support.jobs import Job, make_job
+from tests.support.processor_system import Rig
+from tests.support.until import until
 
 GOOD = sized(200, 1000)
 REFUSED = 20
@@ -118,7 +118,7 @@ async def has_results(rig: Rig, count: int) -> bool:
 async def delete_all_records(rig: Rig, partition: int) -> int:
     """Deletes what one partition of express rows holds; returns how many rows of it nobody had processed."""
     where = TopicPartition(rig.topics.rows_express, partition)
-    admin = kafka.admin(rig.settings)
+    admin = kafka_options.admin(rig.settings)
     await admin.start()
     try:
         records = await (await rig.reader(where.topic)).read()

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.kafka import Broker
+from deploy.local.broker.kafka import Broker
 from tests.chaos.account import activate, settle
 from tests.chaos.cluster import Cluster
 from tests.chaos.conftest import Kept
 from tests.chaos.size import HASTE, only_in_full, sized
-from tests.processor.jobs import make_job
-from tests.processor.rig import Rig
-from tests.processor.until import until
+from tests.support.jobs import make_job
+from tests.support.processor_system import Rig
+from tests.support.until import until
 
 ROWS = sized(400, 3000)
 

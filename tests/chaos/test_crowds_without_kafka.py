@@ -9,12 +9,12 @@ import httpx
 
 from tests.chaos.size import sized
 from tests.chaos.test_uploads_die import accepted
-from tests.ingest.ingest_process import IngestProcess
-from tests.ingest.ingest_server import settings
-from tests.ingest.patient_client import hospitals
-from tests.ingest.published import jobs
-from tests.ingest.raw_upload import RawAnswer, raw_upload
-from tests.kafka.swallowing_proxy import SwallowingProxy
+from tests.support.ingest_process import IngestProcess
+from tests.support.ingest_server import settings
+from tests.support.published_jobs import jobs
+from tests.support.raw_upload import RawAnswer, raw_upload
+from tests.support.repeating_client import hospitals
+from tests.support.swallowing_proxy import SwallowingProxy
 
 CROWD = sized(40, 200)
 #: 2 s are promised on a machine that does nothing else; beside the suite's other tests it can take twice as long.

@@ -7,14 +7,14 @@ from itertools import pairwise
 
 import aiohttp
 
-from shared.events import RowErrorCode, RowFailed
+from shared.contract.events import RowErrorCode, RowFailed
 from tests.chaos.account import settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.processor.jobs import Job, make_job
-from tests.processor.processor_process import Processor, wall_time
-from tests.processor.rig import Rig
-from tests.processor.until import until
+from tests.support.jobs import Job, make_job
+from tests.support.processor_process import Processor, wall_time
+from tests.support.processor_system import Rig
+from tests.support.until import until
 
 FLAKY_ROWS = sized(200, 3000)
 OUTAGE_SECONDS = sized(3, 60)

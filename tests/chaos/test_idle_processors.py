@@ -4,14 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from deploy.local.kafka import Broker
+from deploy.local.broker.kafka import Broker
 from tests.chaos.account import settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import HASTE, only_in_full, sized
-from tests.processor.jobs import make_job
-from tests.processor.processor_process import Processor
-from tests.processor.rig import Rig
-from tests.processor.until import until
+from tests.support.jobs import make_job
+from tests.support.processor_process import Processor
+from tests.support.processor_system import Rig
+from tests.support.until import until
 
 #: At full size longer than Kafka's clients let a member be idle, and than a liveness check waits.
 IDLE_SECONDS = sized(1, 330)

@@ -10,15 +10,15 @@ import httpx
 import pytest
 
 from deploy.local.ports import free_port
-from shared.events import JobFinished, JobOutcome, JobRetryRequested, RowAccepted, RowCreated, RowOutcome
-from shared.row_outcomes import OutcomesDigest
+from shared.contract.events import JobFinished, JobOutcome, JobRetryRequested, RowAccepted, RowCreated, RowOutcome
+from shared.contract.outcomes_digest import OutcomesDigest
 from tests.chaos.conftest import Kept
 from tests.chaos.size import only_in_full, sized
-from tests.chaos.test_orders import order
-from tests.kafka.status_service import API, StatusService
-from tests.processor.jobs import Job, make_job
-from tests.processor.rig import Rig
-from tests.processor.until import until
+from tests.chaos.test_commands import order
+from tests.support.jobs import Job, make_job
+from tests.support.processor_system import Rig
+from tests.support.status_service import API, StatusService
+from tests.support.until import until
 
 ROWS = sized(400, 5_000)
 BROKEN = ROWS // 10

@@ -8,8 +8,8 @@ from tests.chaos.account import cancel, settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import FULL, sized
 from tests.chaos.tap import Tap
-from tests.processor.jobs import make_job
-from tests.processor.rig import Rig
+from tests.support.jobs import make_job
+from tests.support.processor_system import Rig
 
 #: Requests per period, in seconds. What a directory without CPU for a moment sees at once has to fit into the 5 % that
 #: the slots leave free: `make chaos` runs alone, the short round does not.

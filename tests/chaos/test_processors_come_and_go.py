@@ -9,8 +9,8 @@ from itertools import pairwise
 from tests.chaos.account import cancel, settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import only_in_full
-from tests.processor.jobs import make_job
-from tests.processor.rig import Rig
+from tests.support.jobs import make_job
+from tests.support.processor_system import Rig
 
 CHURN_SECONDS = 60
 ROWS = 6000

@@ -4,15 +4,15 @@ import asyncio
 import random
 import time
 
-from shared.events import BatchActivationRequested
+from shared.contract.events import BatchActivationRequested
 from tests.chaos.account import activate, settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
 from tests.chaos.tap import Request, Tap
-from tests.processor.jobs import make_job
-from tests.processor.processor_process import Processor, wall_time
-from tests.processor.rig import Rig
-from tests.processor.until import until
+from tests.support.jobs import make_job
+from tests.support.processor_process import Processor, wall_time
+from tests.support.processor_system import Rig
+from tests.support.until import until
 
 KILLED_ROWS = sized(600, 1500)
 KILLS = sized(3, 10)

@@ -5,9 +5,9 @@ import time
 from tests.chaos.account import settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.processor.jobs import Job, make_job
-from tests.processor.rig import Rig
-from tests.processor.until import until
+from tests.support.jobs import Job, make_job
+from tests.support.processor_system import Rig
+from tests.support.until import until
 
 SMALL, LARGE = 20, sized(200, 5000)
 PACE = 40

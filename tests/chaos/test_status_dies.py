@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 from deploy.local.ports import free_port
-from shared.events import JobFinished
-from shared.settings import KafkaSettings
+from shared.contract.events import JobFinished
+from shared.runtime.settings import KafkaSettings
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.kafka.status_service import StatusService, eventually
-from tests.status.histories import Story
+from tests.support.job_histories import Story
+from tests.support.status_service import StatusService, eventually
 
 JOBS = 4
 ROWS = sized(500, 5_000)

@@ -7,11 +7,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from shared.settings import KafkaSettings
+from shared.runtime.settings import KafkaSettings
 from tests.chaos.size import sized
-from tests.kafka.status_service import StatusService, eventually
-from tests.status.histories import Story
-from tests.status.live_server import NotWatched, Told, watching
+from tests.support.job_histories import Story
+from tests.support.live_server import NotWatched, Told, watching
+from tests.support.status_service import StatusService, eventually
 
 RESULTS = sized(1_000, 20_000)
 KILLS = sized(3, 10)

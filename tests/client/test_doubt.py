@@ -5,8 +5,8 @@ import json
 import pytest
 
 from client import words
-from client.answers import Job
 from client.exit_status import ExitStatus
+from client.schemas import Job
 from tests.client.service import JOB_ID, Answer, ended, job
 
 CSV = "name,address,result_error\nNowhere,2 Lost Lane,Nobody can tell\n"

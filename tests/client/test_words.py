@@ -3,8 +3,8 @@
 import pytest
 
 from client import words
-from client.answers import Job, RowProblem
-from client.pace import Pace
+from client.schemas import Job, RowProblem
+from client.throughput import Pace
 from tests.client.service import ended, job
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from deploy.asyncapi import DOCUMENT, document, text
-from shared.topics import Topics
+from shared.contract.topics import Topics
 
 
 def test_the_document_is_the_one_that_the_code_declares():

@@ -5,8 +5,8 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from deploy.housekeeping.needs import NOTHING_KNOWN, DatabaseMissing, Limit, Tables, limit_of, read_tables
 from deploy.housekeeping.prefix import PrefixSearch, job_of
-from shared.databases import database_url
-from shared.topics import Topics
+from shared.contract.topics import Topics
+from shared.runtime.databases import database_url
 
 TOPICS = Topics()
 JOBS, ROWS = TopicPartition(TOPICS.jobs, 0), TopicPartition(TOPICS.rows_bulk, 0)

@@ -15,9 +15,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from examples.downstream_consumer import check, open_store, take
-from shared import kafka
-from shared.cloud_events import encode
-from shared.events import (
+from shared.contract.cloud_events import encode
+from shared.contract.events import (
     Event,
     JobFinished,
     JobOutcome,
@@ -28,9 +27,10 @@ from shared.events import (
     RowUnprocessed,
     SendingPaused,
 )
-from shared.row_outcomes import OutcomesDigest
-from shared.settings import KafkaSettings
-from shared.topic_creation import wait_for_topics
+from shared.contract.outcomes_digest import OutcomesDigest
+from shared.runtime import kafka_options
+from shared.runtime.settings import KafkaSettings
+from shared.runtime.topic_admin import wait_for_topics
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "downstream_consumer.py"
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -197,7 +197,9 @@ async def test_on_a_real_broker_it_reads_what_is_committed_and_goes_on_after_a_k
     )
     await wait_for_topics(settings)
     results, jobs = settings.topics.results, settings.topics.jobs
-    producer = AIOKafkaProducer(**kafka.producing(settings), transactional_id=settings.topics.transactional_id("test"))
+    producer = AIOKafkaProducer(
+        **kafka_options.producing(settings), transactional_id=settings.topics.transactional_id("test")
+    )
     database = tmp_path / "downstream.db"
 
     async def write(topic, *events):

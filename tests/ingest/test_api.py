@@ -11,10 +11,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from services.ingest import admission, api, upload_body
-from services.ingest.workers import LARGE_FILE_BYTES
-from tests.ingest import nasty_files
-from tests.ingest.ingest_server import CSV, UPLOAD, VALIDATE, ingest, upload
+from services.ingest import api
+from services.ingest.file_workers import LARGE_FILE_BYTES
+from services.ingest.upload import admission, body
+from tests.support import nasty_files
+from tests.support.ingest_server import CSV, UPLOAD, VALIDATE, ingest, upload
 
 KAFKA_DOWN = "Service temporarily unavailable. The message queue is currently down. Please try again later."
 
@@ -155,7 +156,7 @@ async def test_a_client_that_leaves_in_the_middle_does_no_harm(client):
 
 async def test_a_body_that_stops_coming_is_408(client, monkeypatch):
     """A slow client holds nothing for ever."""
-    monkeypatch.setattr(upload_body, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(body, "SILENCE_SECONDS", 0.2)
     reader, writer = await half_an_upload(client)
     async with asyncio.timeout(10):
         status = await reader.readline()

@@ -8,8 +8,8 @@ import sys
 
 from deploy.local.ports import free_port
 from services.ingest import program as start
+from services.ingest.keys.sqlite_lock import claim
 from services.ingest.settings import IngestSettings
-from services.ingest.sole_user import claim
 
 
 def run(directory, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -7,16 +7,16 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.housekeeping.round import HousekeepingSettings, keep_house
-from services.ingest.schema import migrate as migrate_ingest
-from services.status.rebuild import rebuild
+from services.ingest.keys.schema_version import migrate as migrate_ingest
+from services.status.rebuild.rebuild import rebuild
+from services.status.rebuild.shadow_tables import offsets_of
 from services.status.settings import RebuildSettings
-from services.status.workshop import offsets_of
-from shared import kafka
-from shared.cloud_events import encode
-from shared.databases import create_engine
-from shared.events import JobAccepted, JobOutcome, RowAccepted, RowResult, now
-from shared.topic_creation import wait_for_topics
-from tests.status.histories import Story, contents
+from shared.contract.cloud_events import encode
+from shared.contract.events import JobAccepted, JobOutcome, RowAccepted, RowResult, now
+from shared.runtime import kafka_options
+from shared.runtime.databases import create_engine
+from shared.runtime.topic_admin import wait_for_topics
+from tests.support.job_histories import Story, contents
 
 AGO = 40 * 86_400
 
@@ -28,7 +28,7 @@ class House:
         self.settings = settings
         self.topics = settings.topics
         self.engine = create_engine(settings.url)
-        self.producer = AIOKafkaProducer(**kafka.producing(settings))
+        self.producer = AIOKafkaProducer(**kafka_options.producing(settings))
 
     async def rebuild(self):
         said = []
@@ -65,7 +65,7 @@ class House:
 
     async def processed(self, *, all_but=0):
         """The processors' group has committed everything but the last rows."""
-        consumer = AIOKafkaConsumer(**kafka.consuming(self.settings), group_id=self.topics.group("processor"))
+        consumer = AIOKafkaConsumer(**kafka_options.consuming(self.settings), group_id=self.topics.group("processor"))
         async with consumer:
             partitions = [TopicPartition(topic, 0) for topic in self.topics.rows]
             consumer.assign(partitions)
@@ -74,7 +74,7 @@ class House:
 
     async def starts(self):
         """Where rows, results and jobs begin."""
-        async with AIOKafkaConsumer(**kafka.consuming(self.settings)) as consumer:
+        async with AIOKafkaConsumer(**kafka_options.consuming(self.settings)) as consumer:
             topics = (self.topics.rows_bulk, self.topics.results, self.topics.jobs)
             partitions = [TopicPartition(topic, 0) for topic in topics]
             begins = await consumer.beginning_offsets(partitions)
@@ -180,7 +180,7 @@ async def test_what_a_group_or_status_has_not_read_stays(house):
     await house.rebuild()
     await house.processed(all_but=1)
     await house.write(later, *ended(later))
-    reader = AIOKafkaConsumer(**kafka.consuming(house.settings), group_id=house.topics.group("downstream"))
+    reader = AIOKafkaConsumer(**kafka_options.consuming(house.settings), group_id=house.topics.group("downstream"))
     async with reader:
         at = TopicPartition(house.topics.results, 0)
         reader.assign([at])

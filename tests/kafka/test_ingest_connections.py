@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from services.ingest import connections as lending
-from services.ingest.connections import MAX_IDLE, Connection, Connections
-from services.ingest.publication import NotPublished, fence, open_publication
-from shared.settings import KafkaSettings
-from tests.ingest.ingest_server import CSV, ingest, ready, settings, upload
-from tests.ingest.published import jobs
+from services.ingest.publication import connection_pool as lending
+from services.ingest.publication.connection_pool import MAX_IDLE, Connection, Connections
+from services.ingest.publication.job_transaction import NotPublished, fence, open_publication
+from shared.runtime.settings import KafkaSettings
+from tests.support.ingest_server import CSV, ingest, ready, settings, upload
+from tests.support.published_jobs import jobs
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import time
 import httpx
 import pytest
 
-from tests.ingest.ingest_process import IngestProcess
-from tests.ingest.ingest_server import CSV, ingest, ready, settings, upload
-from tests.ingest.patient_client import hospitals, succeeds
-from tests.ingest.published import jobs, records
-from tests.kafka.swallowing_proxy import SwallowingProxy
+from tests.support.ingest_process import IngestProcess
+from tests.support.ingest_server import CSV, ingest, ready, settings, upload
+from tests.support.published_jobs import jobs, records
+from tests.support.repeating_client import hospitals, succeeds
+from tests.support.swallowing_proxy import SwallowingProxy
 
 KAFKA_DOWN = "Service temporarily unavailable. The message queue is currently down. Please try again later."
 PARTITIONS = 3

@@ -6,14 +6,14 @@ import time
 import httpx
 import pytest
 
-from services.ingest.publication import Publication
-from services.ingest.reservations import LEASE
+from services.ingest.keys.reservations import LEASE
+from services.ingest.publication.job_transaction import Publication
 from services.ingest.service import build
-from tests.ingest.ingest_process import IngestProcess
-from tests.ingest.ingest_server import CSV, ingest, ready, served, settings
-from tests.ingest.patient_client import hospitals, succeeds
-from tests.ingest.published import jobs
-from tests.ingest.raw_upload import raw_upload
+from tests.support.ingest_process import IngestProcess
+from tests.support.ingest_server import CSV, ingest, ready, served, settings
+from tests.support.published_jobs import jobs
+from tests.support.raw_upload import raw_upload
+from tests.support.repeating_client import hospitals, succeeds
 
 
 @pytest.fixture

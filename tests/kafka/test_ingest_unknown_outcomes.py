@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from services.ingest import submission
-from services.ingest.publication import OutcomeUnknown, Publication
-from services.ingest.reservations import Reservations
-from tests.ingest.ingest_server import CSV, ingest, ready, settings, upload
-from tests.ingest.published import jobs
+from services.ingest.keys.reservations import Reservations
+from services.ingest.publication.job_transaction import OutcomeUnknown, Publication
+from tests.support.ingest_server import CSV, ingest, ready, settings, upload
+from tests.support.published_jobs import jobs
 
 
 @pytest.fixture

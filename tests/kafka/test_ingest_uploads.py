@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.cloud_events import header
-from shared.events import JobAccepted, RowAccepted
-from shared.telemetry import configure_tracing
-from tests.ingest.ingest_server import CSV, VALIDATE, ingest, ready, settings, upload
-from tests.ingest.published import jobs, records
+from shared.contract.cloud_events import header
+from shared.contract.events import JobAccepted, RowAccepted
+from shared.runtime.telemetry import configure_tracing
+from tests.support.ingest_server import CSV, VALIDATE, ingest, ready, settings, upload
+from tests.support.published_jobs import jobs, records
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hospitals.csv"
 
@@ -223,7 +223,7 @@ async def test_many_uploads_at_once_are_all_answered(client, tmp_path, where):
 def test_events_of_an_upload_are_the_ones_that_are_declared():
     """For the AsyncAPI document, made without a broker."""
     from services.ingest.asyncapi import declare
-    from shared.settings import KafkaSettings
+    from shared.runtime.settings import KafkaSettings
 
     broker = declare(KafkaSettings())
 
@@ -237,8 +237,8 @@ def test_events_of_an_upload_are_the_ones_that_are_declared():
 
 async def _tables(database: str) -> None:
     """What `python -m services.ingest migrate` does."""
-    from services.ingest.schema import migrate
-    from shared.databases import create_engine, database_url
+    from services.ingest.keys.schema_version import migrate
+    from shared.runtime.databases import create_engine, database_url
 
     engine = create_engine(database_url(database))
     await migrate(engine)

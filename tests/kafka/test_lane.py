@@ -10,16 +10,15 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from deploy.local.sandbox import Sandbox
-from services.processor.commit import LaneFenced, Ledger
-from services.processor.dead_letters import export_letters, list_letters
 from services.processor.engine import Engine
-from services.processor.lane import LaneEnd
+from services.processor.lane.lane import LaneEnd
+from services.processor.lane.takeover import take_over
+from services.processor.lane.transactions import LaneFenced, Ledger
+from services.processor.offsets.watermark import MAX_METADATA_BYTES, Watermark
+from services.processor.operations.dead_letters import export_letters, list_letters
 from services.processor.settings import ProcessorSettings
-from services.processor.takeover import take_over
-from services.processor.watermark import MAX_METADATA_BYTES, Watermark
-from shared import kafka
-from shared.cloud_events import encode
-from shared.events import (
+from shared.contract.cloud_events import encode
+from shared.contract.events import (
     BatchActivated,
     BatchActivationRequested,
     JobCancelRequested,
@@ -29,10 +28,11 @@ from shared.events import (
     RowFailed,
     RowUnprocessed,
 )
-from shared.topic_creation import create_missing_topics
-from tests.processor.doubles import accepted
-from tests.processor.topic_reader import TopicReader
-from tests.processor.until import until
+from shared.runtime import kafka_options
+from shared.runtime.topic_admin import create_missing_topics
+from tests.support.lane_doubles import accepted
+from tests.support.topic_reader import TopicReader
+from tests.support.until import until
 
 PATIENCE = 20.0
 
@@ -70,7 +70,7 @@ class Bench:
 
     async def write(self, *events, topic: str | None = None, partition: int = 0, abort: bool = False) -> None:
         """Writes events in one transaction."""
-        async with AIOKafkaProducer(**kafka.producing(self.settings), transactional_id=uuid4().hex) as producer:
+        async with AIOKafkaProducer(**kafka_options.producing(self.settings), transactional_id=uuid4().hex) as producer:
             await producer.begin_transaction()
             sends = [
                 await producer.send(
@@ -82,7 +82,7 @@ class Bench:
             await (producer.abort_transaction() if abort else producer.commit_transaction())
 
     async def write_raw(self, key: bytes | None, value: bytes, headers=()) -> None:
-        async with AIOKafkaProducer(**kafka.producing(self.settings)) as producer:
+        async with AIOKafkaProducer(**kafka_options.producing(self.settings)) as producer:
             await producer.send_and_wait(self.topics.rows_express, value, key, partition=0, headers=list(headers))
 
     async def results(self, count: int) -> list:
@@ -104,7 +104,7 @@ class Bench:
 
     async def commits(self) -> dict[TopicPartition, tuple[int, str]]:
         """What the group has committed: offset and metadata."""
-        admin = kafka.admin(self.settings)
+        admin = kafka_options.admin(self.settings)
         await admin.start()
         try:
             found = await admin.list_consumer_group_offsets(self.topics.group("processor"))
@@ -279,7 +279,7 @@ async def test_a_takeover_reads_what_its_predecessor_wrote_last(bench):
 
 
 def kafka_consumer(bench):
-    return AIOKafkaConsumer(**kafka.consuming(bench.settings))
+    return AIOKafkaConsumer(**kafka_options.consuming(bench.settings))
 
 
 @pytest.mark.no_cover  # 40,000 records, one like the other
@@ -310,7 +310,7 @@ async def test_records_deleted_below_the_commit_stop_that_lane_and_no_other(benc
         await bench.write(*rows(3))
         await bench.results(3)
     await bench.write(*rows(20, start=5))
-    admin = kafka.admin(bench.settings)
+    admin = kafka_options.admin(bench.settings)
     await admin.start()
     await admin.delete_records({TopicPartition(bench.topics.rows_express, 0): RecordsToDelete(before_offset=15)})
     await admin.close()

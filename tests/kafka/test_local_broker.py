@@ -18,10 +18,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, ProducerFenced
 
-from deploy.local.directory_lock import DirectoryInUse
-from deploy.local.jars import JarRefused
-from deploy.local.kafka import Broker, BrokerNotStarted
-from deploy.local.places import local_dir
+from deploy.local.broker.data_lock import DirectoryInUse
+from deploy.local.broker.jars import JarRefused
+from deploy.local.broker.kafka import Broker, BrokerNotStarted
+from deploy.local.paths import local_dir
 
 
 @pytest.fixture(scope="module")

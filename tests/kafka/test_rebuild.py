@@ -5,11 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from shared.cloud_events import encode
-from shared.events import JobFinished, JobOutcome, RowErrorCode, now
-from shared.settings import KafkaSettings
-from tests.kafka.status_service import API, StatusService, eventually
-from tests.status.histories import Story
+from shared.contract.cloud_events import encode
+from shared.contract.events import JobFinished, JobOutcome, RowErrorCode, now
+from shared.runtime.settings import KafkaSettings
+from tests.support.job_histories import Story
+from tests.support.status_service import API, StatusService, eventually
 
 
 @pytest.fixture

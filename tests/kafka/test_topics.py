@@ -13,10 +13,10 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from shared import kafka, topic_creation
-from shared.settings import KafkaSettings
-from shared.topic_creation import TopicsUnusable, check_topics, create_missing_topics, wait_for_topics
-from shared.topics import Topic
+from shared.contract.topics import Topic
+from shared.runtime import kafka_options, topic_admin
+from shared.runtime.settings import KafkaSettings
+from shared.runtime.topic_admin import TopicsUnusable, check_topics, create_missing_topics, wait_for_topics
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def settings(kafka_bootstrap, topic_prefix):
 @pytest.fixture
 async def admin(settings):
     """Somebody with the tools of Kafka at hand."""
-    client = kafka.admin(settings)
+    client = kafka_options.admin(settings)
     await client.start()
     yield client
     await client.close()
@@ -163,9 +163,9 @@ async def test_a_service_waits_for_kafka_and_says_so(settings, monkeypatch):
             raise KafkaError("nobody there")
         return await create(settings)
 
-    monkeypatch.setattr(topic_creation, "create_missing_topics", late)
-    monkeypatch.setattr(topic_creation, "RETRY_SECONDS", 0)
-    monkeypatch.setattr(topic_creation, "log", logger := Log())
+    monkeypatch.setattr(topic_admin, "create_missing_topics", late)
+    monkeypatch.setattr(topic_admin, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(topic_admin, "log", logger := Log())
     await wait_for_topics(settings)
     await wait_for_topics(settings)
     assert logger.events == ["kafka_unreachable", "kafka_unreachable", "topics_created"]
@@ -193,9 +193,9 @@ class RefusingClient:
 
 async def test_who_may_not_make_topics_leaves_them_to_the_operator(settings, monkeypatch):
     """With ACLs the services get no right to make topics; readiness tells that they are missing."""
-    monkeypatch.setattr(topic_creation, "log", logger := Log())
+    monkeypatch.setattr(topic_admin, "log", logger := Log())
     missing = list(settings.topics.all())
-    assert await topic_creation._create(RefusingClient(), missing, 1) == ([], [topic.name for topic in missing])
+    assert await topic_admin._create(RefusingClient(), missing, 1) == ([], [topic.name for topic in missing])
     assert logger.events == ["may_not_create_topic"] * 6
 
 
@@ -209,4 +209,4 @@ class RefusingDescriber:
 async def test_a_configuration_that_may_not_be_seen_is_no_wrong_one():
     """The reason is the missing right, not the topic."""
     with pytest.raises(TopicAuthorizationFailedError):
-        await topic_creation._configuration(RefusingDescriber(), ["jobs"])
+        await topic_admin._configuration(RefusingDescriber(), ["jobs"])

@@ -17,8 +17,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from services.status.page_files import PageFiles
-from shared.problems import Problem
+from services.status.web.page_files import PageFiles
+from shared.runtime.problems import Problem
 
 JOB_ID = "6f1c1f0e-52f4-4f0e-9d4e-0d9f2a1b7c11"
 

@@ -4,8 +4,8 @@ import io
 
 from playwright.sync_api import Page
 
-from services.ingest.csv_header import Header, find_header
-from services.ingest.csv_records import records
+from services.ingest.csv_file.header import Header, find_header
+from services.ingest.csv_file.records import records
 from tests.page.fake_api import FakeApi
 
 FILES = [

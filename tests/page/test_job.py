@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from services.status.waiting import WaitingFor
-from shared.problems import Problem, kafka_down
+from services.status.model.eta import WaitingFor
+from shared.runtime.problems import Problem, kafka_down
 from tests.page.fake_api import JOB_ID, FakeApi, ended, failures, job
 
 

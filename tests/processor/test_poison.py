@@ -9,16 +9,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deploy.local.sandbox import Sandbox
-from services.processor.arrival import DeadRecord, read_record
-from services.processor.directory import Directory
-from services.processor.outcomes import Created, Listed, Rejected, Unanswered
-from services.processor.retry_after import LONGEST, seconds_of
-from services.processor.row import Row
+from services.processor.directory.client import Directory
+from services.processor.directory.outcomes import Created, Listed, Rejected, Unanswered
+from services.processor.directory.retry_after import LONGEST, seconds_of
+from services.processor.lane.records import DeadRecord, read_record
+from services.processor.lane.row import Row
+from services.processor.offsets.window import Place
 from services.processor.settings import DirectorySettings
-from services.processor.window import Place
-from shared.events import RowErrorCode
-from shared.topics import Topics
-from tests.processor.doubles import FakeLane, accepted, make_row, record
+from shared.contract.events import RowErrorCode
+from shared.contract.topics import Topics
+from tests.support.lane_doubles import FakeLane, accepted, make_row, record
 
 
 def read(**facts: object) -> Row | DeadRecord:

@@ -5,11 +5,11 @@ import shutil
 import pytest
 from sse_starlette.sse import AppStatus
 
-from services.status import job_answers, job_queries, watched_jobs
-from services.status.schema import migrate
-from shared.databases import create_engine, database_url
-from tests.servers import in_a_thread, some_database
-from tests.status.histories import at
+from services.status.queries import job_queries, job_summaries, responses
+from services.status.tables.schema_version import migrate
+from shared.runtime.databases import create_engine, database_url
+from tests.support.job_histories import at
+from tests.support.servers import in_a_thread, some_database
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +64,7 @@ def clock(monkeypatch):
     """Sets what time the answers think it is, in seconds after noon."""
 
     def set_to(seconds):
-        for module in (job_answers, job_queries, watched_jobs):
+        for module in (responses, job_queries, job_summaries):
             monkeypatch.setattr(module, "now", lambda: at(seconds))
 
     return set_to

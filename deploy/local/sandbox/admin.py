@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deploy.local.sandbox.directory import Directory
 from deploy.local.sandbox.faults import NO_FAULTS, Faults
-from deploy.local.sandbox.ledger import Creation, RequestSeen
-from deploy.local.sandbox.reception import Reception, json_response
+from deploy.local.sandbox.request_handler import Reception, json_response
+from deploy.local.sandbox.request_log import Creation, RequestSeen
 
 Refuse = Callable[[float, web.Request], Awaitable[None]]
 PAGE_ENTRIES = 10_000

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from aiohttp import web
 
 from deploy.local.sandbox.directory import Directory
-from deploy.local.sandbox.drafts import BadDraft, read_draft
+from deploy.local.sandbox.fault_plan import Call, Kind
 from deploy.local.sandbox.hospitals import Hospital, HospitalDraft
-from deploy.local.sandbox.ledger import Caller
-from deploy.local.sandbox.plan import Call, Kind
-from deploy.local.sandbox.reception import Reception, Reply, Work, remote_port
+from deploy.local.sandbox.request_bodies import BadDraft, read_draft
+from deploy.local.sandbox.request_handler import Reception, Reply, Work, remote_port
+from deploy.local.sandbox.request_log import Caller
 from deploy.local.sandbox.rewriting import rewritten
 
 NO_HOSPITAL = Reply({"detail": "Hospital not found"}, 404)

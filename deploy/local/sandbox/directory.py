@@ -3,11 +3,11 @@
 import random
 from typing import Any
 
+from deploy.local.sandbox.fault_plan import PLAIN, Call, Plan, decide
 from deploy.local.sandbox.faults import NO_FAULTS, Faults
 from deploy.local.sandbox.hospitals import Hospitals
-from deploy.local.sandbox.ledger import Ledger
-from deploy.local.sandbox.plan import PLAIN, Call, Plan, decide
 from deploy.local.sandbox.rate_window import RateWindow
+from deploy.local.sandbox.request_log import Ledger
 
 
 class Directory:

@@ -13,8 +13,8 @@ from deploy.local.sandbox.api import HospitalsApi
 from deploy.local.sandbox.directory import Directory
 from deploy.local.sandbox.faults import Faults
 from deploy.local.sandbox.hospitals import Hospitals
-from deploy.local.sandbox.ledger import Ledger
-from deploy.local.sandbox.reception import Reception
+from deploy.local.sandbox.request_handler import Reception
+from deploy.local.sandbox.request_log import Ledger
 
 PAGE = Path(__file__).with_name("page.html")
 PAGE_HEADERS: Mapping[str, str] = {

@@ -1,5 +1,5 @@
 // Rows of the chosen file, read here in the browser, so that an error can stand beside what it is about.
-// The service decides what is wrong with a file; this only has to count its rows alike (services/ingest/csv_records.py).
+// The service decides what is wrong with a file; this only has to count its rows alike (services/ingest/csv_file/records.py).
 
 const DELIMITERS = [",", ";", "\t"];
 const REQUIRED = ["name", "address"];

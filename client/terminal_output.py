@@ -1,0 +1,100 @@
+"""For a person at a terminal: bars that move, and tables."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from client import words
+from client.output import Progressed, Sent
+from client.schemas import Job
+
+
+class TerminalScreen:
+    """Notes stand above the bar that moves at the time."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, emoji=False)
+
+    def say(self, line: str) -> None:
+        """As it is: what looks like markup is somebody's text."""
+        self._console.print(Text(line), soft_wrap=True)
+
+    def note(self, line: str) -> None:
+        """Less bright."""
+        self._console.print(Text(line, style="yellow"), soft_wrap=True)
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """With columns that line up."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for number, name in enumerate(head):
+            table.add_column(name, overflow="fold", no_wrap=number == 0)
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        self._console.print(table)
+
+    def document(self, document: dict[str, Any]) -> None:
+        """Nothing: the lines have said it."""
+
+    def error(self, lines: Sequence[str]) -> None:
+        """The first line stands out."""
+        first, *others = lines
+        self._console.print(Text(first, style="bold red"), soft_wrap=True)
+        for line in others:
+            self.say(line)
+
+    @contextmanager
+    def sending(self, doing: str, name: str, size: int, /) -> Iterator[Sent]:
+        """A bar of bytes; when all are sent it says that the answer is waited for."""
+        what = TextColumn("{task.description}", markup=False)
+        columns = (SpinnerColumn(), what, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self._console, transient=True) as bar:
+            task = bar.add_task("", total=size)
+
+            def sent(amount: int) -> None:
+                waiting = " (sent, waiting for the answer)" if amount >= size else ""
+                bar.update(task, completed=amount, description=f"{doing} {words.printable(name)}{waiting}")
+
+            sent(0)
+            yield sent
+
+    @contextmanager
+    def following(self) -> Iterator[Progressed]:
+        """A bar of hospitals with their pace, and under it why it is slow."""
+        bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[counts]}", markup=False),
+            TextColumn("{task.fields[speed]}", style="cyan", markup=False),
+            console=self._console,
+        )
+        task = bar.add_task("Waiting", total=None, counts="", speed="")
+        with Live(bar, console=self._console, transient=True, refresh_per_second=8) as live:
+
+            def progressed(job: Job, per_second: float | None) -> None:
+                counts = f"{job.processed_hospitals:,} of {job.total_hospitals:,}, {job.percent} %"
+                failed = f", {job.failed_hospitals:,} failed" if job.failed_hospitals else ""
+                bar.update(
+                    task,
+                    completed=job.processed_hospitals,
+                    total=job.total_hospitals,
+                    description=words.state(job).capitalize(),
+                    counts=counts + failed,
+                    speed=words.speed(job, per_second),
+                )
+                live.update(Group(bar, Text(words.reason(job), style="yellow")) if words.reason(job) else bar)
+
+            yield progressed

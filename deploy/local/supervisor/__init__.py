@@ -1,0 +1,1 @@
+"""Starts processes, keeps them running, and stops them."""

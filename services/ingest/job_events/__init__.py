@@ -1,0 +1,1 @@
+"""A valid file as events: one row event per hospital, one JobAccepted, encoded before anything is sent."""

@@ -1,0 +1,1 @@
+"""Idempotency keys in the database: reserved, remembered with their answer, recovered after a crash."""

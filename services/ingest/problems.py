@@ -1,0 +1,40 @@
+"""The answers of this service that are errors; each says what to do next."""
+
+from services.ingest.csv_file.validation import TooManyRows, WrongKind
+from shared.runtime.problems import Problem, RowProblem
+
+
+def rejected(errors: list[RowProblem]) -> Problem:
+    """The file has to be corrected."""
+    count = "1 error" if len(errors) == 1 else f"{len(errors):,} errors"
+    return Problem(400, "invalid_file", f"The file has {count}; nothing was stored. {errors[0].message}", errors=errors)
+
+
+def unreadable(verdict: WrongKind | TooManyRows) -> Problem:
+    """It is no CSV, or too much of one."""
+    if isinstance(verdict, WrongKind):
+        return Problem(415, "not_a_csv", verdict.reason)
+    detail = f"The file has more than {verdict.limit:,} rows. Split it and upload the parts one by one."
+    return Problem(413, "too_many_rows", detail)
+
+
+def in_progress() -> Problem:
+    """The first request with the key has no answer yet."""
+    detail = "An upload with this Idempotency-Key is still in progress. Repeat the request to get its answer."
+    return Problem(409, "in_progress", detail, retry_after=1)
+
+
+def key_reused() -> Problem:
+    """The key belongs to something else."""
+    detail = "This Idempotency-Key belongs to another file or other parameters. Use a new key for a new upload."
+    return Problem(422, "key_reused", detail)
+
+
+def interrupted() -> Problem:
+    """The process that read the file died, or the service ends before the upload is done."""
+    return Problem(503, "interrupted", "The upload was interrupted. Please send it again.", retry_after=2)
+
+
+def busy() -> Problem:
+    """Come back soon."""
+    return Problem(503, "busy", "Too many uploads at the moment. Please try again in 2 seconds.", retry_after=2)

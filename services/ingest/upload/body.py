@@ -1,0 +1,135 @@
+"""The body of an upload becomes a file on disk; every limit applies while it comes in."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from fastapi import Request
+from python_multipart.multipart import parse_options_header
+from starlette.requests import ClientDisconnect
+
+from services.ingest.upload.multipart import FilePart, FileTooLarge, MalformedBody
+from shared.runtime.problems import Problem
+
+#: A client that sends nothing for so long has gone, or means harm.
+SILENCE_SECONDS: Final = 20.0
+UPLOAD_SECONDS: Final = 600.0
+#: What a multipart body may have besides the file: boundaries, headers, small fields.
+WRAPPING_BYTES: Final = 64 * 1024
+#: How long a refused body is still read, so that the client gets to read why.
+_LISTENING_SECONDS: Final = 1.0
+_CSV_SUFFIXES: Final = ("", ".csv", ".tsv", ".txt")
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file as it was sent, on disk."""
+
+    path: Path
+    name: str
+    sha256: str
+    size: int
+
+
+async def receive_file(request: Request, room: Path, max_bytes: int) -> UploadedFile:
+    """The part `file` of the request's body, written into `room`. Raises Problem: 400, 408, 413, 415."""
+    try:
+        return await _receive_file(request, room, max_bytes)
+    except Problem:
+        await listen_to_the_end(request)
+        raise
+
+
+async def listen_to_the_end(request: Request) -> None:
+    """Reads what a refused client still sends, for at most a second: answered before, it may never read the answer."""
+    with suppress(TimeoutError, ClientDisconnect, RuntimeError):
+        async with asyncio.timeout(_LISTENING_SECONDS):
+            async for _ in request.stream():
+                pass
+
+
+async def _receive_file(request: Request, room: Path, max_bytes: int) -> UploadedFile:
+    boundary = _boundary(request)
+    _refuse_by_headers(request, max_bytes)
+    path = room / "upload.csv"
+    with path.open("wb") as file:
+        try:
+            part = FilePart(boundary, file, max_bytes)
+            await _feed(part, request, max_bytes + WRAPPING_BYTES)
+        except MalformedBody as error:
+            raise Problem(400, "malformed_body", str(error)) from error
+        except FileTooLarge as error:
+            raise _too_large(max_bytes) from error
+        except OSError as error:
+            raise _disk(error) from error
+    if part.file_name is None:
+        raise _no_file()
+    if PurePosixPath(part.file_name).suffix.lower() not in _CSV_SUFFIXES:
+        raise Problem(
+            415, "not_a_csv", f"{part.file_name!r} is not a CSV file. Export it as CSV UTF-8 and upload that."
+        )
+    return UploadedFile(path, part.file_name, part.sha256, part.size)
+
+
+def _boundary(request: Request) -> bytes:
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind == b"multipart/form-data" and options.get(b"boundary"):
+        return options[b"boundary"]
+    if kind in (b"", b"multipart/form-data", b"application/x-www-form-urlencoded"):
+        raise _no_file()
+    raise Problem(415, "unsupported_media_type", "Send the CSV as the part `file` of a multipart/form-data body.")
+
+
+def _refuse_by_headers(request: Request, max_bytes: int) -> None:
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem(415, "unsupported_encoding", "Send the file as it is: compressed bodies are not read.")
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > max_bytes + WRAPPING_BYTES:
+        raise _too_large(max_bytes)
+
+
+async def _feed(part: FilePart, request: Request, max_body: int) -> None:
+    received = 0
+    async for chunk in _patiently(request):
+        received += len(chunk)
+        if received > max_body:
+            raise FileTooLarge
+        part.feed(chunk)
+    part.finish()
+
+
+async def _patiently(request: Request) -> AsyncIterator[bytes]:
+    chunks = request.stream()
+    try:
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            while True:
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    return
+                yield chunk
+    except TimeoutError as error:
+        raise Problem(408, "upload_too_slow", "The upload took too long. Please send it again.") from error
+    except ClientDisconnect as error:
+        raise MalformedBody("The upload was cut off before its end. Please send it again.") from error
+
+
+def _no_file() -> Problem:
+    return Problem(
+        400, "no_file", "The request has no file: send the CSV as the part `file` of a multipart/form-data body."
+    )
+
+
+def _too_large(max_bytes: int) -> Problem:
+    limit = f"{max_bytes / (1024 * 1024):,.0f} MB" if max_bytes >= 1024 * 1024 else f"{max_bytes:,} bytes"
+    return Problem(413, "file_too_large", f"The file is larger than {limit}. Split it and upload the parts one by one.")
+
+
+def _disk(error: OSError) -> Problem:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem(503, "storage_full", "There is no room for the upload at the moment.", retry_after=60)
+    raise error

@@ -1,0 +1,29 @@
+"""How many uploads a minute each tenant may send, so that one that runs wild leaves room for the others."""
+
+from math import ceil
+
+from aiolimiter import AsyncLimiter
+
+from shared.runtime.problems import Problem
+
+_MINUTE = 60.0
+
+
+class TenantPace:
+    """A limiter for each tenant. There are no more tenants than API keys. 0 a minute: no limit."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._limiters: dict[str, AsyncLimiter] = {}
+
+    async def admit(self, tenant: str) -> None:
+        """Counts an upload. Raises Problem 429, at once, when the tenant has sent too many."""
+        if not self._per_minute:
+            return
+        limiter = self._limiters.get(tenant)
+        if limiter is None:
+            limiter = self._limiters[tenant] = AsyncLimiter(self._per_minute, _MINUTE)
+        if not limiter.has_capacity():
+            detail = f"More than {self._per_minute:,} uploads in a minute. Please send it again later."
+            raise Problem(429, "too_many_uploads", detail, retry_after=ceil(_MINUTE / self._per_minute))
+        await limiter.acquire()

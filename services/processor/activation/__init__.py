@@ -1,0 +1,1 @@
+"""Activates the batches of finished jobs."""

@@ -1,0 +1,1 @@
+"""The hospital directory over HTTP: one call, one outcome."""

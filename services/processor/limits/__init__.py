@@ -1,0 +1,1 @@
+"""What holds calls back: the rate limit, the circuit breaker, the backoff."""

@@ -1,0 +1,1 @@
+"""For whoever runs processors: reports, liveness, commands, dead letters."""

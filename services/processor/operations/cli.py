@@ -1,0 +1,100 @@
+"""What an operator tells the processors: `pause`, `resume`, `dead-letters list|export`."""
+
+import argparse
+import asyncio
+import getpass
+import logging
+import os
+import sys
+from typing import NoReturn
+from uuid import uuid4
+
+from aiokafka.errors import KafkaError
+
+from services.processor.operations.dead_letters import export_letters, list_letters
+from services.processor.publishing import SEND_SECONDS
+from shared.contract.events import SendingPaused, SendingResumed
+from shared.runtime import kafka_options
+from shared.runtime.publisher import KafkaUnavailable, Publisher
+from shared.runtime.settings import KafkaSettings, load
+
+#: An operator is told soon that Kafka is away.
+KAFKA_ANSWERS_SECONDS = 10.0
+
+
+class TopicMissing(RuntimeError):
+    """There is nobody to be told, and nothing to be read."""
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command; `command` is None for the service itself."""
+    parser = argparse.ArgumentParser(prog="python -m services.processor", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("pause", help="stop all sending, by every processor, until resume")
+    commands.add_parser("resume", help="send again")
+    letters = commands.add_parser("dead-letters", help="what could not be decoded").add_subparsers(
+        dest="letters", required=True
+    )
+    letters.add_parser("list", help="one line a letter: offset, where it stood, key, reason")
+    letters.add_parser("export", help="one JSON object a line, with the value as received")
+    return parser.parse_args(arguments)
+
+
+def control(command: argparse.Namespace) -> None:
+    """Carries a command out; one line says what was done, or why not: then the process ends with 2."""
+    settings = load(KafkaSettings)
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what it has to say is in the one line
+    try:
+        sys.stderr.write(asyncio.run(_carry_out(settings, command)) + "\n")
+    except BrokenPipeError:
+        # Whoever read the list, such as `head`, has seen enough. Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except TopicMissing as missing:
+        _give_up(str(missing))
+    except (KafkaError, KafkaUnavailable, TimeoutError, OSError) as error:
+        reason = str(error) or type(error).__name__
+        _give_up(f"Kafka at {settings.kafka_bootstrap_servers} cannot be used: {reason}")
+
+
+def _give_up(reason: str) -> NoReturn:
+    sys.stderr.write(f"Not done: {reason}\n")
+    raise SystemExit(2)
+
+
+async def _carry_out(settings: KafkaSettings, command: argparse.Namespace) -> str:
+    topics = settings.topics
+    await _check_topic(settings, topics.dead_letters if command.command == "dead-letters" else topics.jobs)
+    if command.command == "dead-letters":
+        write = list_letters if command.letters == "list" else export_letters
+        count = await write(settings, sys.stdout)
+        return f"{count} dead letter{'' if count == 1 else 's'}"
+    kind = SendingPaused if command.command == "pause" else SendingResumed
+    async with Publisher(settings, "processor") as publisher:
+        await publisher.send(topics.jobs, kind(request_id=str(uuid4()), requested_by=_who()), SEND_SECONDS)
+    if kind is SendingPaused:
+        return "Paused: calls in flight finish, no processor begins another until: python -m services.processor resume"
+    return "Resumed: all processors send again."
+
+
+async def _check_topic(settings: KafkaSettings, name: str) -> None:
+    """Raises TopicMissing: on another installation's Kafka, or with another prefix, a pause would pause nobody."""
+    client = kafka_options.admin(settings)
+    try:
+        async with asyncio.timeout(KAFKA_ANSWERS_SECONDS):
+            await client.start()
+            known = await client.list_topics()
+    finally:
+        await client.close()
+    if name not in known:
+        servers, prefix = settings.kafka_bootstrap_servers, settings.kafka_topic_prefix
+        raise TopicMissing(
+            f"there is no topic {name} on Kafka at {servers}: is it the right one, and is {prefix!r} its "
+            "KAFKA_TOPIC_PREFIX?"
+        )
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"  # a container's users often have no name

@@ -1,0 +1,1 @@
+"""Chooses what is called next, makes the call, and looks up rows in doubt."""

@@ -1,0 +1,1 @@
+"""HTTP commands become events; retries are carried out here, once per job and round."""

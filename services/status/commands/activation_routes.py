@@ -1,0 +1,59 @@
+"""The HTTP API for activating a batch by hand."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from services.status.commands.activation import Activated, Activation, Refused, Unanswered
+from services.status.web.openapi import EVERYWHERE, Documented, problems
+from services.status.web.tenant import Tenant
+from shared.runtime.problems import Problem
+
+
+class ActivationAnswer(BaseModel):
+    """What became of the activation of a batch."""
+
+    batch_id: str
+    activated: bool
+    message: str
+    error_message: str | None = None
+
+
+_UNANSWERED: Documented = {202: {"model": ActivationAnswer, "description": "It takes over 20 s; the status will tell"}}
+
+
+def activation_routes(activation: Activation, asking: Callable[..., Awaitable[Tenant]]) -> APIRouter:
+    """The route under /api/v1/hospitals/bulk."""
+    router = APIRouter(prefix="/api/v1/hospitals/bulk", tags=["jobs"], responses=EVERYWHERE)
+    Asking = Annotated[Tenant, Depends(asking)]  # noqa: N806 - a type
+
+    @router.patch(
+        "/batch/{batch_id}/activate",
+        response_model=ActivationAnswer,
+        responses=_UNANSWERED
+        | problems(
+            _404="No such batch", _409="Its job still runs", _502="The directory refused: its words are in `detail`"
+        ),
+    )
+    async def activate(
+        batch_id: Annotated[str, Path(description="From the answer to the upload")], tenant: Asking
+    ) -> JSONResponse:
+        """Activates by hand what was not activated automatically."""
+        match await activation.activate(tenant, batch_id):
+            case Activated(message):
+                words = message or "The hospitals of this batch are activated."
+                return _answer(200, ActivationAnswer(batch_id=batch_id, activated=True, message=words))
+            case Refused(message):
+                raise Problem(502, "activation_failed", f"The directory did not activate the batch: {message}")
+            case Unanswered():
+                words = "Activation takes longer than 20 s. It goes on: ask for the job's status."
+                return _answer(202, ActivationAnswer(batch_id=batch_id, activated=False, message=words))
+
+    return router
+
+
+def _answer(status: int, answer: ActivationAnswer) -> JSONResponse:
+    return JSONResponse(answer.model_dump(), status)

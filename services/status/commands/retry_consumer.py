@@ -1,0 +1,204 @@
+"""Carries out what was ordered on hospital.jobs, each order once, whichever replica took it.
+
+    group hospital-orders · topic hospital.jobs · read_committed
+    Acknowledged by Kafka: the rows of a new round and the offset of its order are written in one transaction of the
+    partition's owner. An owner begins with a takeover: it fences the former one, and only then reads the offset.
+
+Cancels and activations are not its business: the processors read them themselves.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.status.commands.retry_partition import OwnedPartition
+from services.status.commands.retry_transactions import PURPOSE, CommitIndefinite, OrdersFenced, Progress
+from shared.runtime import kafka_options
+from shared.runtime.settings import KafkaSettings
+from shared.runtime.timeouts import within
+from shared.runtime.topic_admin import wait_for_topics
+
+log = structlog.get_logger(__name__)
+
+_POLL_MS: Final = 200
+_RETRY_SECONDS: Final = 1.0
+_PATIENCE_SECONDS: Final = 5.0
+_SESSION_SECONDS: Final = 6.0
+_FAILURES: Final = (KafkaError, OSError, TimeoutError)
+
+
+class OrdersMissing(RuntimeError):
+    """Orders were deleted before they were carried out. The message says what to do."""
+
+
+class Owner(ConsumerRebalanceListener):  # type: ignore[misc]
+    """This replica's partitions of hospital.jobs."""
+
+    def __init__(self, settings: KafkaSettings, engine: AsyncEngine) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._partitions: dict[TopicPartition, OwnedPartition] = {}
+        #: Assigned, and to be taken over from this monotonic time on.
+        self._to_take_over: dict[TopicPartition, float] = {}
+        self._lost: dict[TopicPartition, str] = {}
+        #: No longer ours, and to be let go of when there is time.
+        self._closing: list[OwnedPartition] = []
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def run(self) -> None:
+        """Works until cancelled; begins again after any failure of Kafka."""
+        while True:
+            try:
+                await wait_for_topics(self._settings)
+                await self._consume()
+            except _FAILURES as error:
+                log.warning("owner_retries", reason=str(error) or type(error).__name__)
+            except Exception as error:  # a fault of ours must not end the work in silence
+                log.error("owner_fault", exc_info=error)
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def check(self) -> str:
+        """Which partitions are owned here. Raises OrdersMissing when one of them stands still for good."""
+        if self._lost:
+            raise OrdersMissing("; ".join(self._lost.values()))
+        return f"{len(self._partitions)} partitions of orders here"
+
+    # ---- ownership ---------------------------------------------------------------------------------------------------
+
+    async def on_partitions_revoked(self, _revoked: Iterable[TopicPartition]) -> None:
+        """Nothing here is ours any more. A transaction that is under way ends, or is fenced by the next owner."""
+        self._give_up()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Only notes them: the heartbeat waits for this."""
+        self._give_up()
+        if self._consumer is not None and assigned:
+            self._consumer.pause(*assigned)
+            self._to_take_over = dict.fromkeys(assigned, 0.0)
+
+    def _give_up(self) -> None:
+        self._closing += self._partitions.values()
+        self._partitions, self._to_take_over, self._lost = {}, {}, {}
+
+    async def _close_former(self) -> None:
+        while self._closing:
+            await self._closing.pop().close()
+
+    async def _take_over(self, consumer: AIOKafkaConsumer) -> None:
+        now = time.monotonic()
+        for at in [at for at, due in self._to_take_over.items() if due <= now]:
+            owned = OwnedPartition(self._settings, self._engine, at)
+            self._closing.append(owned)  # unless it becomes ours
+            try:
+                progress = await owned.take_over() or await _beginning(consumer, at)
+            except (*_FAILURES, ValueError) as error:
+                log.warning("takeover_failed", partition=at.partition, reason=repr(error), next="again")
+                self._later(at, _RETRY_SECONDS)
+                continue
+            if self._to_take_over.pop(at, None) is None:
+                continue  # a rebalance came in between
+            owned.start(progress)
+            self._closing.remove(owned)
+            self._partitions[at] = owned
+            consumer.seek(at, progress.offset)
+            log.info("orders_taken_over", partition=at.partition, offset=progress.offset, row=progress.row)
+
+    def _later(self, at: TopicPartition, seconds: float) -> None:
+        if at in self._to_take_over:
+            self._to_take_over[at] = time.monotonic() + seconds
+
+    def _discard(self, at: TopicPartition, owned: OwnedPartition, wait: float) -> None:
+        """The partition has to be taken over again, unless a rebalance has given it to somebody else."""
+        if self._partitions.get(at) is owned:
+            self._closing.append(self._partitions.pop(at))
+            self._to_take_over[at] = time.monotonic() + wait
+
+    # ---- work --------------------------------------------------------------------------------------------------------
+
+    async def _consume(self) -> None:
+        self._consumer = consumer = AIOKafkaConsumer(
+            **kafka_options.consuming(self._settings),
+            group_id=self._settings.topics.group(PURPOSE),
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            session_timeout_ms=int(_SESSION_SECONDS * 1000),
+            heartbeat_interval_ms=2_000,
+        )
+        try:
+            await consumer.start()
+            consumer.subscribe([self._settings.topics.jobs], listener=self)
+            busy = False
+            while True:
+                await self._close_former()
+                await self._take_over(consumer)
+                await self._poll(consumer, 0 if busy else _POLL_MS)
+                busy = await self._work()
+        finally:
+            self._consumer = None
+            self._give_up()
+            await self._close_former()
+            with contextlib.suppress(*_FAILURES):
+                await within(_PATIENCE_SECONDS, consumer.stop())
+
+    async def _poll(self, consumer: AIOKafkaConsumer, timeout_ms: int) -> None:
+        """Also while everything is paused: a group drops a member that does not poll."""
+        self._pause_and_resume(consumer)
+        try:
+            found = await consumer.getmany(timeout_ms=timeout_ms)
+        except NoOffsetForPartitionError:
+            return  # of a partition that has just been assigned
+        except OffsetOutOfRangeError as error:
+            self._lose(error.args[0])
+            return
+        for at, owned in list(self._partitions.items()):
+            with contextlib.suppress(IllegalStateError):  # a rebalance has just begun
+                position = await consumer.position(at)  # known already: does not wait
+                owned.admit(found.get(at, []), position)
+
+    def _pause_and_resume(self, consumer: AIOKafkaConsumer) -> None:
+        """Only partitions that are taken over, and have nothing to do, are read."""
+        assigned, paused = consumer.assignment(), consumer.paused()
+        wanted = {at for at, owned in self._partitions.items() if not owned.busy}
+        consumer.pause(*(assigned - wanted - paused))
+        consumer.resume(*(wanted & paused))
+
+    async def _work(self) -> bool:
+        """One step for each partition, so that a large retry does not hold up the others."""
+        busy = False
+        for at, owned in list(self._partitions.items()):
+            try:
+                busy |= await owned.step()
+            except OrdersFenced as error:
+                # Whoever fenced us is the rightful owner, unless we are still assigned when the group has settled.
+                log.warning("orders_fenced", partition=at.partition, reason=str(error))
+                self._discard(at, owned, _SESSION_SECONDS)
+            except CommitIndefinite as error:
+                log.warning("orders_indefinite", partition=at.partition, reason=str(error), next="takeover")
+                self._discard(at, owned, 0.0)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("orders_wait", partition=at.partition, reason=str(error) or type(error).__name__)
+        return busy
+
+    def _lose(self, out_of_range: dict[TopicPartition, int]) -> None:
+        for at, offset in out_of_range.items():
+            if at in self._partitions:
+                self._closing.append(self._partitions.pop(at))
+                self._lost[at] = (
+                    f"offset {offset} of {at.topic}-{at.partition} is not in the topic any more: orders were deleted "
+                    f"before they were carried out. Move the offset of group {self._settings.topics.group(PURPOSE)} "
+                    "on purpose."
+                )
+                log.error("orders_missing", partition=at.partition, reason=self._lost[at])
+
+
+async def _beginning(consumer: AIOKafkaConsumer, at: TopicPartition) -> Progress:
+    beginnings = await within(_PATIENCE_SECONDS, consumer.beginning_offsets([at]))
+    return Progress(beginnings[at])

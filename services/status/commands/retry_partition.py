@@ -1,0 +1,140 @@
+"""One partition of hospital.jobs, as its owner carries out what was ordered there. The polling is `owner`'s."""
+
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Final
+
+import structlog
+from aiokafka import ConsumerRecord, TopicPartition
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.status.commands.retry_decision import Verdict, verdict
+from services.status.commands.retry_rows import Retry, next_chunk
+from services.status.commands.retry_transactions import OrderLedger, Outgoing, Progress
+from services.status.metrics import RETRIED_ROWS
+from services.status.model.job_state import JobFacts
+from services.status.tables import stored_offsets
+from services.status.tables.definitions import jobs, tallies
+from shared.contract.cloud_events import UndecodableEvent, decode, header
+from shared.contract.events import JobRetryRequested
+from shared.runtime.settings import KafkaSettings
+
+log = structlog.get_logger(__name__)
+
+#: Past records that order nothing the progress is committed this often: so that there is no lag for ever.
+_IDLE_COMMIT_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    offset: int
+    request: JobRetryRequested
+    traceparent: str | None
+
+
+class OwnedPartition:
+    """A partition in one ownership. Whatever fails, it is thrown away and taken over anew."""
+
+    def __init__(self, settings: KafkaSettings, engine: AsyncEngine, partition: TopicPartition) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._at = partition
+        self._ledger = OrderLedger(settings, partition.partition)
+        self._orders: deque[_Order] = deque()
+        self._committed = Progress(0)
+        self._position = 0
+        self._committed_at = 0.0
+
+    async def take_over(self) -> Progress | None:
+        """Fences the former owner. Returns where to go on, None at the beginning. Raises what the ledger raises."""
+        return await self._ledger.open()
+
+    def start(self, progress: Progress) -> None:
+        """This is where the reading was set to."""
+        self._committed = progress
+        self._position = progress.offset
+
+    async def close(self) -> None:
+        """Lets go of everything."""
+        await self._ledger.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are orders to carry out: nothing more has to be read meanwhile."""
+        return bool(self._orders)
+
+    def admit(self, records: list[ConsumerRecord], position: int) -> None:
+        """Takes what was read; `position`: where the reading stands now, also past what is never delivered."""
+        for record in records:
+            if header(record.headers, "ce_type") == JobRetryRequested.__name__:
+                self._admit(record)
+        self._position = max(self._position, position)
+
+    def _admit(self, record: ConsumerRecord) -> None:
+        try:
+            event = decode(record.headers, record.value)
+        except UndecodableEvent:
+            return  # the projection gives it to the dead letters
+        if isinstance(event, JobRetryRequested):
+            self._orders.append(_Order(record.offset, event, header(record.headers, "traceparent")))
+
+    async def step(self) -> bool:
+        """Does the next thing, at most one transaction. Returns whether there was anything that could be done now.
+
+        Raises OrdersFenced, CommitIndefinite, SQLAlchemyError, OSError.
+        """
+        if not self._orders:
+            return await self._note_position()
+        order = self._orders[0]
+        async with self._engine.connect() as connection:
+            passed = (await stored_offsets.stored(connection, [self._at])).get(self._at)
+            facts = await _facts(connection, order.request.job_id)
+            counts = await _tallies(connection, order.request.job_id)
+        match verdict(order.request, order.offset, passed, facts, counts):
+            case Verdict.WAIT:
+                return False
+            case Verdict.IGNORE:
+                log.info("retry_ignored", job_id=order.request.job_id, round=order.request.round)
+                self._orders.popleft()
+            case Verdict.RUN:
+                await self._run(order, express=bool(facts and facts.express))
+        return True
+
+    async def _run(self, order: _Order, *, express: bool) -> None:
+        """Writes the next rows of the round; the last of them together with the order's end."""
+        after = self._committed.row if self._committed.offset == order.offset else 0
+        retry = Retry(order.request, express, order.traceparent)
+        chunk = await next_chunk(self._engine, self._settings.topics, retry, after)
+        progress = Progress(order.offset + 1) if chunk.last else Progress(order.offset, chunk.row)
+        await self._commit(progress, chunk.records)
+        RETRIED_ROWS.inc(len(chunk.records))
+        if chunk.last:
+            self._orders.popleft()
+            log.info("round_written", job_id=order.request.job_id, round=order.request.round, last_row=chunk.row)
+
+    async def _note_position(self) -> bool:
+        if self._position <= self._committed.offset:
+            return False
+        if time.monotonic() - self._committed_at < _IDLE_COMMIT_SECONDS:
+            return False
+        await self._commit(Progress(self._position), [])
+        return True
+
+    async def _commit(self, progress: Progress, records: Sequence[Outgoing]) -> None:
+        await self._ledger.commit(records, progress)
+        self._committed = progress
+        self._committed_at = time.monotonic()
+
+
+async def _facts(connection: AsyncConnection, job_id: str) -> JobFacts | None:
+    columns = [jobs.c[field.name] for field in fields(JobFacts)]
+    found = (await connection.execute(select(*columns).where(jobs.c.job_id == job_id))).one_or_none()
+    return None if found is None else JobFacts(*found)
+
+
+async def _tallies(connection: AsyncConnection, job_id: str) -> Mapping[tuple[int, str], int]:
+    statement = select(tallies.c.round, tallies.c.status, tallies.c.hospitals).where(tallies.c.job_id == job_id)
+    return {(round_, status): hospitals for round_, status, hospitals in await connection.execute(statement)}

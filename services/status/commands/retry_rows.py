@@ -1,0 +1,114 @@
+"""The rows of a new round: what failed or was not sent, read from the tables a page at a time."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.status.commands.retry_transactions import Outgoing
+from services.status.model.row_results import RowStatus
+from services.status.tables.definitions import rows
+from services.status.tables.row_lookup import last_row, stretch
+from shared.contract.cloud_events import encode
+from shared.contract.events import JobRetryRequested, RowAccepted, RowErrorCode, RowFailed
+from shared.contract.hospital_columns import hospital_in
+from shared.contract.topics import Topics
+
+#: What one transaction takes at most; the last page may go over it.
+CHUNK_ROWS: Final = 5_000
+CHUNK_BYTES: Final = 8 * 1024 * 1024
+#: Numbers of rows that are looked at in one statement.
+_PAGE: Final = 500
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Records of rows in the file's order. `row`: the last one that was looked at; `last`: none comes after it."""
+
+    row: int
+    records: list[Outgoing] = field(default_factory=list)
+    last: bool = False
+    size: int = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether a transaction should take no more."""
+        return len(self.records) >= CHUNK_ROWS or self.size >= CHUNK_BYTES
+
+    def put(self, outgoing: Outgoing) -> None:
+        """One row more."""
+        self.records.append(outgoing)
+        self.size += len(outgoing[1].value)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A round that is to be run. `express`: the topic that the job's rows went to."""
+
+    request: JobRetryRequested
+    express: bool
+    traceparent: str | None = None
+
+
+async def next_chunk(engine: AsyncEngine, topics: Topics, retry: Retry, after: int) -> Chunk:
+    """The records of rows behind a row, as many as one transaction takes. Raises SQLAlchemyError, OSError."""
+    chunk = Chunk(after)
+    async with engine.connect() as connection:
+        end = await last_row(connection, retry.request.job_id)
+    while not chunk.full and not chunk.last:
+        for outgoing in _records(topics, retry, await _page(engine, retry.request, chunk.row)):
+            chunk.put(outgoing)
+        chunk.row = min(chunk.row + _PAGE, end)
+        chunk.last = chunk.row >= end
+        await asyncio.sleep(0)  # encoding a page takes some ms: others want to be answered in between
+    return chunk
+
+
+async def _page(engine: AsyncEngine, request: JobRetryRequested, after: int) -> list[Row[Any]]:
+    statement = (
+        select(rows)
+        .where(*stretch(request.job_id, after, _PAGE))
+        .where(rows.c.status != RowStatus.CREATED.value, rows.c.round < request.round)
+        .order_by(rows.c.row)
+    )
+    async with engine.connect() as connection:
+        return list(await connection.execute(statement))
+
+
+def _records(topics: Topics, retry: Retry, page: list[Row[Any]]) -> Iterator[Outgoing]:
+    for row in page:
+        event = retried(row, retry.request)
+        topic = topics.results if isinstance(event, RowFailed) else topics.rows[0 if retry.express else 1]
+        yield topic, encode(event, "status", retry.traceparent)
+
+
+def retried(row: Row[Any], request: JobRetryRequested) -> RowAccepted | RowFailed:
+    """The row's event for the round, always the same for the same request.
+
+    Of a row whose event could not be read nobody knows what it was: it fails in this round as it did before, since
+    every row has one result a round.
+    """
+    about = {
+        "occurred_at": request.occurred_at,
+        "tenant": request.tenant,
+        "job_id": request.job_id,
+        "batch_id": row.batch_id or "",
+        "row": row.row,
+        "round": request.round,
+        "columns": json.loads(row.columns),
+    }
+    hospital = hospital_in(about["columns"])
+    if hospital is not None:
+        return RowAccepted(**about, name=hospital.name, address=hospital.address, phone=hospital.phone)
+    return RowFailed(
+        **about,
+        name=row.name,
+        attempts=0,
+        started_at=request.occurred_at,
+        code=RowErrorCode.UNDECODABLE,
+        message=row.error or "The row's event could not be read.",
+    )

@@ -1,0 +1,95 @@
+"""The HTTP API for orders: cancel, retry, resolve."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from services.status.commands.commands import Commands, Ordered
+from services.status.tables.column_limits import LARGEST
+from services.status.web.openapi import EVERYWHERE, JobId, problems
+from services.status.web.tenant import Tenant
+
+RowNumber = Annotated[int, Path(description="The line that a spreadsheet shows", ge=0, le=LARGEST)]
+#: Text that every database and every log can keep.
+HospitalId = (
+    Annotated[int, Field(strict=True)]
+    | Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+)
+
+_RESPONSES = EVERYWHERE | problems(_404="No such job or row", _503="Kafka or the database is down: nothing was ordered")
+
+
+class OrderAnswer(BaseModel):
+    """The order was taken; the status will tell what came of it."""
+
+    job_id: str
+    round: int
+    message: str
+
+
+class ResolutionAnswer(OrderAnswer):
+    """The decision was taken; the row will show it in a moment."""
+
+    row: int
+
+
+class Resolution(BaseModel):
+    """What a person found in the directory: the hospital, or that it is absent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hospital_id: Annotated[HospitalId | None, Field(description="The hospital in the directory")] = None
+    absent: Annotated[Literal[True] | None, Field(description="It is not in the directory")] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Resolution":
+        if (self.hospital_id is None) == (self.absent is None):
+            raise ValueError('give either {"hospital_id": …} or {"absent": true}')
+        return self
+
+
+def command_routes(commands: Commands, asking: Callable[..., Awaitable[Tenant]]) -> APIRouter:
+    """The routes under /api/v1/hospitals/jobs."""
+    router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["orders"], responses=_RESPONSES)
+    Asking = Annotated[Tenant, Depends(asking)]  # noqa: N806 - a type
+
+    @router.post(
+        "/{job_id}/cancel",
+        status_code=202,
+        response_model=OrderAnswer,
+        responses=problems(_409="The job has ended"),
+    )
+    async def cancel(job_id: JobId, tenant: Asking) -> OrderAnswer:
+        """Rows that have not been sent become `unprocessed`. What was created stays created: there is no undo."""
+        return OrderAnswer(**_fields(await commands.cancel(tenant, job_id)))
+
+    @router.post(
+        "/{job_id}/retry",
+        status_code=202,
+        response_model=OrderAnswer,
+        responses=problems(_409="The job runs, or there is nothing to retry"),
+    )
+    async def retry(job_id: JobId, tenant: Asking) -> OrderAnswer:
+        """Failed and unprocessed rows run again in the same job, as its next round. Twice at once is once."""
+        return OrderAnswer(**_fields(await commands.retry(tenant, job_id)))
+
+    @router.post(
+        "/{job_id}/rows/{row}/resolve",
+        status_code=202,
+        response_model=ResolutionAnswer,
+        responses=problems(
+            _400="Neither a hospital nor `absent`, or both", _409="The outcome of the row is not unknown"
+        ),
+    )
+    async def resolve(job_id: JobId, row: RowNumber, resolution: Resolution, tenant: Asking) -> ResolutionAnswer:
+        """Settles a row whose outcome stayed unknown, by the word of a person who looked. Who and when is kept."""
+        ordered = await commands.resolve(tenant, job_id, row, resolution.hospital_id)
+        return ResolutionAnswer(**_fields(ordered), row=row)
+
+    return router
+
+
+def _fields(ordered: Ordered) -> dict[str, Any]:
+    return {"job_id": ordered.job_id, "round": ordered.round, "message": ordered.message}

@@ -1,0 +1,1 @@
+"""The end of a job: its manifest, and later its deletion."""

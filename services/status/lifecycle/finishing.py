@@ -1,0 +1,114 @@
+"""Sends JobFinished for every round in which each row has its result, until it has been read back.
+
+The owner of a partition of hospital.jobs does so for its jobs, and only once it has read that partition to its end: a
+rebuild finds every JobFinished that exists, and sends none again. After a crash one may be sent twice, with one ce_id.
+"""
+
+import asyncio
+from collections.abc import Collection
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Row, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.status.lifecycle.manifest import read_manifest
+from services.status.metrics import FINISHES
+from services.status.model.job_state import outcome_of
+from services.status.projection.positions import Positions
+from services.status.tables.change_signal import Changes
+from services.status.tables.definitions import batches, jobs
+from shared.contract.events import JobFinished
+from shared.runtime.publisher import KafkaUnavailable, Publisher
+from shared.runtime.timeouts import within
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE: Final = 200
+_LOOK_AGAIN_SECONDS: Final = 1.0
+_SEND_SECONDS: Final = 10.0
+_READ_SECONDS: Final = 30.0
+#: The rows of a larger job take seconds to read: smaller ones do not wait for that.
+_LARGE_JOB_ROWS: Final = 50_000
+
+
+class Finishing:
+    """Looks for rounds that are due whenever the projection has moved."""
+
+    def __init__(
+        self, engine: AsyncEngine, publisher: Publisher, topic: str, positions: Positions, changes: Changes
+    ) -> None:
+        self._engine = engine
+        self._publisher = publisher
+        self._topic = topic
+        self._positions = positions
+        self._changes = changes
+        #: Event ids that Kafka has acknowledged and the projection has not read back.
+        self._sent: dict[bool, set[str]] = {False: set(), True: set()}
+
+    async def run(self) -> None:
+        """Sends until cancelled; tries again after any failure of Kafka or the database."""
+        await asyncio.gather(self._run(large=False), self._run(large=True))
+
+    async def _run(self, *, large: bool) -> None:
+        while True:
+            await self._changes.wait(_LOOK_AGAIN_SECONDS)
+            try:
+                await self.send_due(large=large)
+            except (SQLAlchemyError, OSError, KafkaUnavailable) as error:
+                log.warning("job_finished_waits", reason=str(error) or type(error).__name__)
+
+    async def send_due(self, *, large: bool = False) -> None:
+        """Sends what is due now. Raises KafkaUnavailable, SQLAlchemyError or OSError: the rest stays due."""
+        partitions = self._positions.caught_up(self._topic)
+        if not partitions:
+            return
+        due = await within(_READ_SECONDS, self._due(partitions, large=large))
+        sent = self._sent[large] = self._sent[large] & {finish_id(job) for job in due}
+        for job in due:
+            if finish_id(job) in sent or (event := await self._event(job)) is None:
+                continue
+            await self._publisher.send(self._topic, event, _SEND_SECONDS)
+            sent.add(event.event_id)
+            FINISHES.inc()
+            log.info("job_finished", job_id=event.job_id, round=event.round, outcome=event.outcome)
+
+    async def _due(self, partitions: Collection[int], *, large: bool) -> list[Row[Any]]:
+        """The jobs in these partitions that wait for their JobFinished, a few hundred at most."""
+        size = jobs.c.total_hospitals
+        statement = (
+            select(jobs)
+            .where(jobs.c.due_round.is_not(None), jobs.c.partition.in_(partitions))
+            .where(size > _LARGE_JOB_ROWS if large else size <= _LARGE_JOB_ROWS)
+            .order_by(jobs.c.partition, jobs.c.job_id)
+            .limit(_AT_ONCE)
+        )
+        async with self._engine.connect() as connection:
+            return list(await connection.execute(statement))
+
+    async def _event(self, job: Row[Any]) -> JobFinished | None:
+        """The job's JobFinished. None when its rows changed under the reading: it is looked at again."""
+        manifest = await read_manifest(self._engine, job.job_id)
+        if manifest.total != job.total_hospitals:
+            return None
+        statement = select(batches.c.batch_id).where(batches.c.job_id == job.job_id).order_by(batches.c.position)
+        async with self._engine.connect() as connection:
+            batch_ids = (await connection.execute(statement)).scalars().all()
+        return JobFinished(
+            tenant=job.tenant,
+            job_id=job.job_id,
+            round=job.due_round,
+            outcome=outcome_of(manifest.created, manifest.unprocessed, manifest.total),
+            total_hospitals=manifest.total,
+            created_hospitals=manifest.created,
+            failed_hospitals=manifest.failed,
+            unprocessed_hospitals=manifest.unprocessed,
+            batch_ids=tuple(batch_ids),
+            outcomes_sha256=manifest.sha256,
+        )
+
+
+def finish_id(job: Row[Any]) -> str:
+    """The id of the event that the job waits for."""
+    return f"{job.job_id}:{JobFinished.__name__}:{job.due_round}"

@@ -1,0 +1,53 @@
+"""What JobFinished says of a job's rows: counts and one hash, both from one reading that holds only a page of them."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.status.model.row_results import RowStatus
+from services.status.tables.definitions import rows
+from services.status.tables.row_lookup import last_row, stretch
+from shared.contract.outcomes_digest import OutcomesDigest
+
+#: Thousands at once would keep callers of the API waiting.
+_PAGE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """How many rows have which outcome, and the hash over all of them."""
+
+    created: int
+    failed: int
+    unprocessed: int
+    sha256: str
+
+    @property
+    def total(self) -> int:
+        """How many rows have an outcome."""
+        return self.created + self.failed + self.unprocessed
+
+
+async def read_manifest(engine: AsyncEngine, job_id: str) -> Manifest:
+    """Reads the job's rows once, a page at a time. Raises SQLAlchemyError, OSError."""
+    counts: Counter[str] = Counter()
+    digest = OutcomesDigest()
+    async with engine.connect() as connection:
+        end = await last_row(connection, job_id)
+    for after in range(0, end, _PAGE):
+        statement = select(rows.c.row, rows.c.status, rows.c.hospital_id).where(*stretch(job_id, after, _PAGE))
+        async with engine.connect() as connection:
+            page = list(await connection.execute(statement.order_by(rows.c.row)))
+        for row, status, hospital_id in page:
+            counts[status] += 1
+            digest.add(row, status, None if hospital_id is None else json.loads(hospital_id))
+    return Manifest(
+        created=counts[RowStatus.CREATED.value],
+        failed=counts[RowStatus.FAILED.value],
+        unprocessed=counts[RowStatus.UNPROCESSED.value],
+        sha256=digest.hexdigest(),
+    )

@@ -1,0 +1,139 @@
+"""Finished jobs are deleted after JOB_RETENTION_DAYS, with all their rows, in small steps.
+
+    finished ──old enough──> hidden, as if its JobAccepted had never been read ──> rows, some at a time ──> gone
+
+A job is hidden first and at once, so nobody sees a half of it. An event that comes late changes or makes a hidden job,
+which is deleted in its turn. So are the results that are still on the topics when the housekeeping has deleted their
+job's JobAccepted, after the tables were made again.
+
+Each replica does it for the partitions of hospital.jobs that it owns, once it has read them to their end: until
+then a hidden job may be one whose JobAccepted is still to come. Twice at the same time does no harm.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import ColumnElement, and_, delete, exists, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.status.metrics import DELETED
+from services.status.model.job_state import FINAL, JobStatus
+from services.status.model.timestamps import Micros, micros
+from services.status.projection.positions import Positions
+from services.status.tables.definitions import activations, batches, jobs, pace, resolutions, rows, tallies
+from shared.contract.events import now
+
+log = structlog.get_logger(__name__)
+
+_LOOK_AGAIN_SECONDS: Final = 60.0
+_AT_ONCE: Final = 200
+_ROWS_PER_STEP: Final = 2_000
+#: Between two steps, so that the projection and SQLite's other writers get their turn.
+_REST_SECONDS: Final = 0.05
+_DAY: Final = 86_400 * 1_000_000
+_FINAL: Final = sorted(status.value for status in FINAL)
+#: What JobAccepted told, and what followed from it.
+_HIDDEN: Final[dict[str, Any]] = dict.fromkeys(
+    (
+        *("tenant", "file_name", "searched", "file_sha256", "total_hospitals", "batches", "columns", "delimiter"),
+        *("express", "created_at", "outcome", "completed_at", "due_round"),
+    )
+) | {"status": JobStatus.PROCESSING.value, "activated": False}
+
+
+class Retention:
+    """Deletes what is too old, for as long as the process lives."""
+
+    def __init__(
+        self, engine: AsyncEngine, positions: Positions, topic: str, partition_of: Callable[[str], int], days: float
+    ) -> None:
+        self._engine = engine
+        self._positions = positions
+        self._topic = topic
+        self._partition_of = partition_of
+        self._days = days
+
+    async def run(self) -> None:
+        """Looks once a minute until cancelled; a database that is away is asked again the next time."""
+        while True:
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            try:
+                await delete_expired(
+                    self._engine,
+                    oldest(self._days),
+                    lambda job_id: self._partition_of(job_id) in self._positions.caught_up(self._topic),
+                )
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("retention_waits", reason=str(error) or type(error).__name__)
+
+
+def oldest(days: float) -> Micros:
+    """Jobs that finished before this moment are to be deleted now."""
+    return micros(now()) - int(days * _DAY)
+
+
+async def delete_expired(engine: AsyncEngine, before: Micros, ours: Callable[[str], bool]) -> int:
+    """Deletes the jobs of ours that finished, or were hidden and began, before that moment; returns how many."""
+    await _hide(engine, before, ours)
+    async with engine.connect() as connection:
+        found = (await connection.execute(select(jobs.c.job_id).where(_hidden(before)))).scalars()
+        hidden = [job_id for job_id in found if ours(job_id)]
+    deleted = 0
+    for job_id in hidden:
+        await _delete_rows(engine, job_id)
+        if await _delete_job(engine, job_id, before):
+            deleted += 1
+            DELETED.inc()
+            log.info("job_deleted", job_id=job_id)
+    return deleted
+
+
+async def _hide(engine: AsyncEngine, before: Micros, ours: Callable[[str], bool]) -> None:
+    expired = and_(jobs.c.status.in_(_FINAL), jobs.c.completed_at < before, jobs.c.created_at.is_not(None))
+    async with engine.connect() as connection:
+        found = [
+            each for each in (await connection.execute(select(jobs.c.job_id).where(expired))).scalars() if ours(each)
+        ]
+    for begin in range(0, len(found), _AT_ONCE):
+        async with engine.begin() as connection:
+            # Asked again for each: a retry may have come meanwhile.
+            statement = update(jobs).where(expired, jobs.c.job_id.in_(found[begin : begin + _AT_ONCE]))
+            await connection.execute(statement.values(_HIDDEN))
+
+
+def _hidden(before: Micros) -> ColumnElement[bool]:
+    return and_(jobs.c.created_at.is_(None), func.coalesce(jobs.c.started_at, 0) < before)
+
+
+async def _delete_rows(engine: AsyncEngine, job_id: str) -> None:
+    """Some at a time, in the order of the file, so that no step passes what an earlier one deleted."""
+    # Tables that were made again meanwhile may hold the job whole.
+    still_hidden = exists().where(jobs.c.job_id == job_id, jobs.c.created_at.is_(None))
+    done: int | None = 0
+    while done is not None:
+        async with engine.begin() as connection:
+            of_job = rows.c.job_id == job_id, rows.c.row > done
+            done = await _last_of_step(connection, of_job)
+            step = of_job if done is None else (*of_job, rows.c.row <= done)
+            await connection.execute(delete(rows).where(*step, still_hidden))
+        await asyncio.sleep(_REST_SECONDS)
+
+
+async def _last_of_step(connection: AsyncConnection, of_job: Collection[ColumnElement[bool]]) -> int | None:
+    statement = select(rows.c.row).where(*of_job).order_by(rows.c.row).offset(_ROWS_PER_STEP).limit(1)
+    found: int | None = (await connection.execute(statement)).scalar_one_or_none()
+    return found
+
+
+async def _delete_job(engine: AsyncEngine, job_id: str, before: Micros) -> bool:
+    """All else that is known of a job without rows. False when a result came late: then it is for the next time."""
+    gone = jobs.c.job_id == job_id, _hidden(before), ~exists().where(rows.c.job_id == job_id)
+    async with engine.begin() as connection:
+        if (await connection.execute(delete(jobs).where(*gone))).rowcount != 1:
+            return False
+        for table in (batches, activations, resolutions, tallies, pace):
+            await connection.execute(delete(table).where(table.c.job_id == job_id))
+    return True

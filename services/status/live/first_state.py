@@ -1,0 +1,63 @@
+"""How the jobs are at which somebody begins to look. However many begin at one moment, the tables are asked once.
+
+Those who come while a question is under way share the next one. When the database is away they hear so together.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+from services.status.live.job_watchers import JobState
+from services.status.queries.job_summaries import summaries
+from services.status.queries.read_database import Database
+from services.status.web.tenant import Tenant
+
+Found = dict[str, JobState]
+
+
+class _Question:
+    def __init__(self, ask: Callable[["_Question"], Coroutine[None, None, Found]]) -> None:
+        self.job_ids: set[str] = set()
+        self.answer = asyncio.create_task(ask(self))
+        self.answer.add_done_callback(_seen)
+
+
+class Openings:
+    """For each tenant one question under way, and one that gathers who comes meanwhile."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._gathering: dict[Tenant, _Question] = {}
+        self._under_way: dict[Tenant, asyncio.Task[Found]] = {}
+
+    async def state(self, tenant: Tenant, job_id: str) -> JobState | None:
+        """How the job is; None when the tenant has none of that id, or it is not known yet.
+
+        Raises a 503 problem when the database is away.
+        """
+        question = self._gathering.get(tenant)
+        if question is None:
+            before = self._under_way.get(tenant)
+            question = self._gathering[tenant] = _Question(lambda question: self._ask(tenant, question, before))
+        question.job_ids.add(job_id)
+        return (await asyncio.shield(question.answer)).get(job_id)  # one who leaves does not end it for the others
+
+    async def _ask(self, tenant: Tenant, question: _Question, before: "asyncio.Task[Found] | None") -> Found:
+        try:
+            if before is not None:
+                await before
+        finally:
+            del self._gathering[tenant]
+        self._under_way[tenant] = question.answer
+        try:
+            asked_at = asyncio.get_running_loop().time()
+            found = await self._database.read(lambda connection: summaries(connection, tenant, question.job_ids))
+        finally:
+            if self._under_way.get(tenant) is question.answer:
+                del self._under_way[tenant]
+        return {job_id: JobState(summary, asked_at) for job_id, summary in found.items()}
+
+
+def _seen(answer: "asyncio.Task[Found]") -> None:
+    """Everybody may have left before it failed."""
+    if not answer.cancelled():
+        answer.exception()

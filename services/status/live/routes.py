@@ -1,0 +1,104 @@
+"""Event streams: a job's progress as Server-Sent Events.
+
+event: progress   the job has changed; it still runs
+event: finished   its final state; the stream ends. Close then: a browser's EventSource would come back by itself
+data:             the status, without `batch_ids` and `result`
+id:               names what was said. A reader who comes back with it as `Last-Event-ID`, to whichever replica and
+                  whenever, is told at once if there is anything else to say
+: ping            every 15 s, so that nobody in between thinks that the connection is dead
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Annotated, Final
+
+import structlog
+from fastapi import APIRouter, Depends, Header
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
+from starlette.types import Receive, Scope, Send
+
+from services.status.live.first_state import Openings
+from services.status.live.job_watchers import JobState, Live
+from services.status.queries.job_summaries import summaries
+from services.status.queries.lookup import Presence
+from services.status.web.openapi import EVERYWHERE, Documented, JobId, problems
+from services.status.web.tenant import Tenant
+
+log = structlog.get_logger(__name__)
+
+_PING_SECONDS: Final = 15
+#: Who takes nothing for so long is cut off, and may come back.
+_SLOW_READER_SECONDS: Final = 30.0
+#: For streams to end by themselves when the service stops.
+_GRACE_SECONDS: Final = 2.0
+#: After how long a browser comes back when the stream broke.
+_RETRY_MS: Final = 2_000
+
+_STREAM: Final[Documented] = {
+    200: {
+        "description": "`event: progress` whenever the job has changed, `event: finished` with its final state at the "
+        "end. `data` is the status without `batch_ids` and `result`; send the last `id` as `Last-Event-ID` to go on.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+def event_stream_routes(
+    live: Live, openings: Openings, presence: Presence, asking_tenant: Callable[..., Awaitable[Tenant]]
+) -> APIRouter:
+    """GET …/jobs/{job_id}/events."""
+    router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["jobs"], responses=EVERYWHERE)
+    Asking = Annotated[Tenant, Depends(asking_tenant)]  # noqa: N806 - a type
+
+    @router.get(
+        "/{job_id}/events", response_class=EventSourceResponse, responses=_STREAM | problems(_404="No such job")
+    )
+    async def events(
+        job_id: JobId,
+        tenant: Asking,
+        last_event_id: Annotated[str | None, Header(description="The last `id` that was received")] = None,
+    ) -> EventSourceResponse:
+        """Progress as it happens. Ends with the final state."""
+
+        loop = asyncio.get_running_loop()
+
+        async def look_up(connection: AsyncConnection) -> JobState | None:
+            asked_at = loop.time()
+            found = await summaries(connection, tenant, [job_id])
+            return JobState(found[job_id], asked_at) if job_id in found else None
+
+        first = await presence.job(job_id, look_up, lambda: openings.state(tenant, job_id))
+        return EventStream(live, first, last_event_id)
+
+    return router
+
+
+class EventStream(EventSourceResponse):
+    """One reader's stream."""
+
+    def __init__(self, live: Live, first: JobState, seen: str | None) -> None:
+        super().__init__(
+            _events(live, first, seen),
+            ping=_PING_SECONDS,
+            send_timeout=_SLOW_READER_SECONDS,
+            shutdown_event=live.stopping,
+            shutdown_grace_period=_GRACE_SECONDS,
+        )
+        self._job_id = first.summary.job_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Returns without the end of the answer when the reader takes nothing: the server then hangs up."""
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            log.info("slow_reader_dropped", job_id=self._job_id)
+
+
+async def _events(live: Live, first: JobState, seen: str | None) -> AsyncIterator[ServerSentEvent]:
+    async with aclosing(live.follow(first, seen)) as states:
+        async for state in states:
+            name = "finished" if state.final else "progress"
+            yield ServerSentEvent(state.json, event=name, id=state.id, retry=_RETRY_MS, sep="\n")

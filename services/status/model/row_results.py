@@ -1,0 +1,239 @@
+"""What became of rows, as the tables keep it, and what a new result changes. Pure: no database, no clock.
+
+The higher round wins; a result that comes again, or late, changes nothing. So the order of arrival does not matter.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from pydantic_core import to_json
+
+from services.status.model.timestamps import Micros, micros
+from shared.contract.events import (
+    RowCreated,
+    RowErrorCode,
+    RowFailed,
+    RowOutcome,
+    RowResolved,
+    RowResult,
+    RowUnprocessed,
+)
+
+#: job_id and row.
+RowKey = tuple[str, int]
+#: job_id, row and round.
+DecisionKey = tuple[str, int, int]
+SLOT_SECONDS: Final = 20
+#: Under this name rows that failed are counted once more while nobody knows whether they are in the directory.
+UNKNOWN: Final = RowErrorCode.OUTCOME_UNKNOWN.value
+_SLOT: Final = SLOT_SECONDS * 1_000_000
+
+
+class RowStatus(StrEnum):
+    """What became of a row."""
+
+    CREATED = "created"
+    FAILED = "failed"
+    UNPROCESSED = "unprocessed"
+
+
+class RowRecord(NamedTuple):
+    """A row of `status_rows`. A tuple, since rows come at tens of thousands a second."""
+
+    job_id: str
+    row: int
+    round: int
+    batch_id: str | None
+    name: str
+    status: str
+    hospital_id: str | None
+    attempts: int
+    error_code: str | None
+    error: str | None
+    http_status: int | None
+    started_at: Micros
+    finished_at: Micros
+    columns: str
+
+    @property
+    def key(self) -> RowKey:
+        """Which row it is."""
+        return self.job_id, self.row
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What counting has to know of a row that is stored: enough to take it out of the counts again."""
+
+    round: int
+    status: str
+    finished_at: Micros
+    error_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided about a row whose outcome was unknown: a row of `status_resolutions`."""
+
+    job_id: str
+    row: int
+    round: int
+    hospital_id: str | None
+    resolved_by: str
+    resolved_at: Micros
+
+    @property
+    def key(self) -> DecisionKey:
+        """Which result it is about."""
+        return self.job_id, self.row, self.round
+
+
+Decisions = Mapping[DecisionKey, Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class RowChanges:
+    """What is to be written: rows, and by how much the counts change."""
+
+    new: list[RowRecord] = field(default_factory=list)
+    replacing: list[RowRecord] = field(default_factory=list)
+    #: (job_id, round, status) → hospitals.
+    tallies: Counter[tuple[str, int, str]] = field(default_factory=Counter)
+    #: (job_id, slot) → hospitals.
+    pace: Counter[tuple[str, int]] = field(default_factory=Counter)
+
+    def put(self, row: RowRecord, before: Standing | None) -> None:
+        """The row takes the place of what was there."""
+        self._count(row.job_id, row.round, row.status, row.finished_at, 1)
+        if before is None:
+            self.new.append(row)
+        else:
+            self.replacing.append(row)
+            self._count(row.job_id, before.round, before.status, before.finished_at, -1)
+
+    def count_unknown(self, key: RowKey, row: RowRecord | Standing, decisions: "Decisions", by: int) -> None:
+        """The row is, or was, one of which nobody knows whether it is in the directory."""
+        if row.error_code == UNKNOWN and (*key, row.round) not in decisions:
+            self.tallies[key[0], row.round, UNKNOWN] += by
+
+    @property
+    def rows(self) -> list[RowRecord]:
+        """All of them."""
+        return [*self.new, *self.replacing]
+
+    def _count(self, job_id: str, round_: int, status: str, finished_at: Micros, by: int) -> None:
+        self.tallies[job_id, round_, status] += by
+        self.pace[job_id, slot_of(finished_at)] += by
+
+
+def slot_of(moment: Micros) -> int:
+    """The slot of time that a moment falls into, SLOT_SECONDS long."""
+    return moment // _SLOT
+
+
+def record_of(event: RowOutcome) -> RowRecord:
+    """The event as a row of the table."""
+    match event:
+        case RowCreated():
+            return _record(event, RowStatus.CREATED.value, hospital_id=_id_text(event.hospital_id))
+        case RowFailed():
+            return _record(event, RowStatus.FAILED.value, event.code.value, event.message, event.http_status)
+        case RowUnprocessed():
+            return _record(event, RowStatus.UNPROCESSED.value, None, event.message)
+
+
+def _record(
+    event: RowResult,
+    status: str,
+    code: str | None = None,
+    error: str | None = None,
+    http_status: int | None = None,
+    hospital_id: str | None = None,
+) -> RowRecord:
+    return RowRecord(
+        event.job_id,
+        event.row,
+        event.round,
+        event.batch_id,
+        event.name,
+        status,
+        hospital_id,
+        event.attempts,
+        code,
+        error,
+        http_status,
+        micros(event.started_at),
+        micros(event.occurred_at),
+        to_json(event.columns).decode(),
+    )
+
+
+def _id_text(hospital_id: int | str) -> str:
+    return str(hospital_id) if isinstance(hospital_id, int) else json.dumps(hospital_id)
+
+
+def decision_of(event: RowResolved) -> Decision:
+    """The event as a row of the table."""
+    hospital_id = None if event.hospital_id is None else _id_text(event.hospital_id)
+    return Decision(event.job_id, event.row, event.round, hospital_id, event.resolved_by, micros(event.occurred_at))
+
+
+def settled(row: RowRecord, decisions: Decisions) -> RowRecord:
+    """The row as a person settled it; unchanged unless its outcome in that very round was unknown."""
+    if row.error_code != UNKNOWN:
+        return row
+    decision = decisions.get((row.job_id, row.row, row.round))
+    if not decision:
+        return row
+    if decision.hospital_id is not None:
+        return row._replace(status=RowStatus.CREATED.value, hospital_id=decision.hospital_id, error=None)
+    words = f"{decision.resolved_by} looked: it is not in the directory."
+    return row._replace(status=RowStatus.FAILED.value, hospital_id=None, error=words)
+
+
+def changes(results: Iterable[RowRecord], stored: Mapping[RowKey, Standing], decisions: Decisions) -> RowChanges:
+    """What new results change."""
+    found = RowChanges()
+    for result in _highest(results).values():
+        before = stored.get(result.key)
+        if before is None or before.round < result.round:
+            found.put(settled(result, decisions), before)
+            found.count_unknown(result.key, result, decisions, 1)
+            if before:
+                found.count_unknown(result.key, before, decisions, -1)
+    return found
+
+
+def latest(decisions: Iterable[Decision]) -> dict[DecisionKey, Decision]:
+    """The decision that counts for each result: the last one made."""
+    best: dict[DecisionKey, Decision] = {}
+    for decision in decisions:
+        other = best.get(decision.key)
+        if other is None or other.resolved_at < decision.resolved_at:
+            best[decision.key] = decision
+    return best
+
+
+def changes_by_decision(rows: Iterable[RowRecord], decisions: Decisions, before: Decisions) -> RowChanges:
+    """What new decisions change in rows that are stored. `decisions`: all that hold now; `before`: that held before."""
+    found = RowChanges()
+    for row in rows:
+        after = settled(row, decisions)
+        if after != row:
+            found.put(after, Standing(row.round, row.status, row.finished_at))
+            found.count_unknown(row.key, row, before, -1)
+            found.count_unknown(row.key, row, decisions, 1)
+    return found
+
+
+def _highest(results: Iterable[RowRecord]) -> dict[RowKey, RowRecord]:
+    best: dict[RowKey, RowRecord] = {}
+    for result in results:
+        other = best.get(result.key)
+        if other is None or other.round < result.round:
+            best[result.key] = result
+    return best

@@ -1,0 +1,1 @@
+"""Topics become tables: read, decode, write with the offsets in one database transaction."""

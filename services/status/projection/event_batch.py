@@ -1,0 +1,23 @@
+"""What a batch of records tells the projection."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from shared.contract.events import JobEvent, ProcessorReported, RowOutcome
+
+
+class Told(NamedTuple):
+    """An event of hospital.jobs, and where it stands."""
+
+    partition: int
+    offset: int
+    event: JobEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Decoded events, each kind in the order in which it was read."""
+
+    results: list[RowOutcome] = field(default_factory=list)
+    job_events: list[Told] = field(default_factory=list)
+    reports: list[ProcessorReported] = field(default_factory=list)

@@ -1,0 +1,84 @@
+"""Loads jobs for a transaction, tells them the news, and writes what follows."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, fields, replace
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.status.model.activation_answers import BatchAnswer, answer_of, collected, counted
+from services.status.model.job_state import JobFacts, life, told
+from services.status.model.timestamps import Micros
+from services.status.projection.event_batch import Told
+from services.status.tables.bulk_writes import replacing, write
+from services.status.tables.definitions import activations, batches, jobs, tallies
+from shared.contract.events import BatchActivated, BatchActivationFailed, JobAccepted
+
+_FACTS = [jobs.c[field.name] for field in fields(JobFacts)]
+
+Jobs = dict[str, JobFacts]
+
+
+async def lock(connection: AsyncConnection, job_ids: Collection[str]) -> Jobs:
+    """The jobs, made when they are new; no other replica writes them until the transaction ends."""
+    ordered = sorted(job_ids)  # always in the same order, so that two replicas cannot wait for each other
+    found: Jobs = {}
+    while len(found) < len(ordered):  # once, unless the retention deleted one between the two statements
+        await write(connection, jobs, [_row(JobFacts(job_id), {}) for job_id in ordered])
+        statement = select(*_FACTS).where(jobs.c.job_id.in_(ordered)).order_by(jobs.c.job_id).with_for_update()
+        found = {record.job_id: JobFacts(*record) for record in await connection.execute(statement)}
+    return found
+
+
+def start(known: Jobs, started: Mapping[str, Micros]) -> None:
+    """A job started with its first row."""
+    for job_id, moment in started.items():
+        before = known[job_id].started_at
+        known[job_id] = replace(known[job_id], started_at=moment if before is None else min(before, moment))
+
+
+async def tell(connection: AsyncConnection, known: Jobs, events: Iterable[Told]) -> None:
+    """Tells the jobs what happened to them and to their batches."""
+    answers = []
+    for partition, offset, event in events:
+        known[event.job_id] = replace(told(known[event.job_id], event, offset), partition=partition)
+        if isinstance(event, JobAccepted):
+            await _write_batches(connection, event)
+        elif isinstance(event, BatchActivated | BatchActivationFailed):
+            answers.append(answer_of(event))
+    await _count_answers(connection, known, {each.event.job_id for each in events}, answers)
+
+
+async def save(connection: AsyncConnection, known: Jobs) -> None:
+    """Writes the jobs, and what follows from their facts and counts."""
+    found = await connection.execute(select(tallies).where(tallies.c.job_id.in_(list(known))))
+    counts: defaultdict[str, dict[tuple[int, str], int]] = defaultdict(dict)
+    for job_id, round_, status, hospitals in found:
+        counts[job_id][round_, status] = hospitals
+    await write(connection, jobs, [_row(facts, counts[facts.job_id]) for facts in known.values()], replacing(jobs))
+
+
+def _row(facts: JobFacts, counts: Mapping[tuple[int, str], int]) -> dict[str, object]:
+    return asdict(facts) | asdict(life(facts, counts))
+
+
+async def _write_batches(connection: AsyncConnection, event: JobAccepted) -> None:
+    values = [
+        {"batch_id": batch_id, "job_id": event.job_id, "position": position}
+        for position, batch_id in enumerate(event.batch_ids)
+    ]
+    await write(connection, batches, values)
+
+
+async def _count_answers(
+    connection: AsyncConnection, known: Jobs, job_ids: Collection[str], news: Iterable[BatchAnswer]
+) -> None:
+    found = await connection.execute(select(activations).where(activations.c.job_id.in_(job_ids)))
+    answers = collected([*(BatchAnswer(*record) for record in found), *news])
+    await write(connection, activations, [asdict(answer) for answer in answers.values()], replacing(activations))
+    of_job: defaultdict[str, list[BatchAnswer]] = defaultdict(list)
+    for answer in answers.values():
+        of_job[answer.job_id].append(answer)
+    for job_id in job_ids:
+        known[job_id] = counted(known[job_id], of_job[job_id])

@@ -1,0 +1,175 @@
+"""Topics in, tables out, for as long as the process lives.
+
+    group hospital-status · topics hospital.results, hospital.jobs, hospital.processors · read_committed
+    Acknowledged by the database: offsets are stored in the transaction of the rows (compare-and-set) and sought after
+    each assignment. Kafka's own committed offsets are written after it, for tools that show lag; nothing reads them.
+
+Kafka or the database may be away for any time: the intake keeps trying, and `check` says what is missing. Only records
+that were deleted before they were projected stop it until a rebuild, since going on would silently give wrong answers.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.status.caller_priority import Courtesy
+from services.status.metrics import RESTARTS, STOPPED
+from services.status.projection import gc_policy
+from services.status.projection.decoding import Decoder
+from services.status.projection.event_batch import Delivery
+from services.status.projection.lag import Lag
+from services.status.projection.positions import Positions
+from services.status.projection.reader import Reader, Reading, RecordsMissing
+from services.status.projection.transaction import project
+from services.status.tables import stored_offsets
+from services.status.tables.change_signal import Changes
+from services.status.tables.schema_version import check_schema
+from services.status.tables.stored_offsets import OffsetsMoved
+from shared.runtime.publisher import KafkaUnavailable
+from shared.runtime.schema_versions import SchemaOutdated
+from shared.runtime.settings import KafkaSettings
+from shared.runtime.timeouts import within
+from shared.runtime.topic_admin import wait_for_topics
+
+log = structlog.get_logger(__name__)
+
+_RETRY_SECONDS: Final = 1.0
+_LOOK_AGAIN_SECONDS: Final = 5.0
+#: A database that has fallen silent is given up for this time; should it commit later, the offsets tell.
+_COMMIT_SECONDS: Final = 30.0
+_LAST_WRITE_SECONDS: Final = 1.0
+
+
+class NotRunning(RuntimeError):
+    """The projection does not run: the message says why."""
+
+
+class Intake:
+    """One replica's part of the topics, projected."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        engine: AsyncEngine,
+        decoder: Decoder,
+        positions: Positions,
+        changes: Changes,
+        courtesy: Courtesy,
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._decoder = decoder
+        self._positions = positions
+        self._changes = changes
+        self._courtesy = courtesy
+        self._lag = Lag()
+        self._trouble: str | None = "it has not started yet"
+
+    async def run(self) -> None:
+        """Projects until cancelled. When records are missing it stands still until the tables were made again."""
+        while True:
+            try:
+                await check_schema(self._engine)
+                await wait_for_topics(self._settings)
+                await self._consume()
+            except RecordsMissing as missing:
+                self._trouble = str(missing)
+                log.error("projection_stopped", reason=self._trouble)
+                with STOPPED.track_inprogress():
+                    await self._made_again(missing.offsets)
+            except (KafkaError, SQLAlchemyError, OSError, SchemaOutdated) as error:
+                self._will_retry(error)
+            except Exception as error:  # a fault of ours must not end the projection in silence
+                log.error("projection_fault", exc_info=error)
+                self._will_retry(error)
+            RESTARTS.inc()
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _made_again(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Returns when the tables no longer say that these offsets come next. Until then we are in no group."""
+        moved = False
+        while not moved:
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            with contextlib.suppress(SQLAlchemyError, OSError):
+                async with self._engine.connect() as connection:
+                    stored = await stored_offsets.stored(connection, list(offsets))
+                moved = any(stored.get(partition) != offset for partition, offset in offsets.items())
+
+    async def check(self) -> str:
+        """How far behind the projection is. Raises NotRunning with the reason when it stands still."""
+        if self._trouble:
+            raise NotRunning(self._trouble)
+        return self._lag.words()
+
+    async def _consume(self) -> None:
+        """Reads and decodes the next batch while the one before is being written: Kafka and the database both work."""
+        reader = Reader(self._settings, self._engine, self._positions, self._lag, self._courtesy)
+        writing = _nothing_written()
+        try:
+            await reader.start()
+            while True:
+                reading = await self._read(reader)
+                if not await writing or reading is None:
+                    # What was read meanwhile may not follow what the database holds: it is read again.
+                    await self._recover(reader)
+                    writing = _nothing_written()
+                else:
+                    if not reading[0].records:
+                        gc_policy.collect_in_quiet()
+                    writing = asyncio.create_task(self._write(reader, *reading))
+        finally:
+            await asyncio.wait({writing}, timeout=_LAST_WRITE_SECONDS)
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+            await reader.stop()
+
+    async def _read(self, reader: Reader) -> tuple[Reading, Delivery] | None:
+        """What comes next; None when the database or Kafka could not be asked."""
+        try:
+            reading = await reader.read()
+            return reading, await self._decoder.decode(reading.records)
+        except (SQLAlchemyError, OSError, KafkaUnavailable) as error:
+            self._will_retry(error)
+            return None
+
+    async def _write(self, reader: Reader, reading: Reading, delivery: Delivery) -> bool:
+        """Projects a batch. False when that failed: only the database knows how far we are."""
+        try:
+            if reading.steps:
+                await within(_COMMIT_SECONDS, project(self._engine, reading.steps, delivery, self._courtesy))
+        except OffsetsMoved as moved:
+            log.info("offsets_moved", reason=str(moved))
+            return False
+        except (SQLAlchemyError, OSError) as error:
+            self._will_retry(error)
+            return False
+        self._trouble = None
+        reader.take(reading)
+        if reading.steps:
+            self._changes.announce()
+        await reader.commit_to_group()
+        return True
+
+    async def _recover(self, reader: Reader) -> None:
+        """A database that is away costs a pause, not the membership of the group."""
+        self._positions.lose()
+        if self._trouble:
+            await asyncio.sleep(_RETRY_SECONDS)
+            await reader.keep_membership()
+
+    def _will_retry(self, error: Exception) -> None:
+        self._trouble = str(error) or type(error).__name__
+        log.warning("projection_retries", reason=self._trouble)
+
+
+def _nothing_written() -> "asyncio.Future[bool]":
+    done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    done.set_result(True)
+    return done

@@ -1,0 +1,183 @@
+"""Reads one replica's partitions, always from where the database says."""
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.status.caller_priority import Courtesy
+from services.status.projection.lag import Lag
+from services.status.projection.positions import Positions
+from services.status.tables import stored_offsets
+from services.status.tables.stored_offsets import Step
+from shared.runtime import kafka_options
+from shared.runtime.settings import KafkaSettings
+from shared.runtime.timeouts import within
+
+log = structlog.get_logger(__name__)
+
+_BATCH_RECORDS: Final = 5_000
+_HELPING: Final = 25
+_POLL_MS: Final = 200
+_PATIENCE_SECONDS: Final = 5.0
+_GROUP_COMMIT_SECONDS: Final = 1.0
+
+
+class RecordsMissing(RuntimeError):
+    """Records were deleted before they were projected. Only throwing the tables away and projecting again helps.
+
+    `offsets`: where the projection stands in the partitions that they are missing from.
+    """
+
+    def __init__(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self.offsets = offsets
+        places = ", ".join(f"{each.topic}-{each.partition} at {offset}" for each, offset in offsets.items())
+        super().__init__(
+            f"Kafka does not have the records that come next ({places}); answers would be wrong from here on. "
+            "Run python -m services.status rebuild: it makes the tables again from what there is, and the projection "
+            "goes on by itself"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read, and the way that it takes each partition (also past records that are not for readers)."""
+
+    records: Sequence[ConsumerRecord]
+    steps: Sequence[Step]
+
+
+class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
+    """A consumer in the group `hospital-status`, over results, jobs and processors."""
+
+    def __init__(
+        self, settings: KafkaSettings, engine: AsyncEngine, positions: Positions, lag: Lag, courtesy: Courtesy
+    ) -> None:
+        self._topics = [settings.topics.results, settings.topics.jobs, settings.topics.processors]
+        self._engine = engine
+        self._positions = positions
+        self._lag = lag
+        self._courtesy = courtesy
+        self._group_committed_at = 0.0
+        self._consumer = AIOKafkaConsumer(
+            **kafka_options.consuming(settings),
+            group_id=settings.topics.group("status"),
+            # One owner has the same partition index of results and of jobs.
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=2_000,
+        )
+
+    async def start(self) -> None:
+        """Joins the group. Raises KafkaError when Kafka cannot be reached."""
+        await self._consumer.start()
+        self._consumer.subscribe(self._topics, listener=self)
+
+    async def stop(self) -> None:
+        """Leaves the group; waits a few seconds at most."""
+        self._positions.assign(())
+        with contextlib.suppress(TimeoutError, KafkaError, OSError):
+            await within(_PATIENCE_SECONDS, self._consumer.stop())
+
+    async def on_partitions_revoked(self, _revoked: Iterable[TopicPartition]) -> None:
+        """Nothing more counts. A transaction that is under way wins or loses by compare-and-set."""
+        self._positions.assign(())
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Only notes them: the heartbeat waits for this, and the database may be slow."""
+        assigned = set(assigned)
+        self._positions.assign(assigned)
+        self._lag.assign(assigned)
+        log.info("partitions_assigned", partitions=sorted(f"{each.topic}-{each.partition}" for each in assigned))
+
+    async def read(self) -> Reading:
+        """What comes next; waits for it for 0.2 s.
+
+        Raises RecordsMissing when Kafka no longer has it, and whatever the database raises.
+        """
+        await self._find_lost()
+        found: list[ConsumerRecord] = []
+        try:
+            await self._fill(found)
+        except NoOffsetForPartitionError:
+            pass  # of a partition that has just been assigned: it is sought next time
+        except OffsetOutOfRangeError as error:
+            self._stop_if_ours(error.args[0])
+        # Nothing is awaited from here on that could give others the partitions.
+        records = [record for record in found if self._positions.holds(TopicPartition(record.topic, record.partition))]
+        return Reading(records, self._positions.read(await self._reached()))
+
+    async def _fill(self, found: list[ConsumerRecord]) -> None:
+        """Gathers what has arrived. In small helpings: unpacking one keeps everybody else waiting."""
+        timeout = _POLL_MS
+        while len(found) < _BATCH_RECORDS:
+            some = await self._consumer.getmany(timeout_ms=timeout, max_records=_HELPING)
+            if not some:
+                return
+            for records in some.values():
+                found += records
+            timeout = 0
+            await self._courtesy.give_way()
+
+    async def keep_membership(self) -> None:
+        """While the database is away: a group drops a member that does not poll. What this reads is read again."""
+        await self._consumer.getmany(timeout_ms=0, max_records=1)
+
+    def take(self, reading: Reading) -> None:
+        """The reading is committed in the database."""
+        self._positions.take(reading.steps)
+        ends = self._ends()
+        self._lag.measure(self._positions.placed, ends)
+        for partition, end in ends.items():
+            self._positions.see_end(partition, end)
+
+    async def commit_to_group(self) -> None:
+        """Tells Kafka where we are, about once a second: for tools that show lag, nothing reads it."""
+        placed = self._positions.placed
+        if not placed or time.monotonic() - self._group_committed_at < _GROUP_COMMIT_SECONDS:
+            return
+        self._group_committed_at = time.monotonic()
+        with contextlib.suppress(TimeoutError, KafkaError):
+            await within(_PATIENCE_SECONDS, self._consumer.commit(placed))
+
+    async def _find_lost(self) -> None:
+        """Seeks to the stored offsets; to the beginning, explicitly, where nothing was ever stored."""
+        lost = sorted(self._positions.lost)
+        if not lost:
+            return
+        known = await within(_PATIENCE_SECONDS, self._stored(lost))
+        for partition, offset in self._positions.place(known).items():
+            self._consumer.seek(partition, offset)
+
+    async def _stored(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        async with self._engine.connect() as connection:
+            known = await stored_offsets.stored(connection, partitions)
+        if unknown := [partition for partition in partitions if partition not in known]:
+            beginnings = await self._consumer.beginning_offsets(unknown)
+            async with self._engine.begin() as connection:
+                await stored_offsets.begin(connection, beginnings)
+                known |= await stored_offsets.stored(connection, unknown)
+        return known
+
+    async def _reached(self) -> dict[TopicPartition, int]:
+        reached = {}
+        for partition in self._positions.placed:
+            with contextlib.suppress(IllegalStateError):
+                reached[partition] = await self._consumer.position(partition)  # known already: does not wait
+        return reached
+
+    def _ends(self) -> dict[TopicPartition, int]:
+        ends = {each: self._consumer.highwater(each) for each in self._consumer.assignment()}
+        return {partition: end for partition, end in ends.items() if end is not None}
+
+    def _stop_if_ours(self, out_of_range: dict[TopicPartition, int]) -> None:
+        missing = {each: offset for each, offset in out_of_range.items() if self._positions.holds(each)}
+        if missing:
+            raise RecordsMissing(missing)

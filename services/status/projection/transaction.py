@@ -1,0 +1,81 @@
+"""The projection: a batch of events and the offsets it reaches become part of the tables together, or not at all."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.status.caller_priority import ALONE, Courtesy
+from services.status.metrics import COMMIT_SECONDS, RESULTS
+from services.status.model.row_results import RowRecord, decision_of, record_of
+from services.status.model.timestamps import Micros
+from services.status.projection import job_writes
+from services.status.projection.event_batch import Delivery, Told
+from services.status.projection.processor_reports import write_reports
+from services.status.projection.row_writes import (
+    CountChanges,
+    decisions_about,
+    write_counts,
+    write_decisions,
+    write_results,
+)
+from services.status.tables import stored_offsets
+from services.status.tables.stored_offsets import Step
+from shared.contract.events import RowOutcome, RowResolved
+
+_SLICE: Final = 500
+_HELPING: Final = 25
+
+
+async def project(engine: AsyncEngine, steps: Sequence[Step], delivery: Delivery, courtesy: Courtesy = ALONE) -> None:
+    """Applies the events in one transaction with the steps' offsets.
+
+    Raises OffsetsMoved when another replica was there first, SQLAlchemyError or OSError when the database failed:
+    then nothing has changed, except that a commit whose answer was lost may have happened. Read the stored offsets.
+    """
+    with COMMIT_SECONDS.time():
+        async with engine.begin() as connection:
+            await stored_offsets.advance(connection, steps)
+            await _tell(connection, delivery, courtesy)
+    RESULTS.inc(len(delivery.results))
+
+
+async def _tell(connection: AsyncConnection, delivery: Delivery, courtesy: Courtesy) -> None:
+    touched = {result.job_id for result in delivery.results} | {told.event.job_id for told in delivery.job_events}
+    if touched:
+        jobs = await job_writes.lock(connection, touched)
+        counts = CountChanges()
+        job_writes.start(jobs, await _write_results(connection, delivery.results, counts, courtesy))
+        await _write_decisions(connection, delivery.job_events, counts)
+        await write_counts(connection, counts)
+        await job_writes.tell(connection, jobs, delivery.job_events)
+        await job_writes.save(connection, jobs)
+    if delivery.reports:
+        await write_reports(connection, delivery.reports)
+
+
+async def _write_results(
+    connection: AsyncConnection, results: Sequence[RowOutcome], counts: CountChanges, courtesy: Courtesy
+) -> dict[str, Micros]:
+    """Slice by slice. Returns when the jobs' first rows started."""
+    decisions = await decisions_about(connection, {result.job_id for result in results}) if results else {}
+    first: dict[str, Micros] = {}
+    for begin in range(0, len(results), _SLICE):
+        records = await _records(results[begin : begin + _SLICE], courtesy)
+        for record in records:
+            first[record.job_id] = min(record.started_at, first.get(record.job_id, record.started_at))
+        counts.add(await write_results(connection, records, decisions))
+    return first
+
+
+async def _records(results: Sequence[RowOutcome], courtesy: Courtesy) -> list[RowRecord]:
+    records: list[RowRecord] = []
+    for begin in range(0, len(results), _HELPING):
+        records += map(record_of, results[begin : begin + _HELPING])
+        await courtesy.give_way()  # thousands at once would keep callers of the API waiting
+    return records
+
+
+async def _write_decisions(connection: AsyncConnection, events: Iterable[Told], counts: CountChanges) -> None:
+    if decisions := [decision_of(event) for _, _, event in events if isinstance(event, RowResolved)]:
+        counts.add(await write_decisions(connection, decisions))

@@ -1,0 +1,1 @@
+"""HTTP questions about jobs and rows, answered from the tables."""

@@ -1,0 +1,72 @@
+"""The batches of a job, and which of them are activated: so that a person knows which one to activate by hand."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.status.model.timestamps import moment
+from services.status.queries import job_queries
+from services.status.queries.lookup import Presence
+from services.status.tables.definitions import activations
+from services.status.web.openapi import EVERYWHERE, JobId, problems
+from services.status.web.tenant import Tenant
+
+
+class BatchAnswer(BaseModel):
+    """A batch of a job."""
+
+    batch_id: str
+    activated: bool
+    activated_at: datetime | None
+    error: Annotated[str | None, Field(description="The directory's words, when it refused the last time")]
+
+
+class BatchList(BaseModel):
+    """All batches of a job, in order: at most a thousand or so."""
+
+    batches: list[BatchAnswer]
+
+
+def batch_routes(presence: Presence, asking: Callable[..., Awaitable[Tenant]]) -> APIRouter:
+    """The route under /api/v1/hospitals/jobs."""
+    router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["jobs"], responses=EVERYWHERE)
+    Asking = Annotated[Tenant, Depends(asking)]  # noqa: N806 - a type
+
+    @router.get("/{job_id}/batches", response_model=BatchList, responses=problems(_404="No such job"))
+    async def batches(job_id: JobId, tenant: Asking) -> BatchList:
+        """The job's batches, each with its activation."""
+
+        async def look_up(connection: AsyncConnection) -> BatchList | None:
+            job = await job_queries.job(connection, tenant, job_id)
+            return None if job is None else await _batches(connection, job_id)
+
+        return await presence.job(job_id, look_up)
+
+    return router
+
+
+async def _batches(connection: AsyncConnection, job_id: str) -> BatchList:
+    statement = select(activations).where(activations.c.job_id == job_id).order_by(activations.c.answered_at.desc())
+    activated: dict[str, datetime] = {}
+    refused: dict[str, str] = {}
+    for answer in await connection.execute(statement):
+        if answer.activated:
+            activated[answer.batch_id] = moment(answer.answered_at)  # the first one counts: it comes last here
+        else:
+            refused.setdefault(answer.batch_id, answer.message)
+    return BatchList(
+        batches=[
+            BatchAnswer(
+                batch_id=batch_id,
+                activated=batch_id in activated,
+                activated_at=activated.get(batch_id),
+                error=None if batch_id in activated else refused.get(batch_id),
+            )
+            for batch_id in await job_queries.batch_ids(connection, job_id)
+        ]
+    )

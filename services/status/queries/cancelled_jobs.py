@@ -1,0 +1,73 @@
+"""Cancelled jobs that are over although not every row has its result yet: those behind the processors' windows.
+
+The events say when (`JobCancelRequested.settles_at`), the wall clock says that it has come, so no event changes the
+tables at that moment: it is the question that takes it into account. When the last rows have got their results,
+JobFinished follows, and says the same.
+"""
+
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnElement, and_, case, or_, select
+from sqlalchemy.sql import Select
+
+from services.status.model.job_state import FINAL, JobStatus
+from services.status.model.timestamps import Micros
+from services.status.tables.definitions import jobs
+from shared.contract.events import JobOutcome
+
+_FINAL = sorted(status.value for status in FINAL)
+
+#: One that is known, or is named only when the statement is executed.
+Moment = Micros | BindParameter[Micros]
+
+
+def jobs_as_of(at: Moment) -> Select[Any]:
+    """Every column of status_jobs, as it is to be answered at that moment."""
+    over = _over(at)
+    seen = {
+        "status": case((over, JobStatus.CANCELLED.value), else_=jobs.c.status),
+        "outcome": case((over, JobOutcome.CANCELLED.value), else_=jobs.c.outcome),
+        "unprocessed_hospitals": case((over, _not_sent()), else_=jobs.c.unprocessed_hospitals),
+        "completed_at": _completed_at(over),
+    }
+    return select(*(seen.get(column.name, column).label(column.name) for column in jobs.c))
+
+
+def status_as_of(at: Micros) -> ColumnElement[str]:
+    """The job's status at that moment."""
+    return case((_over(at), JobStatus.CANCELLED.value), else_=jobs.c.status)
+
+
+def has_status(status: JobStatus, at: Micros) -> ColumnElement[bool]:
+    """Whether that is the job's status at that moment: said so that the index on the status serves."""
+    stored = jobs.c.status == status.value
+    if status is JobStatus.CANCELLED:
+        return or_(stored, and_(jobs.c.status.not_in(_FINAL), _over(at)))
+    return stored if status in FINAL else and_(stored, ~_over(at))
+
+
+def _over(at: Moment) -> ColumnElement[bool]:
+    """Cancelled in its last round, nothing under way any more, and something was not sent."""
+    return and_(
+        jobs.c.status.not_in(_FINAL),
+        jobs.c.cancelled_round >= jobs.c.round,
+        jobs.c.total_hospitals.is_not(None),
+        _not_sent() > 0,
+        jobs.c.cancel_settles_at.is_not(None),
+        jobs.c.cancel_settles_at <= at,
+    ).self_group()
+
+
+def _not_sent() -> ColumnElement[int]:
+    return jobs.c.total_hospitals - jobs.c.created_hospitals - jobs.c.failed_hospitals
+
+
+def _completed_at(over: ColumnElement[bool]) -> ColumnElement[int]:
+    """The moment stays what it was when the last results come later."""
+    settled = jobs.c.cancel_settles_at
+    was_over = and_(
+        jobs.c.status == JobStatus.CANCELLED.value,
+        jobs.c.cancelled_round >= jobs.c.round,
+        settled < jobs.c.completed_at,
+    )
+    return case((or_(over, was_over), settled), else_=jobs.c.completed_at)

@@ -1,0 +1,90 @@
+"""How the jobs are that people ask for and watch: one statement, however many jobs and however many people.
+
+The statements are built once: to put one together takes longer than all the rest of an answer.
+"""
+
+import json
+from collections.abc import Collection
+from functools import cache
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row, Select, Text, bindparam, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.status.model.timestamps import Micros, micros
+from services.status.queries.job_queries import first_recent_slot, rate, visible
+from services.status.queries.responses import job_in_full, summary
+from services.status.queries.schemas import JobAnswer, JobSummary
+from services.status.tables.definitions import batches, jobs, pace, processors
+from services.status.web.tenant import Tenant
+from shared.contract.events import ProcessorReported, now
+
+_REPORTS: Final = TypeAdapter(list[ProcessorReported])
+
+
+async def job_answer(connection: AsyncConnection, tenant: Tenant, job_id: str) -> JobAnswer | None:
+    """A job in full; None when the tenant has none of that id, or it is not known yet."""
+    at = micros(now())
+    statement = _in_full(connection.dialect.name, of_tenant=tenant is not None)
+    found = await connection.execute(statement, _asked(tenant, at) | {"job_id": job_id})
+    job = found.one_or_none()
+    if job is None:
+        return None
+    batch_ids = [batch_id for _, batch_id in sorted(json.loads(job.all_batches or "[]"))]
+    short = summary(job, _rate(job, at), _reports(job), batch_ids[0] if batch_ids else None)
+    return await job_in_full(connection, job, short, batch_ids)
+
+
+async def summaries(connection: AsyncConnection, tenant: Tenant, job_ids: Collection[str]) -> dict[str, JobSummary]:
+    """Those jobs that the tenant has; the others are left out."""
+    at = micros(now())
+    statement = _in_short(of_tenant=tenant is not None)
+    found = list(await connection.execute(statement, _asked(tenant, at) | {"job_ids": list(job_ids)}))
+    reports = _reports(found[0]) if found else []
+    return {job.job_id: summary(job, _rate(job, at), reports, job.first_batch) for job in found}
+
+
+def _asked(tenant: Tenant, at: Micros) -> dict[str, object]:
+    return {"tenant": tenant, "at": at, "recent_slot": first_recent_slot(at)}
+
+
+@cache
+def _in_full(dialect: str, *, of_tenant: bool) -> Select[Any]:
+    together, pair = _JSON[dialect]
+    of_job = select(cast(together(pair(batches.c.position, batches.c.batch_id)), Text)).where(
+        batches.c.job_id == jobs.c.job_id
+    )
+    wanted = _shown(of_tenant=of_tenant).where(jobs.c.job_id == bindparam("job_id"))
+    return wanted.add_columns(of_job.scalar_subquery().label("all_batches"))
+
+
+@cache
+def _in_short(*, of_tenant: bool) -> Select[Any]:
+    first_batch = select(batches.c.batch_id).where(batches.c.job_id == jobs.c.job_id, batches.c.position == 0)
+    wanted = _shown(of_tenant=of_tenant).where(jobs.c.job_id.in_(bindparam("job_ids", expanding=True)))
+    return wanted.add_columns(first_batch.scalar_subquery().label("first_batch"))
+
+
+#: What gathers rows, and columns, into a JSON array.
+_JSON: Final = {
+    "postgresql": (func.json_agg, func.json_build_array),
+    "sqlite": (func.json_group_array, func.json_array),
+}
+
+
+def _shown(*, of_tenant: bool) -> Select[Any]:
+    recent = (pace.c.job_id == jobs.c.job_id) & (pace.c.slot >= bindparam("recent_slot"))
+    return visible(bindparam("tenant") if of_tenant else None, bindparam("at")).add_columns(
+        select(func.sum(pace.c.hospitals)).where(recent).scalar_subquery().label("recent_hospitals"),
+        select(func.min(pace.c.slot)).where(recent).scalar_subquery().label("oldest_slot"),
+        select(func.aggregate_strings(processors.c.report, ",")).scalar_subquery().label("reports"),
+    )
+
+
+def _reports(job: Row[Any]) -> list[ProcessorReported]:
+    return _REPORTS.validate_json(f"[{job.reports or ''}]")
+
+
+def _rate(job: Row[Any], at: Micros) -> float:
+    return rate(job.recent_hospitals, job.oldest_slot, job.started_at, at) if job.recent_hospitals else 0.0

@@ -1,0 +1,103 @@
+"""Asking the tables for an HTTP answer: on connections of their own, and never for longer than a caller waits."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar, cast
+
+import structlog
+from sqlalchemy import Connection, CursorResult, Dialect, Engine, Executable
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.status.caller_priority import ALONE, Courtesy
+from shared.runtime.databases import create_sqlite_engine
+from shared.runtime.problems import Problem, database_down
+from shared.runtime.timeouts import within
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+#: What is asked, and made of what the tables say. It may wait for its connection, and for nothing else.
+Question = Callable[[AsyncConnection], Awaitable[T]]
+
+_PATIENCE_SECONDS: Final = 1.7
+#: More would not answer sooner: each answer takes most of its time in this process.
+CONNECTIONS: Final = 5
+
+
+class Database:
+    """The tables, for reading.
+
+    SQLite is asked in threads, a whole question in each: a busy event loop would have to be waited for before and
+    after every statement.
+    """
+
+    def __init__(self, engine: AsyncEngine, courtesy: Courtesy = ALONE) -> None:
+        self._engine = engine
+        self._courtesy = courtesy
+        self._sqlite = create_sqlite_engine(engine.url, reading=True) if engine.dialect.name == "sqlite" else None
+        self._threads = ThreadPoolExecutor(CONNECTIONS, "sqlite")
+        #: What hears every statement that is asked.
+        self.statements: Final = self._sqlite or engine.sync_engine
+
+    async def read(self, question: Question[T]) -> T:
+        """The answer. Raises a 503 problem when the database is away or takes longer than 1.7 s."""
+        try:
+            with self._courtesy.answering():
+                return await within(_PATIENCE_SECONDS, self._ask(question))
+        except (SQLAlchemyError, TimeoutError, OSError) as error:
+            log.warning("database_unavailable", reason=str(error) or type(error).__name__)
+            raise database_down() from error
+
+    async def warm_up(self, question: Question[object]) -> None:
+        """Asks on every connection, so that they are open, and know the question, when callers come."""
+        with contextlib.suppress(Problem):  # it has been logged; whoever comes first opens them
+            await asyncio.gather(*(self.read(question) for _ in range(CONNECTIONS)))
+
+    async def close(self) -> None:
+        """Closes every connection. What still runs ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._sqlite:
+            self._sqlite.dispose()
+        await self._engine.dispose()
+
+    async def _ask(self, question: Question[T]) -> T:
+        if self._sqlite:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, _whole, self._sqlite, question)
+        try:
+            return await self._once(question)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        # The connection was from before the database was started last; so were all others, and they are gone too.
+        return await self._once(question)
+
+    async def _once(self, question: Question[T]) -> T:
+        async with self._engine.connect() as connection:
+            return await question(connection)
+
+
+class _Direct:
+    """A connection of this thread, for questions that are written for one of the loop's. Its answers are there."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._connection.dialect
+
+    async def execute(self, statement: Executable, parameters: dict[str, Any] | None = None) -> CursorResult[Any]:
+        return self._connection.execute(statement, parameters)
+
+
+def _whole(engine: Engine, question: Question[T]) -> T:
+    with engine.connect() as connection:
+        asked = question(cast("AsyncConnection", _Direct(connection))).__await__()
+        try:
+            next(asked)
+        except StopIteration as answered:
+            return cast("T", answered.value)
+    raise RuntimeError("a question may wait for nothing but its connection")

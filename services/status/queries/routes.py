@@ -1,0 +1,85 @@
+"""The HTTP API: who asks, for what, and which answer that is."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.status.model.job_state import JobStatus
+from services.status.model.row_results import RowStatus
+from services.status.queries import job_queries, job_summaries, responses
+from services.status.queries.cursors import after_job, after_row
+from services.status.queries.job_queries import JobFilter
+from services.status.queries.lookup import Presence
+from services.status.queries.read_database import Database
+from services.status.queries.schemas import JobAnswer, JobList, RowList
+from services.status.web.openapi import EVERYWHERE, JobId, problems
+from services.status.web.tenant import Tenant
+
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=500)]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the routes are handed."""
+
+    database: Database
+    presence: Presence
+    tenant: Callable[..., Awaitable[Tenant]]
+
+
+def api_routes(desk: Desk) -> APIRouter:
+    """The routes under /api/v1."""
+    router = APIRouter(prefix="/api/v1/hospitals", tags=["jobs"], responses=EVERYWHERE)
+    Asking = Annotated[Tenant, Depends(desk.tenant)]  # noqa: N806 - a type
+
+    @router.get("/status/{job_id}", response_model=JobAnswer, responses=problems(_404="No such job"))
+    async def status(job_id: JobId, tenant: Asking) -> Response:
+        """How a job is. One that was just accepted is never 404."""
+
+        async def look_up(connection: AsyncConnection) -> JobAnswer | None:
+            return await job_summaries.job_answer(connection, tenant, job_id)
+
+        # The question that is asked most: FastAPI would check and walk through the answer once more.
+        return Response((await desk.presence.job(job_id, look_up)).model_dump_json(), media_type="application/json")
+
+    @router.get("/jobs", response_model=JobList, responses=problems(_400="A parameter is wrong"))
+    async def jobs(
+        tenant: Asking,
+        status: Annotated[JobStatus | None, Query(description="Only jobs in this state")] = None,
+        q: Annotated[
+            str | None, Query(description="Only jobs with this in file name or id, in any case", max_length=200)
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 20,
+        cursor: Cursor = None,
+    ) -> JobList:
+        """All jobs, newest first."""
+        after = after_job(cursor)
+        wanted = JobFilter(status, (q or "").replace("\0", ""))  # no database keeps a NUL, so no job has one
+        return await desk.database.read(lambda connection: responses.job_list(connection, tenant, wanted, after, limit))
+
+    @router.get(
+        "/jobs/{job_id}/rows",
+        response_model=RowList,
+        responses=problems(_400="A parameter is wrong", _404="No such job"),
+    )
+    async def rows(
+        job_id: JobId,
+        tenant: Asking,
+        outcome: Annotated[RowStatus | None, Query(description="Only rows of which this became")] = None,
+        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+        cursor: Cursor = None,
+    ) -> RowList:
+        """The rows that have a result, in the order of the file."""
+        after = after_row(cursor)
+
+        async def look_up(connection: AsyncConnection) -> RowList | None:
+            job = await job_queries.job(connection, tenant, job_id)
+            return None if job is None else await responses.row_list(connection, job, outcome, after, limit)
+
+        return await desk.presence.job(job_id, look_up)
+
+    return router

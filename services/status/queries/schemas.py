@@ -1,0 +1,104 @@
+"""What the service answers: the shapes, for people's programs and for the API's documentation."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from services.status.model.eta import WaitingFor
+from services.status.model.job_state import JobStatus
+from shared.contract.events import JobOutcome
+
+RowAnswerStatus = Literal["created", "created_and_activated", "failed", "unprocessed"]
+
+
+class HospitalAnswer(BaseModel):
+    """One row of `result`."""
+
+    row: int
+    name: str
+    status: RowAnswerStatus
+
+
+class ResultAnswer(BaseModel):
+    """The result in the shape of the original application. Rows that have no result yet do not appear."""
+
+    batch_id: str
+    total_hospitals: int
+    processed_hospitals: int
+    failed_hospitals: int
+    processing_time_seconds: float | None
+    batch_activated: bool
+    hospitals: list[HospitalAnswer]
+
+
+class JobSummary(BaseModel):
+    """A job in the list."""
+
+    job_id: str
+    file_name: str
+    status: JobStatus
+    outcome: Annotated[JobOutcome | None, Field(description="How it ended; null while it runs")]
+    message: Annotated[str, Field(description="For a person")]
+    total_hospitals: int
+    processed_hospitals: Annotated[int, Field(description="created + failed + unprocessed")]
+    created_hospitals: int
+    failed_hospitals: int
+    unprocessed_hospitals: Annotated[int, Field(description="Not sent, because the job was cancelled")]
+    unknown_hospitals: Annotated[
+        int,
+        Field(
+            description="Of the failed: may be in the directory all the same. Look, and resolve, or retry: uploaded "
+            "again they could be there twice"
+        ),
+    ]
+    progress_percentage: Annotated[float, Field(ge=0, le=100)]
+    activated: Annotated[bool, Field(description="Whether all batches are activated in the directory")]
+    created_at: datetime
+    started_at: Annotated[datetime | None, Field(description="When the first row was taken up")]
+    completed_at: datetime | None
+    cancel_requested_at: Annotated[
+        datetime | None, Field(description="When somebody cancelled it; null: nobody did, or it was retried since")
+    ]
+    processing_time_seconds: Annotated[float | None, Field(description="From started_at to completed_at")]
+    eta_seconds: Annotated[
+        float | None, Field(description="At the pace of its last minute, else the configured one; null: unknown")
+    ]
+    waiting_for: Annotated[WaitingFor | None, Field(description="Why it is slow; null when it flows")]
+    error: Annotated[str | None, Field(description="What went wrong with the job as a whole, and what to do")]
+
+
+class JobAnswer(JobSummary):
+    """A job in full."""
+
+    batch_ids: list[str]
+    result: Annotated[ResultAnswer | None, Field(description="For jobs of up to 1,000 rows; see the rows for others")]
+
+
+class JobList(BaseModel):
+    """A page of jobs, newest first."""
+
+    total_jobs: int
+    jobs: list[JobSummary]
+    next_cursor: Annotated[str | None, Field(description="Give it as `cursor` for the next page; null on the last")]
+
+
+class RowAnswer(BaseModel):
+    """A row that has a result. `row` is the line that a spreadsheet shows: the first data row is 2."""
+
+    row: int
+    name: str
+    status: RowAnswerStatus
+    hospital_id: int | str | None
+    attempts: int
+    error: str | None
+    outcome_unknown: Annotated[
+        bool, Field(description="It may be in the directory or not: somebody has to look, and to resolve it")
+    ] = False
+
+
+class RowList(BaseModel):
+    """A page of rows, in the order of the file."""
+
+    rows: list[RowAnswer]
+    next_cursor: Annotated[str | None, Field(description="Give it as `cursor` for the next page; null on the last")]

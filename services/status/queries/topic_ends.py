@@ -1,0 +1,56 @@
+"""Where hospital.jobs ends at this moment, open transactions included: no id is unknown before that was projected."""
+
+from collections.abc import Collection
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
+
+from shared.runtime import kafka_options
+from shared.runtime.reconnecting_client import Renewable
+from shared.runtime.settings import KafkaSettings
+from shared.runtime.timeouts import within
+
+_PATIENCE_SECONDS: Final = 1.2
+
+
+class EndUnknown(Exception):
+    """Kafka did not say where the topic ends."""
+
+
+class TopicEnds:
+    """Asks the brokers, with a client of its own that reads nothing."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._topics = settings.topics
+        # read_committed would stop at an open transaction, and hide what was written behind it.
+        options = kafka_options.consuming(settings) | {"isolation_level": "read_uncommitted"}
+        self._consumer = Renewable(lambda: AIOKafkaConsumer(**options))
+
+    def partition_of(self, job_id: str) -> TopicPartition:
+        """The partition that holds everything about a job."""
+        topics = self._topics
+        return TopicPartition(topics.jobs, (murmur2(job_id.encode()) & 0x7FFFFFFF) % topics.partitions)
+
+    def partitions(self) -> list[TopicPartition]:
+        """All of hospital.jobs."""
+        topics = self._topics
+        return [TopicPartition(topics.jobs, partition) for partition in range(topics.partitions)]
+
+    async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """The next offset of each. Raises EndUnknown after 1.2 s at most."""
+        try:
+            return await within(_PATIENCE_SECONDS, self._ask(partitions))
+        except (TimeoutError, KafkaError, OSError) as error:
+            self._consumer.discard()
+            raise EndUnknown(str(error) or type(error).__name__) from error
+
+    async def close(self) -> None:
+        """Disconnects; waits a few seconds at most."""
+        await self._consumer.close()
+
+    async def _ask(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        consumer = await self._consumer.ready()
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+        return ends

@@ -1,0 +1,1 @@
+"""The tables made again from the topics, beside those in use."""

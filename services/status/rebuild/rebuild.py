@@ -1,0 +1,99 @@
+"""`python -m services.status rebuild`: makes the tables again from the topics, beside those that are in use.
+
+The old tables answer until the new ones are complete, and take the new ones' place in one transaction; killed before
+that, nothing has changed. Nothing is sent: no JobFinished, so nothing is activated. The jobs that JOB_RETENTION_DAYS is
+over for are left out, also when the topics still hold them. Status services may run meanwhile.
+"""
+
+import time
+from collections.abc import Callable
+
+from aiokafka import ConsumerRecord, TopicPartition
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.status.lifecycle.retention import delete_expired, oldest
+from services.status.projection.decoding import DeadLetterTopic
+from services.status.rebuild.replay import Replay
+from services.status.rebuild.shadow_tables import Offsets, Workshop, offsets_of, workshop
+from services.status.settings import RebuildSettings
+from services.status.tables.definitions import jobs, rows
+from services.status.tables.schema_version import migrate
+from shared.runtime.databases import create_engine
+from shared.runtime.publisher import Publisher
+from shared.runtime.topic_admin import check_topics
+
+_TELL_AFTER_SECONDS = 2.0
+
+Tell = Callable[[str], None]
+
+
+class UnknownLetters:
+    """A dead-letter box for what the old tables had not come to yet: all older letters have been written before."""
+
+    def __init__(self, box: DeadLetterTopic, known: Offsets) -> None:
+        self._box = box
+        self._known = known
+
+    async def put(self, record: ConsumerRecord, reason: str) -> None:
+        """Writes the letter unless there is one."""
+        if record.offset >= self._known.get(TopicPartition(record.topic, record.partition), 0):
+            await self._box.put(record, reason)
+
+
+async def rebuild(settings: RebuildSettings, tell: Tell) -> None:
+    """Makes the tables again; `tell` gets the lines for the operator.
+
+    Raises AlreadyRebuilding, TopicsUnusable, KafkaError, KafkaUnavailable, SQLAlchemyError or OSError: nothing has
+    changed then.
+    """
+    began = time.monotonic()
+    await check_topics(settings)
+    async with Publisher(settings, "status") as publisher, workshop(settings.url) as shop:
+        await migrate(shop.engine)
+        box = UnknownLetters(DeadLetterTopic(publisher, settings.topics.dead_letters), await _known(settings))
+        async with Replay(settings, shop.engine, box) as replay:
+            await _fill(replay, shop, settings, tell)
+        seconds = time.monotonic() - began
+        tell(f"Done in {seconds:.0f} s. The new tables are in use; nothing was sent.")
+
+
+async def _fill(replay: Replay, shop: Workshop, settings: RebuildSettings, tell: Tell) -> None:
+    tell("Making the tables again from the topics. The old ones answer until the new ones are complete.")
+    shown = _Shown(tell)
+    await replay.to_the_end(shown)
+    left_out = await delete_expired(shop.engine, oldest(settings.job_retention_days), lambda _: True)
+    tell(f"Read: {replay.records:,} records. Made: {await _contents(shop.engine)}.")
+    if left_out:
+        tell(f"Jobs left out, since they finished more than {settings.job_retention_days:g} days ago: {left_out:,}.")
+    await shop.replace(lambda known: replay.up_to(known, shown))
+
+
+async def _known(settings: RebuildSettings) -> Offsets:
+    engine = create_engine(settings.url)
+    try:
+        return await offsets_of(engine)
+    finally:
+        await engine.dispose()
+
+
+async def _contents(engine: AsyncEngine) -> str:
+    async with engine.connect() as connection:
+        visible = select(func.count()).select_from(jobs).where(jobs.c.created_at.is_not(None))
+        made = [
+            (await connection.execute(each)).scalar_one() for each in (visible, select(func.count()).select_from(rows))
+        ]
+    return f"{made[0]:,} jobs and {made[1]:,} rows"
+
+
+class _Shown:
+    """Says every few seconds how far it is."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._next = time.monotonic() + _TELL_AFTER_SECONDS
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _TELL_AFTER_SECONDS
+            self._tell(f"{done:,} of {total:,} offsets read ({100 * done // max(total, 1)} %)")

@@ -1,0 +1,104 @@
+"""The CSV of a result file: the input's own columns as they were uploaded, then ours. Pure: no database, no HTTP.
+
+Ours begin with `result_`, by which ingest knows them and leaves them out when the file is uploaded again. They are
+guarded against being taken for formulas; the input's own cells are the user's, and stay as they are.
+"""
+
+import csv
+import json
+from collections.abc import Collection, Iterable
+from enum import StrEnum
+from io import StringIO
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from services.status.model.row_results import RowStatus
+from services.status.queries.row_queries import shown_status
+from shared.contract.events import RowErrorCode
+
+#: Excel takes a file without it for Windows-1252.
+BYTE_ORDER_MARK: Final = "\ufeff"
+RESULT_COLUMNS: Final = (
+    "result_row",
+    "result_status",
+    "result_hospital_id",
+    "result_batch_id",
+    "result_attempts",
+    "result_error_code",
+    "result_error",
+)
+#: The error code of a row that somebody has looked for in the directory, and not found.
+ABSENT: Final = "absent"
+_MAX_ERROR_CHARS: Final = 1_000
+#: How a cell begins that a spreadsheet may run (OWASP, CSV injection). The last four are = + - @ in full width.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+class ResultFileName(StrEnum):
+    """Which rows a file holds."""
+
+    SUCCESSFUL = "successful"
+    FAILED = "failed"
+    UNPROCESSED = "unprocessed"
+
+    @property
+    def outcome(self) -> RowStatus:
+        """What became of the rows in it."""
+        return RowStatus.CREATED if self is ResultFileName.SUCCESSFUL else RowStatus(self.value)
+
+
+class ResultCsv:
+    """Writes one job's rows in the delimiter of its input."""
+
+    def __init__(self, columns: Iterable[str], delimiter: str, activated: Collection[str]) -> None:
+        self._columns = tuple(columns)
+        self._delimiter = delimiter
+        self._activated = activated
+
+    def header(self) -> bytes:
+        """The first line."""
+        return self._lines([(*self._columns, *RESULT_COLUMNS)])
+
+    def rows(self, rows: Iterable[Row[Any]], undecided: Collection[int] = ()) -> bytes:
+        """A line for each. A column that a row does not have, because its event was unreadable, is empty.
+
+        `undecided`: those of unknown outcome of which nobody has said yet what they saw.
+        """
+        return self._lines(self._cells(row, undecided) for row in rows)
+
+    def _cells(self, row: Row[Any], undecided: Collection[int]) -> list[str | int]:
+        own = json.loads(row.columns)
+        cells: list[str | int] = [own.get(column, "") for column in self._columns]
+        cells += (
+            row.row,
+            shown_status(row, self._activated),
+            _hospital_id(row.hospital_id),
+            guarded(row.batch_id or ""),
+            row.attempts,
+            guarded(_code(row, undecided)),
+            guarded((row.error or "")[:_MAX_ERROR_CHARS]),
+        )
+        return cells
+
+    def _lines(self, records: Iterable[Iterable[str | int]]) -> bytes:
+        text = StringIO(newline="")
+        csv.writer(text, delimiter=self._delimiter).writerows(records)
+        return text.getvalue().encode()
+
+
+def _code(row: Row[Any], undecided: Collection[int]) -> str:
+    if row.error_code == RowErrorCode.OUTCOME_UNKNOWN and row.row not in undecided:
+        return ABSENT if row.status == RowStatus.FAILED else ""
+    return row.error_code or ""
+
+
+def _hospital_id(stored: str | None) -> str:
+    if stored is None or stored.isdecimal():
+        return stored or ""
+    return guarded(str(json.loads(stored)))
+
+
+def guarded(cell: str) -> str:
+    """The cell as text for every spreadsheet: with an apostrophe before what could begin a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

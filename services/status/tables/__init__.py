@@ -1,0 +1,1 @@
+"""The tables, their versions, and how they are written in bulk."""

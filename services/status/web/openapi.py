@@ -1,0 +1,22 @@
+"""What the routes have in common in the API's documentation: parameters, and the errors that they may answer."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import Path
+
+from shared.runtime.problems import ProblemDocument
+
+JobId = Annotated[str, Path(description="From the answer to the upload")]
+
+Documented = dict[int | str, dict[str, Any]]
+
+
+def problems(**reasons: str) -> Documented:
+    """`_404="No such job"`: what an error's body looks like, and when it comes."""
+    shape = {"model": ProblemDocument, "content": {"application/problem+json": {}}}
+    return {int(code.removeprefix("_")): shape | {"description": reason} for code, reason in reasons.items()}
+
+
+EVERYWHERE: Final = problems(
+    _401="API keys are in use, and this is none", _503="Kafka or the database is down, or the newest events are unread"
+)

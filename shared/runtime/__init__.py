@@ -1,0 +1,1 @@
+"""What the services have in common at run time: settings, logging, Kafka, HTTP, databases."""

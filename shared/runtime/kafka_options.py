@@ -1,0 +1,57 @@
+"""How the services reach Kafka. Every option that decides whether data is lost is set here, none is left to a default.
+
+The reasons, aiokafka 0.14: a producer's defaults are acks=1 and not idempotent; a consumer's are auto-commit,
+`latest` and read_uncommitted. Each of them loses or invents records.
+"""
+
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from shared.contract.topics import MAX_MESSAGE_BYTES
+from shared.runtime.settings import KafkaSettings
+
+REQUEST_TIMEOUT_MS: Final = 10_000
+
+
+def connection(settings: KafkaSettings) -> dict[str, Any]:
+    """What every aiokafka client needs to connect."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "security_protocol": settings.kafka_security_protocol,
+        "request_timeout_ms": REQUEST_TIMEOUT_MS,
+    }
+    if "SSL" in settings.kafka_security_protocol:
+        options["ssl_context"] = settings.ssl_context()
+    if settings.kafka_security_protocol.startswith("SASL"):
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_sasl_username
+        options["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
+    return options
+
+
+def producing(settings: KafkaSettings) -> dict[str, Any]:
+    """The options of an AIOKafkaProducer: idempotent, acknowledged by all replicas in sync."""
+    return {
+        **connection(settings),
+        "enable_idempotence": True,
+        "acks": "all",
+        "max_request_size": MAX_MESSAGE_BYTES,
+    }
+
+
+def consuming(settings: KafkaSettings) -> dict[str, Any]:
+    """The options of an AIOKafkaConsumer: committed records only, no commit and no jump that nobody asked for."""
+    return {
+        **connection(settings),
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "isolation_level": "read_committed",
+        # A record larger than this would be skipped with only a log line (aiokafka #1173).
+        "max_partition_fetch_bytes": MAX_MESSAGE_BYTES + 4096,
+    }
+
+
+def admin(settings: KafkaSettings) -> AIOKafkaAdminClient:
+    """An admin client, not started."""
+    return AIOKafkaAdminClient(**connection(settings))

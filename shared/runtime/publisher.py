@@ -1,0 +1,67 @@
+"""Sends events: idempotent, acknowledged by all replicas in sync, and never for longer than the caller can wait."""
+
+import contextlib
+from typing import Final, Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from shared.contract.cloud_events import Headers, encode
+from shared.contract.events import Event
+from shared.runtime import kafka_options
+from shared.runtime.reconnecting_client import Renewable
+from shared.runtime.settings import KafkaSettings
+from shared.runtime.telemetry import current_traceparent
+from shared.runtime.timeouts import within
+
+_WARM_UP_SECONDS: Final = 5.0
+
+
+class KafkaUnavailable(Exception):
+    """Nobody acknowledged the event. It may still be written later: send it again under the same event_id."""
+
+
+class Publisher:
+    """Writes the events of one service (`source`) with one producer at a time, started when it is first needed.
+
+    An async context manager: it is closed at its end.
+    """
+
+    def __init__(self, settings: KafkaSettings, source: str) -> None:
+        self._source = source
+        self._producer = Renewable(lambda: AIOKafkaProducer(**kafka_options.producing(settings)))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def send(self, topic: str, event: Event, timeout: float) -> None:
+        """Returns when the event is acknowledged. Raises KafkaUnavailable after `timeout` seconds at most."""
+        record = encode(event, self._source, current_traceparent())
+        await self.send_raw(topic, record.key, record.value, record.headers, timeout)
+
+    async def send_raw(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, timeout: float
+    ) -> None:
+        """The same for a record of any kind."""
+        try:
+            await within(timeout, self._send(topic, key, value, headers))
+        except (TimeoutError, KafkaError, OSError) as error:
+            self._producer.discard()
+            raise KafkaUnavailable(str(error) or type(error).__name__) from error
+
+    async def warm_up(self) -> None:
+        """Connects, so that the first event does not wait for it. Kafka may be away: the first event tries again."""
+        with contextlib.suppress(TimeoutError, KafkaError, OSError):
+            await within(_WARM_UP_SECONDS, self._producer.ready())
+
+    async def close(self) -> None:
+        """Disconnects; waits a few seconds at most."""
+        await self._producer.close()
+
+    async def _send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        producer = await self._producer.ready()
+        # Cancelling a send does not stop its record: hence the deterministic ids.
+        await producer.send_and_wait(topic, value, key, headers=headers)

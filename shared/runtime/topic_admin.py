@@ -1,0 +1,136 @@
+"""Makes missing topics and says what is wrong with those that exist."""
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
+
+from shared.contract.topics import Topic
+from shared.runtime import kafka_options
+from shared.runtime.settings import KafkaSettings
+
+log = structlog.get_logger(__name__)
+
+TOPIC_ALREADY_EXISTS = 36
+VISIBLE_WITHIN_SECONDS = 10
+RETRY_SECONDS = 2
+
+
+class TopicsUnusable(RuntimeError):
+    """A topic is missing or would lose data as it is configured: the message says which, and what to change."""
+
+
+async def create_missing_topics(settings: KafkaSettings) -> list[str]:
+    """Creates what is missing and returns the names created.
+
+    A service that may not create topics leaves them to `python -m deploy.local topics`.
+    Raises KafkaError when Kafka cannot be reached.
+    """
+    client = kafka_options.admin(settings)
+    try:
+        await client.start()
+        known = set(await client.list_topics())
+        missing = [topic for topic in settings.topics.all() if topic.name not in known]
+        created, refused = await _create(client, missing, settings.kafka_replication_factor)
+        await _until_visible(client, {topic.name for topic in missing} - set(refused))
+        return created
+    finally:
+        await client.close()
+
+
+async def _create(client: AIOKafkaAdminClient, missing: list[Topic], replication: int) -> tuple[list[str], list[str]]:
+    """The names created, and those that we may not create. Another service may have been faster with the rest."""
+    if not missing:
+        return [], []
+    answer = await client.create_topics(
+        [NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config) for topic in missing]
+    )
+    created, refused = [], []
+    for name, code, *message in answer.topic_errors:
+        if code == 0:
+            created.append(name)
+        elif code == TopicAuthorizationFailedError.errno:
+            refused.append(name)
+            log.warning("may_not_create_topic", topic=name, advice="create it with: python -m deploy.local topics")
+        elif code != TOPIC_ALREADY_EXISTS:
+            raise for_code(code)(name, *message)
+    return created, refused
+
+
+async def _until_visible(client: AIOKafkaAdminClient, names: Iterable[str]) -> None:
+    """A broker hears of new topics a moment after the controller made them: until then they would seem missing."""
+    async with asyncio.timeout(VISIBLE_WITHIN_SECONDS):
+        while not set(names) <= set(await client.list_topics()):  # noqa: ASYNC110 - a broker has to be asked
+            await asyncio.sleep(0.05)
+
+
+async def check_topics(settings: KafkaSettings) -> None:
+    """Raises TopicsUnusable when a topic is missing, has another number of partitions or would delete its records."""
+    client = kafka_options.admin(settings)
+    try:
+        await client.start()
+        problems = await _problems(client, settings.topics.all())
+    finally:
+        await client.close()
+    if problems:
+        raise TopicsUnusable("; ".join(problems))
+
+
+async def _problems(client: AIOKafkaAdminClient, wanted: Iterable[Topic]) -> list[str]:
+    topics = {topic.name: topic for topic in wanted}
+    known = set(await client.list_topics())
+    present = [name for name in topics if name in known]
+    problems = [f"topic {name} is missing: run python -m deploy.local topics" for name in topics if name not in known]
+    if not present:
+        return problems
+    described, configured = await asyncio.gather(client.describe_topics(present), _configuration(client, present))
+    for description in described:
+        problems += _wrong_partitions(topics[description["topic"]], len(description["partitions"]))
+    for name, actual in configured.items():
+        problems += _wrong_configuration(topics[name], actual)
+    return problems
+
+
+def _wrong_partitions(topic: Topic, actual: int) -> list[str]:
+    if actual == topic.partitions:
+        return []
+    return [
+        f"topic {topic.name} has {actual} partitions, KAFKA_TOPIC_PARTITIONS asks for {topic.partitions}: "
+        "keys would move, so the topics must be drained and made again"
+    ]
+
+
+def _wrong_configuration(topic: Topic, actual: dict[str, str]) -> list[str]:
+    return [
+        f"topic {topic.name} has {key}={actual.get(key)}, needs {value}"
+        for key, value in topic.config.items()
+        if key in ("retention.ms", "retention.bytes", "cleanup.policy") and actual.get(key) != value
+    ]
+
+
+async def _configuration(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    answers = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    found: dict[str, dict[str, str]] = {}
+    for answer in answers:
+        for code, message, _kind, name, entries in answer.resources:
+            if code:
+                raise for_code(code)(name, message)
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    return found
+
+
+async def wait_for_topics(settings: KafkaSettings) -> None:
+    """Creates what is missing; waits for as long as Kafka cannot be reached, saying so."""
+    while True:
+        try:
+            created = await create_missing_topics(settings)
+        except (KafkaError, OSError) as error:
+            log.warning("kafka_unreachable", servers=settings.kafka_bootstrap_servers, reason=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            if created:
+                log.info("topics_created", topics=created)
+            return

@@ -1,0 +1,141 @@
+"""Rows: unchanged where they are good, and told what is wrong where they are not."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.csv_file.header import Header, find_header
+from services.ingest.csv_file.rows import MAX_FIELD_CHARS, Row, RowRejected, read_rows
+from tests.support.written_csv import CELLS, DIALECTS, FILLED_CELLS, csv_bytes
+
+
+def outcomes(text: str) -> list[Row | RowRejected]:
+    """Every row of a text with a good header."""
+    opened = io.StringIO(text, newline="")
+    header = find_header(opened)
+    assert isinstance(header, Header)
+    return list(read_rows(opened, header))
+
+
+def problems(text: str) -> list[tuple[int | None, str | None, str]]:
+    """What is wrong with the rows, in their order."""
+    found = [outcome.errors for outcome in outcomes(text) if isinstance(outcome, RowRejected)]
+    return [(error.row, error.column, error.message) for errors in found for error in errors]
+
+
+@given(st.lists(st.tuples(CELLS, FILLED_CELLS, FILLED_CELLS), max_size=8), DIALECTS)
+def test_every_named_column_is_returned_unchanged(rows, dialect):
+    """In the input's order and with the input's own text; only what the directory gets is stripped."""
+    text = csv_bytes([("Note", "Name", "address"), *rows], **dialect).decode()
+
+    found = outcomes(text)
+
+    assert [tuple(row.columns.items()) for row in found if isinstance(row, Row)] == [
+        (("Note", note), ("Name", name), ("address", address)) for note, name, address in rows
+    ]
+    assert [(row.name, row.address) for row in found if isinstance(row, Row)] == [
+        (name.strip(), address.strip()) for _, name, address in rows
+    ]
+
+
+def test_rows_carry_the_spreadsheet_s_number():
+    """Blank lines count, a quoted line break does not."""
+    text = 'name,address\na,"1\n2"\n\n,,\nb,3\n'
+
+    assert [row.row for row in outcomes(text) if isinstance(row, Row)] == [2, 5]
+
+
+def test_a_short_row_is_filled_up():
+    """Spreadsheets leave out empty cells at the end."""
+    (row,) = outcomes("name,address,phone,beds\na,b\n")
+
+    assert isinstance(row, Row)
+    assert row.columns == {"name": "a", "address": "b", "phone": "", "beds": ""}
+    assert row.phone is None
+
+
+def test_empty_cells_beyond_the_header_do_no_harm():
+    """Trailing delimiters are everywhere."""
+    (row,) = outcomes("name,address\na,b,,\n")
+
+    assert isinstance(row, Row)
+
+
+def test_an_unnamed_column_is_dropped_when_its_cells_are_empty():
+    """And is an error of the row where one is not."""
+    text = "name,,address\na,,b\nc,x,d\n"
+
+    (row, rejected) = outcomes(text)
+
+    assert isinstance(row, Row)
+    assert row.columns == {"name": "a", "address": "b"}
+    assert isinstance(rejected, RowRejected)
+    assert "Column 2 has a value but no name" in rejected.errors[0].message
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "words"),
+    [
+        (" ,b,1", "name", "The name is missing."),
+        ("a,\u00a0,1", "address", "The address is missing."),
+        ("a,b,call us", "phone", "is not a phone number"),
+        ("a,b,555?", "phone", "is not a phone number"),
+        ("a,b,1,c", None, "The row has 4 fields, the header 3: put a field that contains a comma in double quotes."),
+        ("a\x00,b,1", "name", "control character (U+0000) at position 2"),
+        ("a,b\x1b[31m,1", "address", "control character (U+001B)"),
+        ("a,b\x85c,1", "address", "control character (U+0085)"),
+        ("x" * (MAX_FIELD_CHARS + 1) + ",b,1", "name", "1,001 characters"),
+        ('"a"x,b,1', None, "text follows a closing quote"),
+    ],
+)
+def test_a_bad_row_says_what_to_do(line, column, words):
+    """With its row, and its column where it has one."""
+    ((row, found_column, message),) = problems(f"name,address,phone\nfine,fine,1\n{line}\n")
+
+    assert (row, found_column) == (3, column)
+    assert words in message
+
+
+def test_a_row_lists_everything_that_is_wrong_with_it():
+    """One round of corrections is enough."""
+    found = problems("name,address,phone\n ,,call us\n")
+
+    assert [column for _, column, _ in found] == ["name", "address", "phone"]
+
+
+@pytest.mark.parametrize(
+    "phone",
+    ["+1 (207) 555-0101", "555.0120", "0211/5550-204", "555 0119 ext. 4", "٠١٢٣", "+49\u00a0555", "*99#"],
+)
+def test_phones_are_taken_as_people_write_them(phone):
+    """Only what cannot be a number is refused."""
+    (row,) = outcomes(f"name,address,phone\na,b,{phone}\n")
+
+    assert isinstance(row, Row)
+    assert row.phone == phone
+
+
+def test_what_stands_in_a_result_column_does_not_matter():
+    """It is ours, and dropped."""
+    (row,) = outcomes("name,address,result_error\na,b,\x01\n")
+
+    assert isinstance(row, Row)
+    assert row.columns == {"name": "a", "address": "b"}
+
+
+def test_a_field_of_full_length_is_taken():
+    """A thousand characters, of any kind."""
+    (row,) = outcomes(f"name,address\n{'🏥' * MAX_FIELD_CHARS},b\n")
+
+    assert isinstance(row, Row)
+
+
+def test_rows_that_are_written_differently_can_be_alike():
+    """Case, spaces and phone punctuation fold away."""
+    (one, other) = outcomes("name,address,phone\nSt. Mary,1 Main St,555-0101\nST.  MARY,1 main st,(555) 0101\n")
+
+    assert isinstance(one, Row)
+    assert isinstance(other, Row)
+    assert one.likeness == other.likeness

@@ -1,0 +1,47 @@
+"""What an operator orders reaches every processor's topic, or is refused with a reason."""
+
+import asyncio
+
+import pytest
+
+from services.processor.operations.cli import control, parse
+from shared.contract.events import SendingPaused, SendingResumed
+from shared.runtime.settings import KafkaSettings
+from shared.runtime.topic_admin import create_missing_topics
+from tests.support.topic_reader import TopicReader
+
+
+@pytest.fixture
+def settings(kafka_bootstrap, topic_prefix, monkeypatch):
+    """An installation on the run's broker, without topics."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka_bootstrap)
+    monkeypatch.setenv("KAFKA_TOPIC_PREFIX", topic_prefix)
+    return KafkaSettings()
+
+
+@pytest.mark.parametrize("command", [["pause"], ["dead-letters", "list"]])
+def test_an_order_to_the_wrong_kafka_is_refused(settings, command, capfd):
+    """A pause that pauses nobody must not look like one that does."""
+    with pytest.raises(SystemExit):
+        control(parse(command))
+    error = capfd.readouterr().err
+    assert error.startswith(f"Not done: there is no topic {settings.kafka_topic_prefix}hospital.")
+    assert "KAFKA_TOPIC_PREFIX" in error
+
+
+def test_pause_and_resume_are_written_in_order(settings, capfd):
+    """On one partition, since they have one key."""
+    asyncio.run(create_missing_topics(settings))
+    control(parse(["pause"]))
+    control(parse(["resume"]))
+    told = capfd.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in told] == ["Paused", "Resumed"]
+
+    async def read():
+        async with TopicReader(settings, settings.topics.jobs) as reader:
+            return await reader.events(), {record.partition for record in reader.records}
+
+    events, partitions = asyncio.run(read())
+    assert [type(event) for event in events] == [SendingPaused, SendingResumed]
+    assert len(partitions) == 1
+    assert all(event.requested_by for event in events)

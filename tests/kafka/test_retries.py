@@ -1,0 +1,241 @@
+"""The owner of a partition on a real broker: each order once, whoever dies, freezes or is replaced in the middle."""
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from services.status.commands import retry_partition, retry_rows
+from services.status.commands.retry_consumer import Owner
+from services.status.commands.retry_transactions import PURPOSE, OrderLedger, OrdersFenced, Progress
+from services.status.projection.event_batch import Delivery, Told
+from services.status.projection.transaction import project
+from services.status.tables import stored_offsets
+from services.status.tables.schema_version import migrate
+from services.status.tables.stored_offsets import Step
+from shared.contract.cloud_events import encode
+from shared.contract.events import JobEvent, JobOutcome
+from shared.runtime import kafka_options
+from shared.runtime.databases import create_engine, database_url
+from shared.runtime.settings import KafkaSettings
+from shared.runtime.topic_admin import create_missing_topics
+from tests.support.job_histories import Story, tell
+from tests.support.topic_reader import TopicReader
+from tests.support.until import until
+
+PATIENCE = 40.0
+ROWS = 300
+CHUNK = 20
+
+
+class Office:
+    """hospital.jobs with one partition, tables that a test fills, and owners that come and go."""
+
+    def __init__(self, settings: KafkaSettings, engine) -> None:
+        self.settings, self.engine = settings, engine
+        self.topics = settings.topics
+
+    @asynccontextmanager
+    async def owner(self):
+        """An owner at work; it is cut off at the end, wherever it is."""
+        owner = Owner(self.settings, self.engine)
+        running = asyncio.create_task(owner.run())
+        try:
+            yield owner
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+    async def write(self, event: JobEvent) -> int:
+        """Appends an event; returns where."""
+        async with AIOKafkaProducer(**kafka_options.producing(self.settings)) as producer:
+            written = await producer.send_and_wait(self.topics.jobs, **encode(event, "t").fields())
+        return written.offset
+
+    async def project(self, event: JobEvent, offset: int) -> None:
+        """The projection has read it."""
+        at = TopicPartition(self.topics.jobs, 0)
+        async with self.engine.begin() as connection:
+            await stored_offsets.begin(connection, {at: 0})
+            before = (await stored_offsets.stored(connection, [at]))[at]
+        step = Step(self.topics.jobs, 0, before, offset + 1)
+        await project(self.engine, [step], Delivery(job_events=[Told(0, offset, event)]))
+
+    async def order(self, *events: JobEvent) -> None:
+        """Appends events and projects them."""
+        for event in events:
+            await self.project(event, await self.write(event))
+
+    async def rows(self) -> Counter:
+        """How often each row of each job stands on the topics of rows."""
+        found: Counter = Counter()
+        for topic in self.topics.rows:
+            async with TopicReader(self.settings, topic) as reader:
+                found.update((event.job_id, event.row, event.round) for event in await reader.events())
+        return found
+
+    async def has_rows(self, count: int) -> bool:
+        return sum((await self.rows()).values()) >= count
+
+    async def committed(self) -> tuple[int, str]:
+        """Offset and metadata of the group."""
+        admin = kafka_options.admin(self.settings)
+        await admin.start()
+        try:
+            found = await admin.list_consumer_group_offsets(self.topics.group(PURPOSE))
+        except KafkaError:  # a fresh broker is still making its topic of offsets
+            found = {}
+        finally:
+            await admin.close()
+        [commit] = found.values() or [None]
+        return (commit.offset, commit.metadata) if commit else (-1, "")
+
+    async def is_done(self, offset: int) -> bool:
+        return await self.committed() == (offset, "")
+
+
+@pytest.fixture
+async def office(kafka_bootstrap, topic_prefix, tmp_path, monkeypatch):
+    """Small transactions, so that a retry takes many."""
+    monkeypatch.setattr(retry_rows, "_PAGE", CHUNK)
+    monkeypatch.setattr(retry_rows, "CHUNK_ROWS", CHUNK)
+    settings = KafkaSettings(
+        kafka_bootstrap_servers=kafka_bootstrap, kafka_topic_prefix=topic_prefix, kafka_topic_partitions=1
+    )
+    await create_missing_topics(settings)
+    engine = create_engine(database_url(f"sqlite:///{tmp_path}/status.db"))
+    await migrate(engine)
+    yield Office(settings, engine)
+    await engine.dispose()
+
+
+async def failed_job(office, rows=ROWS) -> Story:
+    """A job of which every row failed, and whose finish was projected."""
+    story = Story(total=rows, job_id=str(uuid4()))
+    await tell(office.engine, story.accepted(), *(story.failed(row) for row in range(2, rows + 2)))
+    await office.order(story.finished(JobOutcome.NONE_CREATED))
+    return story
+
+
+def once(story, rows=ROWS, round_=2):
+    return Counter({(story.about["job_id"], row, round_): 1 for row in range(2, rows + 2)})
+
+
+async def test_two_requests_for_a_round_write_its_rows_once(office):
+    """And the owner's offset passes both, so that it shows no lag."""
+    story = await failed_job(office)
+    await office.order(story.retried(2), story.retried(2))
+    async with office.owner():
+        await until("both orders are done", lambda: office.is_done(3), PATIENCE)
+    assert await office.rows() == once(story)
+
+
+class Fate:
+    """Where in its second transaction an owner stops for ever: before it, in it, or after it."""
+
+    def __init__(self) -> None:
+        self.begin(None)
+
+    def begin(self, where: str | None) -> None:
+        self.where, self.transactions, self.met = where, 0, asyncio.Event()
+
+    async def strikes(self, where: str) -> None:
+        if self.where == where and self.transactions == 2:
+            self.met.set()
+            await asyncio.Event().wait()
+
+
+@pytest.fixture
+def fate(monkeypatch):
+    """Owners' ledgers that meet it."""
+    fate = Fate()
+
+    class MortalLedger(OrderLedger):
+        async def commit(self, records, progress):
+            fate.transactions += bool(records)
+            await fate.strikes("before")
+            commit = self._producer.commit_transaction
+
+            async def commit_transaction():
+                await fate.strikes("in")
+                await commit()
+
+            self._producer.commit_transaction = commit_transaction
+            await super().commit(records, progress)
+            await fate.strikes("after")
+
+    monkeypatch.setattr(retry_partition, "OrderLedger", MortalLedger)
+    return fate
+
+
+async def test_an_owner_that_dies_in_the_middle_is_followed_by_one_that_goes_on_at_the_very_row(office, fate):
+    """Wherever it is: before a transaction, in it, after it."""
+    story = await failed_job(office)
+    await office.order(story.retried(2))
+    for where in ("after", "in", "before", "in", "after"):
+        fate.begin(where)
+        async with office.owner(), asyncio.timeout(PATIENCE):
+            await fate.met.wait()
+        assert not await office.is_done(2)
+    fate.begin(None)
+    async with office.owner():
+        await until("the order is done", lambda: office.is_done(2), PATIENCE)
+    assert await office.rows() == once(story)
+
+
+async def test_two_owners_share_one_round(office):
+    """One of them has the partition; when it goes the other one goes on."""
+    story = await failed_job(office)
+    async with office.owner():
+        async with office.owner():
+            await office.order(story.retried(2))
+            await until("some rows are written", lambda: office.has_rows(CHUNK), PATIENCE)
+        await until("the order is done", lambda: office.is_done(2), PATIENCE)
+    assert await office.rows() == once(story)
+
+
+async def test_nothing_is_written_before_the_projection_has_passed_the_request(office):
+    """Else rows would be missing, or a second request could not be told from the first."""
+    story = await failed_job(office, rows=3)
+    retried = story.retried(2)
+    offset = await office.write(retried)
+    async with office.owner() as owner:
+        await until("it has taken over", lambda: says(owner, "1 partitions"), PATIENCE)
+        await asyncio.sleep(1)
+        assert not await office.rows()
+        await office.project(retried, offset)
+        await until("the order is done", lambda: office.is_done(2), PATIENCE)
+    assert await office.rows() == once(story, rows=3)
+
+
+async def says(owner, words) -> bool:
+    return words in await owner.check()
+
+
+async def test_a_request_that_makes_no_sense_is_passed_by(office):
+    """Unknown jobs, rounds that are not the next: none of their rows is written; the next round is run."""
+    story, other = await failed_job(office, rows=3), Story(job_id="nobody")
+    await office.order(other.retried(2), story.retried(7), story.retried(2))
+    async with office.owner():
+        await until("all orders are passed", lambda: office.is_done(4), PATIENCE)
+    assert await office.rows() == once(story, rows=3)
+
+
+async def test_whoever_takes_over_fences_the_former_owner(office):
+    """A frozen owner that thaws can write nothing more."""
+    former, present = OrderLedger(office.settings, 0), OrderLedger(office.settings, 0)
+    try:
+        assert await former.open() is None
+        await former.commit([], Progress(3, 40))
+        assert await present.open() == Progress(3, 40)
+        with pytest.raises(OrdersFenced):
+            await former.commit([], Progress(4))
+        await present.commit([], Progress(4))
+        assert await office.committed() == (4, "")
+    finally:
+        await former.close()
+        await present.close()

@@ -1,0 +1,294 @@
+"""Random lives of a lane: sends, answers, commits, hand-overs, crashes and zombies. No row is ever created twice.
+
+The lane, its windows and its permit are the real ones; the clock, the broker and the directory are models. A creation
+may happen at any time up to the settle time after the call's deadline, whatever the caller saw. A crashed owner lives
+on as a zombie that passes its gate whenever its permit lets it.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from services.processor.lane import lane as lane_module
+from services.processor.lane.lane import Lane
+from services.processor.lane.row import Row, State
+from services.processor.offsets.watermark import Watermark, read_watermark
+from services.processor.settings import ProcessorSettings
+from shared.contract.cloud_events import decode
+from tests.support.lane_doubles import Clock, FakeLedger, accepted, inherit, lane_settings, make_lane, record
+
+TOPICS = ("hospital.rows.express", "hospital.rows.bulk")
+#: Where the settle time is long, late creations are the danger; where the lease is long, zombies are.
+SHORT_LEASE = lane_settings(window_rows=40)
+LONG_LEASE = lane_settings(window_rows=40, lease_seconds=12, hospital_api_settle_seconds=0.5)
+STEPS = 2_500
+
+Known = tuple[str, int]
+
+
+@dataclass
+class Call:
+    """A call that reached the directory: it may create a hospital at `creates_at`, or never."""
+
+    sent: float
+    creates_at: float | None
+
+
+@dataclass
+class Owner:
+    """One ownership of the lane: alive until another takes over, a zombie from then on."""
+
+    lane: Lane
+    ledger: FakeLedger
+    doubtful: dict[Row, float]
+    at_the_gate: list[Row] = field(default_factory=list)
+    under_way: dict[Row, Call] = field(default_factory=dict)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    holding: asyncio.Task[None] | None = None
+    offered: dict[str, Watermark] | None = None
+
+
+class Life:
+    """The topics are lists of offsets with gaps, the broker keeps one commit and the results that came with it."""
+
+    def __init__(self, chance: random.Random, clock: Clock, settings: ProcessorSettings) -> None:
+        self.chance, self.clock, self.settings = chance, clock, settings
+        self.deadline = settings.hospital_api_timeout
+        self.settled = self.deadline + settings.hospital_api_settle_seconds
+        self.log: dict[str, list[int]] = {topic: list(range(chance.randint(0, 3))) for topic in TOPICS}
+        self.kept: dict[str, Watermark] = {}
+        self.results: Counter[Known] = Counter()
+        self.zombies: list[Owner] = []
+        self.calls: dict[Known, list[Call]] = {}
+        self.happened: Counter[str] = Counter()
+        self.take_over()
+
+    async def turn(self) -> None:
+        for _ in range(6):
+            await asyncio.sleep(0)
+
+    # ---- owners ------------------------------------------------------------------------------------------------------
+
+    def take_over(self) -> None:
+        """As `takeover` does: without any commit a lane begins at the start, and all that there is is in doubt."""
+        marks = {
+            topic: read_watermark(self.kept[topic].offset, self.kept[topic].metadata())
+            if topic in self.kept
+            else Watermark(0, self.end_of(topic))
+            for topic in TOPICS
+        }
+        doubtful: dict[Row, float] = {}
+        lane = make_lane(self.settings, doubtful=doubtful.__setitem__)
+        clean = all(mark.released for mark in self.kept.values())
+        ledger = inherit(lane, marks, clean=clean, unowned=not self.kept)
+        self.owner = Owner(lane, ledger, doubtful)
+        self.listen(self.owner)
+        self.happened["clean" if clean else "unclean"] += 1
+
+    def listen(self, owner: Owner) -> None:
+        """Hears what the lane offers to the broker, whose answer stays open."""
+        owner.ledger.gate = asyncio.get_running_loop().create_future()
+        original = owner.ledger.commit
+
+        async def commit(records: list, marks: dict[str, Watermark]) -> None:
+            owner.offered, owner.offered_records = marks, records
+            await original(records, marks)
+
+        owner.ledger.__dict__["commit"] = commit
+
+    def keep(self, owner: Owner) -> None:
+        self.kept, owner.offered = owner.offered, None
+        for _, _, value, headers in owner.offered_records:
+            result = decode(headers, value)
+            self.results[result.job_id, result.row] += 1
+
+    def end_of(self, topic: str) -> int:
+        return self.log[topic][-1] + 1 if self.log[topic] else 0
+
+    async def crash(self) -> None:
+        """Somebody else fences the lane; a commit under way has happened, or not."""
+        for _ in range(3):
+            await self.choose()  # it freezes with calls on their way
+        if self.owner.offered is not None and self.chance.random() < 0.5:
+            self.keep(self.owner)
+        self.zombies = [*self.zombies[-3:], self.owner]
+        self.take_over()
+
+    # ---- commits -----------------------------------------------------------------------------------------------------
+
+    async def commit_begins(self) -> None:
+        owner = self.owner
+        if owner.offered is None and owner.lane._something_to_commit():
+            owner.tasks.append(asyncio.create_task(owner.lane._commit()))
+            await self.turn()
+
+    async def commit_succeeds(self) -> None:
+        owner = self.owner
+        if owner.offered is not None:
+            self.keep(owner)
+            answer, owner.ledger.gate = owner.ledger.gate, asyncio.get_running_loop().create_future()
+            answer.set_result(None)
+            await self.turn()
+
+    async def commit(self) -> None:
+        await self.commit_begins()
+        await self.commit_succeeds()
+
+    async def rebalance(self) -> None:
+        """Begins, or ends: the lane stays, or goes to somebody else, or its hand-over takes too long."""
+        owner = self.owner
+        if owner.holding is None:
+            owner.holding = asyncio.create_task(owner.lane.hold())
+            await self.turn()
+            return
+        if not owner.holding.done():
+            return
+        self.happened["rebalanced"] += 1
+        if self.chance.random() < 0.5:
+            owner.holding = None
+            owner.lane.resume()
+        else:
+            owner.lane.close()
+            await self.crash()
+
+    # ---- rows --------------------------------------------------------------------------------------------------------
+
+    async def deliver(self) -> None:
+        """Records are written and polled."""
+        for topic in TOPICS:
+            if len(self.log[topic]) < self.chance.randint(0, STEPS // 10):
+                start = self.end_of(topic) + self.chance.choice((0, 0, 0, 1, 7))
+                self.log[topic] += range(start, start + self.chance.randint(1, 3))
+            window = self.owner.lane._progress.window(topic)
+            if self.owner.holding is None and self.owner.lane.has_room(topic, 4):
+                behind = [offset for offset in self.log[topic] if offset >= window.position][:4]
+                records = [record(accepted(offset + 2, job_id=topic), offset, topic) for offset in behind]
+                self.owner.lane.admit(topic, records, behind[-1] + 1 if behind else self.end_of(topic))
+
+    async def choose(self) -> None:
+        """A row is on its way to its connection."""
+        row = self.owner.lane.next_row(self.chance.choice(TOPICS))
+        if row is not None and len(self.owner.at_the_gate) < 3:
+            self.owner.lane.sending(row)
+            self.owner.at_the_gate.append(row)
+
+    async def gate(self) -> None:
+        """The last question before the first byte, which a zombie asks as well."""
+        owner = self.chance.choice([*self.zombies, self.owner]) if self.chance.random() < 0.35 else self.owner
+        if owner.at_the_gate:
+            self.pass_gate(owner, owner.at_the_gate.pop(self.chance.randrange(len(owner.at_the_gate))))
+
+    def pass_gate(self, owner: Owner, row: Row) -> None:
+        who = "owner" if owner is self.owner else "zombie"
+        if owner.lane.permits(row):
+            self.happened[f"{who} sent"] += 1
+            later = self.chance.choice((None, None, 0.0, self.deadline, self.settled))
+            call = owner.under_way[row] = Call(self.clock.now, None if later is None else self.clock.now + later)
+            self.calls.setdefault(row.identity, []).append(call)
+        else:
+            self.happened[f"{who} withheld"] += 1
+            if owner.lane.end is None:
+                owner.lane.again(row, 0.0)
+            owner.lane.landed()
+
+    async def answer(self) -> None:
+        """What has been created is answered, or the answer is lost; 500 after which nothing happens any more."""
+        owner = self.owner
+        if not owner.under_way:
+            return
+        row = self.chance.choice(list(owner.under_way))
+        call = owner.under_way[row]
+        if call.creates_at is None:
+            owner.lane.doubt(row, self.clock.now)
+        elif call.creates_at > self.clock.now:
+            return
+        elif self.chance.random() < 0.7:
+            owner.lane.finish(row, row.created(1))
+        else:
+            owner.lane.doubt(row, call.sent + self.settled)
+        del owner.under_way[row]
+        owner.lane.landed()
+
+    async def look_up(self) -> None:
+        owner = self.owner
+        for row, at in list(owner.doubtful.items()):
+            if at <= self.clock.now and row.state is State.IN_DOUBT and owner.lane.may_send(self.clock.now):
+                del owner.doubtful[row]
+                self.happened["looked up"] += 1
+                if any(call.creates_at is not None and call.creates_at <= self.clock.now for call in self.made(row)):
+                    owner.lane.finish(row, row.created(1, found=True))
+                else:
+                    self.happened["absent after a call"] += bool(self.made(row))
+                    owner.lane.again(row, 0.0)
+
+    def made(self, row: Row) -> list[Call]:
+        return self.calls.get(row.identity, [])
+
+    async def time_passes(self) -> None:
+        """Calls that reach their deadline are over, and their rows in doubt."""
+        self.clock.now += self.chance.choice((0.01, 0.1, 0.1, 0.5, 0.5, 2.0))
+        for owner in [self.owner, *self.zombies]:
+            for row, call in list(owner.under_way.items()):
+                if self.clock.now >= call.sent + self.deadline:
+                    del owner.under_way[row]
+                    if owner.lane.end is None:
+                        owner.lane.doubt(row, call.sent + self.settled)
+                    owner.lane.landed()
+        await self.turn()
+
+    # ---- promises ----------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        for row, calls in self.calls.items():
+            created = sum(call.creates_at is not None for call in calls)
+            assert created <= 1, f"{row} was created {created} times"
+        assert all(count == 1 for count in self.results.values()), "a row has one result"
+        if self.owner.lane.end is None:
+            for marks in filter(None, (self.kept, self.owner.offered)):
+                for row in self.owner.under_way:
+                    mark = marks[row.topic]
+                    assert mark.offset <= row.place.offset < mark.horizon, "a crash now would leave it out of doubt"
+                    assert not mark.released
+
+
+WEIGHTS: dict[Callable[[Life], object], int] = {
+    Life.deliver: 10,
+    Life.commit: 50,
+    Life.commit_begins: 10,
+    Life.commit_succeeds: 30,
+    Life.choose: 50,
+    Life.gate: 50,
+    Life.answer: 50,
+    Life.look_up: 20,
+    Life.time_passes: 50,
+    Life.rebalance: 5,
+    Life.crash: 2,
+}
+
+
+async def live(seed: int, clock: Clock, settings: ProcessorSettings) -> Life:
+    chance = random.Random(seed)
+    life = Life(chance, clock, settings)
+    steps = chance.choices(list(WEIGHTS), list(WEIGHTS.values()), k=STEPS)
+    for step in steps:
+        await step(life)
+        life.check()
+    return life
+
+
+@pytest.mark.no_cover  # 125,000 steps; the tests of each part show what is covered
+@pytest.mark.parametrize("settings", [SHORT_LEASE, LONG_LEASE], ids=["long settling", "long lease"])
+@pytest.mark.parametrize("seed", range(25))
+async def test_no_row_is_created_twice_and_none_has_two_results(seed, settings, monkeypatch):
+    """Whatever dies when; the owner's rows in flight are in doubt in every commit that the broker may have kept."""
+    clock = Clock()
+    monkeypatch.setattr(lane_module, "time", clock)
+    life = await live(seed, clock, settings)
+    assert life.calls, "a life in which nothing is sent proves nothing"
+    for owner in [life.owner, *life.zombies]:
+        for task in [*owner.tasks, *filter(None, (owner.holding,))]:
+            task.cancel()

@@ -1,0 +1,54 @@
+"""What an operator is told when a command cannot be carried out."""
+
+import getpass
+import os
+import sys
+
+import pytest
+
+from services.processor.operations import cli as control_module
+from services.processor.operations.cli import control, parse
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch):
+    """A Kafka that nobody runs."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")
+
+
+@pytest.mark.parametrize("command", [["pause"], ["resume"], ["dead-letters", "list"], ["dead-letters", "export"]])
+def test_without_kafka_one_line_says_why_nothing_was_done(command, capfd):
+    """No traceback, and an exit code that a script understands."""
+    with pytest.raises(SystemExit) as ended:
+        control(parse(command))
+    out, error = capfd.readouterr()
+    assert ended.value.code == 2
+    assert out == ""
+    assert error.startswith("Not done: Kafka at 127.0.0.1:9 cannot be used: ")
+    assert error.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(monkeypatch, capfd):
+    """`dead-letters list | head`."""
+
+    async def cut_off(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(control_module, "_carry_out", cut_off)
+    kept = os.dup(sys.stdout.fileno())
+    try:
+        control(parse(["dead-letters", "list"]))
+    finally:
+        os.dup2(kept, sys.stdout.fileno())
+        os.close(kept)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_user_without_a_name_may_pause_too(monkeypatch):
+    """In a container users often have only a number."""
+
+    def nameless():
+        raise KeyError("getpwuid(): uid not found: 10001")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert control_module._who() == f"user {os.getuid()}"

@@ -1,0 +1,92 @@
+"""Only a process that a restart can help is called stuck."""
+
+import pytest
+
+from services.processor.operations import liveness as liveness_module
+from services.processor.operations.liveness import SILENT_SECONDS, STUCK_SECONDS, Liveness, kafka_answers
+from services.processor.settings import ProcessorSettings
+from tests.support.lane_doubles import Clock
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time goes only when told."""
+    clock = Clock()
+    monkeypatch.setattr(liveness_module, "time", clock)
+    return clock
+
+
+class Process:
+    """A process with one consumer, as its liveness sees it."""
+
+    def __init__(self):
+        self.polled = None
+        self.kafka = True
+        self.asked = 0
+        self.liveness = Liveness({"rows": lambda: self.polled}, self.kafka_answers)
+
+    async def kafka_answers(self):
+        self.asked += 1
+        return self.kafka
+
+
+async def test_who_polls_is_alive_with_partitions_or_without(clock):
+    """A replica beyond the partitions polls too, and waits for its turn. Kafka is not asked for that."""
+    process = Process()
+    for _ in range(10):
+        process.polled = clock.now
+        clock.now += SILENT_SECONDS - 1
+        await process.liveness.check()
+    assert process.asked == 0
+
+
+async def test_who_did_not_come_back_from_kafka_although_it_answers_is_stuck(clock):
+    """The consumer would never come back by itself."""
+    process = Process()
+    process.polled = clock.now
+    clock.now += SILENT_SECONDS + 1
+    await process.liveness.check()
+    clock.now += STUCK_SECONDS + 1
+    with pytest.raises(RuntimeError, match="still no poll of: rows"):
+        await process.liveness.check()
+    process.polled = clock.now
+    await process.liveness.check()
+
+
+async def test_nobody_is_stuck_while_kafka_is_away(clock):
+    """A restart would only begin the same wait again; when Kafka is back there is time to come back too."""
+    process = Process()
+    process.polled = clock.now
+    process.kafka = False
+    for _ in range(100):
+        clock.now += 10
+        await process.liveness.check()
+    process.kafka = True
+    clock.now += 100
+    await process.liveness.check()
+    clock.now += STUCK_SECONDS - 1
+    await process.liveness.check()
+    clock.now += 10
+    with pytest.raises(RuntimeError, match="rows"):
+        await process.liveness.check()
+
+
+async def test_who_connects_again_and_again_is_alive(clock):
+    """It does by itself what a restart would do."""
+    process = Process()
+    process.polled = clock.now
+    for _ in range(100):
+        clock.now += 10
+        process.liveness.connecting("rows")
+        await process.liveness.check()
+
+
+async def test_before_the_first_connection_nobody_is_stuck(clock):
+    """Kafka or its topics are waited for."""
+    clock.now += 1000
+    await Process().liveness.check()
+
+
+async def test_a_kafka_that_nobody_listens_for_does_not_answer():
+    """Within the time that health has."""
+    assert not await kafka_answers(ProcessorSettings(kafka_bootstrap_servers="127.0.0.1:9"))

@@ -1,0 +1,250 @@
+"""What is called next, with stand-ins for all that is brought together."""
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
+
+import pytest
+
+from services.processor.directory.outcomes import (
+    Created,
+    Listed,
+    Rejected,
+    ServerError,
+    Throttled,
+    Unanswered,
+    Unlisted,
+)
+from services.processor.lane.row import State
+from services.processor.limits.backoff import Backoff
+from services.processor.limits.circuit_breaker import Breaker
+from services.processor.limits.rate_limit import Pace
+from services.processor.sending.lookups import InDoubt
+from services.processor.sending.sender import Sendable, Sender
+from services.processor.settings import DirectorySettings
+from shared.contract.events import BreakerState, RowCreated, RowFailed
+from shared.contract.topics import Topics
+from tests.support.lane_doubles import FakeLane, accepted, make_row
+
+TOPICS = Topics()
+
+
+class QueueLane(FakeLane):
+    """A lane whose rows may all be sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = {topic: [] for topic in TOPICS.rows}
+        self.doubts = []
+        self.in_flight = 0
+
+    def put(self, row_number, *, bulk=False, **changes):
+        row = make_row(accepted(row_number), lane=self, **changes)
+        row.topic = TOPICS.rows_bulk if bulk else TOPICS.rows_express
+        self.rows[row.topic].append(row)
+        return row
+
+    def next_row(self, topic):
+        return self.rows[topic][0] if self.rows[topic] else None
+
+    def sending(self, row):
+        self.rows[row.topic].remove(row)
+        self.in_flight += 1
+
+    def landed(self):
+        self.in_flight -= 1
+
+    def permits(self, row):
+        return True
+
+    def doubt(self, row, after):
+        self.doubts.append((row, after))
+
+
+class FakeDirectory:
+    """Answers creations in the order of `answers`, then with success; keeps the order in which rows came."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.listed = Listed(())
+        self.rows = []
+
+    async def create(self, event, gate, traceparent=None):
+        assert gate()
+        self.rows.append(event.row)
+        answer = self.answers.pop(0) if self.answers else Created(1)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def look_up(self, batch_id, gate):
+        self.rows.append(batch_id)
+        return self.listed
+
+
+@asynccontextmanager
+async def sending(lane, directory, *, connections=1):
+    """A sender at work, unless it breaks."""
+    breaker = Breaker(5, 0.05)
+    await breaker.start()
+    backoff = Backoff(0.01, 0.02)
+    activations = SimpleNamespace(waiting=0, take=lambda: None, mildest=lambda: None)
+    notices = SimpleNamespace(may_send=True)
+    sender = Sender(
+        DirectorySettings(hospital_api_max_connections=connections, hospital_api_timeout=2, retry_min_wait=0.1),
+        TOPICS,
+        Sendable(
+            directory,
+            breaker,
+            Pace(0, 1.0, 1, lambda: [0]),
+            InDoubt(3, backoff, lambda: sender.changed(), 30.0),
+            activations,
+            notices,
+            backoff,
+        ),
+        lambda: [lane],
+    )
+    task = asyncio.create_task(sender.run())
+    try:
+        yield SimpleNamespace(
+            task=task, sender=sender, breaker=breaker, notices=notices, in_doubt=sender._parts.in_doubt
+        )
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+async def until(condition):
+    async with asyncio.timeout(2):
+        while not condition():  # noqa: ASYNC110 - the sender tells nobody
+            await asyncio.sleep(0.002)
+
+
+async def test_express_goes_first_and_bulk_is_never_starved():
+    """Every fifth turn is for bulk."""
+    lane, directory = QueueLane(), FakeDirectory()
+    for number in range(2, 12):
+        lane.put(number)
+        lane.put(number + 100, bulk=True)
+    async with sending(lane, directory):
+        await until(lambda: len(directory.rows) == 20)
+    first = directory.rows[:10]
+    assert sum(row > 100 for row in first) == 2
+    assert len(lane.results) == 20
+
+
+async def test_nothing_is_sent_while_paused():
+    """Directory maintenance."""
+    lane, directory = QueueLane(), FakeDirectory()
+    async with sending(lane, directory) as at_work:
+        at_work.notices.may_send = False
+        lane.put(2)
+        at_work.sender.changed()
+        await asyncio.sleep(0.03)
+        assert directory.rows == []
+        at_work.notices.may_send = True
+        at_work.sender.changed()
+        await until(lambda: directory.rows == [2])
+
+
+async def test_each_outcome_goes_its_way():
+    """Created and rejected finish, 500 is looked up at once, silence after settling, 429 waits in the pace."""
+    lane = QueueLane()
+    rows = [lane.put(number) for number in range(2, 7)]
+    directory = FakeDirectory(
+        Created(7, echoed=False), Rejected(422, "no"), ServerError("boom"), Unanswered("time-out"), Throttled(None)
+    )
+    async with sending(lane, directory) as at_work:
+        await until(lambda: len(directory.rows) == 5 and lane.in_flight == 0)
+        silence = at_work.sender._parts.pace.silent_seconds
+        assert at_work.in_doubt.rewrites
+    assert [type(result) for result in lane.results] == [RowCreated, RowFailed]
+    (at_once, early), (settled, late) = lane.doubts
+    assert (at_once, settled) == (rows[2], rows[3])
+    assert late - early >= 2 + 30 - 1
+    assert lane.waits == [(rows[4], 0.0)]
+    assert 0 < silence <= 0.1
+
+
+async def test_a_503_that_names_a_time_is_obeyed_like_a_429():
+    """Its row is in doubt all the same."""
+    lane, directory = QueueLane(), FakeDirectory(Unanswered("maintenance", 503, 60.0))
+    lane.put(2)
+    async with sending(lane, directory) as at_work:
+        await until(lambda: directory.rows == [2] and lane.in_flight == 0)
+        assert 59 < at_work.sender._parts.pace.silent_seconds <= 60
+    assert len(lane.doubts) == 1
+
+
+async def test_what_comes_back_to_a_lane_that_is_over_is_left_to_its_next_owner():
+    """Its answer changes nothing any more; the call is over all the same."""
+    lane = QueueLane()
+    lane.put(2)
+
+    class Closing(FakeDirectory):
+        async def create(self, event, gate, traceparent=None):
+            lane.end = "closed"
+            return await super().create(event, gate)
+
+    async with sending(lane, directory := Closing()):
+        await until(lambda: directory.rows == [2] and lane.in_flight == 0)
+    assert lane.results == []
+
+
+async def test_the_probe_is_the_row_with_the_fewest_setbacks():
+    """Rows that fail for themselves must not keep the breaker open for all others."""
+    lane, directory = QueueLane(), FakeDirectory(*[Unanswered("down")] * 5)
+    for number in range(2, 6):
+        lane.put(number)
+    lane.put(6, bulk=True)
+    lane.put(7, setbacks=3)
+    lane.put(8, bulk=True)
+    async with sending(lane, directory):
+        await until(lambda: len(directory.rows) == 7)
+    assert directory.rows[5:] == [8, 7]
+
+
+async def test_only_a_probe_goes_when_the_breaker_opened_while_a_turn_was_waited_for():
+    """Who was admitted before, and then had to keep silent for longer than the breaker recovers, asks again."""
+    lane, states = QueueLane(), []
+
+    class Watching(FakeDirectory):
+        async def create(self, event, gate, traceparent=None):
+            states.append(at_work.breaker.state)
+            await asyncio.sleep(0.01 * min(len(states), 5))  # one after the other: the first asks for silence
+            return await super().create(event, gate)
+
+    for number in range(2, 12):
+        lane.put(number)
+    async with sending(lane, Watching(*[Unanswered("down", 503, 0.2)] * 5), connections=5) as at_work:
+        await until(lambda: len(lane.results) == 5)
+    assert states == [BreakerState.CLOSED] * 5 + [BreakerState.HALF_OPEN] + [BreakerState.CLOSED] * 4
+
+
+async def test_a_batch_whose_look_up_always_fails_does_not_keep_the_breaker_open():
+    """Its look-up has had its turn as the probe: next is a row that has never failed."""
+    lane, directory = QueueLane(), FakeDirectory(*[Unanswered("down")] * 5)
+    directory.listed = Unlisted("no answer within 10 s")
+    lane.may_send = lambda now: True
+    for number in range(2, 7):
+        lane.put(number)
+    async with sending(lane, directory) as at_work:
+        await until(lambda: at_work.breaker.state is not BreakerState.CLOSED)
+        at_work.in_doubt.add(make_row(accepted(9), lane=lane, state=State.IN_DOUBT), 0.0)
+        for number in range(10, 30):
+            lane.put(number)
+        await until(lambda: len(lane.results) == 20)
+    assert directory.rows[5:7] == ["batch", 10]
+
+
+async def test_a_mistake_in_a_call_ends_the_sender():
+    """Its row would otherwise be in flight for ever, and nobody would know."""
+    lane = QueueLane()
+    lane.put(2)
+    async with sending(lane, FakeDirectory(KeyError("a mistake of ours"))) as at_work:
+        done, _ = await asyncio.wait([at_work.task], timeout=1)
+        assert done
+        with pytest.raises(ExceptionGroup, match="unhandled errors"):
+            at_work.task.result()
+    assert lane.in_flight == 0

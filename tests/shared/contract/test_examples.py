@@ -1,0 +1,93 @@
+"""What stands in shared/contract/examples is what is on the topics."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import shared.contract
+from shared.contract.cloud_events import decode, encode
+from shared.contract.events import EVENT_TYPES, Event
+from shared.contract.schema_files import committed
+from shared.contract.topics import Topics
+
+EXAMPLES = Path(shared.contract.__file__).parent / "examples"
+every_event = pytest.mark.parametrize("name", EVENT_TYPES)
+
+
+def example(name: str) -> dict:
+    return json.loads((EXAMPLES / f"{name}.json").read_text("utf-8"))
+
+
+def event(name: str) -> Event:
+    return EVENT_TYPES[name].model_validate(example(name))
+
+
+def test_every_event_has_an_example_and_no_example_lacks_its_event():
+    """The folder holds one value for each event, and the one whole record."""
+    names = {path.stem for path in EXAMPLES.glob("*.json")}
+    assert names - {"RowAccepted.record"} == set(EVENT_TYPES)
+
+
+@every_event
+def test_an_example_survives_the_way_through_kafka(name):
+    """Encoded and decoded again, it is the same event."""
+    written = encode(event(name), "tests")
+    assert decode(written.headers, written.value) == event(name)
+
+
+@every_event
+def test_an_example_shows_every_field_as_it_is_written(name):
+    """What a service would write for this event is the example, field for field."""
+    assert json.loads(event(name).model_dump_json()) == example(name)
+
+
+@every_event
+def test_an_example_has_the_fields_of_its_schema(name):
+    """Readers who go by the schema file find all of its fields in the example, and no other."""
+    assert set(example(name)) == set(committed()[name]["properties"])
+
+
+@every_event
+def test_unknown_fields_are_tolerated(name):
+    """A newer writer may say more: an older reader reads what it knows."""
+    newer = {**example(name), "told_by_a_newer_version": {"anything": [1, 2]}}
+    written = encode(event(name), "tests")
+    assert decode(written.headers, json.dumps(newer).encode()) == event(name)
+
+
+@every_event
+def test_an_event_cannot_be_changed(name):
+    """Facts are frozen."""
+    with pytest.raises(ValueError, match="frozen"):
+        event(name).version = 1
+
+
+def test_the_examples_tell_one_story():
+    """One job of three rows, one batch, and counts that agree."""
+    told = [example(name) for name in EVENT_TYPES]
+    assert len({event["job_id"] for event in told if "job_id" in event}) == 1
+    assert {event["row"] for event in told if "row" in event} == {2, 3, 4}
+    assert {event["batch_id"] for event in told if "batch_id" in event} == set(example("JobAccepted")["batch_ids"])
+    finished = example("JobFinished")
+    counts = ("created_hospitals", "failed_hospitals", "unprocessed_hospitals")
+    assert sum(finished[count] for count in counts) == example("JobAccepted")["total_hospitals"] == 3
+
+
+def test_no_two_examples_share_an_event_id():
+    """An id names one event, except that a row's results of a round all have the row's: there is one result a round."""
+    ids = [event(name).event_id for name in EVENT_TYPES if name != "RowCreated"]
+    assert len(set(ids)) == len(ids)
+    assert event("RowCreated").event_id == event("RowAccepted").event_id
+
+
+def test_the_example_record_is_what_a_producer_sends():
+    """Topic, key and headers of a row, as a downstream consumer sees them."""
+    record = json.loads((EXAMPLES / "RowAccepted.record.json").read_text("utf-8"))
+    written = encode(event("RowAccepted"), "ingest", record["headers"]["traceparent"])
+    assert record == {
+        "topic": Topics().rows_express,
+        "key": written.key.decode(),
+        "headers": {name: value.decode() for name, value in written.headers},
+        "value": "RowAccepted.json",
+    }

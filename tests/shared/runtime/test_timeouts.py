@@ -1,0 +1,82 @@
+"""Waiting that ends, whoever is waited for."""
+
+import asyncio
+import contextlib
+import time
+
+import pytest
+
+from shared.runtime import timeouts
+from shared.runtime.timeouts import within
+
+
+async def test_what_comes_in_time_is_returned():
+    """And what is raised is raised."""
+    assert await within(5, asyncio.sleep(0, "done")) == "done"
+    with pytest.raises(ZeroDivisionError):
+        await within(5, _fails())
+
+
+async def test_who_does_not_listen_is_left_alone():
+    """A client that swallows its cancellation keeps nobody waiting."""
+    began = time.monotonic()
+
+    with pytest.raises(TimeoutError):
+        await within(0.1, _stubborn(1.0))
+
+    assert time.monotonic() - began < 0.6
+
+
+async def test_whoever_waits_can_be_stopped():
+    """Then so is the work."""
+    stopped = asyncio.Event()
+    waiting = asyncio.create_task(within(60, _tells_when_stopped(stopped)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting.cancel()
+
+    async with asyncio.timeout(5):
+        await stopped.wait()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_who_missed_being_told_is_told_again(monkeypatch):
+    """`asyncio.wait_for` loses a cancellation that comes together with its answer."""
+    monkeypatch.setattr(timeouts, "_AGAIN_SECONDS", 0.01)
+    told = asyncio.Event()
+
+    with pytest.raises(TimeoutError):
+        await within(0.01, _misses_the_first_time(told))
+
+    async with asyncio.timeout(5):
+        await told.wait()
+
+
+async def _fails() -> None:
+    raise ZeroDivisionError
+
+
+async def _stubborn(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        try:
+            await asyncio.sleep(left)
+        except asyncio.CancelledError:
+            continue
+
+
+async def _misses_the_first_time(told: asyncio.Event) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(60)
+    try:
+        await asyncio.sleep(60)
+    finally:
+        told.set()
+
+
+async def _tells_when_stopped(stopped: asyncio.Event) -> None:
+    try:
+        await asyncio.sleep(60)
+    finally:
+        stopped.set()

@@ -1,0 +1,59 @@
+"""A cancel that was asked for is told until the job has ended, also after a reload, a restart and a rebuild."""
+
+import pytest
+
+from shared.contract.events import JobOutcome
+from tests.support.job_histories import SETTLING_SECONDS, Story, at, tell
+from tests.support.status_api import counter
+
+STORY = Story(total=3)
+
+
+@pytest.fixture
+async def desk(engine):
+    async with counter(engine) as desk:
+        yield desk
+
+
+async def shown(desk):
+    """The status, and that the list says the same."""
+    status = (await desk.get("/status/job-1")).json()
+    [listed] = (await desk.get("/jobs")).json()["jobs"]
+    assert listed.items() <= status.items()
+    return status
+
+
+async def test_a_job_that_nobody_cancelled_says_so(desk, engine):
+    """null."""
+    await tell(engine, STORY.accepted(), STORY.created(2))
+    assert (await shown(desk))["cancel_requested_at"] is None
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+async def test_a_job_that_is_being_cancelled_says_since_when_and_for_how_long(desk, engine, clock, rows):
+    """Whatever holds it up, it is over when nothing that was sent can be under way any more."""
+    clock(10)
+    await tell(engine, STORY.accepted(), *[STORY.created(2)] * rows, STORY.cancelled(seconds=1))
+    job = await shown(desk)
+    assert job["status"] == ["pending", "processing"][rows]
+    assert job["cancel_requested_at"] == at(1).isoformat().replace("+00:00", "Z")
+    assert job["message"] == (
+        f"Cancelling: {rows} of 3 hospitals have their result, what was not sent will not be sent"
+    )
+    assert job["eta_seconds"] == 1 + SETTLING_SECONDS - 10
+
+
+async def test_a_cancelled_job_keeps_the_moment_until_it_is_retried(desk, engine):
+    """The next round is another matter."""
+    rows = [STORY.created(2), STORY.unprocessed(3), STORY.unprocessed(4)]
+    await tell(engine, STORY.accepted(), *rows, STORY.cancelled(), STORY.finished(JobOutcome.CANCELLED))
+    job = await shown(desk)
+    assert (job["status"], job["cancel_requested_at"], job["eta_seconds"]) == (
+        "cancelled",
+        "2026-03-02T12:00:01Z",
+        None,
+    )
+    await tell(engine, STORY.retried(2))
+    job = await shown(desk)
+    assert (job["status"], job["cancel_requested_at"]) == ("processing", None)
+    assert job["message"] == "Processing 1 of 3 hospitals"

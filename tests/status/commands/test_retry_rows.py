@@ -1,0 +1,91 @@
+"""The rows of a new round, read from the tables."""
+
+import pytest
+
+from services.status.commands import retry_rows
+from services.status.commands.retry_rows import Retry, next_chunk
+from services.status.commands.retry_transactions import Progress, read_progress
+from shared.contract.cloud_events import decode
+from shared.contract.events import RowAccepted, RowErrorCode, RowFailed
+from shared.contract.topics import Topics
+from tests.support.job_histories import Story, tell
+
+TOPICS = Topics()
+STORY = Story(total=6)
+
+
+def retry(express=True):
+    return Retry(STORY.retried(2), express, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+
+
+def events(chunk):
+    return [decode(record.headers, record.value) for _, record in chunk.records]
+
+
+async def test_what_failed_or_was_not_sent_runs_again_as_it_was_uploaded(engine):
+    """Same batch, same columns; address and phone from the columns, whatever the header's case; one id per round."""
+    columns = {" NAME": " St. Mary ", "Address ": "1 Long Street ", "Phone": " 555-1 ", "Beds": "12"}
+    failed = STORY.failed(3).model_copy(update={"columns": columns, "name": "St. Mary"})
+    await tell(engine, STORY.accepted(), STORY.created(2), failed, STORY.unprocessed(4), STORY.created(5))
+    chunk = await next_chunk(engine, TOPICS, retry(), 0)
+    first, second = events(chunk)
+    assert isinstance(first, RowAccepted)
+    assert (first.name, first.address, first.phone, first.columns) == ("St. Mary", "1 Long Street", "555-1", columns)
+    assert (first.tenant, first.job_id, first.batch_id) == ("north", "job-1", STORY.batch_ids[0])
+    assert (first.event_id, first.key, second.event_id) == ("job-1:3:2", "job-1:3", "job-1:4:2")
+    assert (chunk.row, chunk.last) == (5, True)
+    assert {topic for topic, _ in chunk.records} == {TOPICS.rows_express}
+    assert all(("traceparent", retry().traceparent.encode()) in record.headers for _, record in chunk.records)
+    assert await next_chunk(engine, TOPICS, retry(), 0) == chunk, "the same request gives the same records"
+
+
+async def test_rows_of_a_large_job_go_the_way_they_came(sqlite):
+    """To the bulk topic."""
+    await tell(sqlite, STORY.accepted(), STORY.failed(2))
+    [(topic, _)] = (await next_chunk(sqlite, TOPICS, retry(express=False), 0)).records
+    assert topic == TOPICS.rows_bulk
+
+
+async def test_a_row_that_nobody_can_read_fails_in_the_new_round_too(sqlite):
+    """Every row has one result a round; without it the round would never end."""
+    lost = STORY.failed(2, code=RowErrorCode.UNDECODABLE).model_copy(update={"columns": {}, "name": "", "batch_id": ""})
+    await tell(sqlite, STORY.accepted(), lost, STORY.failed(3))
+    chunk = await next_chunk(sqlite, TOPICS, retry(), 0)
+    failed, accepted = events(chunk)
+    assert isinstance(failed, RowFailed)
+    assert (failed.row, failed.round, failed.code, failed.message) == (2, 2, RowErrorCode.UNDECODABLE, lost.message)
+    assert [topic for topic, _ in chunk.records] == [TOPICS.results, TOPICS.rows_express]
+    assert isinstance(accepted, RowAccepted)
+
+
+@pytest.mark.parametrize("limit", ["CHUNK_ROWS", "CHUNK_BYTES"])
+async def test_a_large_retry_comes_in_chunks_each_after_the_last_row_of_the_one_before(engine, monkeypatch, limit):
+    """So that no transaction is large, and whoever goes on knows where."""
+    monkeypatch.setattr(retry_rows, "_PAGE", 2)
+    monkeypatch.setattr(retry_rows, limit, 2 if limit == "CHUNK_ROWS" else 300)
+    await tell(engine, STORY.accepted(), *(STORY.failed(row) for row in (2, 3, 4, 6, 7)), STORY.created(5))
+    found, after, last = [], 0, False
+    while not last:
+        chunk = await next_chunk(engine, TOPICS, retry(), after)
+        assert len(chunk.records) <= 3, "one page more than the limit at most"
+        found += [event.row for event in events(chunk)]
+        after, last = chunk.row, chunk.last
+    assert found == [2, 3, 4, 6, 7]
+
+
+async def test_rows_that_have_a_result_of_the_new_round_are_not_written_again(sqlite):
+    """The processors are quick: the first rows are done while the last are still to be written."""
+    await tell(sqlite, STORY.accepted(), STORY.failed(2), STORY.failed(3), STORY.failed(2, round_=2))
+    assert [event.row for event in events(await next_chunk(sqlite, TOPICS, retry(), 0))] == [3]
+
+
+@pytest.mark.parametrize("progress", [Progress(0), Progress(12), Progress(12, 1_000_001)])
+def test_progress_is_read_as_it_was_written(progress):
+    """From the text beside the offset."""
+    assert read_progress(progress.offset, progress.metadata()) == progress
+
+
+def test_progress_that_this_version_does_not_know_is_refused():
+    """Guessing would write rows twice or never."""
+    with pytest.raises(ValueError, match="v2:x"):
+        read_progress(12, "v2:x")

@@ -1,0 +1,294 @@
+"""Event streams over a real socket: what watchers are told, and what they cost."""
+
+import asyncio
+import hashlib
+import socket
+from itertools import pairwise
+
+import httpx
+import pytest
+from sqlalchemy import event
+
+from services.status.live import job_watchers, routes
+from services.status.metrics import WATCHERS
+from services.status.queries import job_summaries, responses
+from shared.contract.events import JobOutcome
+from shared.runtime.problems import database_down
+from shared.runtime.settings import ApiKey
+from tests.support.job_histories import Story, at, report, tell
+from tests.support.live_server import served, watching
+from tests.support.status_api import counter
+from tests.support.status_service import eventually
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch):
+    """Looks follow one another quickly, and the clock stands still."""
+    monkeypatch.setattr(job_watchers, "_LOOK_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(job_watchers, "_PAUSE_SECONDS", 0.01)
+    clock(monkeypatch, 20)
+
+
+def clock(monkeypatch, seconds):
+    """Sets what time the answers think it is, in seconds after noon."""
+    for module in (responses, job_summaries):
+        monkeypatch.setattr(module, "now", lambda: at(seconds))
+
+
+@pytest.fixture
+async def desk(engine):
+    """The API on empty tables, of either database."""
+    async with counter(engine) as desk:
+        yield desk
+
+
+@pytest.fixture
+async def url(desk):
+    """Where it is served."""
+    async with served(desk) as url:
+        yield url
+
+
+async def watchers(number):
+    """Waits until so many streams are open."""
+
+    async def are_open():
+        return WATCHERS._value.get() == number
+
+    await eventually(are_open)
+
+
+async def test_progress_as_it_happens_and_the_final_state_last(desk, engine, url):
+    """Each says what the status says at that moment; then the stream ends."""
+    story = Story(total=2)
+    await tell(engine, story.accepted(), report(seconds=19))
+    async with watching(url) as events:
+        heard = [await anext(events)]
+        for news in (story.failed(2), story.failed(3), story.finished(JobOutcome.NONE_CREATED)):
+            await tell(engine, news)
+            heard.append(await anext(events))
+            status = (await desk.get("/status/job-1")).json()
+            assert heard[-1].data == {name: status[name] for name in status.keys() - {"batch_ids", "result"}}
+        assert [each async for each in events] == []
+    assert [each.data["processed_hospitals"] for each in heard] == [0, 1, 2, 2]
+    assert [each.name for each in heard] == ["progress", "progress", "progress", "finished"]
+    assert len({each.id for each in heard}) == 4
+    await watchers(0)
+
+
+async def test_a_job_that_has_ended_says_so_to_whoever_comes(engine, url):
+    """Also to those who were told before: the final state is always delivered."""
+    story = Story(total=1)
+    await tell(engine, story.accepted(), story.failed(2), story.finished(JobOutcome.NONE_CREATED))
+    async with watching(url) as events:
+        [last] = [each async for each in events]
+    assert (last.name, last.data["status"]) == ("finished", "failed")
+    async with watching(url, last_id=last.id) as events:
+        assert [each async for each in events] == [last]
+
+
+async def test_who_comes_back_is_told_what_was_missed_and_nothing_twice(engine, url):
+    """`Last-Event-ID` says what was heard last, wherever and whenever."""
+    story = Story(total=5)
+    await tell(engine, story.accepted())
+    async with watching(url) as events:
+        heard = await anext(events)
+    await tell(engine, story.failed(2))
+    async with watching(url, last_id=heard.id) as events:
+        missed = await anext(events)
+        assert missed.data["processed_hospitals"] == 1
+    async with watching(url, last_id=missed.id) as events:
+        await watchers(1)
+        await tell(engine, story.failed(3))
+        assert (await anext(events)).data["processed_hospitals"] == 2
+
+
+async def test_another_replica_calls_the_same_state_the_same_and_sees_what_the_first_projected(desk, engine, url):
+    """An id means the same everywhere, and nobody announces the other's commits."""
+    story = Story(total=5)
+    await tell(engine, story.accepted())
+    async with counter(engine) as other, served(other) as elsewhere:
+        async with watching(url) as events:
+            heard = await anext(events)
+        async with watching(elsewhere) as events:
+            assert await anext(events) == heard
+        async with watching(elsewhere, last_id=heard.id) as events:
+            await watchers(1)
+            await tell(engine, story.failed(2))
+            assert (await anext(events)).data["processed_hospitals"] == 1
+
+
+async def test_an_estimate_that_creeps_is_no_news(engine, url, monkeypatch):
+    """Else every stream would have an event a second in which nothing has happened."""
+    story = Story(total=50)
+    await tell(engine, story.accepted(), *(story.created(row, seconds=15) for row in range(2, 12)), report(seconds=19))
+    async with watching(url) as events:
+        first = await anext(events)
+        clock(monkeypatch, 21)
+        await asyncio.sleep(0.2)  # several looks
+        await tell(engine, story.created(12, seconds=21))
+        second = await anext(events)
+    assert first.data["eta_seconds"] is not None
+    assert (first.data["created_hospitals"], second.data["created_hospitals"]) == (10, 11)
+
+
+async def test_why_it_waits_is_news(engine, url, monkeypatch):
+    """Though no row has moved."""
+    story = Story(total=50)
+    await tell(engine, story.accepted(), story.created(2), report(seconds=19))
+    async with watching(url) as events:
+        assert (await anext(events)).data["waiting_for"] is None
+        await tell(engine, report(seconds=20, paused=True))
+        assert (await anext(events)).data["waiting_for"] == "paused"
+
+
+@pytest.mark.no_cover  # what one watcher shows as well, a thousand times
+async def test_a_thousand_watchers_cost_one_database_query_a_look(sqlite):
+    """Over real connections; each of them is told how it ended."""
+    crowd = 1_000
+    story = Story(total=2)
+    await tell(sqlite, story.accepted())
+    async with counter(sqlite) as desk, served(desk) as url:
+        streams = []
+        while len(streams) < crowd:
+            streams += await asyncio.gather(*(let_in(url, "job-1") for _ in range(50)))
+        await watchers(crowd)
+        statements, looks = [], []
+        look = desk.live.look
+
+        async def counted_look():
+            looks.append(len(statements))
+            await look()
+
+        desk.live.look = counted_look
+        event.listen(desk.database.statements, "before_cursor_execute", lambda *told: statements.append(told[2]))
+
+        async def have_looked():
+            return len(looks) > 5
+
+        await eventually(have_looked)
+        assert {after - before for before, after in pairwise(looks)} == {1}, statements
+        await tell(sqlite, story.failed(2), story.failed(3), story.finished(JobOutcome.NONE_CREATED))
+        heard = await asyncio.gather(*(reader.read() for reader, _ in streams))
+        assert sum(b"event: finished" in each for each in heard) == crowd
+        for _, writer in streams:
+            writer.close()
+        await watchers(0)
+
+
+async def let_in(url, job_id):
+    """The same, once it is answered: who would have to wait for over 1.7 s is sent away, and comes again."""
+    while True:
+        reader, writer = await opened(url, job_id)
+        if b" 200 " in await reader.readline():
+            return reader, writer
+        writer.close()
+
+
+async def opened(url, job_id, receive_buffer=None):
+    """A connection on which the stream was asked for."""
+    host, port = url.removeprefix("http://").split(":")
+    connection = socket.socket()
+    if receive_buffer:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    connection.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(connection, (host, int(port)))
+    reader, writer = await asyncio.open_connection(sock=connection, limit=2_048)
+    path = f"/api/v1/hospitals/jobs/{job_id}/events"
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: status\r\nConnection: close\r\n\r\n".encode())
+    return reader, writer
+
+
+async def test_a_reader_who_takes_nothing_is_dropped_and_holds_up_nobody(sqlite, monkeypatch):
+    """Its place is free again; the others hear everything."""
+    monkeypatch.setattr(routes, "_SLOW_READER_SECONDS", 0.5)
+    story = Story(total=2_000)
+    long_name = "h" * 20_000  # so that few events fill what the kernel keeps for a reader
+    await tell(sqlite, story.accepted().model_copy(update={"file_name": long_name}))
+    async with counter(sqlite) as desk, served(desk, send_buffer=4_096) as url, watching(url) as events:
+        await anext(events)
+        _, stuck = await opened(url, "job-1", receive_buffer=2_048)
+        await watchers(2)
+        row = 2
+        while WATCHERS._value.get() == 2:
+            await tell(sqlite, story.failed(row))
+            desk.changes.announce()
+            assert (await anext(events)).data["failed_hospitals"] == row - 1
+            row += 1
+        stuck.close()
+        await tell(sqlite, story.failed(row))
+        assert (await anext(events)).data["failed_hospitals"] == row - 1
+
+
+async def test_when_the_service_stops_every_stream_ends_at_once(sqlite, monkeypatch):
+    """In order, with its last chunk, whenever the next look would have been."""
+    monkeypatch.setattr(job_watchers, "_LOOK_AGAIN_SECONDS", 1_000)
+    await tell(sqlite, Story().accepted())
+    async with counter(sqlite) as desk, served(desk) as url, watching(url) as events:
+        await anext(events)
+        desk.live.stopping.set()
+        assert [each async for each in events] == []
+        await watchers(0)
+
+
+async def test_a_database_that_is_away_ends_no_stream(sqlite, monkeypatch):
+    """News come when it is back."""
+    story = Story(total=5)
+    await tell(sqlite, story.accepted())
+    async with counter(sqlite) as desk, served(desk) as url, watching(url) as events:
+        await anext(events)
+        failed = asyncio.Event()
+        read = desk.live._database.read
+
+        async def failing(_):
+            failed.set()
+            raise database_down()
+
+        monkeypatch.setattr(desk.live._database, "read", failing)
+        await asyncio.wait_for(failed.wait(), 30)
+        monkeypatch.setattr(desk.live._database, "read", read)
+        await tell(sqlite, story.failed(2))
+        assert (await anext(events)).data["failed_hospitals"] == 1
+
+
+async def test_a_job_that_is_deleted_ends_its_streams(sqlite):
+    """Without a final state: there is none any more."""
+    await tell(sqlite, Story().accepted())
+    async with counter(sqlite) as desk, served(desk) as url, watching(url) as events:
+        await anext(events)
+        async with sqlite.begin() as connection:
+            await connection.exec_driver_sql("DELETE FROM status_jobs")
+        assert [each async for each in events] == []
+
+
+async def test_a_comment_comes_while_nothing_happens_and_nothing_in_between_buffers(sqlite, monkeypatch):
+    """So that no proxy thinks that the connection is dead, and none keeps events back."""
+    monkeypatch.setattr(routes, "_PING_SECONDS", 0.05)
+    await tell(sqlite, Story().accepted())
+    async with (
+        counter(sqlite) as desk,
+        served(desk) as url,
+        httpx.AsyncClient() as http,
+        http.stream("GET", f"{url}/api/v1/hospitals/jobs/job-1/events") as answer,
+    ):
+        assert answer.headers["X-Accel-Buffering"] == "no"
+        assert answer.headers["Cache-Control"] == "no-store"
+        async for line in answer.aiter_lines():
+            if line.startswith(": ping"):
+                break
+
+
+async def test_another_tenants_stream_is_404_and_one_of_a_job_not_read_yet_503(sqlite):
+    """As the status answers."""
+    keys = tuple(ApiKey(tenant=each, sha256=hashlib.sha256(each.encode()).hexdigest()) for each in ("north", "south"))
+    story = Story(total=1)
+    await tell(sqlite, story.accepted(), story.failed(2), story.finished(JobOutcome.NONE_CREATED))
+    async with sqlite.begin() as connection:
+        await connection.exec_driver_sql("INSERT INTO status_offsets VALUES ('hospital.jobs', 0, 2)")
+    async with counter(sqlite, keys) as desk:
+        assert (await desk.get("/jobs/job-1/events")).status_code == 401
+        for tenant, status in (("north", 200), ("south", 404)):
+            assert (await desk.get("/jobs/job-1/events", headers={"X-API-Key": tenant})).status_code == status
+        desk.ends.end = 3
+        unread = await desk.get("/jobs/job-2/events", headers={"X-API-Key": "north"})
+    assert (unread.status_code, unread.json()["error_type"]) == (503, "not_known_yet")

@@ -1,0 +1,99 @@
+"""A database that stops answering: callers are told within 2 s, and it is used again when it is back."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from services.status.tables.schema_version import check_schema, migrate
+from shared.runtime.databases import create_engine, database_url
+from shared.runtime.health import health_routes
+from tests.support.job_histories import Story, tell
+from tests.support.status_api import counter
+
+
+class Wire:
+    """A TCP connection to the database that can fall silent without closing."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = host, port
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+
+    def fall_silent(self) -> None:
+        self._flowing.clear()
+
+    def speak_again(self) -> None:
+        self._flowing.set()
+
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection(*self._target)
+        with suppress(asyncio.CancelledError):  # the test is over
+            await asyncio.gather(self._pass_on(reader, there_writer), self._pass_on(there_reader, writer))
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                await self._flowing.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def wired(url: str):
+    """The database's URL by way of a wire, and the wire."""
+    parts = urlsplit(url)
+    wire = Wire(parts.hostname, parts.port)
+    server = await asyncio.start_server(wire.connect, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    user = parts.netloc.rpartition("@")[0]
+    yield urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{port}")), wire
+    wire.speak_again()
+    server.close()
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+async def test_a_database_that_falls_silent_is_503_within_2_seconds_and_used_again_afterwards(postgres_url, pooled):
+    """With a connection that was good a moment before, and with one still to be made."""
+    direct = create_engine(database_url(postgres_url))
+    await migrate(direct)
+    await tell(direct, Story().accepted())
+    async with wired(postgres_url) as (url, wire):
+        engine = create_engine(database_url(url))
+        async with counter(engine) as desk:
+            if pooled:
+                assert (await desk.get("/status/job-1")).status_code == 200
+            wire.fall_silent()
+            began = time.monotonic()
+            answer = await desk.get("/status/job-1")
+            assert (answer.status_code, answer.json()["error_type"]) == (503, "database_unavailable")
+            assert time.monotonic() - began < 2.0
+            wire.speak_again()
+            assert (await desk.get("/status/job-1")).status_code == 200
+        await engine.dispose()
+    await direct.dispose()
+
+
+async def test_readiness_names_a_silent_database_within_its_2_seconds(postgres_url):
+    """A driver that hangs while it cleans up must not hang the answer."""
+    direct = create_engine(database_url(postgres_url))
+    await migrate(direct)
+    await direct.dispose()
+    async with wired(postgres_url) as (url, wire):
+        engine = create_engine(database_url(url))
+        app = FastAPI()
+        app.include_router(health_routes({"database": lambda: check_schema(engine)}))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status") as http:
+            assert (await http.get("/health/ready")).json()["dependencies"]["database"]["status"] == "ok"
+            wire.fall_silent()
+            began = time.monotonic()
+            answer = await http.get("/health/ready")
+            assert (answer.status_code, answer.json()["dependencies"]["database"]["status"]) == (503, "unavailable")
+            assert time.monotonic() - began < 2.5
+        wire.speak_again()
+        await engine.dispose()

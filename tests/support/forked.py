@@ -1,0 +1,99 @@
+"""The services, and the sandbox directory, as processes of their own, forked from one that has imported them already.
+
+To start one is to import for more than a second of CPU, and the tests start hundreds: a third of all their time. Here
+`python -m services.x` begins with its imports done; from there on everything is as it would be: its own process id,
+environment, signals and exit status. What a command line does from its first line on is shown in tests/deploy and in
+tests/ingest/test_start.py.
+"""
+
+import asyncio
+import atexit
+import multiprocessing
+import os
+import runpy
+import signal
+import sys
+from collections.abc import Mapping
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Final
+
+from deploy.local.supervisor.parent_death import tie_to_parent
+
+_PRELOADED: Final = (
+    "services.ingest.program",
+    "services.processor.program",
+    "services.status.program",
+    "deploy.local.sandbox.process",
+)
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload([__name__, *_PRELOADED])
+
+
+class Forked:
+    """`python -m MODULE ARGUMENTS` with exactly this environment; what it prints goes to the end of `log`.
+
+    It ends with us, however we end (on Linux).
+    """
+
+    def __init__(self, module: str, *arguments: str, environment: Mapping[str, str], log: Path) -> None:
+        log.touch()
+        self._process: ForkServerProcess = _context.Process(
+            target=_become, args=(module, arguments, dict(environment), log)
+        )
+        self._process.start()
+        atexit.register(self.kill)  # before multiprocessing waits for it
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, the negative number of the signal that ended it, or None while it runs, frozen or not."""
+        return self._process.exitcode
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Nothing happens when it has ended."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Asks it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends it as a power cut would."""
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Its exit status, once it has ended. Raises TimeoutError."""
+        self._process.join(seconds)
+        if self.returncode is None:
+            raise TimeoutError(f"process {self.pid} has not ended within {seconds} s")
+        return self.returncode
+
+    async def ended(self) -> int:
+        """The same, while others go on."""
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        watched = os.dup(self._process.sentinel)  # a loop has one reader for each descriptor, and several may wait
+        loop.add_reader(watched, over.set)
+        try:
+            await over.wait()
+        finally:
+            loop.remove_reader(watched)
+            os.close(watched)
+        return self.wait()
+
+
+def _become(module: str, arguments: tuple[str, ...], environment: dict[str, str], log: Path) -> None:
+    tie_to_parent(signal.SIGKILL)
+    os.environ.clear()
+    os.environ.update(environment)
+    with log.open("ab") as stream:
+        os.dup2(stream.fileno(), sys.stdout.fileno())
+        os.dup2(stream.fileno(), sys.stderr.fileno())
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

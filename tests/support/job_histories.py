@@ -1,0 +1,219 @@
+"""Histories of jobs, as the topics tell them, and what the tables hold of them."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import compress, count
+
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.status.model.timestamps import micros
+from services.status.projection.event_batch import Delivery, Told
+from services.status.projection.transaction import project
+from services.status.tables import stored_offsets
+from services.status.tables.definitions import metadata
+from shared.contract.events import (
+    BatchActivated,
+    BatchActivationFailed,
+    Event,
+    JobAccepted,
+    JobCancelRequested,
+    JobEvent,
+    JobFinished,
+    JobOutcome,
+    JobRetryRequested,
+    ProcessorReported,
+    RowCreated,
+    RowErrorCode,
+    RowFailed,
+    RowResolved,
+    RowResult,
+    RowUnprocessed,
+)
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+#: Lease + time-out + settle time.
+SETTLING_SECONDS = 50.0
+
+
+def at(seconds: float) -> datetime:
+    """So many seconds after noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+class Story:
+    """One job's events, made with one call each. Rows are numbered as a spreadsheet does: from 2."""
+
+    def __init__(self, total: int = 3, batches: int = 1, job_id: str = "job-1", tenant: str = "north") -> None:
+        self.total = total
+        self.about = {"tenant": tenant, "job_id": job_id}
+        self.batch_ids = tuple(f"{job_id}-batch-{number}" for number in range(batches))
+
+    def accepted(self, seconds: float = 0) -> JobAccepted:
+        return JobAccepted(
+            **self.about,
+            occurred_at=at(seconds),
+            file_name="hospitals.csv",
+            file_sha256="0" * 64,
+            total_hospitals=self.total,
+            batch_ids=self.batch_ids,
+            columns=("name", "address", "Beds"),
+        )
+
+    def created(self, row: int, round_: int = 1, seconds: float = 2, **more: object) -> RowCreated:
+        return RowCreated(**self._row(row, round_, seconds), **({"hospital_id": row * 10} | more))
+
+    def failed(
+        self, row: int, round_: int = 1, seconds: float = 2, code: RowErrorCode = RowErrorCode.REJECTED, **more: object
+    ) -> RowFailed:
+        return RowFailed(**self._row(row, round_, seconds), code=code, message=f"{code} in round {round_}", **more)
+
+    def unprocessed(self, row: int, round_: int = 1, seconds: float = 2) -> RowUnprocessed:
+        return RowUnprocessed(**self._row(row, round_, seconds), message="The job was cancelled.")
+
+    def resolved(self, row: int, hospital_id: int | None, round_: int = 1, seconds: float = 5) -> RowResolved:
+        return RowResolved(
+            **self.about,
+            row=row,
+            round=round_,
+            hospital_id=hospital_id,
+            resolved_by="ann",
+            occurred_at=at(seconds),
+        )
+
+    def retried(self, round_: int, seconds: float = 6) -> JobRetryRequested:
+        return JobRetryRequested(**self.about, round=round_, occurred_at=at(seconds))
+
+    def cancelled(self, round_: int = 1, seconds: float = 1) -> JobCancelRequested:
+        return JobCancelRequested(
+            **self.about, round=round_, occurred_at=at(seconds), settles_at=at(seconds + SETTLING_SECONDS)
+        )
+
+    def finished(self, outcome: JobOutcome, round_: int = 1, seconds: float = 4) -> JobFinished:
+        return JobFinished(
+            **self.about,
+            occurred_at=at(seconds),
+            round=round_,
+            outcome=outcome,
+            total_hospitals=self.total,
+            created_hospitals=0,
+            failed_hospitals=0,
+            unprocessed_hospitals=0,
+            batch_ids=self.batch_ids,
+        )
+
+    def activated(self, batch: int = 0, request_id: str = "finished:1", seconds: float = 5) -> BatchActivated:
+        return BatchActivated(
+            **self.about,
+            batch_id=self.batch_ids[batch],
+            request_id=request_id,
+            message="Batch activated",
+            occurred_at=at(seconds),
+        )
+
+    def refused(self, batch: int = 0, request_id: str = "finished:1", seconds: float = 5) -> BatchActivationFailed:
+        return BatchActivationFailed(
+            **self.about,
+            batch_id=self.batch_ids[batch],
+            request_id=request_id,
+            message="Maintenance",
+            http_status=503,
+            occurred_at=at(seconds),
+        )
+
+    def _row(self, row: int, round_: int, seconds: float) -> dict[str, object]:
+        return self.about | {
+            "batch_id": self.batch_ids[row % len(self.batch_ids)],
+            "row": row,
+            "round": round_,
+            "name": f"Hospital {row}",
+            "columns": {"name": f"Hospital {row}", "address": "1 Long Street", "Beds": "12"},
+            "attempts": 1,
+            "started_at": at(seconds - 1),
+            "occurred_at": at(seconds),
+        }
+
+
+def report(instance: str = "p-1", seconds: float = 0, **more: object) -> ProcessorReported:
+    """A processor's report, of one that is well unless said otherwise."""
+    return ProcessorReported(instance=instance, occurred_at=at(seconds), **({"breaker": "closed"} | more))
+
+
+def in_topic_order(events: list[Event]) -> list[Event]:
+    """The same mixture of topics, in which what stands in hospital.jobs comes in the order in which it happened."""
+    told = [isinstance(event, JobEvent) and not isinstance(event, RowResult) for event in events]
+    ordered = iter(sorted(compress(events, told), key=lambda event: event.occurred_at))
+    return [next(ordered) if is_told else event for event, is_told in zip(events, told, strict=True)]
+
+
+def delivery(*events: Event) -> Delivery:
+    """The events as a batch of records would bring them; jobs are in partition 0."""
+    return Delivery(
+        results=[event for event in events if isinstance(event, RowResult)],
+        job_events=[
+            Told(0, micros(event.occurred_at), event)  # in the order in which they happened
+            for event in events
+            if isinstance(event, JobEvent) and not isinstance(event, RowResult)
+        ],
+        reports=[event for event in events if isinstance(event, ProcessorReported)],
+    )
+
+
+async def tell(engine: AsyncEngine, *events: Event) -> None:
+    """Projects the events, in one transaction."""
+    await project(engine, [], delivery(*events))
+
+
+async def contents(engine: AsyncEngine) -> dict[str, list[tuple[object, ...]]]:
+    """Everything in the tables, sorted."""
+    async with engine.connect() as connection:
+        return {
+            table.name: sorted((tuple(row) for row in await connection.execute(select(table))), key=repr)
+            for table in metadata.sorted_tables
+            if table is not stored_offsets.offsets
+        }
+
+
+async def emptied(engine: AsyncEngine) -> None:
+    """Throws everything away."""
+    async with engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            await connection.execute(table.delete())
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Event]:
+    """All that happens to one job of a few rows in up to three rounds, in an order in which it could happen."""
+    story = Story(total=draw(st.integers(1, 4)), batches=draw(st.integers(1, 2)))
+    moments = count(1)
+    open_rows = list(range(2, story.total + 2))
+    events: list[Event] = [story.accepted(next(moments))]
+    for round_ in range(1, draw(st.integers(1, 3)) + 1):
+        if round_ > 1:
+            events.append(story.retried(round_, next(moments)))
+        if draw(st.booleans()):
+            events.append(story.cancelled(round_, next(moments)))
+        still_open = []
+        for row in draw(st.permutations(open_rows)):
+            kind = draw(st.sampled_from(["created", "failed", "unknown", "resolved", "unprocessed", "missing"]))
+            seconds = next(moments)
+            match kind:
+                case "created":
+                    events.append(story.created(row, round_, seconds))
+                case "failed":
+                    events.append(story.failed(row, round_, seconds))
+                case "unprocessed":
+                    events.append(story.unprocessed(row, round_, seconds))
+                case "unknown" | "resolved":
+                    events.append(story.failed(row, round_, seconds, RowErrorCode.OUTCOME_UNKNOWN))
+            if kind == "resolved":
+                events.append(story.resolved(row, draw(st.sampled_from([7, None])), round_, next(moments)))
+            if kind not in ("created", "resolved"):
+                still_open.append(row)
+        events.append(story.finished(draw(st.sampled_from(JobOutcome)), round_, next(moments)))
+        for batch in range(len(story.batch_ids)):
+            answer = draw(st.sampled_from([story.activated, story.refused, None]))
+            if answer:
+                events.append(answer(batch, f"finished:{round_}", next(moments)))
+        open_rows = still_open
+    return [*events, report(seconds=next(moments)), report("p-2", seconds=next(moments))]

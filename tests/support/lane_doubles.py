@@ -1,0 +1,163 @@
+"""Rows, and stand-ins for the parts that a test leaves out."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+from aiokafka import ConsumerRecord, TopicPartition
+
+from services.processor.job_commands import Notices
+from services.processor.lane.lane import Lane
+from services.processor.lane.row import Row, State
+from services.processor.lane.takeover import Inheritance
+from services.processor.lane.transactions import OutgoingRecord
+from services.processor.offsets.watermark import Watermark
+from services.processor.offsets.window import Place
+from services.processor.settings import ProcessorSettings
+from shared.contract.cloud_events import decode, encode
+from shared.contract.events import Event, RowAccepted, RowOutcome
+
+
+def accepted(row: int = 2, *, job_id: str = "job", **changes: object) -> RowAccepted:
+    """The event of a row."""
+    facts = {
+        "tenant": "public",
+        "job_id": job_id,
+        "batch_id": "batch",
+        "row": row,
+        "name": f"St. Mary {row}",
+        "address": f"{row} Main St",
+        "phone": "555-0101",
+        "columns": {"name": f"St. Mary {row}"},
+    }
+    return RowAccepted(**{**facts, **changes})
+
+
+class FakeLane:
+    """Remembers what it is told of its rows."""
+
+    def __init__(self) -> None:
+        self.end = None
+        self.results: list[RowOutcome] = []
+        self.waits: list[tuple[Row, float]] = []
+
+    def finish(self, row: Row, result: RowOutcome) -> None:
+        row.state = State.DONE
+        self.results.append(result)
+
+    def again(self, row: Row, wait: float) -> None:
+        row.state = State.READY
+        self.waits.append((row, wait))
+
+
+def make_row(event: RowAccepted | None = None, *, lane: object = None, **changes: object) -> Row:
+    """A row in a lane."""
+    event = event or accepted()
+    row = Row(event, "rows", Place(event.row, event.row), lane or FakeLane(), 0.0)  # type: ignore[arg-type]
+    for name, value in changes.items():
+        setattr(row, name, value)
+    return row
+
+
+def record(
+    event: Event | None,
+    offset: int,
+    topic: str = "hospital.rows.express",
+    *,
+    headers: tuple[tuple[str, bytes], ...] = (),
+    key: bytes | None = None,
+    value: bytes | None = None,
+) -> ConsumerRecord:
+    """A delivered record: of an event, or of whatever bytes a stranger wrote."""
+    if event is not None:
+        made = encode(event, "test")
+        key, value, headers = made.key, made.value, (*made.headers, *headers)
+    return ConsumerRecord(topic, 0, offset, 0, 0, key, value, None, 0, 0, headers)
+
+
+class Clock:
+    """Stands in for the module `time`: goes only when told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    time = monotonic
+
+
+@dataclass
+class FakeLedger:
+    """Keeps what is committed; `gate` set, a commit waits for it, and ends as it says."""
+
+    commits: list[tuple[list[OutgoingRecord], dict[str, Watermark]]] = field(default_factory=list)
+    gate: asyncio.Future[None] | None = None
+    closed: bool = False
+
+    async def commit(self, records: list[OutgoingRecord], marks: dict[str, Watermark]) -> None:
+        if self.gate is not None:
+            await self.gate
+        self.commits.append((records, marks))
+
+    async def close(self) -> None:
+        self.closed = True
+
+    @property
+    def marks(self) -> dict[str, Watermark]:
+        """The last commit's watermarks by topic."""
+        return self.commits[-1][1]
+
+    @property
+    def events(self) -> list[Event]:
+        """Every result committed so far."""
+        return [decode(headers, value) for records, _ in self.commits for _, _, value, headers in records]
+
+
+class FakeConsumer:
+    """Knows where it was pointed."""
+
+    def __init__(self) -> None:
+        self.sought: dict[TopicPartition, int] = {}
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self.sought[partition] = offset
+
+
+LANE_SETTINGS = {"hospital_api_timeout": 2.0, "hospital_api_settle_seconds": 3.0, "lease_seconds": 4.0}
+
+
+def lane_settings(**changes: object) -> ProcessorSettings:
+    """Short times, so that a test can count them on its fingers: a call 2 s, settling 3 s, a lease 4 s."""
+    return ProcessorSettings(
+        **{**LANE_SETTINGS, "rate_limit_requests": 0, "hospital_api_max_connections": 2, **changes}
+    )
+
+
+def make_lane(
+    settings: ProcessorSettings | None = None,
+    notices: Notices | None = None,
+    doubtful: Callable[[Row, float], None] = lambda _row, _at: None,
+) -> Lane:
+    """A lane that has not taken over yet."""
+    notices = notices or Notices(lambda _job: None, lambda: None)
+    return Lane(settings or lane_settings(), 0, FakeConsumer(), notices, lambda: None, doubtful)
+
+
+def inherit(lane: Lane, watermarks: dict[str, Watermark], *, clean: bool = True, unowned: bool = False) -> FakeLedger:
+    """Gives a lane its windows as a takeover would; the ledger that it commits to from now on."""
+    ledger = FakeLedger()
+    lane._inherit(Inheritance(ledger, watermarks, clean=clean, unowned=unowned))  # type: ignore[arg-type]
+    return ledger
+
+
+def beginning(offset: int = 0) -> dict[str, Watermark]:
+    """Watermarks of topics from which everything before the offset is done."""
+    mark = Watermark(offset, offset)
+    return {"hospital.rows.express": mark, "hospital.rows.bulk": mark}
+
+
+def nothing() -> SimpleNamespace:
+    """Something without anything in it."""
+    return SimpleNamespace()

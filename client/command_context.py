@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import typer
 
-from client import words
 from client.api import Api
 from client.errors import Refused, Setback, TryAgain
 from client.exit_status import ExitStatus
-from client.output import Screen
+from client.output import words
+from client.output.output import Screen
 
 _UNAUTHORIZED = 401
 

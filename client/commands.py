@@ -10,11 +10,12 @@ from uuid import uuid4
 
 import typer
 
-from client import result_file, words
+from client import result_file
 from client.command_context import Desk
 from client.errors import TryAgain
 from client.exit_status import ExitStatus, of_outcome
 from client.options import command, header, shared
+from client.output import words
 from client.preflight import check
 from client.schemas import FINAL, Accepted, Done, Job
 from client.throughput import Pace

@@ -14,11 +14,11 @@ import typer
 from client.api import Api, open_client
 from client.command_context import Desk
 from client.exit_status import ExitStatus
-from client.json_output import JsonScreen
-from client.output import Screen
-from client.plain_output import PlainScreen
+from client.output.json_output import JsonScreen
+from client.output.output import Screen
+from client.output.plain_output import PlainScreen
+from client.output.terminal_output import TerminalScreen
 from client.retry import Patience
-from client.terminal_output import TerminalScreen
 
 P = ParamSpec("P")
 DEFAULT_URL: Final = "http://localhost:8000"

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 from client.errors import AcceptedBefore, Refused
+from client.output.words import hospitals, moment
 from client.schemas import Checked, Problem
-from client.words import hospitals, moment
 
 _BAD_REQUEST: Final = 400
 

@@ -7,7 +7,7 @@ import time
 
 import aiohttp
 
-from tests.support.jobs import make_job
+from tests.support.processor.jobs import make_job
 
 
 async def main(url: str, rows: int, connections: int) -> None:

@@ -21,9 +21,9 @@ from uuid import uuid4
 import psutil
 
 from deploy.local.broker.kafka import Broker
-from tests.support.jobs import make_job
-from tests.support.processor_process import Processor
-from tests.support.processor_system import Rig
+from tests.support.processor.jobs import make_job
+from tests.support.processor.processor_process import Processor
+from tests.support.processor.processor_system import Rig
 from tests.support.until import until
 
 FULL = os.environ.get("BENCH_FULL") == "1"

@@ -29,9 +29,9 @@ from services.ingest.csv_file.validation import Rules
 from services.ingest.job_events.job_draft import JobDraft
 from services.ingest.job_events.prepared_job import PreparedJob, prepare
 from shared.contract.events import now
-from tests.support.ingest_process import IngestProcess
-from tests.support.processor_system import Rig
-from tests.support.raw_upload import raw_upload
+from tests.support.ingest.ingest_process import IngestProcess
+from tests.support.ingest.raw_upload import raw_upload
+from tests.support.processor.processor_system import Rig
 from tests.support.until import until
 
 FULL = os.environ.get("BENCH_FULL") == "1"

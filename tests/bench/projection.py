@@ -33,8 +33,8 @@ from services.status.model.row_results import RowRecord, record_of
 from services.status.tables.schema_version import migrate
 from shared.runtime.databases import create_engine, database_url
 from shared.runtime.settings import KafkaSettings
-from tests.support.job_histories import Story
-from tests.support.status_service import API, StatusService, eventually
+from tests.support.status.job_histories import Story
+from tests.support.status.status_service import API, StatusService, eventually
 
 FULL = os.environ.get("BENCH_FULL") == "1"
 JOBS = 8

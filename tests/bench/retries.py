@@ -24,8 +24,8 @@ from shared.contract.events import JobOutcome
 from shared.runtime.databases import create_engine, database_url
 from shared.runtime.settings import KafkaSettings
 from tests.bench.projection import percentiles
-from tests.support.job_histories import Story, tell
-from tests.support.status_service import API, StatusService, eventually
+from tests.support.status.job_histories import Story, tell
+from tests.support.status.status_service import API, StatusService, eventually
 
 ROWS = 1_000_000 if os.environ.get("BENCH_FULL") == "1" else 100_000
 _COLUMNS = '{"name": "Hospital", "address": "1 Long Street", "phone": "555-1", "Beds": "12"}'

@@ -30,8 +30,8 @@ from services.status.tables.schema_version import migrate
 from shared.contract.events import JobOutcome
 from shared.runtime.databases import create_engine, database_url
 from tests.bench.projection import percentiles
-from tests.support.job_histories import Story, tell
-from tests.support.status_service import API, eventually
+from tests.support.status.job_histories import Story, tell
+from tests.support.status.status_service import API, eventually
 
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 FAILED_EVERY = 50

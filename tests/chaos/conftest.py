@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.size import FULL, HASTE, ROUNDS
-from tests.support.processor_system import Rig
+from tests.support.processor.processor_system import Rig
 
 Kept = Callable[[str], None]
 

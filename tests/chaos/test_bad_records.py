@@ -6,11 +6,11 @@ from aiokafka.admin import RecordsToDelete
 from shared.contract.cloud_events import encode, header
 from shared.contract.events import JobAccepted, RowErrorCode, RowFailed
 from shared.runtime import kafka_options
-from tests.chaos.account import settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.support.jobs import Job, make_job
-from tests.support.processor_system import Rig
+from tests.support.account import settle
+from tests.support.processor.jobs import Job, make_job
+from tests.support.processor.processor_system import Rig
 from tests.support.until import until
 
 GOOD = sized(200, 1000)

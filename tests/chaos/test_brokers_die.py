@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from deploy.local.broker.kafka import Broker
-from tests.chaos.account import activate, settle
 from tests.chaos.cluster import Cluster
 from tests.chaos.conftest import Kept
 from tests.chaos.size import HASTE, only_in_full, sized
-from tests.support.jobs import make_job
-from tests.support.processor_system import Rig
+from tests.support.account import activate, settle
+from tests.support.processor.jobs import make_job
+from tests.support.processor.processor_system import Rig
 from tests.support.until import until
 
 ROWS = sized(400, 3000)

@@ -5,11 +5,11 @@ import os
 import sys
 import time
 
-from tests.chaos.account import cancel, settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.support.jobs import make_job
-from tests.support.processor_system import Rig
+from tests.support.account import cancel, settle
+from tests.support.processor.jobs import make_job
+from tests.support.processor.processor_system import Rig
 from tests.support.until import until
 
 CANCELLED_ROWS = sized(3000, 20_000)

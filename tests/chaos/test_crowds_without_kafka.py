@@ -9,11 +9,11 @@ import httpx
 
 from tests.chaos.size import sized
 from tests.chaos.test_uploads_die import accepted
-from tests.support.ingest_process import IngestProcess
-from tests.support.ingest_server import settings
-from tests.support.published_jobs import jobs
-from tests.support.raw_upload import RawAnswer, raw_upload
-from tests.support.repeating_client import hospitals
+from tests.support.ingest.ingest_process import IngestProcess
+from tests.support.ingest.ingest_server import settings
+from tests.support.ingest.published_jobs import jobs
+from tests.support.ingest.raw_upload import RawAnswer, raw_upload
+from tests.support.ingest.repeating_client import hospitals
 from tests.support.swallowing_proxy import SwallowingProxy
 
 CROWD = sized(40, 200)

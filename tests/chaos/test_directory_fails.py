@@ -8,12 +8,12 @@ from itertools import pairwise
 import aiohttp
 
 from shared.contract.events import RowErrorCode, RowFailed
-from tests.chaos.account import settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.support.jobs import Job, make_job
-from tests.support.processor_process import Processor, wall_time
-from tests.support.processor_system import Rig
+from tests.support.account import settle
+from tests.support.processor.jobs import Job, make_job
+from tests.support.processor.processor_process import Processor, wall_time
+from tests.support.processor.processor_system import Rig
 from tests.support.until import until
 
 FLAKY_ROWS = sized(200, 3000)

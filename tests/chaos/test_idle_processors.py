@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 
 from deploy.local.broker.kafka import Broker
-from tests.chaos.account import settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import HASTE, only_in_full, sized
-from tests.support.jobs import make_job
-from tests.support.processor_process import Processor
-from tests.support.processor_system import Rig
+from tests.support.account import settle
+from tests.support.processor.jobs import make_job
+from tests.support.processor.processor_process import Processor
+from tests.support.processor.processor_system import Rig
 from tests.support.until import until
 
 #: At full size longer than Kafka's clients let a member be idle, and than a liveness check waits.

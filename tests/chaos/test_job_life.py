@@ -15,9 +15,9 @@ from shared.contract.outcomes_digest import OutcomesDigest
 from tests.chaos.conftest import Kept
 from tests.chaos.size import only_in_full, sized
 from tests.chaos.test_commands import order
-from tests.support.jobs import Job, make_job
-from tests.support.processor_system import Rig
-from tests.support.status_service import API, StatusService
+from tests.support.processor.jobs import Job, make_job
+from tests.support.processor.processor_system import Rig
+from tests.support.status.status_service import API, StatusService
 from tests.support.until import until
 
 ROWS = sized(400, 5_000)

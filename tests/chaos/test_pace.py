@@ -4,12 +4,12 @@ import asyncio
 import time
 from bisect import bisect_left
 
-from tests.chaos.account import cancel, settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import FULL, sized
-from tests.chaos.tap import Tap
-from tests.support.jobs import make_job
-from tests.support.processor_system import Rig
+from tests.support.account import cancel, settle
+from tests.support.processor.jobs import make_job
+from tests.support.processor.processor_system import Rig
+from tests.support.topic_tap import Tap
 
 #: Requests per period, in seconds. What a directory without CPU for a moment sees at once has to fit into the 5 % that
 #: the slots leave free: `make chaos` runs alone, the short round does not.

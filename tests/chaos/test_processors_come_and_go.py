@@ -6,11 +6,11 @@ import time
 from collections import defaultdict
 from itertools import pairwise
 
-from tests.chaos.account import cancel, settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import only_in_full
-from tests.support.jobs import make_job
-from tests.support.processor_system import Rig
+from tests.support.account import cancel, settle
+from tests.support.processor.jobs import make_job
+from tests.support.processor.processor_system import Rig
 
 CHURN_SECONDS = 60
 ROWS = 6000

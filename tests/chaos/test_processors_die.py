@@ -5,13 +5,13 @@ import random
 import time
 
 from shared.contract.events import BatchActivationRequested
-from tests.chaos.account import activate, settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.chaos.tap import Request, Tap
-from tests.support.jobs import make_job
-from tests.support.processor_process import Processor, wall_time
-from tests.support.processor_system import Rig
+from tests.support.account import activate, settle
+from tests.support.processor.jobs import make_job
+from tests.support.processor.processor_process import Processor, wall_time
+from tests.support.processor.processor_system import Rig
+from tests.support.topic_tap import Request, Tap
 from tests.support.until import until
 
 KILLED_ROWS = sized(600, 1500)

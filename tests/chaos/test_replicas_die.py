@@ -10,10 +10,10 @@ from services.ingest.keys.schema_version import migrate
 from shared.runtime.databases import create_engine, database_url
 from tests.chaos.size import sized
 from tests.chaos.test_uploads_die import accepted
-from tests.support.ingest_process import IngestProcess
-from tests.support.ingest_server import settings
-from tests.support.published_jobs import assert_one_whole_job_each
-from tests.support.repeating_client import hospitals
+from tests.support.ingest.ingest_process import IngestProcess
+from tests.support.ingest.ingest_server import settings
+from tests.support.ingest.published_jobs import assert_one_whole_job_each
+from tests.support.ingest.repeating_client import hospitals
 
 ROUNDS = sized(4, 40)
 MOST_ROWS = sized(2_000, 50_000)

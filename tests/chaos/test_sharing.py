@@ -2,11 +2,11 @@
 
 import time
 
-from tests.chaos.account import settle
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.support.jobs import Job, make_job
-from tests.support.processor_system import Rig
+from tests.support.account import settle
+from tests.support.processor.jobs import Job, make_job
+from tests.support.processor.processor_system import Rig
 from tests.support.until import until
 
 SMALL, LARGE = 20, sized(200, 5000)

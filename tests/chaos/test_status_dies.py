@@ -17,8 +17,8 @@ from shared.contract.events import JobFinished
 from shared.runtime.settings import KafkaSettings
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.support.job_histories import Story
-from tests.support.status_service import StatusService, eventually
+from tests.support.status.job_histories import Story
+from tests.support.status.status_service import StatusService, eventually
 
 JOBS = 4
 ROWS = sized(500, 5_000)

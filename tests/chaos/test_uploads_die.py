@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 
 from tests.chaos.size import sized
-from tests.support.ingest_process import IngestProcess
-from tests.support.ingest_server import settings
-from tests.support.published_jobs import assert_one_whole_job_each
-from tests.support.repeating_client import hospitals, succeeds
+from tests.support.ingest.ingest_process import IngestProcess
+from tests.support.ingest.ingest_server import settings
+from tests.support.ingest.published_jobs import assert_one_whole_job_each
+from tests.support.ingest.repeating_client import hospitals, succeeds
 
 ROUNDS = sized(5, 50)
 MOST_ROWS = sized(5_000, 50_000)

@@ -9,9 +9,9 @@ import pytest
 
 from shared.runtime.settings import KafkaSettings
 from tests.chaos.size import sized
-from tests.support.job_histories import Story
-from tests.support.live_server import NotWatched, Told, watching
-from tests.support.status_service import StatusService, eventually
+from tests.support.status.job_histories import Story
+from tests.support.status.live_server import NotWatched, Told, watching
+from tests.support.status.status_service import StatusService, eventually
 
 RESULTS = sized(1_000, 20_000)
 KILLS = sized(3, 10)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from client import words
 from client.exit_status import ExitStatus
+from client.output import words
 from client.schemas import Job
 from tests.client.service import JOB_ID, Answer, ended, job
 

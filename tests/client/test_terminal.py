@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 
 from client.exit_status import ExitStatus
+from client.output.terminal_output import TerminalScreen
 from client.schemas import Job
-from client.terminal_output import TerminalScreen
 from tests.client.service import JOB_ID, checked, job
 
 SAME_FILE = [{"job_id": "job-of-yesterday", "created_at": "2026-03-01T09:30:00Z"}]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from client import words
+from client.output import words
 from client.schemas import Job, RowProblem
 from client.throughput import Pace
 from tests.client.service import ended, job

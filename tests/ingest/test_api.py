@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from services.ingest import api
 from services.ingest.file_workers import LARGE_FILE_BYTES
 from services.ingest.upload import admission, body
-from tests.support import nasty_files
-from tests.support.ingest_server import CSV, UPLOAD, VALIDATE, ingest, upload
+from tests.ingest import nasty_files
+from tests.support.ingest.ingest_server import CSV, UPLOAD, VALIDATE, ingest, upload
 
 KAFKA_DOWN = "Service temporarily unavailable. The message queue is currently down. Please try again later."
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support import nasty_files
-from tests.support.ingest_server import VALIDATE, ingest
-from tests.support.raw_upload import RawAnswer, raw_request
-from tests.support.written_csv import CELLS, DIALECTS, csv_bytes
+from tests.ingest import nasty_files
+from tests.support.ingest.ingest_server import VALIDATE, ingest
+from tests.support.ingest.raw_upload import RawAnswer, raw_request
+from tests.support.ingest.written_csv import CELLS, DIALECTS, csv_bytes
 
 #: What can be said of any body: it was fine, it was wrong, or it was of the wrong kind.
 ANSWERS = {200, 400, 408, 413, 415}

@@ -16,7 +16,7 @@ from shared.contract.events import JobAccepted, JobOutcome, RowAccepted, RowResu
 from shared.runtime import kafka_options
 from shared.runtime.databases import create_engine
 from shared.runtime.topic_admin import wait_for_topics
-from tests.support.job_histories import Story, contents
+from tests.support.status.job_histories import Story, contents
 
 AGO = 40 * 86_400
 

@@ -8,8 +8,8 @@ from services.ingest.publication import connection_pool as lending
 from services.ingest.publication.connection_pool import MAX_IDLE, Connection, Connections
 from services.ingest.publication.job_transaction import NotPublished, fence, open_publication
 from shared.runtime.settings import KafkaSettings
-from tests.support.ingest_server import CSV, ingest, ready, settings, upload
-from tests.support.published_jobs import jobs
+from tests.support.ingest.ingest_server import CSV, ingest, ready, settings, upload
+from tests.support.ingest.published_jobs import jobs
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from services.ingest.settings import IngestSettings
 from shared.contract.cloud_events import encode
 from shared.contract.events import JobCancelRequested, now
 from shared.runtime import kafka_options
-from tests.support.ingest_server import CSV, ingest, ready, settings, upload
-from tests.support.published_jobs import events, jobs
-from tests.support.repeating_client import hospitals
+from tests.support.ingest.ingest_server import CSV, ingest, ready, settings, upload
+from tests.support.ingest.published_jobs import events, jobs
+from tests.support.ingest.repeating_client import hospitals
 
 PARTITIONS = 3
 ROWS = 2_000

@@ -7,10 +7,10 @@ import time
 import httpx
 import pytest
 
-from tests.support.ingest_process import IngestProcess
-from tests.support.ingest_server import CSV, ingest, ready, settings, upload
-from tests.support.published_jobs import jobs, records
-from tests.support.repeating_client import hospitals, succeeds
+from tests.support.ingest.ingest_process import IngestProcess
+from tests.support.ingest.ingest_server import CSV, ingest, ready, settings, upload
+from tests.support.ingest.published_jobs import jobs, records
+from tests.support.ingest.repeating_client import hospitals, succeeds
 from tests.support.swallowing_proxy import SwallowingProxy
 
 KAFKA_DOWN = "Service temporarily unavailable. The message queue is currently down. Please try again later."

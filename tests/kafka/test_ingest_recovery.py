@@ -23,9 +23,9 @@ from shared.runtime import kafka_options
 from shared.runtime.databases import create_engine, database_url
 from shared.runtime.problems import Problem
 from shared.runtime.topic_admin import create_missing_topics
-from tests.support.ingest_server import CSV, settings
-from tests.support.published_jobs import jobs
-from tests.support.written_csv import written
+from tests.support.ingest.ingest_server import CSV, settings
+from tests.support.ingest.published_jobs import jobs
+from tests.support.ingest.written_csv import written
 
 REQUEST = KeyedRequest("north", "key-1", "abc:False")
 
@@ -186,7 +186,7 @@ async def test_the_sweeper_settles_what_nobody_asks_for(desk):
 
 async def test_a_job_is_looked_for_where_it_was_written(desk):
     """The partition is the one that Kafka's own rule gives to the key."""
-    from tests.support.published_jobs import records
+    from tests.support.ingest.published_jobs import records
 
     reservation = await desk.reserved("job-i")
     async with open_publication(desk.connections, "job-i", 2, 10) as publication:

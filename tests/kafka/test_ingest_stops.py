@@ -9,11 +9,11 @@ import pytest
 from services.ingest.keys.reservations import LEASE
 from services.ingest.publication.job_transaction import Publication
 from services.ingest.service import build
-from tests.support.ingest_process import IngestProcess
-from tests.support.ingest_server import CSV, ingest, ready, served, settings
-from tests.support.published_jobs import jobs
-from tests.support.raw_upload import raw_upload
-from tests.support.repeating_client import hospitals, succeeds
+from tests.support.ingest.ingest_process import IngestProcess
+from tests.support.ingest.ingest_server import CSV, ingest, ready, served, settings
+from tests.support.ingest.published_jobs import jobs
+from tests.support.ingest.raw_upload import raw_upload
+from tests.support.ingest.repeating_client import hospitals, succeeds
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from services.ingest import submission
 from services.ingest.keys.reservations import Reservations
 from services.ingest.publication.job_transaction import OutcomeUnknown, Publication
-from tests.support.ingest_server import CSV, ingest, ready, settings, upload
-from tests.support.published_jobs import jobs
+from tests.support.ingest.ingest_server import CSV, ingest, ready, settings, upload
+from tests.support.ingest.published_jobs import jobs
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from shared.contract.cloud_events import header
 from shared.contract.events import JobAccepted, RowAccepted
 from shared.runtime.telemetry import configure_tracing
-from tests.support.ingest_server import CSV, VALIDATE, ingest, ready, settings, upload
-from tests.support.published_jobs import jobs, records
+from tests.support.ingest.ingest_server import CSV, VALIDATE, ingest, ready, settings, upload
+from tests.support.ingest.published_jobs import jobs, records
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hospitals.csv"
 

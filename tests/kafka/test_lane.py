@@ -30,7 +30,7 @@ from shared.contract.events import (
 )
 from shared.runtime import kafka_options
 from shared.runtime.topic_admin import create_missing_topics
-from tests.support.lane_doubles import accepted
+from tests.support.processor.lane_doubles import accepted
 from tests.support.topic_reader import TopicReader
 from tests.support.until import until
 

@@ -8,8 +8,8 @@ import pytest
 from shared.contract.cloud_events import encode
 from shared.contract.events import JobFinished, JobOutcome, RowErrorCode, now
 from shared.runtime.settings import KafkaSettings
-from tests.support.job_histories import Story
-from tests.support.status_service import API, StatusService, eventually
+from tests.support.status.job_histories import Story
+from tests.support.status.status_service import API, StatusService, eventually
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from shared.runtime import kafka_options
 from shared.runtime.databases import create_engine, database_url
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.topic_admin import create_missing_topics
-from tests.support.job_histories import Story, tell
+from tests.support.status.job_histories import Story, tell
 from tests.support.topic_reader import TopicReader
 from tests.support.until import until
 

@@ -16,8 +16,8 @@ from shared.contract.cloud_events import encode
 from shared.contract.events import BatchActivationRequested, JobFinished, JobOutcome, RowErrorCode, now
 from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
-from tests.support.job_histories import Story, report
-from tests.support.status_service import API, StatusService, eventually
+from tests.support.status.job_histories import Story, report
+from tests.support.status.status_service import API, StatusService, eventually
 
 
 def story(total=3):

@@ -4,7 +4,7 @@ import pytest
 
 from services.processor.job_commands import Notices
 from shared.contract.events import JobCancelRequested, JobFinished, JobOutcome, SendingPaused, SendingResumed
-from tests.support.lane_doubles import record
+from tests.support.processor.lane_doubles import record
 
 
 def notices():

@@ -18,7 +18,7 @@ from services.processor.offsets.window import Place
 from services.processor.settings import DirectorySettings
 from shared.contract.events import RowErrorCode
 from shared.contract.topics import Topics
-from tests.support.lane_doubles import FakeLane, accepted, make_row, record
+from tests.support.processor.lane_doubles import FakeLane, accepted, make_row, record
 
 
 def read(**facts: object) -> Row | DeadRecord:

@@ -8,8 +8,8 @@ from sse_starlette.sse import AppStatus
 from services.status.queries import job_queries, job_summaries, responses
 from services.status.tables.schema_version import migrate
 from shared.runtime.databases import create_engine, database_url
-from tests.support.job_histories import at
 from tests.support.servers import in_a_thread, some_database
+from tests.support.status.job_histories import at
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from services.status.projection.transaction import project
 from services.status.queries.read_database import Database
 from shared.contract.cloud_events import encode
 from shared.contract.topics import Topics
-from tests.support.job_histories import Story, delivery
+from tests.support.status.job_histories import Story, delivery
 
 RESULTS = 1_000
 AT_ONCE = 25

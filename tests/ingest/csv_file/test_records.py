@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.csv_file.records import MAX_RECORD_CHARS, Unreadable, records
-from tests.support.written_csv import CELLS, DIALECTS, csv_bytes
+from tests.support.ingest.written_csv import CELLS, DIALECTS, csv_bytes
 
 
 def read(text: str, delimiter: str = ",") -> list[tuple[int, list[str] | Unreadable]]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.ingest.csv_file.header import Header, find_header
 from services.ingest.csv_file.rows import MAX_FIELD_CHARS, Row, RowRejected, read_rows
-from tests.support.written_csv import CELLS, DIALECTS, FILLED_CELLS, csv_bytes
+from tests.support.ingest.written_csv import CELLS, DIALECTS, FILLED_CELLS, csv_bytes
 
 
 def outcomes(text: str) -> list[Row | RowRejected]:

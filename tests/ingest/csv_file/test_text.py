@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.ingest.csv_file import text
 from services.ingest.csv_file.text import NotCsv, NotUtf8, open_text
-from tests.support.written_csv import written
+from tests.support.ingest.written_csv import written
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])

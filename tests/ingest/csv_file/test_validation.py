@@ -11,8 +11,8 @@ from services.ingest.csv_file.validation import (
     WrongKind,
     inspect,
 )
-from tests.support import nasty_files
-from tests.support.written_csv import written
+from tests.ingest import nasty_files
+from tests.support.ingest.written_csv import written
 
 RULES = Rules(max_rows=10_000)
 

@@ -14,7 +14,7 @@ from services.ingest.job_events.row_partitioner import RowPartitions
 from shared.contract.cloud_events import EventRecord, decode, encode
 from shared.contract.events import RowAccepted, now
 from shared.contract.topics import MAX_MESSAGE_BYTES
-from tests.support.written_csv import CELLS, FILLED_CELLS, csv_bytes, written
+from tests.support.ingest.written_csv import CELLS, FILLED_CELLS, csv_bytes, written
 
 DRAFT = JobDraft(
     tenant="north",

@@ -13,7 +13,7 @@ from services.processor.activation.activations import Activations
 from services.processor.directory.outcomes import Activated
 from services.processor.limits.backoff import Backoff
 from shared.contract.events import BatchActivationRequested
-from tests.support.lane_doubles import lane_settings, record
+from tests.support.processor.lane_doubles import lane_settings, record
 
 HERE = TopicPartition("hospital.jobs", 0)
 

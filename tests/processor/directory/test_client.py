@@ -24,7 +24,7 @@ from services.processor.directory.outcomes import (
     Withheld,
 )
 from services.processor.settings import DirectorySettings
-from tests.support.lane_doubles import accepted
+from tests.support.processor.lane_doubles import accepted
 
 
 def open_gate():

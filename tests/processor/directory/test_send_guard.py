@@ -9,7 +9,7 @@ from deploy.local.sandbox.server import Sandbox
 from services.processor.directory.client import Directory
 from services.processor.directory.outcomes import Created, NeverSent, Unanswered, Withheld
 from services.processor.settings import DirectorySettings
-from tests.support.jobs import make_job
+from tests.support.processor.jobs import make_job
 
 ROW = make_job(1).rows[0]
 

@@ -11,7 +11,7 @@ from services.processor.lane.row import State
 from services.processor.lane.transactions import CommitIndefinite, LaneFenced
 from services.processor.offsets.watermark import Watermark
 from shared.contract.events import JobCancelRequested, RowUnprocessed
-from tests.support.lane_doubles import Clock, accepted, beginning, inherit, lane_settings, make_lane, record
+from tests.support.processor.lane_doubles import Clock, accepted, beginning, inherit, lane_settings, make_lane, record
 
 EXPRESS, BULK = "hospital.rows.express", "hospital.rows.bulk"
 

@@ -7,7 +7,7 @@ from aiokafka import TopicPartition
 
 from services.processor.lane.lane import LaneEnd
 from services.processor.lane.lane_consumer import Intake
-from tests.support.lane_doubles import lane_settings
+from tests.support.processor.lane_doubles import lane_settings
 
 
 class ShortLane:

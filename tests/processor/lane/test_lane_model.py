@@ -19,7 +19,7 @@ from services.processor.lane.row import Row, State
 from services.processor.offsets.watermark import Watermark, read_watermark
 from services.processor.settings import ProcessorSettings
 from shared.contract.cloud_events import decode
-from tests.support.lane_doubles import Clock, FakeLedger, accepted, inherit, lane_settings, make_lane, record
+from tests.support.processor.lane_doubles import Clock, FakeLedger, accepted, inherit, lane_settings, make_lane, record
 
 TOPICS = ("hospital.rows.express", "hospital.rows.bulk")
 #: Where the settle time is long, late creations are the danger; where the lease is long, zombies are.

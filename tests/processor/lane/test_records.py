@@ -8,7 +8,7 @@ from services.processor.offsets.window import Place
 from shared.contract.cloud_events import decode, header
 from shared.contract.events import JobCancelRequested, RowErrorCode, RowFailed
 from shared.contract.topics import Topics
-from tests.support.lane_doubles import FakeLane, accepted, record
+from tests.support.processor.lane_doubles import FakeLane, accepted, record
 
 TYPE = ("ce_type", b"RowAccepted")
 

@@ -1,7 +1,7 @@
 """The rounds of one row: one runs, later ones wait behind it."""
 
 from services.processor.lane.rounds import Rounds, Turn
-from tests.support.lane_doubles import accepted, make_row
+from tests.support.processor.lane_doubles import accepted, make_row
 
 
 def round_(number, row=2, job_id="job"):

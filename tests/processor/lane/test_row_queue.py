@@ -2,7 +2,7 @@
 
 from services.processor.lane.row import State
 from services.processor.lane.row_queue import WaitingRows
-from tests.support.lane_doubles import accepted, make_row
+from tests.support.processor.lane_doubles import accepted, make_row
 
 TOPIC = "rows"
 

@@ -11,7 +11,7 @@ from services.processor.lane import transactions as commit_module
 from services.processor.lane.transactions import CommitIndefinite, LaneFenced, Ledger
 from services.processor.offsets.watermark import Watermark
 from shared.runtime.settings import KafkaSettings
-from tests.support.lane_doubles import Clock
+from tests.support.processor.lane_doubles import Clock
 
 
 class FakeProducer:

@@ -16,7 +16,7 @@ from services.processor.directory.outcomes import (
 from services.processor.lane.row import Trouble
 from services.processor.lane.transitions import Again, Finish, LookUp, absent, verdict
 from shared.contract.events import RowCreated, RowErrorCode, RowFailed
-from tests.support.lane_doubles import make_row
+from tests.support.processor.lane_doubles import make_row
 
 
 def test_an_answer_with_an_id_is_a_hospital():

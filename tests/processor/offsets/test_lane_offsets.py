@@ -5,7 +5,7 @@ import pytest
 from services.processor.lane.row import Row
 from services.processor.offsets.lane_offsets import Progress
 from services.processor.offsets.watermark import Watermark
-from tests.support.lane_doubles import FakeLane, accepted
+from tests.support.processor.lane_doubles import FakeLane, accepted
 
 EXPRESS, BULK = "express", "bulk"
 

@@ -5,7 +5,7 @@ import pytest
 from services.processor.operations import liveness as liveness_module
 from services.processor.operations.liveness import SILENT_SECONDS, STUCK_SECONDS, Liveness, kafka_answers
 from services.processor.settings import ProcessorSettings
-from tests.support.lane_doubles import Clock
+from tests.support.processor.lane_doubles import Clock
 
 
 @pytest.fixture

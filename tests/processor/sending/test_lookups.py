@@ -9,7 +9,7 @@ from services.processor.limits.backoff import Backoff
 from services.processor.sending import lookups as in_doubt_module
 from services.processor.sending.lookups import MISSING_LOOK_UPS, InDoubt
 from shared.contract.events import RowCreated, RowErrorCode, RowFailed
-from tests.support.lane_doubles import Clock, FakeLane, accepted, make_row
+from tests.support.processor.lane_doubles import Clock, FakeLane, accepted, make_row
 
 PATIENCE = 20.0
 

@@ -24,7 +24,7 @@ from services.processor.sending.sender import Sendable, Sender
 from services.processor.settings import DirectorySettings
 from shared.contract.events import BreakerState, RowCreated, RowFailed
 from shared.contract.topics import Topics
-from tests.support.lane_doubles import FakeLane, accepted, make_row
+from tests.support.processor.lane_doubles import FakeLane, accepted, make_row
 
 TOPICS = Topics()
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from services.ingest.csv_file.header import Header, find_header
 from services.ingest.csv_file.rows import Row, read_rows
 from shared.contract.hospital_columns import Hospital, hospital_in
-from tests.support.written_csv import csv_bytes
+from tests.support.ingest.written_csv import csv_bytes
 
 names = st.sampled_from(["name", "NAME", " Name ", "nAmE", "\tname"])
 addresses = st.sampled_from(["address", "ADDRESS", " Address", "addresS "])

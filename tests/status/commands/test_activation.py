@@ -6,8 +6,8 @@ import time
 import pytest
 
 from shared.contract.events import BatchActivationRequested, JobOutcome
-from tests.support.job_histories import Story, tell
-from tests.support.status_api import counter
+from tests.support.status.job_histories import Story, tell
+from tests.support.status.status_api import counter
 
 PATH = "/bulk/batch/job-1-batch-0/activate"
 STORY = Story(total=2)

@@ -3,8 +3,8 @@
 import pytest
 
 from shared.contract.events import JobOutcome
-from tests.support.job_histories import SETTLING_SECONDS, Story, at, tell
-from tests.support.status_api import counter
+from tests.support.status.job_histories import SETTLING_SECONDS, Story, at, tell
+from tests.support.status.status_api import counter
 
 STORY = Story(total=3)
 

@@ -6,8 +6,8 @@ import pytest
 
 from shared.contract.events import JobCancelRequested, JobOutcome, JobRetryRequested, RowErrorCode, RowResolved
 from shared.runtime.settings import ApiKey
-from tests.support.job_histories import SETTLING_SECONDS, Story, tell
-from tests.support.status_api import counter
+from tests.support.status.job_histories import SETTLING_SECONDS, Story, tell
+from tests.support.status.status_api import counter
 
 STORY = Story(total=3)
 RUNNING = [STORY.accepted(), STORY.created(2)]

@@ -5,7 +5,7 @@ import pytest
 from services.status.commands.retry_decision import Verdict, verdict
 from services.status.model.job_state import JobFacts, told
 from shared.contract.events import JobOutcome
-from tests.support.job_histories import Story
+from tests.support.status.job_histories import Story
 
 STORY = Story(total=3)
 DONE = {(1, "created"): 1, (1, "failed"): 2}

@@ -8,7 +8,7 @@ from services.status.commands.retry_transactions import Progress, read_progress
 from shared.contract.cloud_events import decode
 from shared.contract.events import RowAccepted, RowErrorCode, RowFailed
 from shared.contract.topics import Topics
-from tests.support.job_histories import Story, tell
+from tests.support.status.job_histories import Story, tell
 
 TOPICS = Topics()
 STORY = Story(total=6)

@@ -12,8 +12,8 @@ from services.status.projection.positions import Positions
 from services.status.tables.change_signal import Changes
 from shared.contract.events import JobOutcome, RowErrorCode
 from shared.runtime.publisher import KafkaUnavailable
-from tests.support.job_histories import Story, tell
-from tests.support.status_api import JOBS, PlayedPublisher
+from tests.support.status.job_histories import Story, tell
+from tests.support.status.status_api import JOBS, PlayedPublisher
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from services.status.model.timestamps import micros
 from services.status.projection.positions import Positions
 from services.status.tables.definitions import jobs, rows
 from shared.contract.events import JobOutcome
-from tests.support.job_histories import Story, at, contents, tell
-from tests.support.status_api import counter
+from tests.support.status.job_histories import Story, at, contents, tell
+from tests.support.status.status_api import counter
 
 
 def everywhere(_job_id):

@@ -15,10 +15,10 @@ from services.status.queries import job_summaries, responses
 from shared.contract.events import JobOutcome
 from shared.runtime.problems import database_down
 from shared.runtime.settings import ApiKey
-from tests.support.job_histories import Story, at, report, tell
-from tests.support.live_server import served, watching
-from tests.support.status_api import counter
-from tests.support.status_service import eventually
+from tests.support.status.job_histories import Story, at, report, tell
+from tests.support.status.live_server import served, watching
+from tests.support.status.status_api import counter
+from tests.support.status.status_service import eventually
 
 
 @pytest.fixture(autouse=True)

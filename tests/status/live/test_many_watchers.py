@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import event
 
 from services.status.queries import read_database
-from tests.support.job_histories import Story, tell
-from tests.support.live_server import served
-from tests.support.status_api import counter
+from tests.support.status.job_histories import Story, tell
+from tests.support.status.live_server import served
+from tests.support.status.status_api import counter
 
 WATCHERS = 1_000
 

@@ -3,7 +3,7 @@
 import pytest
 
 from services.status.model.eta import WaitingFor, Work, eta_seconds, waiting_for
-from tests.support.job_histories import at, report
+from tests.support.status.job_histories import at, report
 
 NOW = at(10)
 FLOWING = Work(rows_left=60, rows_per_second=2.0)

@@ -6,7 +6,7 @@ from services.status.model.activation_answers import answer_of, counted
 from services.status.model.job_state import JobFacts, life, told
 from services.status.model.timestamps import micros
 from shared.contract.events import JobOutcome
-from tests.support.job_histories import Story, at
+from tests.support.status.job_histories import Story, at
 
 
 def lived(story, tallies, *events, answers=()):

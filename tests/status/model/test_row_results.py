@@ -12,7 +12,7 @@ from services.status.model.row_results import (
     slot_of,
 )
 from shared.contract.events import RowErrorCode
-from tests.support.job_histories import Story
+from tests.support.status.job_histories import Story
 
 STORY = Story()
 

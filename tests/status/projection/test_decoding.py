@@ -9,7 +9,7 @@ from services.status.projection.decoding import DeadLetterTopic, Decoder
 from shared.contract.cloud_events import encode
 from shared.contract.events import RowErrorCode
 from shared.contract.topics import Topics
-from tests.support.job_histories import Story, report
+from tests.support.status.job_histories import Story, report
 
 TOPICS = Topics()
 STORY = Story()

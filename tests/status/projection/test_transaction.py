@@ -21,7 +21,16 @@ from shared.contract.events import (
     RowResult,
     RowUnprocessed,
 )
-from tests.support.job_histories import Story, contents, delivery, emptied, histories, in_topic_order, report, tell
+from tests.support.status.job_histories import (
+    Story,
+    contents,
+    delivery,
+    emptied,
+    histories,
+    in_topic_order,
+    report,
+    tell,
+)
 
 RESULTS = TopicPartition("hospital.results", 0)
 

@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from services.status.tables.schema_version import check_schema, migrate
 from shared.runtime.databases import create_engine, database_url
 from shared.runtime.health import health_routes
-from tests.support.job_histories import Story, tell
-from tests.support.status_api import counter
+from tests.support.status.job_histories import Story, tell
+from tests.support.status.status_api import counter
 
 
 class Wire:

@@ -7,8 +7,8 @@ import pytest
 
 from shared.contract.events import JobOutcome, RowErrorCode
 from shared.runtime.settings import ApiKey
-from tests.support.job_histories import NOON, Story, at, report, tell
-from tests.support.status_api import counter
+from tests.support.status.job_histories import NOON, Story, at, report, tell
+from tests.support.status.status_api import counter
 
 
 @pytest.fixture

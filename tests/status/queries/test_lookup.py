@@ -7,8 +7,8 @@ import pytest
 
 from services.status.queries.lookup import Presence
 from shared.runtime.databases import create_engine, database_url
-from tests.support.job_histories import Story, tell
-from tests.support.status_api import counter
+from tests.support.status.job_histories import Story, tell
+from tests.support.status.status_api import counter
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from services.status.model.row_results import RowStatus, record_of
 from services.status.queries.row_queries import result_page, row_page
 from services.status.tables.bulk_writes import append
 from services.status.tables.definitions import rows
-from tests.support.job_histories import Story
+from tests.support.status.job_histories import Story
 
 ROWS = 20_000
 EXPLAIN = {"postgresql": "EXPLAIN ", "sqlite": "EXPLAIN QUERY PLAN "}

@@ -9,8 +9,8 @@ from sqlalchemy import delete, select, text
 from services.status.tables.definitions import jobs, resolutions, rows, tallies
 from services.status.tables.schema_version import migrate
 from shared.contract.events import JobOutcome, RowErrorCode
-from tests.support.job_histories import Story, emptied, histories, tell
-from tests.support.status_api import counter
+from tests.support.status.job_histories import Story, emptied, histories, tell
+from tests.support.status.status_api import counter
 
 STORY = Story(total=4)
 UNKNOWN = [STORY.failed(row, code=RowErrorCode.OUTCOME_UNKNOWN) for row in (2, 3, 4)]

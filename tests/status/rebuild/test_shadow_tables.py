@@ -9,7 +9,7 @@ from services.status.rebuild.shadow_tables import AlreadyRebuilding, offsets_of,
 from services.status.tables import stored_offsets
 from services.status.tables.schema_version import check_schema, migrate, versions
 from services.status.tables.stored_offsets import OffsetsMoved, Step
-from tests.support.job_histories import Story, contents, delivery, tell
+from tests.support.status.job_histories import Story, contents, delivery, tell
 
 RESULTS = TopicPartition("hospital.results", 0)
 OLD, NEW = Story(job_id="old"), Story(job_id="new")

@@ -11,8 +11,8 @@ from services.status.result_files import routes
 from services.status.result_files.result_csv import RESULT_COLUMNS
 from shared.contract.events import JobOutcome, RowErrorCode
 from shared.runtime.settings import ApiKey
-from tests.support.job_histories import Story, tell
-from tests.support.status_api import counter
+from tests.support.status.job_histories import Story, tell
+from tests.support.status.status_api import counter
 
 OWN = ["name", "address", "Beds"]
 

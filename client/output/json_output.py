@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from client.output import Progressed, Sent
+from client.output.output import Progressed, Sent
 
 
 class JsonScreen:

@@ -20,8 +20,8 @@ from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.topic_admin import create_missing_topics
 from tests.support.forked import Forked
-from tests.support.jobs import Job
-from tests.support.processor_process import Processor
+from tests.support.processor.jobs import Job
+from tests.support.processor.processor_process import Processor
 from tests.support.topic_reader import TopicReader
 from tests.support.until import until
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tests.support.written_csv import csv_bytes
+from tests.support.ingest.written_csv import csv_bytes
 
 GOOD = b"name,address,phone\n"
 HEADER = "name,address,phone\n"

@@ -29,7 +29,7 @@ from shared.contract.events import Event
 from shared.runtime.problems import answer_with_problems
 from shared.runtime.publisher import KafkaUnavailable
 from shared.runtime.settings import ApiKey
-from tests.support.job_histories import SETTLING_SECONDS
+from tests.support.status.job_histories import SETTLING_SECONDS
 
 JOBS = "hospital.jobs"
 

@@ -18,8 +18,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from client import words
-from client.output import Progressed, Sent
+from client.output import words
+from client.output.output import Progressed, Sent
 from client.schemas import Job
 
 

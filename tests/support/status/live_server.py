@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from tests.support.status_api import Counter
+from tests.support.status.status_api import Counter
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import contextlib
 
 import httpx
 
-from tests.support.ingest_server import upload
+from tests.support.ingest.ingest_server import upload
 
 
 def hospitals(rows: int, round_: int = 0) -> bytes:

@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from shared.contract.events import BatchActivated, JobCancelRequested, JobFinished, JobOutcome, RowCreated, RowOutcome
-from tests.support.jobs import Job
-from tests.support.processor_system import Rig
+from tests.support.processor.jobs import Job
+from tests.support.processor.processor_system import Rig
 from tests.support.until import until
 
 

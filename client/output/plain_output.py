@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from client import words
-from client.output import Progressed, Sent
+from client.output import words
+from client.output.output import Progressed, Sent
 from client.schemas import Job
 
 

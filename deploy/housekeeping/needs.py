@@ -87,7 +87,7 @@ async def _reservations(url: URL, topics: Topics) -> dict[TopicPartition, int]:
 
 async def read_groups(settings: KafkaSettings, wanted: Collection[TopicPartition]) -> dict[TopicPartition, list[Limit]]:
     """Where every consumer group, ours or not, will go on. Raises KafkaError."""
-    client = kafka_options.admin(settings)
+    client = kafka_options.admin_client(settings)
     found: dict[TopicPartition, list[Limit]] = {at: [] for at in wanted}
     try:
         await client.start()

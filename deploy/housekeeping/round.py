@@ -42,7 +42,7 @@ async def keep_house(settings: HousekeepingSettings, tell: Tell, *, dry_run: boo
     groups = await read_groups(settings, everywhere)
     limits = {at: limit_of(at, tables, groups[at], topics) for at in everywhere}
     need = _need(tables.job_ids, oldest(settings.job_retention_days) // 1000, topics)
-    async with AIOKafkaConsumer(**kafka_options.consuming(settings)) as consumer:
+    async with AIOKafkaConsumer(**kafka_options.consumer_options(settings)) as consumer:
         round_ = _Round(settings, consumer, limits, tell, dry_run=dry_run)
         still_told = await round_.jobs(need)
         needed_too = _or_told(need, still_told, topics)
@@ -85,7 +85,7 @@ class _Round:
     async def _delete(self, prefixes: list[Prefix]) -> None:
         deletable = {each.partition: RecordsToDelete(before_offset=each.end) for each in prefixes if each.offsets}
         if deletable and not self._dry_run:
-            client = kafka_options.admin(self._settings)
+            client = kafka_options.admin_client(self._settings)
             try:
                 await client.start()
                 await client.delete_records(deletable)

@@ -8,7 +8,7 @@ from shared.contract.cloud_events import Headers
 OURS: Final = frozenset(("reason", "topic", "partition", "offset"))
 
 
-def letter_headers(
+def dead_letter_headers(
     received: Iterable[tuple[str, bytes]], topic: str, partition: int, offset: int, reason: str
 ) -> Headers:
     """The record's own headers as received, and ours.

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 _NOT_IN_A_NUMBER: Final = re.compile(r"[^0-9a-z+]+")
 
 
-class Likeness(NamedTuple):
+class MatchingKey(NamedTuple):
     """A hospital with everything folded away that people write in different ways."""
 
     name: str
@@ -18,9 +18,9 @@ class Likeness(NamedTuple):
     phone: str
 
 
-def likeness(name: str, address: str, phone: str | None) -> Likeness:
+def matching_key(name: str, address: str, phone: str | None) -> MatchingKey:
     """The folded form: two hospitals are alike when theirs are equal."""
-    return Likeness(fold(name), fold(address), fold_phone(phone or ""))
+    return MatchingKey(fold(name), fold(address), fold_phone(phone or ""))
 
 
 def fold(text: str) -> str:

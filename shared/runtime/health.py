@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
-from shared.runtime.timeouts import within
+from shared.runtime.timeouts import run_with_timeout
 
 #: Returns when the dependency is usable, words about it if it has any; raises with a reason when it is not.
 Check = Callable[[], Awaitable[object]]
@@ -60,7 +60,7 @@ def health_routes(checks: Mapping[str, Check], alive: Check | None = None) -> AP
 
 async def _examine(check: Check) -> Dependency:
     try:
-        answer = await within(CHECK_TIMEOUT_SECONDS, _asked(check))
+        answer = await run_with_timeout(CHECK_TIMEOUT_SECONDS, _asked(check))
     except TimeoutError:
         return Dependency(status="unavailable", detail=f"no answer within {CHECK_TIMEOUT_SECONDS:g} s")
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a dependency is what readiness reports

@@ -14,7 +14,7 @@ from shared.runtime.settings import KafkaSettings
 REQUEST_TIMEOUT_MS: Final = 10_000
 
 
-def connection(settings: KafkaSettings) -> dict[str, Any]:
+def connection_options(settings: KafkaSettings) -> dict[str, Any]:
     """What every aiokafka client needs to connect."""
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers,
@@ -30,20 +30,20 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
     return options
 
 
-def producing(settings: KafkaSettings) -> dict[str, Any]:
+def producer_options(settings: KafkaSettings) -> dict[str, Any]:
     """The options of an AIOKafkaProducer: idempotent, acknowledged by all replicas in sync."""
     return {
-        **connection(settings),
+        **connection_options(settings),
         "enable_idempotence": True,
         "acks": "all",
         "max_request_size": MAX_MESSAGE_BYTES,
     }
 
 
-def consuming(settings: KafkaSettings) -> dict[str, Any]:
+def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
     """The options of an AIOKafkaConsumer: committed records only, no commit and no jump that nobody asked for."""
     return {
-        **connection(settings),
+        **connection_options(settings),
         "enable_auto_commit": False,
         "auto_offset_reset": "none",
         "isolation_level": "read_committed",
@@ -52,6 +52,6 @@ def consuming(settings: KafkaSettings) -> dict[str, Any]:
     }
 
 
-def admin(settings: KafkaSettings) -> AIOKafkaAdminClient:
+def admin_client(settings: KafkaSettings) -> AIOKafkaAdminClient:
     """An admin client, not started."""
-    return AIOKafkaAdminClient(**connection(settings))
+    return AIOKafkaAdminClient(**connection_options(settings))

@@ -9,10 +9,10 @@ from aiokafka.errors import KafkaError
 from shared.contract.cloud_events import Headers, encode
 from shared.contract.events import Event
 from shared.runtime import kafka_options
-from shared.runtime.reconnecting_client import Renewable
+from shared.runtime.reconnecting_client import ReconnectingClient
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.telemetry import current_traceparent
-from shared.runtime.timeouts import within
+from shared.runtime.timeouts import run_with_timeout
 
 _WARM_UP_SECONDS: Final = 5.0
 
@@ -29,7 +29,7 @@ class Publisher:
 
     def __init__(self, settings: KafkaSettings, source: str) -> None:
         self._source = source
-        self._producer = Renewable(lambda: AIOKafkaProducer(**kafka_options.producing(settings)))
+        self._producer = ReconnectingClient(lambda: AIOKafkaProducer(**kafka_options.producer_options(settings)))
 
     async def __aenter__(self) -> Self:
         return self
@@ -47,7 +47,7 @@ class Publisher:
     ) -> None:
         """The same for a record of any kind."""
         try:
-            await within(timeout, self._send(topic, key, value, headers))
+            await run_with_timeout(timeout, self._send(topic, key, value, headers))
         except (TimeoutError, KafkaError, OSError) as error:
             self._producer.discard()
             raise KafkaUnavailable(str(error) or type(error).__name__) from error
@@ -55,7 +55,7 @@ class Publisher:
     async def warm_up(self) -> None:
         """Connects, so that the first event does not wait for it. Kafka may be away: the first event tries again."""
         with contextlib.suppress(TimeoutError, KafkaError, OSError):
-            await within(_WARM_UP_SECONDS, self._producer.ready())
+            await run_with_timeout(_WARM_UP_SECONDS, self._producer.ready())
 
     async def close(self) -> None:
         """Disconnects; waits a few seconds at most."""

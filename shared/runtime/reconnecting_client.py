@@ -11,7 +11,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from aiokafka.errors import KafkaError
 
-from shared.runtime.timeouts import within
+from shared.runtime.timeouts import run_with_timeout
 
 _STOP_SECONDS: Final = 5.0
 
@@ -29,7 +29,7 @@ class Client(Protocol):
 C = TypeVar("C", bound=Client)
 
 
-class Renewable(Generic[C]):
+class ReconnectingClient(Generic[C]):
     """At most one client at a time."""
 
     def __init__(self, make: Callable[[], C]) -> None:
@@ -71,4 +71,4 @@ class Renewable(Generic[C]):
 async def _stop(client: Client) -> None:
     # stop() waits for what was not delivered, for ever while the broker is down (aiokafka #1101).
     with contextlib.suppress(TimeoutError, KafkaError, OSError):
-        await within(_STOP_SECONDS, client.stop())
+        await run_with_timeout(_STOP_SECONDS, client.stop())

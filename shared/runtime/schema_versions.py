@@ -16,7 +16,7 @@ class SchemaOutdated(RuntimeError):
     """The tables are missing or of another version; the message says which command brings them up to date."""
 
 
-class TableVersions:
+class SchemaVersions:
     """The versions of one service's tables. Others may have theirs in the same database."""
 
     def __init__(self, migrations: Path, version_table: str, migrating: str) -> None:

@@ -15,14 +15,14 @@ _AGAIN_SECONDS = 5.0
 _left_alone: set[asyncio.Future[Any]] = set()
 
 
-async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+async def run_with_timeout(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     """What the work returns. After so many seconds it is told to stop, and TimeoutError is raised at once."""
     task = asyncio.create_task(work)
     try:
         done, _ = await asyncio.wait({task}, timeout=max(0.0, seconds))
     finally:
         if not task.done():
-            leave_alone(task)
+            detach(task)
             _tell_to_stop(task)
     if done:
         return task.result()
@@ -36,7 +36,7 @@ def _tell_to_stop(task: asyncio.Future[Any]) -> None:
         task.get_loop().call_later(_AGAIN_SECONDS, _tell_to_stop, task)
 
 
-def leave_alone(task: asyncio.Future[Any]) -> None:
+def detach(task: asyncio.Future[Any]) -> None:
     """Lets a task or future end by itself: it is kept from the garbage collector, and nobody asks how it ended."""
     _left_alone.add(task)
     task.add_done_callback(_ended)

@@ -29,7 +29,7 @@ async def create_missing_topics(settings: KafkaSettings) -> list[str]:
     A service that may not create topics leaves them to `python -m deploy.local topics`.
     Raises KafkaError when Kafka cannot be reached.
     """
-    client = kafka_options.admin(settings)
+    client = kafka_options.admin_client(settings)
     try:
         await client.start()
         known = set(await client.list_topics())
@@ -69,7 +69,7 @@ async def _until_visible(client: AIOKafkaAdminClient, names: Iterable[str]) -> N
 
 async def check_topics(settings: KafkaSettings) -> None:
     """Raises TopicsUnusable when a topic is missing, has another number of partitions or would delete its records."""
-    client = kafka_options.admin(settings)
+    client = kafka_options.admin_client(settings)
     try:
         await client.start()
         problems = await _problems(client, settings.topics.all())

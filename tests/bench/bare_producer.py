@@ -22,7 +22,7 @@ from shared.runtime.settings import KafkaSettings
 async def main(bootstrap: str, topic: str, records: Path, about: RowHeaders) -> None:
     """Sends every record of the file."""
     async with AIOKafkaProducer(
-        **kafka_options.producing(KafkaSettings(kafka_bootstrap_servers=bootstrap))
+        **kafka_options.producer_options(KafkaSettings(kafka_bootstrap_servers=bootstrap))
     ) as producer:
         await producer.partitions_for(topic)
         began = time.monotonic()

@@ -118,7 +118,7 @@ async def has_results(rig: Rig, count: int) -> bool:
 async def delete_all_records(rig: Rig, partition: int) -> int:
     """Deletes what one partition of express rows holds; returns how many rows of it nobody had processed."""
     where = TopicPartition(rig.topics.rows_express, partition)
-    admin = kafka_options.admin(rig.settings)
+    admin = kafka_options.admin_client(rig.settings)
     await admin.start()
     try:
         records = await (await rig.reader(where.topic)).read()

@@ -198,7 +198,7 @@ async def test_on_a_real_broker_it_reads_what_is_committed_and_goes_on_after_a_k
     await wait_for_topics(settings)
     results, jobs = settings.topics.results, settings.topics.jobs
     producer = AIOKafkaProducer(
-        **kafka_options.producing(settings), transactional_id=settings.topics.transactional_id("test")
+        **kafka_options.producer_options(settings), transactional_id=settings.topics.transactional_id("test")
     )
     database = tmp_path / "downstream.db"
 

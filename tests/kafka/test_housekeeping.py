@@ -28,7 +28,7 @@ class House:
         self.settings = settings
         self.topics = settings.topics
         self.engine = create_engine(settings.url)
-        self.producer = AIOKafkaProducer(**kafka_options.producing(settings))
+        self.producer = AIOKafkaProducer(**kafka_options.producer_options(settings))
 
     async def rebuild(self):
         said = []
@@ -65,7 +65,9 @@ class House:
 
     async def processed(self, *, all_but=0):
         """The processors' group has committed everything but the last rows."""
-        consumer = AIOKafkaConsumer(**kafka_options.consuming(self.settings), group_id=self.topics.group("processor"))
+        consumer = AIOKafkaConsumer(
+            **kafka_options.consumer_options(self.settings), group_id=self.topics.group("processor")
+        )
         async with consumer:
             partitions = [TopicPartition(topic, 0) for topic in self.topics.rows]
             consumer.assign(partitions)
@@ -74,7 +76,7 @@ class House:
 
     async def starts(self):
         """Where rows, results and jobs begin."""
-        async with AIOKafkaConsumer(**kafka_options.consuming(self.settings)) as consumer:
+        async with AIOKafkaConsumer(**kafka_options.consumer_options(self.settings)) as consumer:
             topics = (self.topics.rows_bulk, self.topics.results, self.topics.jobs)
             partitions = [TopicPartition(topic, 0) for topic in topics]
             begins = await consumer.beginning_offsets(partitions)
@@ -180,7 +182,9 @@ async def test_what_a_group_or_status_has_not_read_stays(house):
     await house.rebuild()
     await house.processed(all_but=1)
     await house.write(later, *ended(later))
-    reader = AIOKafkaConsumer(**kafka_options.consuming(house.settings), group_id=house.topics.group("downstream"))
+    reader = AIOKafkaConsumer(
+        **kafka_options.consumer_options(house.settings), group_id=house.topics.group("downstream")
+    )
     async with reader:
         at = TopicPartition(house.topics.results, 0)
         reader.assign([at])

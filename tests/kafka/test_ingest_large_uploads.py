@@ -64,7 +64,7 @@ async def cancels(reading: IngestSettings) -> list[JobCancelRequested]:
         JobCancelRequested(occurred_at=now(), tenant="default", job_id=f"job-{partition}")
         for partition in range(PARTITIONS)
     ]
-    async with AIOKafkaProducer(**kafka_options.producing(reading)) as producer:
+    async with AIOKafkaProducer(**kafka_options.producer_options(reading)) as producer:
         for partition, event in enumerate(sent):
             record = encode(event, "/status", None)
             await producer.send_and_wait(reading.topics.jobs, partition=partition, **record.fields())

@@ -127,7 +127,7 @@ async def test_another_upload_s_open_transaction_does_not_hide_the_job(desk, mon
     reservation = await desk.reserved("job-e")
     async with AsyncExitStack() as stack:
         other = AIOKafkaProducer(
-            **kafka_options.producing(desk.settings), transactional_id=f"{desk.settings.topics.prefix}other"
+            **kafka_options.producer_options(desk.settings), transactional_id=f"{desk.settings.topics.prefix}other"
         )
         await other.start()
         stack.push_async_callback(other.stop)
@@ -150,7 +150,7 @@ async def test_settling_looks_past_what_others_wrote_and_took_back(desk):
     reservation = await desk.reserved("job-f")
     for number in range(6):
         producer = AIOKafkaProducer(
-            **kafka_options.producing(desk.settings), transactional_id=f"{desk.settings.topics.prefix}{number}"
+            **kafka_options.producer_options(desk.settings), transactional_id=f"{desk.settings.topics.prefix}{number}"
         )
         await producer.start()
         await producer.begin_transaction()
@@ -191,7 +191,7 @@ async def test_a_job_is_looked_for_where_it_was_written(desk):
     reservation = await desk.reserved("job-i")
     async with open_publication(desk.connections, "job-i", 2, 10) as publication:
         await publication.publish(desk.prepared("job-i"), reservation.jobs_partition)
-    producer = AIOKafkaProducer(**kafka_options.producing(desk.settings))
+    producer = AIOKafkaProducer(**kafka_options.producer_options(desk.settings))
     await producer.start()
     await producer.send_and_wait(desk.settings.topics.jobs, b"by Kafka's rule", key=b"job-i")
     await producer.stop()

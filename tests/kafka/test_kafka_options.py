@@ -5,7 +5,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError
 
 from shared.contract.topics import MAX_MESSAGE_BYTES
-from shared.runtime.kafka_options import consuming, producing
+from shared.runtime.kafka_options import consumer_options, producer_options
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.topic_admin import create_missing_topics
 
@@ -24,7 +24,7 @@ async def settings(kafka_bootstrap, topic_prefix):
 async def producer(settings):
     """A producer as an upload has one."""
     async with AIOKafkaProducer(
-        **producing(settings), transactional_id=settings.topics.transactional_id("tests")
+        **producer_options(settings), transactional_id=settings.topics.transactional_id("tests")
     ) as started:
         yield started
 
@@ -32,7 +32,7 @@ async def producer(settings):
 @pytest.fixture
 async def consumer(settings):
     """A consumer with a group, as the services have them, at the start of `hospital.jobs`."""
-    async with AIOKafkaConsumer(**consuming(settings), group_id=settings.topics.group("tests")) as started:
+    async with AIOKafkaConsumer(**consumer_options(settings), group_id=settings.topics.group("tests")) as started:
         started.assign([TopicPartition(settings.topics.jobs, 0)])
         yield started
 
@@ -50,7 +50,7 @@ async def test_the_effective_configuration_loses_nothing(producer, consumer):
 
 async def test_a_producer_without_transactions_is_idempotent_too(settings):
     """Dead letters and reports are written by one."""
-    async with AIOKafkaProducer(**producing(settings)) as producer:
+    async with AIOKafkaProducer(**producer_options(settings)) as producer:
         assert producer._txn_manager.has_pid()
         assert producer._txn_manager.transactional_id is None
 
@@ -74,7 +74,7 @@ async def test_only_committed_records_are_read_and_nothing_is_committed_unasked(
     await consumer.seek_to_beginning()
     assert [(await consumer.getone()).value for _ in range(2)] == [b"first", b"second"]
     await consumer.stop()
-    async with AIOKafkaConsumer(**consuming(settings), group_id=settings.topics.group("tests")) as again:
+    async with AIOKafkaConsumer(**consumer_options(settings), group_id=settings.topics.group("tests")) as again:
         assert await again.committed(TopicPartition(jobs, 0)) is None
 
 

@@ -70,7 +70,9 @@ class Bench:
 
     async def write(self, *events, topic: str | None = None, partition: int = 0, abort: bool = False) -> None:
         """Writes events in one transaction."""
-        async with AIOKafkaProducer(**kafka_options.producing(self.settings), transactional_id=uuid4().hex) as producer:
+        async with AIOKafkaProducer(
+            **kafka_options.producer_options(self.settings), transactional_id=uuid4().hex
+        ) as producer:
             await producer.begin_transaction()
             sends = [
                 await producer.send(
@@ -82,7 +84,7 @@ class Bench:
             await (producer.abort_transaction() if abort else producer.commit_transaction())
 
     async def write_raw(self, key: bytes | None, value: bytes, headers=()) -> None:
-        async with AIOKafkaProducer(**kafka_options.producing(self.settings)) as producer:
+        async with AIOKafkaProducer(**kafka_options.producer_options(self.settings)) as producer:
             await producer.send_and_wait(self.topics.rows_express, value, key, partition=0, headers=list(headers))
 
     async def results(self, count: int) -> list:
@@ -104,7 +106,7 @@ class Bench:
 
     async def commits(self) -> dict[TopicPartition, tuple[int, str]]:
         """What the group has committed: offset and metadata."""
-        admin = kafka_options.admin(self.settings)
+        admin = kafka_options.admin_client(self.settings)
         await admin.start()
         try:
             found = await admin.list_consumer_group_offsets(self.topics.group("processor"))
@@ -279,7 +281,7 @@ async def test_a_takeover_reads_what_its_predecessor_wrote_last(bench):
 
 
 def kafka_consumer(bench):
-    return AIOKafkaConsumer(**kafka_options.consuming(bench.settings))
+    return AIOKafkaConsumer(**kafka_options.consumer_options(bench.settings))
 
 
 @pytest.mark.no_cover  # 40,000 records, one like the other
@@ -310,7 +312,7 @@ async def test_records_deleted_below_the_commit_stop_that_lane_and_no_other(benc
         await bench.write(*rows(3))
         await bench.results(3)
     await bench.write(*rows(20, start=5))
-    admin = kafka_options.admin(bench.settings)
+    admin = kafka_options.admin_client(bench.settings)
     await admin.start()
     await admin.delete_records({TopicPartition(bench.topics.rows_express, 0): RecordsToDelete(before_offset=15)})
     await admin.close()

@@ -52,7 +52,7 @@ class Office:
 
     async def write(self, event: JobEvent) -> int:
         """Appends an event; returns where."""
-        async with AIOKafkaProducer(**kafka_options.producing(self.settings)) as producer:
+        async with AIOKafkaProducer(**kafka_options.producer_options(self.settings)) as producer:
             written = await producer.send_and_wait(self.topics.jobs, **encode(event, "t").fields())
         return written.offset
 
@@ -83,7 +83,7 @@ class Office:
 
     async def committed(self) -> tuple[int, str]:
         """Offset and metadata of the group."""
-        admin = kafka_options.admin(self.settings)
+        admin = kafka_options.admin_client(self.settings)
         await admin.start()
         try:
             found = await admin.list_consumer_group_offsets(self.topics.group(PURPOSE))

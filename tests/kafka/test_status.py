@@ -144,7 +144,7 @@ async def test_kafka_may_stop_and_come_back_without_a_restart(own_broker, sqlite
             assert time.monotonic() - began < 2.5
         await asyncio.to_thread(broker.start)
         await service.ready()
-        async with AIOKafkaProducer(**kafka_options.producing(settings)) as producer:
+        async with AIOKafkaProducer(**kafka_options.producer_options(settings)) as producer:
             later = story(total=1)
             for event in (later.accepted(), later.failed(2)):
                 await producer.send_and_wait(service.topic_of(event), **encode(event, "test").fields())
@@ -157,7 +157,7 @@ async def test_an_unknown_id_is_404_and_one_behind_an_open_transaction_is_503(se
     job = story()
     job_id = job.about["job_id"]
     assert (await service.http.get(f"{API}/status/{job_id}")).status_code == 404
-    options = kafka_options.producing(service.settings) | {"transactional_id": f"upload-{job_id}"}
+    options = kafka_options.producer_options(service.settings) | {"transactional_id": f"upload-{job_id}"}
     async with AIOKafkaProducer(**options) as upload:
         async with upload.transaction():
             await upload.send_and_wait(service.topics.jobs, **encode(job.accepted(), "test").fields())
@@ -211,7 +211,7 @@ async def test_records_that_were_deleted_unread_stop_the_projection_loudly(servi
     await service.write(*(job.created(row) for row in range(3, 52)))
     ends = TopicEnds(service.settings)
     partition = TopicPartition(service.topics.results, ends.partition_of(job_id).partition)
-    admin: AIOKafkaAdminClient = kafka_options.admin(service.settings)
+    admin: AIOKafkaAdminClient = kafka_options.admin_client(service.settings)
     await admin.start()
     await admin.delete_records({partition: RecordsToDelete(before_offset=20)})
     await admin.close()

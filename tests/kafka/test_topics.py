@@ -30,7 +30,7 @@ def settings(kafka_bootstrap, topic_prefix):
 @pytest.fixture
 async def admin(settings):
     """Somebody with the tools of Kafka at hand."""
-    client = kafka_options.admin(settings)
+    client = kafka_options.admin_client(settings)
     await client.start()
     yield client
     await client.close()

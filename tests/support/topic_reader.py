@@ -16,7 +16,7 @@ class TopicReader:
     def __init__(self, settings: KafkaSettings, topic: str) -> None:
         known = next(each for each in settings.topics.all() if each.name == topic)
         self._partitions = [TopicPartition(topic, index) for index in range(known.partitions)]
-        self._consumer = AIOKafkaConsumer(**kafka_options.consuming(settings))
+        self._consumer = AIOKafkaConsumer(**kafka_options.consumer_options(settings))
         self.records: list[ConsumerRecord] = []
         self._events: list[Event] = []
 

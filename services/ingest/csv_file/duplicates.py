@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from shared.contract.hospital_matching import Likeness
+from shared.contract.hospital_matching import MatchingKey
 
 #: How often one hospital may stand in a file: every repetition needs a series of batches of its own.
 MAX_ALIKE: Final = 1_000
@@ -36,9 +36,9 @@ class AlikeRows:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, row: int, likeness: Likeness) -> None:
+    def add(self, row: int, matching_key: MatchingKey) -> None:
         """Rows are added from the top of the file down."""
-        self._hashes.append(hash(likeness))
+        self._hashes.append(hash(matching_key))
         self._rows.append(row)
 
     def repeats(self) -> Iterator[Repeat]:

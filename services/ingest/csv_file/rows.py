@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TextIO
 
 from services.ingest.csv_file.header import Header
 from services.ingest.csv_file.records import Cells, Unreadable, records
-from shared.contract.hospital_matching import Likeness, likeness
+from shared.contract.hospital_matching import MatchingKey, matching_key
 from shared.runtime.problems import RowProblem
 
 MAX_FIELD_CHARS: Final = 1_000
@@ -33,9 +33,9 @@ class Row(NamedTuple):
         return dict(zip(self.names, self.cells, strict=True))
 
     @property
-    def likeness(self) -> Likeness:
+    def matching_key(self) -> MatchingKey:
         """What it has in common with a duplicate of it."""
-        return likeness(self.name, self.address, self.phone)
+        return matching_key(self.name, self.address, self.phone)
 
 
 @dataclass(frozen=True, slots=True)

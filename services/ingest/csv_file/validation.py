@@ -84,7 +84,7 @@ def inspect(path: Path, rules: Rules) -> Verdict:
             if isinstance(outcome, RowRejected):
                 findings.errors += outcome.errors[: MAX_ERRORS - len(findings.errors)]
             else:
-                findings.alike.add(outcome.row, outcome.likeness)
+                findings.alike.add(outcome.row, outcome.matching_key)
     return _verdict(header, findings, rules)
 
 

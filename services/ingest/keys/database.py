@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.runtime.databases import create_sqlite_engine
-from shared.runtime.timeouts import within
+from shared.runtime.timeouts import run_with_timeout
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class Database:
     async def run(self, work: Callable[[Connection], T]) -> T:
         """One transaction: committed when `work` returns, rolled back when it raises. Raises DatabaseDown."""
         try:
-            return await within(PATIENCE_SECONDS, self._transaction(work))
+            return await run_with_timeout(PATIENCE_SECONDS, self._transaction(work))
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             log.warning("database_unavailable", reason=str(error).partition("\n")[0])
             raise DatabaseDown(str(error)) from error

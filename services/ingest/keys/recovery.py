@@ -12,7 +12,7 @@ from services.ingest.metrics import SETTLED
 from services.ingest.publication.connection_pool import Connections
 from services.ingest.publication.job_transaction import NotPublished, fence
 from services.ingest.publication.jobs_topic import JobsLog
-from shared.runtime.timeouts import within
+from shared.runtime.timeouts import run_with_timeout
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ class Settling:
         """
         await fence(self._connections, reservation.job_id, 0.8 * seconds)
         try:
-            exists = await within(seconds, self._exists(reservation))
+            exists = await run_with_timeout(seconds, self._exists(reservation))
         except (KafkaError, OSError, TimeoutError) as error:
             raise NotSettled(str(error)) from error
         await self._resolve(reservation, exists)

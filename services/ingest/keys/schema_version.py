@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Final
 
-from shared.runtime.schema_versions import TableVersions
+from shared.runtime.schema_versions import SchemaVersions
 
 VERSION_TABLE: Final = "ingest_alembic_version"
-versions: Final = TableVersions(
+versions: Final = SchemaVersions(
     Path(__file__).parent / "migrations", VERSION_TABLE, "python -m services.ingest migrate"
 )
 migrate = versions.migrate

@@ -9,7 +9,7 @@ from aiokafka.client import AIOKafkaClient
 
 from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.timeouts import leave_alone, within
+from shared.runtime.timeouts import detach, run_with_timeout
 
 #: After so long a connection is not used again: firewalls forget the quiet ones, and it may know old partitions.
 LIFE_SECONDS: Final = 60.0
@@ -48,7 +48,10 @@ class Connections:
             if now < connection.best_before:
                 return connection
             _close(connection)
-        options = {**kafka_options.connection(self.settings), "connections_max_idle_ms": int(1000 * LIFE_SECONDS)}
+        options = {
+            **kafka_options.connection_options(self.settings),
+            "connections_max_idle_ms": int(1000 * LIFE_SECONDS),
+        }
         return Connection(AIOKafkaClient(**options), now + LIFE_SECONDS)
 
     def take_back(self, connection: Connection) -> None:
@@ -71,4 +74,4 @@ class Connections:
 
 def _close(connection: Connection) -> None:
     """In the background: it takes as long as Kafka does."""
-    leave_alone(asyncio.create_task(within(30.0, connection.client.close())))
+    detach(asyncio.create_task(run_with_timeout(30.0, connection.client.close())))

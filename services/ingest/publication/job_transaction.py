@@ -25,7 +25,7 @@ from services.ingest.publication.job_producer import JobProducer
 from shared.contract.cloud_events import EventRecord
 from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.timeouts import leave_alone, within
+from shared.runtime.timeouts import detach, run_with_timeout
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ class Publication:
     async def begin(self) -> None:
         """Fences whoever had the job's id before. Raises NotPublished when Kafka does not answer in time."""
         try:
-            await within(self._patience.left(), self._producer.start())
+            await run_with_timeout(self._patience.left(), self._producer.start())
         except _FAILURES as error:
             raise NotPublished(str(error)) from error
 
@@ -94,7 +94,7 @@ class Publication:
 
     async def _write(self, job: PreparedJob, jobs_partition: int) -> None:
         self.is_open = True
-        await within(self._patience.left(), self._producer.begin_transaction())
+        await run_with_timeout(self._patience.left(), self._producer.begin_transaction())
         topic = self._topics.rows_express if job.accepted.express else self._topics.rows_bulk
         await self._refuse_other_partitions(topic)
         unacknowledged: deque[asyncio.Future[Any]] = deque()
@@ -102,14 +102,14 @@ class Publication:
             # While these are sent, those before them are acknowledged.
             async for batch in self._batches(bundle, job.headers):
                 sending = self._producer.send_batch(batch, topic, partition=bundle.partition)
-                unacknowledged.append(await within(self._patience.left(), sending))
-                leave_alone(unacknowledged[-1])
+                unacknowledged.append(await run_with_timeout(self._patience.left(), sending))
+                detach(unacknowledged[-1])
             while len(unacknowledged) > _MAX_UNACKNOWLEDGED:
                 await _within(self._patience.left(), unacknowledged.popleft())
         for acknowledgement in unacknowledged:
             await _within(self._patience.left(), acknowledgement)
         last = job.acceptance()
-        await within(self._patience.left(), self._send_last(last, jobs_partition))
+        await run_with_timeout(self._patience.left(), self._send_last(last, jobs_partition))
 
     async def _batches(self, bundle: Bundle, headers: RowHeaders) -> AsyncIterator[BatchBuilder]:
         """The bundle as Kafka's batches: one, unless it holds more than fits."""
@@ -127,13 +127,13 @@ class Publication:
 
     async def _refuse_other_partitions(self, topic: str) -> None:
         # Each row's partition was computed from the settings. Readiness is red as well when they are not the topic's.
-        found = await within(self._patience.left(), self._producer.partitions_for(topic))
+        found = await run_with_timeout(self._patience.left(), self._producer.partitions_for(topic))
         if len(found) != self._topics.partitions:
             raise KafkaError(f"{topic} has {len(found)} partitions, not {self._topics.partitions}")
 
     async def _commit(self) -> None:
         try:
-            await within(self._patience.left(), self._producer.commit_transaction())
+            await run_with_timeout(self._patience.left(), self._producer.commit_transaction())
         except _FAILURES as error:
             raise OutcomeUnknown(str(error)) from error
         self.is_open = False
@@ -155,7 +155,7 @@ async def open_publication(
     settings, connection = connections.settings, connections.lend()
     producer = JobProducer(
         connection,
-        **kafka_options.producing(settings),
+        **kafka_options.producer_options(settings),
         transactional_id=settings.topics.transactional_id(job_id),
         transaction_timeout_ms=int(1000 * (_TRANSACTION_SECONDS + rows / _ROWS_PER_EXTRA_SECOND)),
         max_batch_size=_BATCH_BYTES,
@@ -170,9 +170,9 @@ async def open_publication(
     finally:
         if publication.is_open:
             connections.distrust()
-            leave_alone(asyncio.create_task(_retire(producer)))
+            detach(asyncio.create_task(_retire(producer)))
         else:
-            leave_alone(asyncio.create_task(_hand_back(producer, connection, connections)))
+            detach(asyncio.create_task(_hand_back(producer, connection, connections)))
 
 
 async def fence(connections: Connections, job_id: str, patience: float) -> None:
@@ -189,9 +189,9 @@ async def _hand_back(producer: JobProducer, connection: Connection, connections:
 async def _retire(producer: JobProducer) -> None:
     with suppress(Exception):
         # Only an open transaction is aborted: it would hide the records of others until it timed out.
-        await within(5.0, producer.abort_transaction())
+        await run_with_timeout(5.0, producer.abort_transaction())
     with suppress(Exception):
-        await within(30.0, producer.stop())
+        await run_with_timeout(30.0, producer.stop())
         return
     with suppress(Exception):
         await producer.client.close()

@@ -12,7 +12,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from shared.contract.cloud_events import header
 from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.timeouts import leave_alone, within
+from shared.runtime.timeouts import detach, run_with_timeout
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +67,7 @@ class JobsLog:
     async def refresh_now(self, seconds: float) -> None:
         """Reads the ends once. Raises EndsUnknown when Kafka does not answer in so long."""
         try:
-            await within(seconds, self._refresh())
+            await run_with_timeout(seconds, self._refresh())
         except (KafkaError, OSError, TimeoutError) as error:
             raise EndsUnknown(str(error)) from error
 
@@ -113,7 +113,9 @@ class JobsLog:
         return TopicPartition(self._topic, partition)
 
     def _consumer(self, isolation_level: str) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(**{**kafka_options.consuming(self._settings), "isolation_level": isolation_level})
+        return AIOKafkaConsumer(
+            **{**kafka_options.consumer_options(self._settings), "isolation_level": isolation_level}
+        )
 
 
 async def _found(consumer: AIOKafkaConsumer, at: TopicPartition, end: int, job_id: str) -> bool:
@@ -128,5 +130,5 @@ async def _stop(consumer: AIOKafkaConsumer) -> None:
     """Stops it without waiting for a broker that does not answer."""
     with suppress(TimeoutError, KafkaError):
         stopping = asyncio.create_task(consumer.stop())
-        leave_alone(stopping)
+        detach(stopping)
         await asyncio.wait({stopping}, timeout=1.0)

@@ -26,7 +26,7 @@ from services.processor.directory.outcomes import (
 )
 from services.processor.directory.retry_after import seconds_of
 from shared.contract.events import RowAccepted
-from shared.contract.hospital_matching import likeness
+from shared.contract.hospital_matching import matching_key
 
 MAX_MESSAGE_CHARACTERS = 500
 
@@ -101,7 +101,7 @@ def _is_echo(row: RowAccepted, body: dict[str, Any]) -> bool:
     name, address, phone = (body.get(part, getattr(row, part)) for part in ("name", "address", "phone"))
     if (name, address, phone) == (row.name, row.address, row.phone):
         return True  # as nearly always: nothing has to be folded
-    return likeness(row.name, row.address, row.phone) == likeness(str(name), str(address), _phone(phone))
+    return matching_key(row.name, row.address, row.phone) == matching_key(str(name), str(address), _phone(phone))
 
 
 def look_up(answer: Answer) -> LookUpOutcome:

@@ -11,7 +11,7 @@ from services.processor.lane.row import Row
 from services.processor.lane.transactions import OutgoingRecord
 from services.processor.offsets.window import Place
 from shared.contract.cloud_events import Headers, UndecodableEvent, decode, encode, header
-from shared.contract.dead_letter_headers import letter_headers
+from shared.contract.dead_letter_headers import dead_letter_headers
 from shared.contract.events import RowAccepted, RowErrorCode, RowFailed, now
 from shared.contract.topics import MAX_MESSAGE_BYTES, Topics
 
@@ -61,7 +61,7 @@ class DeadRecord:
         return topics.dead_letters, key, value, [*self._about(()), ("shortened_from", str(size).encode())]
 
     def _about(self, received: Iterable[tuple[str, bytes]]) -> Headers:
-        return letter_headers(received, self.topic, self.partition, self.place.offset, self.reason)
+        return dead_letter_headers(received, self.topic, self.partition, self.place.offset, self.reason)
 
     def _result(self) -> RowFailed | None:
         named = _ROW_KEY.fullmatch((self.key or b"").decode(errors="replace"))

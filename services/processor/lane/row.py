@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from services.processor.offsets.window import Place
 from shared.contract.events import RowAccepted, RowCreated, RowErrorCode, RowFailed, RowUnprocessed, now
-from shared.contract.hospital_matching import Likeness, likeness
+from shared.contract.hospital_matching import MatchingKey, matching_key
 
 if TYPE_CHECKING:
     from services.processor.lane.lane import Lane
@@ -74,9 +74,9 @@ class Row:
         """The last of the rounds that wait behind this one, or this one."""
         return self.successor.latest if self.successor is not None else self
 
-    def likeness(self) -> Likeness:
+    def matching_key(self) -> MatchingKey:
         """By which it is found in the directory."""
-        return likeness(self.event.name, self.event.address, self.event.phone)
+        return matching_key(self.event.name, self.event.address, self.event.phone)
 
     def created(self, hospital_id: int | str, *, found: bool = False) -> RowCreated:
         """The result when the directory holds the hospital."""

@@ -52,7 +52,7 @@ async def take_over(settings: KafkaSettings, consumer: AIOKafkaConsumer, partiti
 async def _read(settings: KafkaSettings, partition: int) -> dict[str, Watermark]:
     """The committed watermarks by topic. aiokafka's consumer drops the metadata, the admin client does not."""
     partitions = [TopicPartition(topic, partition) for topic in settings.topics.rows]
-    admin = kafka_options.admin(settings)
+    admin = kafka_options.admin_client(settings)
     await admin.start()
     try:
         found = await admin.list_consumer_group_offsets(settings.topics.group("processor"), partitions=partitions)

@@ -45,7 +45,7 @@ class Ledger:
         self._group = settings.topics.group("processor")
         self._partition = partition
         self._producer = AIOKafkaProducer(
-            **kafka_options.producing(settings),
+            **kafka_options.producer_options(settings),
             transactional_id=settings.topics.transactional_id(f"processor-{partition}"),
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             max_batch_size=BATCH_BYTES,

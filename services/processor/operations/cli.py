@@ -78,7 +78,7 @@ async def _carry_out(settings: KafkaSettings, command: argparse.Namespace) -> st
 
 async def _check_topic(settings: KafkaSettings, name: str) -> None:
     """Raises TopicMissing: on another installation's Kafka, or with another prefix, a pause would pause nobody."""
-    client = kafka_options.admin(settings)
+    client = kafka_options.admin_client(settings)
     try:
         async with asyncio.timeout(KAFKA_ANSWERS_SECONDS):
             await client.start()

@@ -52,7 +52,7 @@ async def export_letters(settings: KafkaSettings, out: TextIO) -> int:
 async def _read(settings: KafkaSettings) -> AsyncIterator[DeadLetter]:
     """All letters that there are now, in their order."""
     where = TopicPartition(settings.topics.dead_letters, 0)
-    consumer = AIOKafkaConsumer(**kafka_options.consuming(settings))
+    consumer = AIOKafkaConsumer(**kafka_options.consumer_options(settings))
     try:
         await consumer.start()
         consumer.assign([where])

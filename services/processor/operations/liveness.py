@@ -58,7 +58,7 @@ class Liveness:
 
 async def kafka_answers(settings: KafkaSettings) -> bool:
     """Whether Kafka can be reached now."""
-    client = kafka_options.admin(settings)
+    client = kafka_options.admin_client(settings)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             await client.start()

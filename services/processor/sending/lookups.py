@@ -19,7 +19,7 @@ from services.processor.lane.row import Row, State
 from services.processor.lane.transitions import Finish, absent
 from services.processor.limits.backoff import Backoff
 from shared.contract.events import RowErrorCode
-from shared.contract.hospital_matching import likeness
+from shared.contract.hospital_matching import matching_key
 
 log = structlog.get_logger(__name__)
 
@@ -190,11 +190,11 @@ class InDoubt:
         batch.setbacks = 0
         by_likeness: dict[tuple[str, str, str], list[Listing]] = defaultdict(list)
         for hospital in listed.hospitals:
-            by_likeness[likeness(hospital.name, hospital.address, hospital.phone)].append(hospital)
+            by_likeness[matching_key(hospital.name, hospital.address, hospital.phone)].append(hospital)
         missing = batch.known - {str(hospital.hospital_id) for hospital in listed.hospitals}
         absence = self._absence(batch_id, batch, began, listed, missing)
         for row in [row for row, at in batch.rows.items() if at <= began]:
-            found = by_likeness.get(row.likeness(), [])
+            found = by_likeness.get(row.matching_key(), [])
             if found or absence is not Absence.LATER:
                 del batch.rows[row]
                 if row.lane.end is None and row.state is State.IN_DOUBT:

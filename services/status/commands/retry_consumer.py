@@ -24,7 +24,7 @@ from services.status.commands.retry_partition import OwnedPartition
 from services.status.commands.retry_transactions import PURPOSE, CommitIndefinite, OrdersFenced, Progress
 from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.timeouts import within
+from shared.runtime.timeouts import run_with_timeout
 from shared.runtime.topic_admin import wait_for_topics
 
 log = structlog.get_logger(__name__)
@@ -126,7 +126,7 @@ class Owner(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _consume(self) -> None:
         self._consumer = consumer = AIOKafkaConsumer(
-            **kafka_options.consuming(self._settings),
+            **kafka_options.consumer_options(self._settings),
             group_id=self._settings.topics.group(PURPOSE),
             partition_assignment_strategy=(RangePartitionAssignor,),
             session_timeout_ms=int(_SESSION_SECONDS * 1000),
@@ -146,7 +146,7 @@ class Owner(ConsumerRebalanceListener):  # type: ignore[misc]
             self._give_up()
             await self._close_former()
             with contextlib.suppress(*_FAILURES):
-                await within(_PATIENCE_SECONDS, consumer.stop())
+                await run_with_timeout(_PATIENCE_SECONDS, consumer.stop())
 
     async def _poll(self, consumer: AIOKafkaConsumer, timeout_ms: int) -> None:
         """Also while everything is paused: a group drops a member that does not poll."""
@@ -200,5 +200,5 @@ class Owner(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 async def _beginning(consumer: AIOKafkaConsumer, at: TopicPartition) -> Progress:
-    beginnings = await within(_PATIENCE_SECONDS, consumer.beginning_offsets([at]))
+    beginnings = await run_with_timeout(_PATIENCE_SECONDS, consumer.beginning_offsets([at]))
     return Progress(beginnings[at])

@@ -20,7 +20,7 @@ from aiokafka.structs import OffsetAndMetadata
 from shared.contract.cloud_events import EventRecord
 from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.timeouts import within
+from shared.runtime.timeouts import run_with_timeout
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +77,7 @@ class OrderLedger:
         self._group = settings.topics.group(PURPOSE)
         self._at = TopicPartition(settings.topics.jobs, partition)
         self._producer = AIOKafkaProducer(
-            **kafka_options.producing(settings),
+            **kafka_options.producer_options(settings),
             transactional_id=settings.topics.transactional_id(f"status-orders-{partition}"),
             transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
         )
@@ -87,14 +87,14 @@ class OrderLedger:
 
         Raises KafkaError, OSError or TimeoutError: try again later.
         """
-        await within(_PATIENCE_SECONDS, self._producer.start())
-        return await within(_PATIENCE_SECONDS, self._committed())
+        await run_with_timeout(_PATIENCE_SECONDS, self._producer.start())
+        return await run_with_timeout(_PATIENCE_SECONDS, self._committed())
 
     async def commit(self, records: Sequence[Outgoing], progress: Progress) -> None:
         """Writes the records and the progress. Raises OrdersFenced, CommitIndefinite for all else that goes wrong."""
         began = time.monotonic()
         try:
-            await within(_PATIENCE_SECONDS, self._transaction(records, progress))
+            await run_with_timeout(_PATIENCE_SECONDS, self._transaction(records, progress))
         except ProducerFenced as error:
             raise OrdersFenced(f"partition {self._at.partition} has another owner") from error
         except Exception as error:
@@ -106,7 +106,7 @@ class OrderLedger:
     async def close(self) -> None:
         """Lets go of the producer, also when the broker is gone."""
         try:
-            await within(_CLOSE_SECONDS, self._producer.stop())
+            await run_with_timeout(_CLOSE_SECONDS, self._producer.stop())
         except (KafkaError, OSError, TimeoutError) as error:
             log.debug("producer_not_stopped", partition=self._at.partition, reason=repr(error))
 
@@ -121,7 +121,7 @@ class OrderLedger:
 
     async def _committed(self) -> Progress | None:
         # aiokafka's consumer drops the metadata, the admin client does not.
-        admin = kafka_options.admin(self._settings)
+        admin = kafka_options.admin_client(self._settings)
         await admin.start()
         try:
             found = await admin.list_consumer_group_offsets(self._group, partitions=[self._at])

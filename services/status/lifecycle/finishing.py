@@ -21,7 +21,7 @@ from services.status.tables.change_signal import Changes
 from services.status.tables.definitions import batches, jobs
 from shared.contract.events import JobFinished
 from shared.runtime.publisher import KafkaUnavailable, Publisher
-from shared.runtime.timeouts import within
+from shared.runtime.timeouts import run_with_timeout
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ class Finishing:
         partitions = self._positions.caught_up(self._topic)
         if not partitions:
             return
-        due = await within(_READ_SECONDS, self._due(partitions, large=large))
+        due = await run_with_timeout(_READ_SECONDS, self._due(partitions, large=large))
         sent = self._sent[large] = self._sent[large] & {finish_id(job) for job in due}
         for job in due:
             if finish_id(job) in sent or (event := await self._event(job)) is None:

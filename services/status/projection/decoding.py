@@ -12,7 +12,7 @@ from services.status.metrics import DEAD_LETTERS
 from services.status.projection.event_batch import Delivery, Told
 from services.status.tables.column_limits import LARGEST, check_storable
 from shared.contract.cloud_events import UndecodableEvent, UnknownEventType, decode, header
-from shared.contract.dead_letter_headers import letter_headers
+from shared.contract.dead_letter_headers import dead_letter_headers
 from shared.contract.events import (
     Event,
     JobEvent,
@@ -49,7 +49,7 @@ class DeadLetterTopic:
     async def put(self, record: ConsumerRecord, reason: str) -> None:
         """Writes the letter. A record that is read twice makes two letters alike."""
         where = TopicPartition(record.topic, record.partition)
-        headers = letter_headers(record.headers, where.topic, where.partition, record.offset, reason)
+        headers = dead_letter_headers(record.headers, where.topic, where.partition, record.offset, reason)
         await self._publisher.send_raw(self._topic, record.key, record.value, headers, timeout=_SEND_SECONDS)
 
 

@@ -35,7 +35,7 @@ from services.status.tables.stored_offsets import OffsetsMoved
 from shared.runtime.publisher import KafkaUnavailable
 from shared.runtime.schema_versions import SchemaOutdated
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.timeouts import within
+from shared.runtime.timeouts import run_with_timeout
 from shared.runtime.topic_admin import wait_for_topics
 
 log = structlog.get_logger(__name__)
@@ -143,7 +143,7 @@ class Intake:
         """Projects a batch. False when that failed: only the database knows how far we are."""
         try:
             if reading.steps:
-                await within(_COMMIT_SECONDS, project(self._engine, reading.steps, delivery, self._courtesy))
+                await run_with_timeout(_COMMIT_SECONDS, project(self._engine, reading.steps, delivery, self._courtesy))
         except OffsetsMoved as moved:
             log.info("offsets_moved", reason=str(moved))
             return False

@@ -19,7 +19,7 @@ from services.status.tables import stored_offsets
 from services.status.tables.stored_offsets import Step
 from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.timeouts import within
+from shared.runtime.timeouts import run_with_timeout
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +67,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._courtesy = courtesy
         self._group_committed_at = 0.0
         self._consumer = AIOKafkaConsumer(
-            **kafka_options.consuming(settings),
+            **kafka_options.consumer_options(settings),
             group_id=settings.topics.group("status"),
             # One owner has the same partition index of results and of jobs.
             partition_assignment_strategy=(RangePartitionAssignor,),
@@ -84,7 +84,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         """Leaves the group; waits a few seconds at most."""
         self._positions.assign(())
         with contextlib.suppress(TimeoutError, KafkaError, OSError):
-            await within(_PATIENCE_SECONDS, self._consumer.stop())
+            await run_with_timeout(_PATIENCE_SECONDS, self._consumer.stop())
 
     async def on_partitions_revoked(self, _revoked: Iterable[TopicPartition]) -> None:
         """Nothing more counts. A transaction that is under way wins or loses by compare-and-set."""
@@ -145,14 +145,14 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         self._group_committed_at = time.monotonic()
         with contextlib.suppress(TimeoutError, KafkaError):
-            await within(_PATIENCE_SECONDS, self._consumer.commit(placed))
+            await run_with_timeout(_PATIENCE_SECONDS, self._consumer.commit(placed))
 
     async def _find_lost(self) -> None:
         """Seeks to the stored offsets; to the beginning, explicitly, where nothing was ever stored."""
         lost = sorted(self._positions.lost)
         if not lost:
             return
-        known = await within(_PATIENCE_SECONDS, self._stored(lost))
+        known = await run_with_timeout(_PATIENCE_SECONDS, self._stored(lost))
         for partition, offset in self._positions.place(known).items():
             self._consumer.seek(partition, offset)
 

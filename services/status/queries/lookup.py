@@ -13,7 +13,7 @@ from services.status.queries.topic_ends import EndUnknown, TopicEnds
 from services.status.tables import stored_offsets
 from services.status.tables.change_signal import Changes
 from shared.runtime.problems import Problem, kafka_down
-from shared.runtime.timeouts import within
+from shared.runtime.timeouts import run_with_timeout
 
 T = TypeVar("T")
 
@@ -62,7 +62,9 @@ class Presence:
         if (found := await self._database.read(look_up)) is not None:
             return found
         try:
-            return await within(_LIMIT_SECONDS - (loop.time() - began), self._wait(look_up, partitions, absent, began))
+            return await run_with_timeout(
+                _LIMIT_SECONDS - (loop.time() - began), self._wait(look_up, partitions, absent, began)
+            )
         except TimeoutError as error:
             raise _not_known_yet() from error
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.status.caller_priority import ALONE, Courtesy
 from shared.runtime.databases import create_sqlite_engine
 from shared.runtime.problems import Problem, database_down
-from shared.runtime.timeouts import within
+from shared.runtime.timeouts import run_with_timeout
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class Database:
         """The answer. Raises a 503 problem when the database is away or takes longer than 1.7 s."""
         try:
             with self._courtesy.answering():
-                return await within(_PATIENCE_SECONDS, self._ask(question))
+                return await run_with_timeout(_PATIENCE_SECONDS, self._ask(question))
         except (SQLAlchemyError, TimeoutError, OSError) as error:
             log.warning("database_unavailable", reason=str(error) or type(error).__name__)
             raise database_down() from error

@@ -8,9 +8,9 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
 from shared.runtime import kafka_options
-from shared.runtime.reconnecting_client import Renewable
+from shared.runtime.reconnecting_client import ReconnectingClient
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.timeouts import within
+from shared.runtime.timeouts import run_with_timeout
 
 _PATIENCE_SECONDS: Final = 1.2
 
@@ -25,8 +25,8 @@ class TopicEnds:
     def __init__(self, settings: KafkaSettings) -> None:
         self._topics = settings.topics
         # read_committed would stop at an open transaction, and hide what was written behind it.
-        options = kafka_options.consuming(settings) | {"isolation_level": "read_uncommitted"}
-        self._consumer = Renewable(lambda: AIOKafkaConsumer(**options))
+        options = kafka_options.consumer_options(settings) | {"isolation_level": "read_uncommitted"}
+        self._consumer = ReconnectingClient(lambda: AIOKafkaConsumer(**options))
 
     def partition_of(self, job_id: str) -> TopicPartition:
         """The partition that holds everything about a job."""
@@ -41,7 +41,7 @@ class TopicEnds:
     async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """The next offset of each. Raises EndUnknown after 1.2 s at most."""
         try:
-            return await within(_PATIENCE_SECONDS, self._ask(partitions))
+            return await run_with_timeout(_PATIENCE_SECONDS, self._ask(partitions))
         except (TimeoutError, KafkaError, OSError) as error:
             self._consumer.discard()
             raise EndUnknown(str(error) or type(error).__name__) from error

@@ -27,7 +27,7 @@ class Replay:
         self._settings = settings
         self._engine = engine
         self._decoder = Decoder(settings.topics, dead_letters)
-        self._consumer = AIOKafkaConsumer(**kafka_options.consuming(settings))
+        self._consumer = AIOKafkaConsumer(**kafka_options.consumer_options(settings))
         self._at: dict[TopicPartition, int] = {}
         self.records = 0
 

@@ -5,10 +5,10 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from shared.runtime.schema_versions import TableVersions
+from shared.runtime.schema_versions import SchemaVersions
 
 VERSION_TABLE: Final = "status_alembic_version"
-versions: Final = TableVersions(
+versions: Final = SchemaVersions(
     Path(__file__).parent / "migrations", VERSION_TABLE, "python -m services.status migrate"
 )
 migrate = versions.migrate

@@ -138,4 +138,4 @@ def test_rows_that_are_written_differently_can_be_alike():
 
     assert isinstance(one, Row)
     assert isinstance(other, Row)
-    assert one.likeness == other.likeness
+    assert one.matching_key == other.matching_key

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from services.ingest.csv_file.duplicates import AlikeRows
 from services.ingest.job_events.batches import Batches
-from shared.contract.hospital_matching import likeness
+from shared.contract.hospital_matching import matching_key
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=80), st.integers(1, 5))
@@ -15,7 +15,7 @@ def test_no_batch_holds_two_alike_or_more_than_its_size(names, size):
     """Whatever is repeated however often."""
     alike = AlikeRows()
     for row, name in enumerate(names, start=2):
-        alike.add(row, likeness(name, "street", None))
+        alike.add(row, matching_key(name, "street", None))
     occurrences = {repeat.row: repeat.occurrence for repeat in alike.repeats()}
     batches = Batches(size)
     members: dict[str, list[str]] = defaultdict(list)

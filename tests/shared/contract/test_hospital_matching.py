@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contract.hospital_matching import fold, fold_phone, likeness
+from shared.contract.hospital_matching import fold, fold_phone, matching_key
 
 words = st.lists(st.text(st.characters(categories=["L", "N"]), min_size=1), min_size=1)
 spaces = st.text(" \t\u00a0\u2003\n", min_size=1, max_size=4)
@@ -57,7 +57,7 @@ def test_other_digits_are_another_number(one, other):
 
 def test_a_missing_phone_is_like_an_empty_one():
     """A CSV cannot tell them apart."""
-    assert likeness("A", "B", None) == likeness("a", " b ", "") == likeness("A", "B", "-")
+    assert matching_key("A", "B", None) == matching_key("a", " b ", "") == matching_key("A", "B", "-")
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,4 @@ def test_a_missing_phone_is_like_an_empty_one():
 )
 def test_what_differs_in_more_than_folding_is_another_hospital(other):
     """Name, address and phone all count, and so does punctuation in a name."""
-    assert likeness("St. Mary", "1 Road", "555") != likeness(*other)
+    assert matching_key("St. Mary", "1 Road", "555") != matching_key(*other)

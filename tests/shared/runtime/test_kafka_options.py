@@ -13,7 +13,7 @@ SASL = {"kafka_sasl_username": "ingest", "kafka_sasl_password": "hunter2"}
 def test_plain_text_needs_nothing_but_servers():
     """The local broker."""
     settings = KafkaSettings(kafka_bootstrap_servers="a:1,b:2")
-    assert kafka_options.connection(settings) == {
+    assert kafka_options.connection_options(settings) == {
         "bootstrap_servers": "a:1,b:2",
         "security_protocol": "PLAINTEXT",
         "request_timeout_ms": kafka_options.REQUEST_TIMEOUT_MS,
@@ -29,7 +29,7 @@ def test_plain_text_needs_nothing_but_servers():
 def test_sasl_is_the_same_for_both_libraries(protocol, mechanism, kind):
     """One set of variables, one identity."""
     settings = KafkaSettings(kafka_security_protocol=protocol, kafka_sasl_mechanism=mechanism, **SASL)
-    options, security = kafka_options.connection(settings), as_faststream(settings)
+    options, security = kafka_options.connection_options(settings), as_faststream(settings)
     assert options["sasl_mechanism"] == mechanism
     assert type(security) is kind
     assert (options["sasl_plain_username"], options["sasl_plain_password"]) == ("ingest", "hunter2")
@@ -40,5 +40,5 @@ def test_sasl_is_the_same_for_both_libraries(protocol, mechanism, kind):
 def test_tls_without_sasl():
     """A broker that knows its clients by their certificates."""
     settings = KafkaSettings(kafka_security_protocol="SSL")
-    assert kafka_options.connection(settings)["ssl_context"].check_hostname
+    assert kafka_options.connection_options(settings)["ssl_context"].check_hostname
     assert type(as_faststream(settings)) is BaseSecurity

@@ -7,14 +7,14 @@ import time
 import pytest
 
 from shared.runtime import timeouts
-from shared.runtime.timeouts import within
+from shared.runtime.timeouts import run_with_timeout
 
 
 async def test_what_comes_in_time_is_returned():
     """And what is raised is raised."""
-    assert await within(5, asyncio.sleep(0, "done")) == "done"
+    assert await run_with_timeout(5, asyncio.sleep(0, "done")) == "done"
     with pytest.raises(ZeroDivisionError):
-        await within(5, _fails())
+        await run_with_timeout(5, _fails())
 
 
 async def test_who_does_not_listen_is_left_alone():
@@ -22,7 +22,7 @@ async def test_who_does_not_listen_is_left_alone():
     began = time.monotonic()
 
     with pytest.raises(TimeoutError):
-        await within(0.1, _stubborn(1.0))
+        await run_with_timeout(0.1, _stubborn(1.0))
 
     assert time.monotonic() - began < 0.6
 
@@ -30,7 +30,7 @@ async def test_who_does_not_listen_is_left_alone():
 async def test_whoever_waits_can_be_stopped():
     """Then so is the work."""
     stopped = asyncio.Event()
-    waiting = asyncio.create_task(within(60, _tells_when_stopped(stopped)))
+    waiting = asyncio.create_task(run_with_timeout(60, _tells_when_stopped(stopped)))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     waiting.cancel()
@@ -47,7 +47,7 @@ async def test_who_missed_being_told_is_told_again(monkeypatch):
     told = asyncio.Event()
 
     with pytest.raises(TimeoutError):
-        await within(0.01, _misses_the_first_time(told))
+        await run_with_timeout(0.01, _misses_the_first_time(told))
 
     async with asyncio.timeout(5):
         await told.wait()

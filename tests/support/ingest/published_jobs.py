@@ -14,7 +14,7 @@ from shared.runtime.settings import KafkaSettings
 async def records(settings: KafkaSettings, topics: Sequence[str], *, committed: bool = True) -> list[Any]:
     """Every record of the topics, partition by partition; the uncommitted ones too if asked for."""
     isolation = "read_committed" if committed else "read_uncommitted"
-    consumer = AIOKafkaConsumer(**{**kafka_options.consuming(settings), "isolation_level": isolation})
+    consumer = AIOKafkaConsumer(**{**kafka_options.consumer_options(settings), "isolation_level": isolation})
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, index) for topic in topics for index in range(settings.topics.partitions)]

@@ -155,12 +155,12 @@ class Rig:
 
     async def write_raw(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Writes one record as it is, decodable or not."""
-        async with AIOKafkaProducer(**kafka_options.producing(self.settings)) as producer:
+        async with AIOKafkaProducer(**kafka_options.producer_options(self.settings)) as producer:
             await producer.send_and_wait(topic, key=key, value=value, headers=headers)
 
     async def write(self, events: list[tuple[str, Event]], *, abort: bool = False) -> None:
         """Writes events in one transaction."""
-        producer = AIOKafkaProducer(**kafka_options.producing(self.settings), transactional_id=str(uuid4()))
+        producer = AIOKafkaProducer(**kafka_options.producer_options(self.settings), transactional_id=str(uuid4()))
         await producer.start()
         try:
             await producer.begin_transaction()

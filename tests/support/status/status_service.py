@@ -47,7 +47,7 @@ class StatusService:
         )
         await wait_for_topics(self.settings)
         self.producer = await self._stack.enter_async_context(
-            AIOKafkaProducer(**kafka_options.producing(self.settings))
+            AIOKafkaProducer(**kafka_options.producer_options(self.settings))
         )
         await self.start()
         return self
@@ -107,7 +107,7 @@ class StatusService:
     async def records(self, topic: str) -> list[object]:
         """The same, as records."""
         found = []
-        async with AIOKafkaConsumer(**kafka_options.consuming(self.settings)) as consumer:
+        async with AIOKafkaConsumer(**kafka_options.consumer_options(self.settings)) as consumer:
             partitions = [TopicPartition(topic, number) for number in await _numbers(consumer, topic)]
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from services.status.commands import retry_partition, retry_rows
 from services.status.commands.retry_consumer import Owner
-from services.status.commands.retry_transactions import PURPOSE, OrderLedger, OrdersFenced, Progress
+from services.status.commands.retry_transactions import PURPOSE, RetryTransactions, RetriesFenced, RetryProgress
 from services.status.projection.event_batch import Delivery, Told
 from services.status.projection.transaction import project
 from services.status.tables import stored_offsets
@@ -154,7 +154,7 @@ def fate(monkeypatch):
     """Owners' ledgers that meet it."""
     fate = Fate()
 
-    class MortalLedger(OrderLedger):
+    class MortalLedger(RetryTransactions):
         async def commit(self, records, progress):
             fate.transactions += bool(records)
             await fate.strikes("before")
@@ -168,7 +168,7 @@ def fate(monkeypatch):
             await super().commit(records, progress)
             await fate.strikes("after")
 
-    monkeypatch.setattr(retry_partition, "OrderLedger", MortalLedger)
+    monkeypatch.setattr(retry_partition, "RetryTransactions", MortalLedger)
     return fate
 
 
@@ -227,14 +227,14 @@ async def test_a_request_that_makes_no_sense_is_passed_by(office):
 
 async def test_whoever_takes_over_fences_the_former_owner(office):
     """A frozen owner that thaws can write nothing more."""
-    former, present = OrderLedger(office.settings, 0), OrderLedger(office.settings, 0)
+    former, present = RetryTransactions(office.settings, 0), RetryTransactions(office.settings, 0)
     try:
         assert await former.open() is None
-        await former.commit([], Progress(3, 40))
-        assert await present.open() == Progress(3, 40)
-        with pytest.raises(OrdersFenced):
-            await former.commit([], Progress(4))
-        await present.commit([], Progress(4))
+        await former.commit([], RetryProgress(3, 40))
+        assert await present.open() == RetryProgress(3, 40)
+        with pytest.raises(RetriesFenced):
+            await former.commit([], RetryProgress(4))
+        await present.commit([], RetryProgress(4))
         assert await office.committed() == (4, "")
     finally:
         await former.close()

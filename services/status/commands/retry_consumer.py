@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.commands.retry_partition import OwnedPartition
-from services.status.commands.retry_transactions import PURPOSE, CommitIndefinite, OrdersFenced, Progress
+from services.status.commands.retry_transactions import PURPOSE, CommitIndefinite, RetriesFenced, RetryProgress
 from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
@@ -176,7 +176,7 @@ class Owner(ConsumerRebalanceListener):  # type: ignore[misc]
         for at, owned in list(self._partitions.items()):
             try:
                 busy |= await owned.step()
-            except OrdersFenced as error:
+            except RetriesFenced as error:
                 # Whoever fenced us is the rightful owner, unless we are still assigned when the group has settled.
                 log.warning("orders_fenced", partition=at.partition, reason=str(error))
                 self._discard(at, owned, _SESSION_SECONDS)
@@ -199,6 +199,6 @@ class Owner(ConsumerRebalanceListener):  # type: ignore[misc]
                 log.error("orders_missing", partition=at.partition, reason=self._lost[at])
 
 
-async def _beginning(consumer: AIOKafkaConsumer, at: TopicPartition) -> Progress:
+async def _beginning(consumer: AIOKafkaConsumer, at: TopicPartition) -> RetryProgress:
     beginnings = await run_with_timeout(_PATIENCE_SECONDS, consumer.beginning_offsets([at]))
-    return Progress(beginnings[at])
+    return RetryProgress(beginnings[at])

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.status.commands.retry_decision import Verdict, verdict
 from services.status.commands.retry_rows import Retry, next_chunk
-from services.status.commands.retry_transactions import OrderLedger, Outgoing, Progress
+from services.status.commands.retry_transactions import RetryTransactions, OutgoingRecord, RetryProgress
 from services.status.metrics import RETRIED_ROWS
 from services.status.model.job_state import JobFacts
 from services.status.tables import stored_offsets
@@ -42,17 +42,17 @@ class OwnedPartition:
         self._settings = settings
         self._engine = engine
         self._at = partition
-        self._ledger = OrderLedger(settings, partition.partition)
+        self._ledger = RetryTransactions(settings, partition.partition)
         self._orders: deque[_Order] = deque()
-        self._committed = Progress(0)
+        self._committed = RetryProgress(0)
         self._position = 0
         self._committed_at = 0.0
 
-    async def take_over(self) -> Progress | None:
+    async def take_over(self) -> RetryProgress | None:
         """Fences the former owner. Returns where to go on, None at the beginning. Raises what the ledger raises."""
         return await self._ledger.open()
 
-    def start(self, progress: Progress) -> None:
+    def start(self, progress: RetryProgress) -> None:
         """This is where the reading was set to."""
         self._committed = progress
         self._position = progress.offset
@@ -84,7 +84,7 @@ class OwnedPartition:
     async def step(self) -> bool:
         """Does the next thing, at most one transaction. Returns whether there was anything that could be done now.
 
-        Raises OrdersFenced, CommitIndefinite, SQLAlchemyError, OSError.
+        Raises RetriesFenced, CommitIndefinite, SQLAlchemyError, OSError.
         """
         if not self._orders:
             return await self._note_position()
@@ -108,7 +108,7 @@ class OwnedPartition:
         after = self._committed.row if self._committed.offset == order.offset else 0
         retry = Retry(order.request, express, order.traceparent)
         chunk = await next_chunk(self._engine, self._settings.topics, retry, after)
-        progress = Progress(order.offset + 1) if chunk.last else Progress(order.offset, chunk.row)
+        progress = RetryProgress(order.offset + 1) if chunk.last else RetryProgress(order.offset, chunk.row)
         await self._commit(progress, chunk.records)
         RETRIED_ROWS.inc(len(chunk.records))
         if chunk.last:
@@ -120,10 +120,10 @@ class OwnedPartition:
             return False
         if time.monotonic() - self._committed_at < _IDLE_COMMIT_SECONDS:
             return False
-        await self._commit(Progress(self._position), [])
+        await self._commit(RetryProgress(self._position), [])
         return True
 
-    async def _commit(self, progress: Progress, records: Sequence[Outgoing]) -> None:
+    async def _commit(self, progress: RetryProgress, records: Sequence[OutgoingRecord]) -> None:
         await self._ledger.commit(records, progress)
         self._committed = progress
         self._committed_at = time.monotonic()

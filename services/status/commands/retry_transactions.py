@@ -33,10 +33,10 @@ _CLOSE_SECONDS: Final = 2.0
 _FORM: Final = re.compile(r"v1:(\d{1,10})")
 
 #: topic and record.
-Outgoing = tuple[str, EventRecord]
+OutgoingRecord = tuple[str, EventRecord]
 
 
-class OrdersFenced(RuntimeError):
+class RetriesFenced(RuntimeError):
     """Another replica owns the partition: leave it alone."""
 
 
@@ -45,7 +45,7 @@ class CommitIndefinite(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RetryProgress:
     """How far the orders of a partition are carried out: everything before `offset`, and of the order that stands
 
     there the rows up to and including `row`. A large retry is written in many transactions.
@@ -59,17 +59,17 @@ class Progress:
         return f"v1:{self.row}" if self.row else ""
 
 
-def read_progress(offset: int, metadata: str) -> Progress:
+def read_progress(offset: int, metadata: str) -> RetryProgress:
     """What was committed. Raises ValueError for a text that is none of ours: nobody knows which rows were written."""
     if not metadata:
-        return Progress(offset)
+        return RetryProgress(offset)
     found = _FORM.fullmatch(metadata)
     if found is None:
         raise ValueError(f"the group committed {metadata!r} at {offset}, which this version does not understand")
-    return Progress(offset, int(found[1]))
+    return RetryProgress(offset, int(found[1]))
 
 
-class OrderLedger:
+class RetryTransactions:
     """The transactional producer of one partition of hospital.jobs."""
 
     def __init__(self, settings: KafkaSettings, partition: int) -> None:
@@ -82,7 +82,7 @@ class OrderLedger:
             transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
         )
 
-    async def open(self) -> Progress | None:
+    async def open(self) -> RetryProgress | None:
         """Fences the former owner, then reads its progress; None when nobody has ever committed any.
 
         Raises KafkaError, OSError or TimeoutError: try again later.
@@ -90,13 +90,13 @@ class OrderLedger:
         await run_with_timeout(_PATIENCE_SECONDS, self._producer.start())
         return await run_with_timeout(_PATIENCE_SECONDS, self._committed())
 
-    async def commit(self, records: Sequence[Outgoing], progress: Progress) -> None:
-        """Writes the records and the progress. Raises OrdersFenced, CommitIndefinite for all else that goes wrong."""
+    async def commit(self, records: Sequence[OutgoingRecord], progress: RetryProgress) -> None:
+        """Writes the records and the progress. Raises RetriesFenced, CommitIndefinite for all else that goes wrong."""
         began = time.monotonic()
         try:
             await run_with_timeout(_PATIENCE_SECONDS, self._transaction(records, progress))
         except ProducerFenced as error:
-            raise OrdersFenced(f"partition {self._at.partition} has another owner") from error
+            raise RetriesFenced(f"partition {self._at.partition} has another owner") from error
         except Exception as error:
             # aiokafka asserts where a transaction was cancelled half-way, and not all of its errors are KafkaErrors.
             raise CommitIndefinite(repr(error)) from error
@@ -110,7 +110,7 @@ class OrderLedger:
         except (KafkaError, OSError, TimeoutError) as error:
             log.debug("producer_not_stopped", partition=self._at.partition, reason=repr(error))
 
-    async def _transaction(self, records: Sequence[Outgoing], progress: Progress) -> None:
+    async def _transaction(self, records: Sequence[OutgoingRecord], progress: RetryProgress) -> None:
         await self._producer.begin_transaction()
         # A send that fails for good does not abort the transaction by itself: each one is kept and awaited.
         sends = [await self._producer.send(topic, **record.fields()) for topic, record in records]
@@ -119,7 +119,7 @@ class OrderLedger:
         await self._producer.send_offsets_to_transaction(offsets, self._group)
         await self._producer.commit_transaction()
 
-    async def _committed(self) -> Progress | None:
+    async def _committed(self) -> RetryProgress | None:
         # aiokafka's consumer drops the metadata, the admin client does not.
         admin = kafka_options.admin_client(self._settings)
         await admin.start()

@@ -4,7 +4,7 @@ import pytest
 
 from services.status.commands import retry_rows
 from services.status.commands.retry_rows import Retry, next_chunk
-from services.status.commands.retry_transactions import Progress, read_progress
+from services.status.commands.retry_transactions import RetryProgress, read_progress
 from shared.contract.cloud_events import decode
 from shared.contract.events import RowAccepted, RowErrorCode, RowFailed
 from shared.contract.topics import Topics
@@ -79,7 +79,7 @@ async def test_rows_that_have_a_result_of_the_new_round_are_not_written_again(sq
     assert [event.row for event in events(await next_chunk(sqlite, TOPICS, retry(), 0))] == [3]
 
 
-@pytest.mark.parametrize("progress", [Progress(0), Progress(12), Progress(12, 1_000_001)])
+@pytest.mark.parametrize("progress", [RetryProgress(0), RetryProgress(12), RetryProgress(12, 1_000_001)])
 def test_progress_is_read_as_it_was_written(progress):
     """From the text beside the offset."""
     assert read_progress(progress.offset, progress.metadata()) == progress

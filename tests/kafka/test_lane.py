@@ -13,7 +13,7 @@ from deploy.local.sandbox import Sandbox
 from services.processor.engine import Engine
 from services.processor.lane.lane import LaneEnd
 from services.processor.lane.takeover import take_over
-from services.processor.lane.transactions import LaneFenced, Ledger
+from services.processor.lane.transactions import LaneFenced, LaneTransactions
 from services.processor.offsets.watermark import MAX_METADATA_BYTES, Watermark
 from services.processor.operations.dead_letters import export_letters, list_letters
 from services.processor.settings import ProcessorSettings
@@ -198,7 +198,7 @@ async def test_a_fenced_lane_is_discarded_and_comes_back_only_when_it_is_still_a
     async with bench.processing() as engine:
         await bench.owns(engine, 0, 1)
         fenced = engine.intake.lanes[0]
-        stranger = Ledger(bench.settings, 0)
+        stranger = LaneTransactions(bench.settings, 0)
         await stranger.open()
         await bench.write(*rows(5))
         await until("the lane is fenced", lambda: fenced.end is LaneEnd.FENCED, PATIENCE)
@@ -218,16 +218,16 @@ async def test_a_commit_that_nobody_answered_is_followed_by_a_takeover(bench, mo
     """The results are either there or made again; never twice."""
     async with bench.processing() as engine:
         await bench.owns(engine, 0, 1)
-        original, broken = Ledger.commit, []
+        original, broken = LaneTransactions.commit, []
 
-        async def commit(ledger, records, marks):
-            await original(ledger, records, marks)
+        async def commit(transactions, records, marks):
+            await original(transactions, records, marks)
             if records and not broken:
-                broken.append(ledger)
-                ledger._producer._txn_manager.state = None  # as a transaction that was left half-way
-                await original(ledger, [], marks)
+                broken.append(transactions)
+                transactions._producer._txn_manager.state = None  # as a transaction that was left half-way
+                await original(transactions, [], marks)
 
-        monkeypatch.setattr(Ledger, "commit", commit)
+        monkeypatch.setattr(LaneTransactions, "commit", commit)
         before = engine.intake.lanes[0]
         await bench.write(*rows(20))
         found = await bench.results(20)
@@ -238,10 +238,10 @@ async def test_a_commit_that_nobody_answered_is_followed_by_a_takeover(bench, mo
 
 async def test_results_and_offsets_are_of_one_transaction(bench):
     """A fenced owner leaves neither: no result without its offset, no offset without its result."""
-    old = Ledger(bench.settings, 0)
+    old = LaneTransactions(bench.settings, 0)
     await old.open()
     await old.commit([], {bench.topics.rows_express: Watermark(3, 3)})
-    new = Ledger(bench.settings, 0)
+    new = LaneTransactions(bench.settings, 0)
     await new.open()
     result = encode(RowFailed(**failure()), "t")
     records = [(bench.topics.results, result.key, result.value, result.headers)]
@@ -250,8 +250,8 @@ async def test_results_and_offsets_are_of_one_transaction(bench):
     await new.commit(records, {bench.topics.rows_express: Watermark(5, 5)})
     assert len(await bench.results(1)) == 1
     assert (await bench.commits())[TopicPartition(bench.topics.rows_express, 0)][0] == 5
-    for ledger in (old, new):
-        await ledger.close()
+    for transactions in (old, new):
+        await transactions.close()
 
 
 def failure() -> dict[str, object]:
@@ -270,13 +270,13 @@ async def test_a_takeover_reads_what_its_predecessor_wrote_last(bench):
         express = bench.topics.rows_express
         assert fresh.watermarks[express] == Watermark(0, 9), "all that there is is in doubt"
         mark = Watermark(2, 6, 3, 0b110)
-        await fresh.ledger.commit([], {express: mark, bench.topics.rows_bulk: Watermark(0, 0)})
+        await fresh.transactions.commit([], {express: mark, bench.topics.rows_bulk: Watermark(0, 0)})
         heir = await take_over(bench.settings, consumer, 0)
         assert heir.watermarks[express] == mark
         assert (heir.unowned, heir.clean) == (False, False)
         with pytest.raises(LaneFenced):
-            await fresh.ledger.commit([], {express: Watermark(0, 0)})
-        await heir.ledger.commit([], {topic: Watermark(3, 3, released=True) for topic in bench.topics.rows})
+            await fresh.transactions.commit([], {express: Watermark(0, 0)})
+        await heir.transactions.commit([], {topic: Watermark(3, 3, released=True) for topic in bench.topics.rows})
         assert (await take_over(bench.settings, consumer, 0)).clean
 
 

@@ -22,7 +22,7 @@ from services.processor.lane.row import Row, State
 from services.processor.lane.row_queue import WaitingRows
 from services.processor.lane.send_permit import Permit
 from services.processor.lane.takeover import Inheritance, take_over
-from services.processor.lane.transactions import CommitIndefinite, LaneFenced, Ledger, OutgoingRecord
+from services.processor.lane.transactions import CommitIndefinite, LaneFenced, LaneTransactions, OutgoingRecord
 from services.processor.offsets.lane_offsets import Progress
 from services.processor.offsets.watermark import Watermark
 from services.processor.settings import ProcessorSettings
@@ -78,7 +78,7 @@ class Lane:
         self._waiting = WaitingRows(self._topics)
         self._rounds = Rounds()
         self._outgoing: list[OutgoingRecord] = []
-        self._ledger: Ledger | None = None
+        self._transactions: LaneTransactions | None = None
         self._held = False
         self._not_before = 0.0  # monotonic: the lease of the former owner
         self._look_ups_from = 0.0
@@ -106,8 +106,8 @@ class Lane:
             self._over(LaneEnd.INDEFINITE)
         finally:
             self._over(self.end or LaneEnd.CLOSED)
-            if self._ledger is not None:
-                await self._ledger.close()
+            if self._transactions is not None:
+                await self._transactions.close()
         return self.end or LaneEnd.CLOSED
 
     async def _take_over(self) -> None:
@@ -122,7 +122,7 @@ class Lane:
 
     def _inherit(self, inheritance: Inheritance) -> None:
         now = time.monotonic()
-        self._ledger = inheritance.ledger
+        self._transactions = inheritance.transactions
         self._progress = Progress(inheritance.watermarks)
         self._committed_offsets = dict.fromkeys(self._topics, -1)
         wait = 0.0 if inheritance.clean else self._settings.lease_seconds
@@ -141,7 +141,7 @@ class Lane:
 
     def seek(self) -> None:
         """Points the consumer at the lane's next row: after a takeover, and after a rebalance that left it here."""
-        if self._ledger is not None and self.end is None:
+        if self._transactions is not None and self.end is None:
             for topic, position in self._progress.positions.items():
                 self._consumer.seek(TopicPartition(topic, self.partition), position)
             self.sought = True
@@ -165,7 +165,7 @@ class Lane:
         The caller bounds the wait. The lane goes on after `resume`.
         """
         self._held = True
-        if self.end is not None or self._ledger is None:
+        if self.end is not None or self._transactions is None:
             return
         while self._in_flight:
             self._drained.clear()
@@ -358,7 +358,7 @@ class Lane:
         await asyncio.sleep(self._cadence.pause(time.monotonic()))
 
     def _something_to_commit(self) -> bool:
-        if self._held or self.end is not None or self._ledger is None:
+        if self._held or self.end is not None or self._transactions is None:
             return False
         if self._outgoing or self._progress.offsets != self._committed_offsets:
             return True
@@ -372,7 +372,7 @@ class Lane:
 
     async def _commit(self, *, released: bool = False) -> None:
         async with self._commit_lock:
-            if self._ledger is None or self.end is not None:
+            if self._transactions is None or self.end is not None:
                 return
             outgoing, self._outgoing = self._outgoing, []
             marks = self._watermarks(released=released)
@@ -382,7 +382,7 @@ class Lane:
                 self._permit.withdraw()  # nothing is sent after it began, also when the lane stays here
             else:
                 self._permit.commit_begins(began, marks)
-            await self._ledger.commit(outgoing, marks)
+            await self._transactions.commit(outgoing, marks)
             self._cadence.ends(time.monotonic())
             self._permit.committed()
             self._committed_offsets = {topic: mark.offset for topic, mark in marks.items()}
@@ -402,7 +402,7 @@ class Lane:
     @property
     def owns_slots(self) -> bool:
         """Whether the lane's slots of the pace are ours: not while a former or the next owner may be using them."""
-        ours = self.end is None and not self._held and self._ledger is not None
+        ours = self.end is None and not self._held and self._transactions is not None
         return ours and time.monotonic() >= self._not_before
 
     def report(self, end_offsets: dict[str, int]) -> LaneReport:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.processor.lane.transactions import Ledger
+from services.processor.lane.transactions import LaneTransactions
 from services.processor.offsets.watermark import EVERYTHING, Watermark, read_watermark
 from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
@@ -20,7 +20,7 @@ READ_TIMEOUT_SECONDS = 10.0
 class Inheritance:
     """What the lane's former owner left. `clean`: it sent nothing after its last commit began, or never could."""
 
-    ledger: Ledger
+    transactions: LaneTransactions
     watermarks: dict[str, Watermark]
     clean: bool
     #: Nobody has ever committed for this lane, so nobody can have sent anything a lease ago or less.
@@ -29,9 +29,9 @@ class Inheritance:
 
 async def take_over(settings: KafkaSettings, consumer: AIOKafkaConsumer, partition: int) -> Inheritance:
     """Fences the former owner and reads its watermarks. Raises KafkaError or TimeoutError: try again later."""
-    ledger = Ledger(settings, partition)
+    transactions = LaneTransactions(settings, partition)
     try:
-        await ledger.open()
+        await transactions.open()
         async with asyncio.timeout(READ_TIMEOUT_SECONDS):
             committed = await _read(settings, partition)
             watermarks = {
@@ -39,10 +39,10 @@ async def take_over(settings: KafkaSettings, consumer: AIOKafkaConsumer, partiti
                 for topic in settings.topics.rows
             }
     except BaseException:
-        await ledger.close()
+        await transactions.close()
         raise
     return Inheritance(
-        ledger,
+        transactions,
         watermarks,
         clean=all(mark.released for mark in committed.values()),
         unowned=not committed,

@@ -38,7 +38,7 @@ class CommitIndefinite(RuntimeError):
     """Nobody knows whether the commit happened: take the lane over again and see."""
 
 
-class Ledger:
+class LaneTransactions:
     """The transactional producer of one lane. Its start fences every earlier owner of the lane."""
 
     def __init__(self, settings: KafkaSettings, partition: int) -> None:

@@ -41,21 +41,21 @@ async def test_nothing_is_sent_before_the_first_commit(clock):
 async def test_a_commit_permits_what_the_pace_allows_until_the_next_one_at_the_latest(clock):
     """With commits that take long the next is half a second away: 50 rows at 100 a second, and one a connection."""
     lane = make_lane(lane_settings(rate_limit_requests=100))
-    ledger = inherit(lane, beginning())
+    transactions = inherit(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 102)])
     await lane._commit()
-    assert ledger.marks[EXPRESS].horizon == 2 + 50 + 1
+    assert transactions.marks[EXPRESS].horizon == 2 + 50 + 1
 
 
 async def test_a_slow_commit_puts_off_the_next(clock):
     """Else a busy processor would do little but commit."""
     lane = make_lane()
-    ledger = inherit(lane, beginning())
-    ledger.gate = asyncio.get_running_loop().create_future()
+    transactions = inherit(lane, beginning())
+    transactions.gate = asyncio.get_running_loop().create_future()
     commit = asyncio.create_task(lane._commit())
     await asyncio.sleep(0)
     clock.now += 0.0625
-    ledger.gate.set_result(None)
+    transactions.gate.set_result(None)
     await commit
     assert lane._cadence.pause(clock.now) == 0.25
 
@@ -105,16 +105,16 @@ async def test_inherited_doubts_are_looked_up_when_nothing_can_happen_any_more(c
 async def test_a_hand_over_says_released_and_the_permit_ends_with_it(clock):
     """Whoever takes over sends at once: nothing may follow that commit, also when the lane stays after all."""
     lane = make_lane()
-    ledger = inherit(lane, beginning())
+    transactions = inherit(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 8)])
     await lane._commit()
     await lane.hold()
-    assert all(mark.released for mark in ledger.marks.values())
+    assert all(mark.released for mark in transactions.marks.values())
     lane.resume()
     assert lane.next_row(EXPRESS) is None
     assert lane._something_to_commit(), "it must say that it is back before it sends"
     await lane._commit()
-    assert not any(mark.released for mark in ledger.marks.values())
+    assert not any(mark.released for mark in transactions.marks.values())
     assert lane.next_row(EXPRESS) is not None
 
 
@@ -140,13 +140,13 @@ async def test_a_row_below_a_released_horizon_is_not_sent_before_the_next_commit
 async def test_a_hand_over_within_the_former_owners_lease_is_not_clean(clock):
     """The frozen one may still send: the next owner has to wait for it as well."""
     lane = make_lane()
-    ledger = inherit(lane, beginning(), clean=False)
+    transactions = inherit(lane, beginning(), clean=False)
     await lane.hold()
-    assert not any(mark.released for mark in ledger.marks.values())
+    assert not any(mark.released for mark in transactions.marks.values())
     lane.resume()
     clock.now += 4
     await lane.hold()
-    assert all(mark.released for mark in ledger.marks.values())
+    assert all(mark.released for mark in transactions.marks.values())
 
 
 async def test_a_held_lane_has_no_slots(clock):
@@ -163,10 +163,10 @@ async def test_a_held_lane_has_no_slots(clock):
 async def test_a_round_that_waits_behind_a_doubt_stays_in_doubt_over_a_hand_over(clock):
     """The former owner may have sent it, and nobody has looked yet."""
     lane = make_lane()
-    ledger = inherit(lane, beginning() | {EXPRESS: Watermark(0, 2)})
+    transactions = inherit(lane, beginning() | {EXPRESS: Watermark(0, 2)})
     admit(lane, accepted(2), accepted(2, round=2))
     await lane.hold()
-    assert ledger.marks[EXPRESS].horizon == 2
+    assert transactions.marks[EXPRESS].horizon == 2
 
 
 async def test_a_retried_row_waits_for_the_former_owners_last_call(clock):
@@ -182,21 +182,21 @@ async def test_a_later_round_takes_the_place_of_one_that_waits(clock):
     """The earlier has a result of its own; the later is looked up first."""
     doubts = {}
     lane = make_lane(doubtful=doubts.__setitem__)
-    ledger = inherit(lane, beginning())
+    transactions = inherit(lane, beginning())
     admit(lane, accepted(2), accepted(2, round=2))
     await lane._commit()
-    assert [(type(event), event.round) for event in ledger.events] == [(RowUnprocessed, 1)]
+    assert [(type(event), event.round) for event in transactions.events] == [(RowUnprocessed, 1)]
     assert [row.event.round for row in doubts] == [2]
 
 
 async def test_an_earlier_round_that_comes_later_is_unprocessed(clock):
     """A cancelled round behind the window, reached after its retry came on the other topic."""
     lane = make_lane()
-    ledger = inherit(lane, beginning())
+    transactions = inherit(lane, beginning())
     admit(lane, accepted(2, round=2))
     admit(lane, accepted(2, round=1), topic=BULK)
     await lane._commit()
-    assert [(type(event), event.round) for event in ledger.events] == [(RowUnprocessed, 1)]
+    assert [(type(event), event.round) for event in transactions.events] == [(RowUnprocessed, 1)]
     assert [row.event.round for row in lane.unfinished_rows()] == [2]
 
 
@@ -223,21 +223,21 @@ async def test_a_later_round_waits_for_a_call_in_flight(clock):
 async def test_the_same_row_twice_is_one_row(clock):
     """One call, one result."""
     lane = make_lane()
-    ledger = inherit(lane, beginning())
+    transactions = inherit(lane, beginning())
     admit(lane, accepted(2), accepted(2))
     await lane._commit()
     row = lane.next_row(EXPRESS)
     lane.finish(row, row.created(1))
     await lane._commit()
-    assert len(ledger.events) == 1
-    assert ledger.marks[EXPRESS].offset == 2
+    assert len(transactions.events) == 1
+    assert transactions.marks[EXPRESS].offset == 2
 
 
 async def test_cancelled_rows_need_no_call(clock):
     """Those that wait, those to come, and those that were put back; not those of a later round."""
     notices = Notices(lambda jobs: [lane.cancel(job) for job in jobs], lambda: None)
     lane = make_lane(notices=notices)
-    ledger = inherit(lane, beginning())
+    transactions = inherit(lane, beginning())
     admit(lane, *[accepted(row) for row in (2, 3, 4)], accepted(2, job_id="other"))
     await lane._commit()
     first = lane.next_row(EXPRESS)
@@ -248,7 +248,7 @@ async def test_cancelled_rows_need_no_call(clock):
     lane.again(first, 1.0)
     lane.landed()
     await lane._commit()
-    assert sorted((event.row, type(event)) for event in ledger.events) == [
+    assert sorted((event.row, type(event)) for event in transactions.events) == [
         (row, RowUnprocessed) for row in (2, 3, 4, 5)
     ]
     assert lane.next_row(EXPRESS).event.job_id == "other"
@@ -286,10 +286,10 @@ async def test_a_row_that_waits_comes_back_by_itself(clock):
 async def test_records_that_cannot_be_read_are_buried_in_the_same_commit(clock):
     """The dead letter, the row's failed result and the offset, together or not at all."""
     lane = make_lane()
-    ledger = inherit(lane, beginning())
+    transactions = inherit(lane, beginning())
     lane.admit(EXPRESS, [record(None, 0, key=b"job:7", value=b"{", headers=(("ce_type", b"RowAccepted"),))], 1)
     await lane._commit()
-    records, marks = ledger.commits[-1]
+    records, marks = transactions.commits[-1]
     assert [topic for topic, *_ in records] == ["hospital.dead-letters", "hospital.results"]
     assert marks[EXPRESS].offset == 1
 
@@ -297,30 +297,30 @@ async def test_records_that_cannot_be_read_are_buried_in_the_same_commit(clock):
 async def test_a_commit_covers_what_may_be_sent_before_the_next_and_no_more(clock):
     """Two connections, nothing sent lately: two rows."""
     lane = make_lane()
-    ledger = inherit(lane, beginning())
+    transactions = inherit(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 12)])
     await lane._commit()
-    assert ledger.marks[EXPRESS].horizon == 2
+    assert transactions.marks[EXPRESS].horizon == 2
     for _ in range(2):
         lane.sending(lane.next_row(EXPRESS))
     assert lane.next_row(EXPRESS) is None
     await lane._commit()
-    assert ledger.marks[EXPRESS].horizon == 2 + 2 + 2 * 2
+    assert transactions.marks[EXPRESS].horizon == 2 + 2 + 2 * 2
 
 
 async def test_while_a_commit_is_under_way_its_horizon_does_not_hold_yet(clock):
     """Nobody knows whether it happens: the next owner may find the horizon of the one before."""
     lane = make_lane()
-    ledger = inherit(lane, beginning())
+    transactions = inherit(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 12)])
     await lane._commit()
     for _ in range(2):
         lane.sending(lane.next_row(EXPRESS))
-    ledger.gate = asyncio.get_running_loop().create_future()
+    transactions.gate = asyncio.get_running_loop().create_future()
     commit = asyncio.create_task(lane._commit())
     await asyncio.sleep(0)
     assert lane.next_row(EXPRESS) is None
-    ledger.gate.set_result(None)
+    transactions.gate.set_result(None)
     await commit
     assert lane.next_row(EXPRESS).event.row == 4
 
@@ -372,7 +372,7 @@ async def test_a_lane_whose_hand_over_fails_is_over(clock, error, end):
 async def test_what_a_lane_that_is_over_hears_changes_nothing(clock):
     """Its rows are looked up by the next owner."""
     lane = make_lane()
-    ledger = inherit(lane, beginning())
+    transactions = inherit(lane, beginning())
     admit(lane, accepted(2))
     await lane._commit()
     row = lane.next_row(EXPRESS)
@@ -380,7 +380,7 @@ async def test_what_a_lane_that_is_over_hears_changes_nothing(clock):
     lane.close()
     lane.finish(row, row.created(1))
     await lane._commit()
-    assert ledger.events == []
+    assert transactions.events == []
     assert lane.next_row(EXPRESS) is None
 
 

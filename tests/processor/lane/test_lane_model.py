@@ -19,7 +19,7 @@ from services.processor.lane.row import Row, State
 from services.processor.offsets.watermark import Watermark, read_watermark
 from services.processor.settings import ProcessorSettings
 from shared.contract.cloud_events import decode
-from tests.support.processor.lane_doubles import Clock, FakeLedger, accepted, inherit, lane_settings, make_lane, record
+from tests.support.processor.lane_doubles import Clock, FakeTransactions, accepted, inherit, lane_settings, make_lane, record
 
 TOPICS = ("hospital.rows.express", "hospital.rows.bulk")
 #: Where the settle time is long, late creations are the danger; where the lease is long, zombies are.
@@ -43,7 +43,7 @@ class Owner:
     """One ownership of the lane: alive until another takes over, a zombie from then on."""
 
     lane: Lane
-    ledger: FakeLedger
+    transactions: FakeTransactions
     doubtful: dict[Row, float]
     at_the_gate: list[Row] = field(default_factory=list)
     under_way: dict[Row, Call] = field(default_factory=dict)
@@ -84,21 +84,21 @@ class Life:
         doubtful: dict[Row, float] = {}
         lane = make_lane(self.settings, doubtful=doubtful.__setitem__)
         clean = all(mark.released for mark in self.kept.values())
-        ledger = inherit(lane, marks, clean=clean, unowned=not self.kept)
-        self.owner = Owner(lane, ledger, doubtful)
+        transactions = inherit(lane, marks, clean=clean, unowned=not self.kept)
+        self.owner = Owner(lane, transactions, doubtful)
         self.listen(self.owner)
         self.happened["clean" if clean else "unclean"] += 1
 
     def listen(self, owner: Owner) -> None:
         """Hears what the lane offers to the broker, whose answer stays open."""
-        owner.ledger.gate = asyncio.get_running_loop().create_future()
-        original = owner.ledger.commit
+        owner.transactions.gate = asyncio.get_running_loop().create_future()
+        original = owner.transactions.commit
 
         async def commit(records: list, marks: dict[str, Watermark]) -> None:
             owner.offered, owner.offered_records = marks, records
             await original(records, marks)
 
-        owner.ledger.__dict__["commit"] = commit
+        owner.transactions.__dict__["commit"] = commit
 
     def keep(self, owner: Owner) -> None:
         self.kept, owner.offered = owner.offered, None
@@ -130,7 +130,7 @@ class Life:
         owner = self.owner
         if owner.offered is not None:
             self.keep(owner)
-            answer, owner.ledger.gate = owner.ledger.gate, asyncio.get_running_loop().create_future()
+            answer, owner.transactions.gate = owner.transactions.gate, asyncio.get_running_loop().create_future()
             answer.set_result(None)
             await self.turn()
 

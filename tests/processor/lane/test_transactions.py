@@ -8,7 +8,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from services.processor.lane import transactions as commit_module
-from services.processor.lane.transactions import CommitIndefinite, LaneFenced, Ledger
+from services.processor.lane.transactions import CommitIndefinite, LaneFenced, LaneTransactions
 from services.processor.offsets.watermark import Watermark
 from shared.runtime.settings import KafkaSettings
 from tests.support.processor.lane_doubles import Clock
@@ -55,8 +55,8 @@ class FakeProducer:
             raise self.error
 
 
-async def ledger(error=None):
-    made = Ledger(KafkaSettings(), 3)
+async def transactions(error=None):
+    made = LaneTransactions(KafkaSettings(), 3)
     made._producer = FakeProducer(error)
     return made
 
@@ -66,14 +66,14 @@ MARKS = {"hospital.rows.express": Watermark(1, 1)}
 
 async def test_results_come_first_and_offsets_go_with_them():
     """One transaction."""
-    made = await ledger()
+    made = await transactions()
     await made.commit([("hospital.results", b"job", b"{}", [])], MARKS)
     assert made._producer.calls == ["begin", "hospital.results", "hospital-processor", "commit"]
 
 
 async def test_what_goes_to_a_partition_goes_together_in_order():
     """The partition is the one in which every Kafka client puts this key; dead letters without a key go anywhere."""
-    made = await ledger()
+    made = await transactions()
     records = [("hospital.results", b"job", b"%d" % number, [("ce_id", b"1")]) for number in range(3)]
     await made.commit([*records, ("hospital.dead-letters", None, b"?", [])], MARKS)
     (results, dead_letters) = made._producer.sent
@@ -83,7 +83,7 @@ async def test_what_goes_to_a_partition_goes_together_in_order():
 
 async def test_what_is_too_much_for_a_batch_goes_in_several():
     """A record that is too large for any goes alone."""
-    made = await ledger()
+    made = await transactions()
     made._producer.batch_bytes = 300
     records = [("hospital.results", b"job", b"x" * size, []) for size in (100, 100, 1000, 100)]
     await made.commit(records, MARKS)
@@ -92,7 +92,7 @@ async def test_what_is_too_much_for_a_batch_goes_in_several():
 
 async def test_a_send_that_fails_for_good_is_never_committed():
     """aiokafka would commit the transaction without the record."""
-    made = await ledger(KafkaConnectionError("gone"))
+    made = await transactions(KafkaConnectionError("gone"))
     with pytest.raises(CommitIndefinite):
         await made.commit([("hospital.results", b"job", b"{}", [])], MARKS)
     assert "commit" not in made._producer.calls
@@ -100,7 +100,7 @@ async def test_a_send_that_fails_for_good_is_never_committed():
 
 async def test_a_fenced_producer_says_so():
     """The lane is discarded, and does not come back by itself."""
-    made = await ledger(ProducerFenced())
+    made = await transactions(ProducerFenced())
     with pytest.raises(LaneFenced, match="lane 3 has another owner"):
         await made.commit([], MARKS)
 
@@ -110,7 +110,7 @@ async def test_a_fenced_producer_says_so():
 )
 async def test_whatever_else_happens_nobody_knows_whether_it_was_committed(error):
     """A transaction that was cancelled half-way leaves the producer in a state that aiokafka only asserts against."""
-    made = await ledger(error)
+    made = await transactions(error)
     with pytest.raises(CommitIndefinite):
         await made.commit([], MARKS)
 
@@ -119,7 +119,7 @@ async def test_a_slow_commit_is_followed_by_a_takeover_even_when_it_succeeded(mo
     """aiokafka repeats the end of a transaction without a word."""
     clock = Clock()
     monkeypatch.setattr(commit_module, "time", clock)
-    made = await ledger()
+    made = await transactions()
 
     async def slowly():
         clock.now += 5.1
@@ -131,4 +131,4 @@ async def test_a_slow_commit_is_followed_by_a_takeover_even_when_it_succeeded(mo
 
 async def test_closing_never_fails():
     """Also when the broker is gone."""
-    await (await ledger(KafkaConnectionError("gone"))).close()
+    await (await transactions(KafkaConnectionError("gone"))).close()

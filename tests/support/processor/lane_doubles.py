@@ -89,7 +89,7 @@ class Clock:
 
 
 @dataclass
-class FakeLedger:
+class FakeTransactions:
     """Keeps what is committed; `gate` set, a commit waits for it, and ends as it says."""
 
     commits: list[tuple[list[OutgoingRecord], dict[str, Watermark]]] = field(default_factory=list)
@@ -145,11 +145,11 @@ def make_lane(
     return Lane(settings or lane_settings(), 0, FakeConsumer(), notices, lambda: None, doubtful)
 
 
-def inherit(lane: Lane, watermarks: dict[str, Watermark], *, clean: bool = True, unowned: bool = False) -> FakeLedger:
-    """Gives a lane its windows as a takeover would; the ledger that it commits to from now on."""
-    ledger = FakeLedger()
-    lane._inherit(Inheritance(ledger, watermarks, clean=clean, unowned=unowned))  # type: ignore[arg-type]
-    return ledger
+def inherit(lane: Lane, watermarks: dict[str, Watermark], *, clean: bool = True, unowned: bool = False) -> FakeTransactions:
+    """Gives a lane its windows as a takeover would; the transactions that it commits with from now on."""
+    transactions = FakeTransactions()
+    lane._inherit(Inheritance(transactions, watermarks, clean=clean, unowned=unowned))  # type: ignore[arg-type]
+    return transactions
 
 
 def beginning(offset: int = 0) -> dict[str, Watermark]:

@@ -1,37 +1,31 @@
 """`python -m services.processor`: turns row events into hospitals until it is stopped; `--help` lists the commands."""
 
 import asyncio
-import gc
-import socket
-import sys
 
-from services.processor.engine import Engine
-from services.processor.health import make_app
-from services.processor.operations.cli import control, parse
+from services.processor.operations.cli import carry_out, parse
+from services.processor.service import build
 from services.processor.settings import ProcessorSettings
-from shared.runtime.http_server import bind, serve
+from shared.runtime.http_server import bind
 from shared.runtime.logging import configure_logging
+from shared.runtime.process_tuning import tune_for_rows
 from shared.runtime.settings import load
 from shared.runtime.telemetry import configure_tracing
 
 
 def main() -> None:
-    """Reads the settings, builds, runs; or carries out an operator's command."""
-    command = parse(sys.argv[1:])
-    if command.command is not None:
-        control(command)
-        return
-    # Tens of thousands of rows wait in the windows, and none is a cycle: looking for one so often cost half the CPU.
-    gc.set_threshold(50_000, 20, 50)
-    settings = load(ProcessorSettings)
+    """Does what the command line says."""
+    command = parse()
+    match command.command:
+        case "serve":
+            _serve(load(ProcessorSettings))
+        case _:
+            carry_out(command)
+
+
+def _serve(settings: ProcessorSettings) -> None:
     configure_logging(settings, "processor")
     configure_tracing("processor")
-    asyncio.run(_run(settings, bind(settings)))
-
-
-async def _run(settings: ProcessorSettings, listening: socket.socket) -> None:
-    engine = Engine(settings)
-    async with asyncio.TaskGroup() as tasks:
-        processing = tasks.create_task(engine.run())
-        await serve(make_app(settings, engine), listening)
-        processing.cancel()
+    listening = bind(settings)
+    service = build(settings)
+    tune_for_rows()
+    asyncio.run(service.run(listening))

@@ -1,21 +1,21 @@
-"""`python -m services.status` serves; `migrate` brings the tables up to date, `rebuild` makes them again."""
+"""`python -m services.status`: answers what became of uploads until it is stopped; `--help` lists the commands."""
 
 import asyncio
-import sys
 
 import structlog
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.status.projection import gc_policy
 from services.status.rebuild.rebuild import rebuild
 from services.status.rebuild.shadow_tables import AlreadyRebuilding
 from services.status.service import build
 from services.status.settings import MigrationSettings, RebuildSettings, StatusSettings
 from services.status.tables.schema_version import check_schema, migrate
+from shared.runtime.command_line import service_parser
 from shared.runtime.databases import create_engine
 from shared.runtime.http_server import bind, serve
 from shared.runtime.logging import configure_logging
+from shared.runtime.process_tuning import tune_for_batches
 from shared.runtime.publisher import KafkaUnavailable
 from shared.runtime.settings import load, stop
 from shared.runtime.telemetry import configure_tracing
@@ -26,34 +26,34 @@ log = structlog.get_logger(__name__)
 
 def main() -> None:
     """Does what the command line says."""
-    match sys.argv[1:]:
-        case []:
-            run()
-        case ["migrate"]:
-            settings = load(MigrationSettings)
-            configure_logging(settings, "status")
-            asyncio.run(bring_up_to_date(settings))
-        case ["rebuild"]:
-            make_again(load(RebuildSettings))
-        case _:
-            stop("usage: python -m services.status [migrate | rebuild]")
+    parser, commands = service_parser("status", "Projects results into tables, and answers HTTP queries.")
+    commands.add_parser("migrate", help="bring the tables up to date")
+    commands.add_parser("rebuild", help="make the tables again from the topics, while the service runs")
+    match parser.parse_args().command:
+        case "serve":
+            _serve(load(StatusSettings))
+        case "migrate":
+            _migrate(load(MigrationSettings))
+        case "rebuild":
+            _rebuild(load(RebuildSettings))
 
 
-def run() -> None:
-    """Serves until SIGTERM or SIGINT."""
-    settings = load(StatusSettings)
+def _serve(settings: StatusSettings) -> None:
     configure_logging(settings, "status")
     configure_tracing("status")
     listening = bind(settings)
-    service = build(settings)
-    # SQLite's threads need the interpreter for moments only, and get it from a busy loop after this long.
-    sys.setswitchinterval(0.0005)
-    gc_policy.leave_for_quiet_moments()
-    asyncio.run(serve(service, listening))
+    app = build(settings)
+    tune_for_batches()
+    asyncio.run(serve(app, listening))
 
 
-def make_again(settings: RebuildSettings) -> None:
-    """Makes the tables again from the topics, telling a person how far it is; or says in one line why not."""
+def _migrate(settings: MigrationSettings) -> None:
+    configure_logging(settings, "status")
+    asyncio.run(bring_up_to_date(settings))
+
+
+def _rebuild(settings: RebuildSettings) -> None:
+    """Tells a person how far it is, or says in one line why nothing was changed."""
     configure_logging(settings, "status")
     try:
         asyncio.run(rebuild(settings, lambda line: print(line, flush=True)))  # noqa: T201 - talks to a person
@@ -64,7 +64,7 @@ def make_again(settings: RebuildSettings) -> None:
 
 
 async def bring_up_to_date(settings: MigrationSettings) -> None:
-    """Migrates the tables, and says to which version."""
+    """Migrates the tables, and logs to which version."""
     engine = create_engine(settings.url)
     try:
         await migrate(engine)

@@ -1,12 +1,12 @@
-"""Starts that do not look for garbage while they import, of which imports make none: a quarter of their CPU."""
+"""How a service starts: its modules are imported without looking for garbage, of which imports make none."""
 
-import gc
 from importlib import import_module
+
+from shared.runtime.process_tuning import no_collection
 
 
 def run_main(module: str) -> None:
-    """Imports the module and runs its `main`."""
-    gc.disable()
-    main = import_module(module).main
-    gc.enable()
+    """Imports the module and runs its `main`. Saves a quarter of the start's CPU."""
+    with no_collection():
+        main = import_module(module).main
     main()

@@ -47,7 +47,9 @@ def test_an_unknown_command_says_what_there_is(tmp_path):
     ended = run(tmp_path, "nonsense")
 
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
-    assert "python -m services.ingest [migrate]" in ended.stderr
+    assert "python -m services.ingest --help" in ended.stderr
+    assert "serve" in ended.stderr
+    assert "migrate" in ended.stderr
 
 
 def test_collecting_garbage_stops_nothing_for_long(tmp_path, monkeypatch):

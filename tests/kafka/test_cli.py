@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.processor.operations.cli import control, parse
+from services.processor.operations.cli import carry_out, parse
 from shared.contract.events import SendingPaused, SendingResumed
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.topic_admin import create_missing_topics
@@ -23,7 +23,7 @@ def settings(kafka_bootstrap, topic_prefix, monkeypatch):
 def test_an_order_to_the_wrong_kafka_is_refused(settings, command, capfd):
     """A pause that pauses nobody must not look like one that does."""
     with pytest.raises(SystemExit):
-        control(parse(command))
+        carry_out(parse(command))
     error = capfd.readouterr().err
     assert error.startswith(f"Not done: there is no topic {settings.kafka_topic_prefix}hospital.")
     assert "KAFKA_TOPIC_PREFIX" in error
@@ -32,8 +32,8 @@ def test_an_order_to_the_wrong_kafka_is_refused(settings, command, capfd):
 def test_pause_and_resume_are_written_in_order(settings, capfd):
     """On one partition, since they have one key."""
     asyncio.run(create_missing_topics(settings))
-    control(parse(["pause"]))
-    control(parse(["resume"]))
+    carry_out(parse(["pause"]))
+    carry_out(parse(["resume"]))
     told = capfd.readouterr().err.splitlines()
     assert [line.split(":")[0] for line in told] == ["Paused", "Resumed"]
 

@@ -6,6 +6,7 @@ import getpass
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from services.processor.operations.dead_letters import export_letters, list_lett
 from services.processor.publishing import SEND_SECONDS
 from shared.contract.events import SendingPaused, SendingResumed
 from shared.runtime import kafka_options
+from shared.runtime.command_line import service_parser
 from shared.runtime.publisher import KafkaUnavailable, Publisher
 from shared.runtime.settings import KafkaSettings, load
 
@@ -26,10 +28,9 @@ class TopicMissing(RuntimeError):
     """There is nobody to be told, and nothing to be read."""
 
 
-def parse(arguments: list[str]) -> argparse.Namespace:
-    """The command; `command` is None for the service itself."""
-    parser = argparse.ArgumentParser(prog="python -m services.processor", description=__doc__)
-    commands = parser.add_subparsers(dest="command")
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The process's command line, or the arguments; `command` is `serve` for the service itself."""
+    parser, commands = service_parser("processor", "Turns row events into hospitals, and emits one result per row.")
     commands.add_parser("pause", help="stop all sending, by every processor, until resume")
     commands.add_parser("resume", help="send again")
     letters = commands.add_parser("dead-letters", help="what could not be decoded").add_subparsers(
@@ -40,12 +41,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def control(command: argparse.Namespace) -> None:
+def carry_out(command: argparse.Namespace) -> None:
     """Carries a command out; one line says what was done, or why not: then the process ends with 2."""
     settings = load(KafkaSettings)
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what it has to say is in the one line
     try:
-        sys.stderr.write(asyncio.run(_carry_out(settings, command)) + "\n")
+        sys.stderr.write(asyncio.run(_answer(settings, command)) + "\n")
     except BrokenPipeError:
         # Whoever read the list, such as `head`, has seen enough. Python would complain once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -61,7 +62,7 @@ def _give_up(reason: str) -> NoReturn:
     raise SystemExit(2)
 
 
-async def _carry_out(settings: KafkaSettings, command: argparse.Namespace) -> str:
+async def _answer(settings: KafkaSettings, command: argparse.Namespace) -> str:
     topics = settings.topics
     await _check_topic(settings, topics.dead_letters if command.command == "dead-letters" else topics.jobs)
     if command.command == "dead-letters":

@@ -19,19 +19,19 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.status.caller_priority import Courtesy
+from services.status.caller_priority import CallerPriority
 from services.status.metrics import RESTARTS, STOPPED
-from services.status.projection import gc_policy
 from services.status.projection.decoding import Decoder
-from services.status.projection.event_batch import Delivery
+from services.status.projection.event_batch import EventBatch
 from services.status.projection.lag import Lag
 from services.status.projection.positions import Positions
 from services.status.projection.reader import Reader, Reading, RecordsMissing
 from services.status.projection.transaction import project
 from services.status.tables import stored_offsets
-from services.status.tables.change_signal import Changes
+from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.schema_version import check_schema
 from services.status.tables.stored_offsets import OffsetsMoved
+from shared.runtime.process_tuning import collect_between_batches
 from shared.runtime.publisher import KafkaUnavailable
 from shared.runtime.schema_versions import SchemaOutdated
 from shared.runtime.settings import KafkaSettings
@@ -51,7 +51,7 @@ class NotRunning(RuntimeError):
     """The projection does not run: the message says why."""
 
 
-class Intake:
+class Projector:
     """One replica's part of the topics, projected."""
 
     def __init__(
@@ -60,17 +60,17 @@ class Intake:
         engine: AsyncEngine,
         decoder: Decoder,
         positions: Positions,
-        changes: Changes,
-        courtesy: Courtesy,
+        change_signal: ChangeSignal,
+        priority: CallerPriority,
     ) -> None:
         self._settings = settings
         self._engine = engine
         self._decoder = decoder
         self._positions = positions
-        self._changes = changes
-        self._courtesy = courtesy
+        self._change_signal = change_signal
+        self._priority = priority
         self._lag = Lag()
-        self._trouble: str | None = "it has not started yet"
+        self._last_error: str | None = "it has not started yet"
 
     async def run(self) -> None:
         """Projects until cancelled. When records are missing it stands still until the tables were made again."""
@@ -80,8 +80,8 @@ class Intake:
                 await wait_for_topics(self._settings)
                 await self._consume()
             except RecordsMissing as missing:
-                self._trouble = str(missing)
-                log.error("projection_stopped", reason=self._trouble)
+                self._last_error = str(missing)
+                log.error("projection_stopped", reason=self._last_error)
                 with STOPPED.track_inprogress():
                     await self._made_again(missing.offsets)
             except (KafkaError, SQLAlchemyError, OSError, SchemaOutdated) as error:
@@ -104,13 +104,13 @@ class Intake:
 
     async def check(self) -> str:
         """How far behind the projection is. Raises NotRunning with the reason when it stands still."""
-        if self._trouble:
-            raise NotRunning(self._trouble)
-        return self._lag.words()
+        if self._last_error:
+            raise NotRunning(self._last_error)
+        return self._lag.describe()
 
     async def _consume(self) -> None:
         """Reads and decodes the next batch while the one before is being written: Kafka and the database both work."""
-        reader = Reader(self._settings, self._engine, self._positions, self._lag, self._courtesy)
+        reader = Reader(self._settings, self._engine, self._positions, self._lag, self._priority)
         writing = _nothing_written()
         try:
             await reader.start()
@@ -122,7 +122,7 @@ class Intake:
                     writing = _nothing_written()
                 else:
                     if not reading[0].records:
-                        gc_policy.collect_in_quiet()
+                        collect_between_batches()
                     writing = asyncio.create_task(self._write(reader, *reading))
         finally:
             await asyncio.wait({writing}, timeout=_LAST_WRITE_SECONDS)
@@ -130,7 +130,7 @@ class Intake:
             await asyncio.gather(writing, return_exceptions=True)
             await reader.stop()
 
-    async def _read(self, reader: Reader) -> tuple[Reading, Delivery] | None:
+    async def _read(self, reader: Reader) -> tuple[Reading, EventBatch] | None:
         """What comes next; None when the database or Kafka could not be asked."""
         try:
             reading = await reader.read()
@@ -139,34 +139,34 @@ class Intake:
             self._will_retry(error)
             return None
 
-    async def _write(self, reader: Reader, reading: Reading, delivery: Delivery) -> bool:
+    async def _write(self, reader: Reader, reading: Reading, batch: EventBatch) -> bool:
         """Projects a batch. False when that failed: only the database knows how far we are."""
         try:
             if reading.steps:
-                await run_with_timeout(_COMMIT_SECONDS, project(self._engine, reading.steps, delivery, self._courtesy))
+                await run_with_timeout(_COMMIT_SECONDS, project(self._engine, reading.steps, batch, self._priority))
         except OffsetsMoved as moved:
             log.info("offsets_moved", reason=str(moved))
             return False
         except (SQLAlchemyError, OSError) as error:
             self._will_retry(error)
             return False
-        self._trouble = None
-        reader.take(reading)
+        self._last_error = None
+        reader.advance(reading)
         if reading.steps:
-            self._changes.announce()
+            self._change_signal.announce()
         await reader.commit_to_group()
         return True
 
     async def _recover(self, reader: Reader) -> None:
         """A database that is away costs a pause, not the membership of the group."""
-        self._positions.lose()
-        if self._trouble:
+        self._positions.invalidate()
+        if self._last_error:
             await asyncio.sleep(_RETRY_SECONDS)
             await reader.keep_membership()
 
     def _will_retry(self, error: Exception) -> None:
-        self._trouble = str(error) or type(error).__name__
-        log.warning("projection_retries", reason=self._trouble)
+        self._last_error = str(error) or type(error).__name__
+        log.warning("projection_retries", reason=self._last_error)
 
 
 def _nothing_written() -> "asyncio.Future[bool]":

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from services.processor.operations import cli as control_module
-from services.processor.operations.cli import control, parse
+from services.processor.operations.cli import carry_out, parse
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def nowhere(monkeypatch):
 def test_without_kafka_one_line_says_why_nothing_was_done(command, capfd):
     """No traceback, and an exit code that a script understands."""
     with pytest.raises(SystemExit) as ended:
-        control(parse(command))
+        carry_out(parse(command))
     out, error = capfd.readouterr()
     assert ended.value.code == 2
     assert out == ""
@@ -34,10 +34,10 @@ def test_a_reader_that_has_seen_enough_is_no_error(monkeypatch, capfd):
     async def cut_off(*_):
         raise BrokenPipeError
 
-    monkeypatch.setattr(control_module, "_carry_out", cut_off)
+    monkeypatch.setattr(control_module, "_answer", cut_off)
     kept = os.dup(sys.stdout.fileno())
     try:
-        control(parse(["dead-letters", "list"]))
+        carry_out(parse(["dead-letters", "list"]))
     finally:
         os.dup2(kept, sys.stdout.fileno())
         os.close(kept)

@@ -15,7 +15,7 @@ TOPICS = Topics()
 STORY = Story()
 
 
-class Box:
+class RecordingDeadLetters:
     """A dead-letter box that shows what it was given."""
 
     def __init__(self):
@@ -25,7 +25,7 @@ class Box:
         self.letters.append((record.offset, reason))
 
 
-class Shelf:
+class RecordingPublisher:
     """A publisher that keeps what it was to send."""
 
     def __init__(self):
@@ -45,46 +45,46 @@ def record(topic, event=None, offset=0, partition=3, **changed):
 
 
 async def decoded(*records):
-    box = Box()
-    return await Decoder(TOPICS, box).decode(records), box.letters
+    recorder = RecordingDeadLetters()
+    return await Decoder(TOPICS, recorder).decode(records), recorder.letters
 
 
 async def test_every_kind_finds_its_place():
     """Results, events of jobs with their partition, reports."""
     result, accepted, said = STORY.created(2), STORY.accepted(), report()
-    delivery, letters = await decoded(
+    batch, letters = await decoded(
         record(TOPICS.results, result), record(TOPICS.jobs, accepted), record(TOPICS.processors, said)
     )
-    assert (delivery.results, delivery.job_events, delivery.reports) == ([result], [(3, 0, accepted)], [said])
+    assert (batch.results, batch.job_events, batch.reports) == ([result], [(3, 0, accepted)], [said])
     assert letters == []
 
 
 async def test_an_event_of_a_newer_version_is_skipped():
     """It is nobody's fault, and no dead letter."""
-    delivery, letters = await decoded(record(TOPICS.jobs, headers=(("ce_type", b"JobAdmired"),)))
-    assert (delivery.job_events, letters) == ([], [])
+    batch, letters = await decoded(record(TOPICS.jobs, headers=(("ce_type", b"JobAdmired"),)))
+    assert (batch.job_events, letters) == ([], [])
 
 
 async def test_an_event_on_a_topic_where_it_does_not_belong_changes_nothing():
     """Nobody writes a row's result to hospital.jobs."""
-    delivery, _ = await decoded(record(TOPICS.jobs, STORY.created(2)), record(TOPICS.results, STORY.accepted()))
-    assert (delivery.job_events, delivery.results) == ([], [])
+    batch, _ = await decoded(record(TOPICS.jobs, STORY.created(2)), record(TOPICS.results, STORY.accepted()))
+    assert (batch.job_events, batch.results) == ([], [])
 
 
 async def test_a_bad_record_spoils_no_other():
     """It is decoded alone."""
-    delivery, letters = await decoded(
+    batch, letters = await decoded(
         record(TOPICS.results, value=b"{", offset=7), record(TOPICS.results, STORY.created(3), offset=8)
     )
     assert [offset for offset, _ in letters] == [7]
-    assert [result.row for result in delivery.results] == [2, 3]
+    assert [result.row for result in batch.results] == [2, 3]
 
 
 async def test_a_result_that_cannot_be_read_fails_its_row_by_key_and_id():
     """So the job can still end; the words send a person to the directory."""
     bad = record(TOPICS.results, STORY.created(2, round_=2), value=b"\xff")
-    delivery, _ = await decoded(bad)
-    [failed] = delivery.results
+    batch, _ = await decoded(bad)
+    [failed] = batch.results
     assert (failed.job_id, failed.row, failed.round, failed.code) == ("job-1", 2, 2, RowErrorCode.UNDECODABLE)
     assert (await decoded(bad))[0].results == [failed], "read twice it is the same"
 
@@ -95,8 +95,8 @@ async def test_a_result_that_cannot_be_read_fails_its_row_by_key_and_id():
 async def test_a_result_that_names_no_row_is_only_a_dead_letter(ce_id):
     """Nothing is made up."""
     bad = record(TOPICS.results, value=b"{", headers=(("ce_type", b"RowCreated"), ("ce_id", ce_id)))
-    delivery, letters = await decoded(bad)
-    assert delivery.results == []
+    batch, letters = await decoded(bad)
+    assert batch.results == []
     assert len(letters) == 1
 
 
@@ -104,23 +104,23 @@ async def test_a_result_that_names_no_row_is_only_a_dead_letter(ce_id):
 async def test_what_no_database_can_keep_is_a_dead_letter(changed):
     """PostgreSQL would refuse the transaction of all others, again and again."""
     value = json.dumps(STORY.created(2).model_dump(mode="json") | changed).encode()
-    delivery, letters = await decoded(record(TOPICS.results, value=value))
+    batch, letters = await decoded(record(TOPICS.results, value=value))
     assert len(letters) == 1
-    assert [result.code for result in delivery.results] == [RowErrorCode.UNDECODABLE]
+    assert [result.code for result in batch.results] == [RowErrorCode.UNDECODABLE]
 
 
 async def test_a_text_that_only_looks_like_a_nul_is_kept():
     r"""Somebody may have written a backslash and u0000 into a name."""
-    delivery, letters = await decoded(record(TOPICS.results, STORY.created(2).model_copy(update={"name": r"\u0000"})))
-    assert (delivery.results[0].name, letters) == (r"\u0000", [])
+    batch, letters = await decoded(record(TOPICS.results, STORY.created(2).model_copy(update={"name": r"\u0000"})))
+    assert (batch.results[0].name, letters) == (r"\u0000", [])
 
 
 async def test_a_dead_letter_is_the_record_as_received_and_says_where_it_was_and_why():
     """Operators find everything in the headers."""
-    shelf = Shelf()
+    publisher = RecordingPublisher()
     bad = record(TOPICS.results, value=b"{", offset=7)
-    await DeadLetterTopic(shelf, TOPICS.dead_letters).put(bad, "not JSON")
-    [(topic, key, value, headers)] = shelf.sent
+    await DeadLetterTopic(publisher, TOPICS.dead_letters).put(bad, "not JSON")
+    [(topic, key, value, headers)] = publisher.sent
     assert (topic, key, value) == (TOPICS.dead_letters, bad.key, b"{")
     assert headers == [
         *bad.headers,

@@ -23,13 +23,13 @@ from shared.contract.events import (
 )
 from tests.support.status.job_histories import (
     Story,
+    apply_events,
+    batch,
     contents,
-    delivery,
     emptied,
     histories,
     in_topic_order,
     report,
-    tell,
 )
 
 RESULTS = TopicPartition("hospital.results", 0)
@@ -52,17 +52,17 @@ async def counts(engine):
 async def test_any_order_and_any_repetition_of_one_history_gives_the_same_tables(engine, history, data):
     """The topics are read in parallel, and a crash makes events come again; one partition keeps its order."""
     await emptied(engine)
-    await tell(engine, *history)
+    await apply_events(engine, *history)
     expected = await contents(engine)
 
     await emptied(engine)
-    told = in_topic_order(
+    shuffled = in_topic_order(
         data.draw(st.permutations(history + data.draw(st.lists(st.sampled_from(history), max_size=6))))
     )
-    cuts = data.draw(st.lists(st.integers(0, 3), min_size=len(told), max_size=len(told)))
-    numbers = [sum(cuts[: index + 1]) for index in range(len(told))]
-    for _, batch in groupby(zip(numbers, told, strict=True), key=lambda pair: pair[0]):
-        await tell(engine, *(event for _, event in batch))
+    cuts = data.draw(st.lists(st.integers(0, 3), min_size=len(shuffled), max_size=len(shuffled)))
+    numbers = [sum(cuts[: index + 1]) for index in range(len(shuffled))]
+    for _, group in groupby(zip(numbers, shuffled, strict=True), key=lambda pair: pair[0]):
+        await apply_events(engine, *(event for _, event in group))
 
     assert await contents(engine) == expected
 
@@ -72,7 +72,7 @@ async def test_any_order_and_any_repetition_of_one_history_gives_the_same_tables
 async def test_counts_are_what_counting_the_rows_by_hand_gives(sqlite, history):
     """The higher round wins; what failed in an earlier round has no result yet."""
     await emptied(sqlite)
-    await tell(sqlite, *history)
+    await apply_events(sqlite, *history)
     last = {event.row: event for event in history if isinstance(event, RowResult)}
     found = {
         event.row: event.hospital_id is not None and event.round == last[event.row].round
@@ -90,27 +90,27 @@ async def test_counts_are_what_counting_the_rows_by_hand_gives(sqlite, history):
 async def test_results_that_come_before_their_job_are_kept(engine):
     """Nobody sees the job before JobAccepted told of it; then the counts are there at once."""
     story = Story(total=2)
-    await tell(engine, story.created(2))
+    await apply_events(engine, story.created(2))
     assert await the(engine, "created_at", "due_round") == (None, None)
-    await tell(engine, story.accepted())
+    await apply_events(engine, story.accepted())
     assert await counts(engine) == (1, 0, 0)
 
 
 async def test_the_higher_round_takes_a_row_out_of_the_counts_and_puts_it_back(engine):
     """A row that failed and was created in a retry counts once."""
     story = Story(total=2)
-    await tell(engine, story.accepted(), story.created(2), story.failed(3))
-    await tell(engine, story.finished(JobOutcome.SOME_FAILED), story.retried(2))
+    await apply_events(engine, story.accepted(), story.created(2), story.failed(3))
+    await apply_events(engine, story.finished(JobOutcome.SOME_FAILED), story.retried(2))
     assert await counts(engine) == (1, 0, 0)
-    await tell(engine, story.created(3, round_=2))
+    await apply_events(engine, story.created(3, round_=2))
     assert await counts(engine) == (2, 0, 0)
 
 
 async def test_a_late_result_of_an_earlier_round_changes_nothing(engine):
     """Results of one row may be read in any order after a rebalance."""
     story = Story(total=1)
-    await tell(engine, story.accepted(), story.created(2, round_=2))
-    await tell(engine, story.failed(2, round_=1))
+    await apply_events(engine, story.accepted(), story.created(2, round_=2))
+    await apply_events(engine, story.failed(2, round_=1))
     assert await counts(engine) == (1, 0, 0)
 
 
@@ -120,8 +120,8 @@ async def test_a_decision_settles_a_row_whenever_it_comes(engine, first):
     story = Story(total=1)
     events = [story.resolved(2, hospital_id=77), story.failed(2, code=RowErrorCode.OUTCOME_UNKNOWN)]
     for event in events if first == "the decision" else reversed(events):
-        await tell(engine, event)
-    await tell(engine, story.accepted())
+        await apply_events(engine, event)
+    await apply_events(engine, story.accepted())
     assert await counts(engine) == (1, 0, 0)
     async with engine.connect() as connection:
         assert (await connection.execute(select(rows.c.status, rows.c.hospital_id))).one() == ("created", "77")
@@ -130,7 +130,7 @@ async def test_a_decision_settles_a_row_whenever_it_comes(engine, first):
 async def test_a_decision_cannot_settle_a_row_that_failed_for_certain(engine):
     """Only an unknown outcome is open to a person's word."""
     story = Story(total=1)
-    await tell(engine, story.accepted(), story.failed(2), story.resolved(2, hospital_id=77))
+    await apply_events(engine, story.accepted(), story.failed(2), story.resolved(2, hospital_id=77))
     assert await counts(engine) == (0, 1, 0)
 
 
@@ -139,9 +139,9 @@ async def test_rows_and_offsets_are_written_together_or_not_at_all(engine):
     story = Story()
     async with engine.begin() as connection:
         await stored_offsets.begin(connection, {RESULTS: 4})
-    await project(engine, [Step(*RESULTS, 4, 5)], delivery(story.created(2)))
+    await project(engine, [Step(*RESULTS, 4, 5)], batch(story.created(2)))
     with pytest.raises(OffsetsMoved):
-        await project(engine, [Step(*RESULTS, 4, 6)], delivery(story.created(3)))
+        await project(engine, [Step(*RESULTS, 4, 6)], batch(story.created(3)))
     async with engine.connect() as connection:
         assert list((await connection.execute(select(rows.c.row))).scalars()) == [2]
         assert await stored_offsets.stored(connection, [RESULTS]) == {RESULTS: 5}
@@ -159,8 +159,8 @@ async def test_a_partition_begins_where_the_first_replica_said(engine):
 async def test_counts_that_came_down_to_nothing_leave_no_trace(engine):
     """Else another order of arrival would end in other tables."""
     story = Story(total=1)
-    await tell(engine, story.failed(2))
-    await tell(engine, story.created(2, round_=2))
+    await apply_events(engine, story.failed(2))
+    await apply_events(engine, story.created(2, round_=2))
     async with engine.connect() as connection:
         found = [tuple(tally) for tally in await connection.execute(select(tallies))]
     assert found == [("job-1", 2, "created", 1)]
@@ -168,15 +168,15 @@ async def test_counts_that_came_down_to_nothing_leave_no_trace(engine):
 
 async def test_a_processor_that_was_silent_for_an_hour_is_forgotten(engine):
     """Every start of a processor has a new name: the table must not grow for ever."""
-    await tell(engine, report("old", 0), report("young", 3000))
-    await tell(engine, report("new", 3601))
+    await apply_events(engine, report("old", 0), report("young", 3000))
+    await apply_events(engine, report("new", 3601))
     assert [row[0] for row in (await contents(engine))["status_processors"]] == ["new", "young"]
 
 
 async def test_an_older_report_does_not_replace_a_newer_one(engine):
     """Reports are told again after a restart."""
-    await tell(engine, report("p", 10, paused=True))
-    await tell(engine, report("p", 5))
+    await apply_events(engine, report("p", 10, paused=True))
+    await apply_events(engine, report("p", 5))
     assert '"paused":true' in (await contents(engine))["status_processors"][0][2]
 
 
@@ -184,7 +184,7 @@ async def test_an_older_report_does_not_replace_a_newer_one(engine):
 async def test_thousands_of_jobs_fit_into_one_batch(engine):
     """Small jobs in a burst: no statement may outgrow what a database takes."""
     stories = [Story(total=1, job_id=f"job-{number}") for number in range(2_500)]
-    await tell(engine, *(story.accepted() for story in stories), *(story.created(2) for story in stories))
+    await apply_events(engine, *(story.accepted() for story in stories), *(story.created(2) for story in stories))
     async with engine.connect() as connection:
         assert len(list(await connection.execute(select(jobs.c.job_id).where(jobs.c.due_round == 1)))) == 2_500
 
@@ -193,6 +193,8 @@ async def test_a_finish_that_was_written_twice_has_the_time_of_the_first(engine)
     """A crash repeats JobFinished under the same id, later."""
     story = Story(total=1)
     for seconds in (9, 4, 7):
-        await tell(engine, story.accepted(), story.failed(2), story.finished(JobOutcome.NONE_CREATED, seconds=seconds))
+        await apply_events(
+            engine, story.accepted(), story.failed(2), story.finished(JobOutcome.NONE_CREATED, seconds=seconds)
+        )
     [finished_at, status] = await the(engine, "finished_at", "status")
     assert (finished_at % 60_000_000, status) == (4_000_000, "failed")

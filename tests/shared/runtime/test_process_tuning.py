@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from services.status.projection import gc_policy
+from shared.runtime.process_tuning import collect_between_batches
 
 
 class Cycle:
@@ -27,7 +27,7 @@ def counting_from_nothing():
 def test_many_objects_are_looked_through_in_a_quiet_moment():
     """Then what only refers to itself is gone."""
     gone, others = weakref.ref(Cycle()), [[] for _ in range(6_000)]
-    gc_policy.collect_in_quiet()
+    collect_between_batches()
     assert gone() is None
     assert len(others) == 6_000
 
@@ -35,5 +35,5 @@ def test_many_objects_are_looked_through_in_a_quiet_moment():
 def test_few_are_not_worth_it():
     """Quiet moments come five times a second."""
     still = weakref.ref(Cycle())
-    gc_policy.collect_in_quiet()
+    collect_between_batches()
     assert still() is not None

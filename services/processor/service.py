@@ -1,0 +1,42 @@
+"""The processor, put together: the engine, and beside it HTTP for health, readiness and metrics."""
+
+import asyncio
+import socket
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from services.processor.engine import Engine
+from services.processor.settings import ProcessorSettings
+from shared.runtime.health import health_routes
+from shared.runtime.http_server import serve
+from shared.runtime.problems import answer_with_problems
+from shared.runtime.topic_admin import check_topics
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One processor with its HTTP."""
+
+    engine: Engine
+    app: FastAPI
+
+    async def run(self, listening: socket.socket) -> None:
+        """Processes rows until SIGTERM or SIGINT, then hands its lanes over. Raises what broke the engine."""
+        async with asyncio.TaskGroup() as tasks:
+            processing = tasks.create_task(self.engine.run())
+            await serve(self.app, listening)
+            processing.cancel()
+
+
+def build(settings: ProcessorSettings) -> Service:
+    """Everything it needs; nothing connects before it runs.
+
+    Readiness: `kafka` when every topic is as it has to be, `lanes` when none has stopped.
+    """
+    engine = Engine(settings)
+    app = FastAPI(title="Hospital bulk: processor", docs_url="/docs")
+    checks = {"kafka": lambda: check_topics(settings), "lanes": engine.intake.check_lanes}
+    app.include_router(health_routes(checks, engine.liveness.check))
+    answer_with_problems(app)
+    return Service(engine, app)

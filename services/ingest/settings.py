@@ -2,18 +2,18 @@
 
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from sqlalchemy import URL
 
-from shared.runtime.databases import database_url
-from shared.runtime.settings import HttpSettings, KafkaSettings, LogSettings, Port, TenantSettings
+from shared.runtime.databases import DatabaseUrl, database_url
+from shared.runtime.settings import HttpSettings, KafkaSettings, LogSettings, Port, RateLimitSettings, TenantSettings
 
 
-class IngestSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings):
-    """Limits, the database, and the pace that estimates are made from."""
+class IngestSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings, RateLimitSettings):
+    """Limits, the database, and the rate that estimates are made from."""
 
     http_port: Port = 8001
-    ingest_database_url: str = "sqlite:///ingest.db"
+    ingest_database_url: DatabaseUrl = "sqlite:///ingest.db"
     max_csv_rows: Annotated[int, Field(ge=1)] = 1_000_000
     max_upload_bytes: Annotated[int, Field(ge=1)] = 150 * 1024 * 1024
     #: Jobs of at most so many rows go express, so that they never wait for a huge one.
@@ -24,14 +24,6 @@ class IngestSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings):
     idempotency_ttl_seconds: Annotated[float, Field(gt=0)] = 300.0
     #: Uploads and dry runs that a tenant may send in a minute; 0 = no limit.
     tenant_uploads_per_minute: Annotated[int, Field(ge=0)] = 3_000
-    rate_limit_requests: Annotated[float, Field(ge=0)] = 10.0
-    rate_limit_period: Annotated[float, Field(gt=0)] = 1.0
-
-    @field_validator("ingest_database_url")
-    @classmethod
-    def _supported(cls, value: str) -> str:
-        database_url(value)
-        return value
 
     @property
     def database(self) -> URL:
@@ -40,6 +32,4 @@ class IngestSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings):
 
     def estimated_seconds(self, rows: int) -> float | None:
         """How long so many rows take at the configured pace; None when there is no limit."""
-        if not self.rate_limit_requests:
-            return None
-        return round(rows * self.rate_limit_period / self.rate_limit_requests, 1)
+        return None if self.rate_per_second is None else round(rows / self.rate_per_second, 1)

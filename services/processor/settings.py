@@ -6,23 +6,22 @@ from uuid import uuid4
 
 from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt, SecretStr, model_validator
 
-from shared.runtime.settings import HttpSettings, KafkaSettings, LogSettings, Port, Settings
+from shared.runtime.settings import (
+    HttpSettings,
+    KafkaSettings,
+    LogSettings,
+    Port,
+    RateLimitSettings,
+    SettleTimeSettings,
+)
 
 
-class DirectorySettings(Settings):
+class DirectorySettings(RateLimitSettings, SettleTimeSettings):
     """How the hospital directory may be treated. Times in seconds."""
 
     hospital_api_base_url: HttpUrl = HttpUrl("http://127.0.0.1:8900")
-    #: The total deadline of a call, from its first byte to the last of its answer.
-    hospital_api_timeout: PositiveFloat = 10.0
-    #: How long after a call's deadline the directory may still create its hospital.
-    hospital_api_settle_seconds: Annotated[float, Field(ge=0)] = 30.0
     hospital_api_token: SecretStr | None = None
     hospital_api_max_connections: Annotated[int, Field(ge=1, le=1000)] = 64
-
-    #: Calls per period over all processors; 0 = no limit.
-    rate_limit_requests: Annotated[int, Field(ge=0)] = 10
-    rate_limit_period: PositiveFloat = 1.0
 
     retry_max_attempts: PositiveInt = 3
     retry_min_wait: PositiveFloat = 2.0
@@ -37,19 +36,13 @@ class DirectorySettings(Settings):
             raise ValueError("RETRY_MIN_WAIT is longer than RETRY_MAX_WAIT")
         return self
 
-    @property
-    def rate_per_second(self) -> float | None:
-        """The pace over all processors in calls per second, None without a limit."""
-        return self.rate_limit_requests / self.rate_limit_period if self.rate_limit_requests else None
 
-
-class LaneSettings(Settings):
+class LaneSettings(SettleTimeSettings):
     """How the lanes hold, commit and lease their rows."""
 
     window_rows: Annotated[int, Field(ge=10, le=20_000)] = 10_000
     #: The least time from one commit to the next; it stretches up to five times while commits take long.
     commit_interval_ms: Annotated[int, Field(ge=10, le=5_000)] = 100
-    lease_seconds: Annotated[float, Field(ge=1, le=300)] = 10.0
     #: How long Kafka waits for a processor's heartbeat before it gives its lanes to others.
     session_timeout_ms: Annotated[int, Field(ge=1_000, le=300_000)] = 10_000
 

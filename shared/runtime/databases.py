@@ -1,9 +1,10 @@
 """SQL databases by URL: SQLite for one machine, PostgreSQL for production."""
 
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import sqlalchemy
+from pydantic import AfterValidator
 from sqlalchemy import URL, Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -12,6 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+
+
+def _supported(text: str) -> str:
+    database_url(text)
+    return text
+
+
+#: A setting: the URL of a database that is supported, as the operator wrote it.
+DatabaseUrl = Annotated[str, AfterValidator(_supported)]
 
 
 def database_url(text: str) -> URL:

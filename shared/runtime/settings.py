@@ -1,10 +1,11 @@
 """Settings from the environment. A wrong one stops the start with one line that names the variable."""
 
+import re
 import ssl
 import sys
 from typing import Annotated, Literal, NoReturn, TypeVar
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, PositiveFloat, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.contract.topics import Topics
@@ -102,6 +103,43 @@ class LogSettings(Settings):
     @classmethod
     def _any_case(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+
+class RateLimitSettings(Settings):
+    """How many requests the directory takes: the processors keep to it, ingest estimates from it."""
+
+    #: Requests in a period, over all processors; 0 = no limit. Less than one a second: make the period longer.
+    rate_limit_requests: Annotated[int, Field(ge=0)] = 10
+    #: The period in seconds.
+    rate_limit_period: PositiveFloat = 1.0
+
+    @field_validator("rate_limit_requests", mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        if isinstance(value, str) and re.fullmatch(r"\d*\.\d+", value) and float(value) % 1:
+            raise ValueError(f"has to be a whole number, not {value}: for a slower rate make RATE_LIMIT_PERIOD longer")
+        return value
+
+    @property
+    def rate_per_second(self) -> float | None:
+        """Requests per second over all processors; None without a limit."""
+        return self.rate_limit_requests / self.rate_limit_period if self.rate_limit_requests else None
+
+
+class SettleTimeSettings(Settings):
+    """How long a call may still be under way: processors and status have to be told the same. Seconds."""
+
+    #: How long a lane may send after its last commit.
+    lease_seconds: Annotated[float, Field(ge=1, le=300)] = 10.0
+    #: A call's deadline.
+    hospital_api_timeout: PositiveFloat = 10.0
+    #: How long after its deadline a call may still create a hospital.
+    hospital_api_settle_seconds: Annotated[float, Field(ge=0)] = 30.0
+
+    @property
+    def settling_seconds(self) -> float:
+        """After so long everything that was sent before has been settled."""
+        return self.lease_seconds + self.hospital_api_timeout + self.hospital_api_settle_seconds
 
 
 class ApiKey(BaseModel):

@@ -12,7 +12,9 @@ from shared.runtime.settings import (
     HttpSettings,
     KafkaSettings,
     LogSettings,
+    RateLimitSettings,
     Settings,
+    SettleTimeSettings,
     TenantSettings,
     load,
     parse_api_keys,
@@ -21,7 +23,7 @@ from shared.runtime.settings import (
 DIGEST = hashlib.sha256(b"open sesame").hexdigest()
 
 
-class ServiceSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings):
+class ServiceSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings, RateLimitSettings):
     """What a service combines."""
 
 
@@ -204,3 +206,25 @@ class TestSecureKafka:
         context = KafkaSettings(kafka_security_protocol="SSL").ssl_context()
         assert context.check_hostname
         assert KafkaSettings().ssl_context() is None
+
+
+class TestWhatSeveralServicesRead:
+    """One class for each limit, so that none takes what another refuses."""
+
+    def test_a_rate_that_is_not_whole_is_told_what_to_do(self, refusal):
+        """Ingest took it once, and the processor stopped at it."""
+        line = refusal(RATE_LIMIT_REQUESTS="0.5")
+        assert line == (
+            "Not started: RATE_LIMIT_REQUESTS has to be a whole number, not 0.5: "
+            "for a slower rate make RATE_LIMIT_PERIOD longer\n"
+        )
+
+    def test_a_rate_is_per_second(self):
+        """None without a limit."""
+        assert RateLimitSettings(rate_limit_requests=30, rate_limit_period=60).rate_per_second == 0.5
+        assert RateLimitSettings(rate_limit_requests=0).rate_per_second is None
+
+    def test_what_was_sent_is_settled_after_lease_call_and_settle_time(self):
+        """In seconds."""
+        settings = SettleTimeSettings(lease_seconds=10, hospital_api_timeout=5, hospital_api_settle_seconds=30)
+        assert settings.settling_seconds == 45

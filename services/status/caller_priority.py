@@ -14,13 +14,13 @@ _REST_SECONDS: Final = 0.001
 _HELPING_SECONDS: Final = 0.0005
 
 
-class Courtesy:
+class CallerPriority:
     """Who is being answered at the moment. The projection is slowed down by it, and never stopped."""
 
     def __init__(self) -> None:
         self._asking = 0
         self._rested_at = 0.0
-        self._gave_way_at = 0.0
+        self._yielded_at = 0.0
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -31,18 +31,18 @@ class Courtesy:
         finally:
             self._asking -= 1
 
-    async def give_way(self) -> None:
+    async def yield_to_callers(self) -> None:
         """Between two bits of work, each of much less than half a millisecond."""
         now = time.monotonic()
-        if now - self._gave_way_at < _HELPING_SECONDS:
+        if now - self._yielded_at < _HELPING_SECONDS:
             return
         if self._asking and now - self._rested_at >= _WORK_SECONDS:
             await asyncio.sleep(_REST_SECONDS)
             self._rested_at = time.monotonic()
         else:
             await asyncio.sleep(0)
-        self._gave_way_at = time.monotonic()
+        self._yielded_at = time.monotonic()
 
 
 #: For work that nobody asks about meanwhile.
-ALONE: Final = Courtesy()
+NO_CALLERS: Final = CallerPriority()

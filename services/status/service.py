@@ -11,32 +11,32 @@ from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.status.caller_priority import Courtesy
+from services.status.caller_priority import CallerPriority
 from services.status.commands.activation import Activation
 from services.status.commands.activation_routes import activation_routes
 from services.status.commands.commands import Commands
-from services.status.commands.retry_consumer import Owner
+from services.status.commands.retry_consumer import RetryConsumer
 from services.status.commands.routes import command_routes
 from services.status.lifecycle.finishing import Finishing
 from services.status.lifecycle.retention import Retention
-from services.status.live.first_state import Openings
-from services.status.live.job_watchers import Live
+from services.status.live.first_state import FirstStates
+from services.status.live.job_watchers import JobWatchers
 from services.status.live.routes import event_stream_routes
 from services.status.metrics import JOBS
 from services.status.model.job_state import JobStatus
 from services.status.projection.decoding import DeadLetterTopic, Decoder
 from services.status.projection.positions import Positions
-from services.status.projection.projector import Intake
+from services.status.projection.projector import Projector
 from services.status.queries import job_queries
 from services.status.queries.batch_routes import batch_routes
 from services.status.queries.job_summaries import job_answer
-from services.status.queries.lookup import Presence
+from services.status.queries.lookup import JobLookup
 from services.status.queries.read_database import CONNECTIONS, Database
-from services.status.queries.routes import Desk, api_routes
+from services.status.queries.routes import RouteDependencies, api_routes
 from services.status.queries.topic_ends import TopicEnds
 from services.status.result_files.routes import result_file_routes
 from services.status.settings import StatusSettings
-from services.status.tables.change_signal import Changes
+from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.schema_version import check_schema, migrate
 from services.status.web.page_files import PageFiles
 from services.status.web.session_routes import session_routes
@@ -57,26 +57,33 @@ def build(settings: StatusSettings) -> FastAPI:
     topics = settings.topics
     # Readers have connections of their own, so that they never wait for the projection.
     writing, reading = create_engine(settings.url, pool_size=5), create_engine(settings.url, CONNECTIONS, reading=True)
-    positions, changes, courtesy = Positions(), Changes(), Courtesy()
+    positions, change_signal, priority = Positions(), ChangeSignal(), CallerPriority()
     publisher, ends = Publisher(settings, "status"), TopicEnds(settings)
-    decoder = Decoder(topics, DeadLetterTopic(publisher, topics.dead_letters), courtesy)
-    intake = Intake(settings, writing, decoder, positions, changes, courtesy)
-    finishing = Finishing(writing, publisher, topics.jobs, positions, changes)
-    owner = Owner(settings, writing)
+    decoder = Decoder(topics, DeadLetterTopic(publisher, topics.dead_letters), priority)
+    projector = Projector(settings, writing, decoder, positions, change_signal, priority)
+    finishing = Finishing(writing, publisher, topics.jobs, positions, change_signal)
+    retry_consumer = RetryConsumer(settings, writing)
     retention = Retention(
         writing, positions, topics.jobs, lambda job_id: ends.partition_of(job_id).partition, settings.job_retention_days
     )
-    database = Database(reading, courtesy)
-    presence = Presence(database, ends, changes)
-    live = Live(database, changes)
-    activation = Activation(database, presence, publisher, topics.jobs, changes)
-    commands = Commands(presence, publisher, topics.jobs, settings.settling_seconds)
+    database = Database(reading, priority)
+    lookup = JobLookup(database, ends, change_signal)
+    job_watchers = JobWatchers(database, change_signal)
+    activation = Activation(database, lookup, publisher, topics.jobs, change_signal)
+    commands = Commands(lookup, publisher, topics.jobs, settings.settling_seconds)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if settings.url.get_backend_name() == "sqlite":
             await migrate(writing)
-        work = (intake.run(), finishing.run(), owner.run(), retention.run(), publisher.warm_up(), live.run())
+        work = (
+            projector.run(),
+            finishing.run(),
+            retry_consumer.run(),
+            retention.run(),
+            publisher.warm_up(),
+            job_watchers.run(),
+        )
         warming = database.warm_up(lambda connection: job_answer(connection, None, ""))
         async with _running(*work, warming, _count_jobs(writing)):
             yield
@@ -85,18 +92,18 @@ def build(settings: StatusSettings) -> FastAPI:
     app = FastAPI(title="Hospital bulk: status", summary="What became of each upload and each row", lifespan=lifespan)
     answer_with_problems(app)
     tenant = asking_tenant(settings.tenants)
-    app.include_router(api_routes(Desk(database, presence, tenant)))
-    app.include_router(result_file_routes(database, presence, tenant))
+    app.include_router(api_routes(RouteDependencies(database, lookup, tenant)))
+    app.include_router(result_file_routes(database, lookup, tenant))
     app.include_router(command_routes(commands, tenant))
-    app.include_router(batch_routes(presence, tenant))
+    app.include_router(batch_routes(lookup, tenant))
     app.include_router(activation_routes(activation, tenant))
-    app.include_router(event_stream_routes(live, Openings(database), presence, tenant))
+    app.include_router(event_stream_routes(job_watchers, FirstStates(database), lookup, tenant))
     app.include_router(session_routes(settings.tenants))
     checks = {
         "database": lambda: check_schema(writing),
         "kafka": lambda: check_topics(settings),
-        "projection": intake.check,
-        "orders": owner.check,
+        "projection": projector.check,
+        "orders": retry_consumer.check,
     }
     app.include_router(health_routes(checks))
     app.mount("/", PageFiles(), name="page")

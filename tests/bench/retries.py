@@ -24,7 +24,7 @@ from shared.contract.events import JobOutcome
 from shared.runtime.databases import create_engine, database_url
 from shared.runtime.settings import KafkaSettings
 from tests.bench.projection import percentiles
-from tests.support.status.job_histories import Story, tell
+from tests.support.status.job_histories import Story, apply_events
 from tests.support.status.status_service import API, StatusService, eventually
 
 ROWS = 1_000_000 if os.environ.get("BENCH_FULL") == "1" else 100_000
@@ -60,7 +60,7 @@ async def fill(url: str) -> None:
         await connection.exec_driver_sql(f"INSERT INTO status_tallies VALUES ('job-1', 1, 'failed', {ROWS})")
     story = Story(total=ROWS, batches=ROWS // 1000 + 1)
     bulk = story.accepted().model_copy(update={"express": False})
-    await tell(engine, bulk, story.finished(JobOutcome.NONE_CREATED))
+    await apply_events(engine, bulk, story.finished(JobOutcome.NONE_CREATED))
     began = time.monotonic()
     manifest = await read_manifest(engine, "job-1")
     seconds = time.monotonic() - began

@@ -30,7 +30,7 @@ from services.status.tables.schema_version import migrate
 from shared.contract.events import JobOutcome
 from shared.runtime.databases import create_engine, database_url
 from tests.bench.projection import percentiles
-from tests.support.status.job_histories import Story, tell
+from tests.support.status.job_histories import Story, apply_events
 from tests.support.status.status_service import API, eventually
 
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
@@ -55,7 +55,7 @@ async def fill(url: str) -> None:
     """The job, finished: one row in fifty failed."""
     engine = create_engine(database_url(url))
     await migrate(engine)
-    await tell(engine, JOB.accepted())
+    await apply_events(engine, JOB.accepted())
     if url.startswith("sqlite"):
         await asyncio.to_thread(_into_sqlite, url.removeprefix("sqlite:///"))
     else:
@@ -66,7 +66,7 @@ async def fill(url: str) -> None:
         for status, hospitals in counts.items():
             told = {"job_id": JOB.about["job_id"], "round": 1, "status": status.value, "hospitals": hospitals}
             await connection.execute(insert(tallies).values(told))
-    await tell(engine, JOB.finished(JobOutcome.SOME_FAILED))
+    await apply_events(engine, JOB.finished(JobOutcome.SOME_FAILED))
     await engine.dispose()
 
 

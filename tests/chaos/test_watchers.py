@@ -10,7 +10,7 @@ import pytest
 from shared.runtime.settings import KafkaSettings
 from tests.chaos.size import sized
 from tests.support.status.job_histories import Story
-from tests.support.status.live_server import NotWatched, Told, watching
+from tests.support.status.live_server import NotWatched, ServerEvent, watch_job
 from tests.support.status.status_service import StatusService, eventually
 
 RESULTS = sized(1_000, 20_000)
@@ -35,7 +35,7 @@ async def test_watchers_who_come_back_miss_nothing(service, kept):
     job_id = job.about["job_id"]
     await service.write(job.accepted())
     await service.shows(job_id, status="pending")
-    diaries: list[list[Told]] = [[] for _ in range(WATCHERS)]
+    diaries: list[list[ServerEvent]] = [[] for _ in range(WATCHERS)]
     watching_all = [asyncio.create_task(watch(str(service.http.base_url), job_id, diary)) for diary in diaries]
 
     async def keep_writing():
@@ -63,10 +63,10 @@ async def test_watchers_who_come_back_miss_nothing(service, kept):
         last = diary[-1].data
         assert (diary[-1].name, last["status"], last["outcome"]) == ("finished", "completed", "some_failed")
         assert (last["created_hospitals"], last["failed_hospitals"]) == (RESULTS - failed, failed)
-        assert all(told.name == "progress" for told in diary[:-1])
-        done = [told.data["processed_hospitals"] for told in diary]
+        assert all(event.name == "progress" for event in diary[:-1])
+        done = [event.data["processed_hospitals"] for event in diary]
         assert done == sorted(done), "a state of the past came after a newer one"
-        states = [told.data | {"eta_seconds": None} for told in diary]
+        states = [event.data | {"eta_seconds": None} for event in diary]
         assert all(before != after for before, after in pairwise(states)), "a state came twice"
     kept(
         f"{WATCHERS} watchers of {RESULTS:,} results missed nothing in {KILLS} kills of status: "
@@ -74,15 +74,15 @@ async def test_watchers_who_come_back_miss_nothing(service, kept):
     )
 
 
-async def watch(url: str, job_id: str, diary: list[Told]) -> int:
+async def watch(url: str, job_id: str, diary: list[ServerEvent]) -> int:
     """Writes down every event until the last, coming back whenever the stream breaks; returns how often it tried."""
     connections = 0
     while not diary or diary[-1].name != "finished":
         connections += 1
         try:
-            async with watching(url, job_id, diary[-1].id if diary else None) as events:
-                async for told in events:
-                    diary.append(told)  # noqa: PERF401 - each at once: the stream may break
+            async with watch_job(url, job_id, diary[-1].id if diary else None) as events:
+                async for event in events:
+                    diary.append(event)  # noqa: PERF401 - each at once: the stream may break
         except (httpx.TransportError, NotWatched):
             await asyncio.sleep(0.05)
     return connections
@@ -93,8 +93,8 @@ async def test_a_service_that_is_asked_to_stop_ends_its_streams_in_order(service
     job = Story(job_id=str(uuid4()))
     await service.write(job.accepted())
     await service.shows(job.about["job_id"], status="pending")
-    async with watching(str(service.http.base_url), job.about["job_id"]) as events:
+    async with watch_job(str(service.http.base_url), job.about["job_id"]) as events:
         await anext(events)
         stopping = asyncio.create_task(service.stop())
-        assert [told async for told in events] == []
+        assert [event async for event in events] == []
         assert await stopping == 0

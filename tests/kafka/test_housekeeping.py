@@ -21,7 +21,7 @@ from tests.support.status.job_histories import Story, contents
 AGO = 40 * 86_400
 
 
-class House:
+class Installation:
     """Topics, tables, and a hand that writes jobs at any time of the past."""
 
     def __init__(self, settings):
@@ -84,7 +84,7 @@ class House:
 
 
 @pytest.fixture
-async def house(kafka_bootstrap, topic_prefix, tmp_path):
+async def installation(kafka_bootstrap, topic_prefix, tmp_path):
     """An installation of one partition, so that old and new jobs stand behind one another."""
     settings = HousekeepingSettings(
         kafka_bootstrap_servers=kafka_bootstrap,
@@ -97,10 +97,10 @@ async def house(kafka_bootstrap, topic_prefix, tmp_path):
     await migrate_ingest(ingest)
     await ingest.dispose()
     await wait_for_topics(settings)
-    house = House(settings)
-    async with house.producer:
-        yield house
-    await house.engine.dispose()
+    installation = Installation(settings)
+    async with installation.producer:
+        yield installation
+    await installation.engine.dispose()
 
 
 def story():
@@ -112,95 +112,95 @@ def ended(job):
     return job.accepted(), job.created(2), job.failed(3), job.finished(JobOutcome.SOME_FAILED)
 
 
-async def job_ids(house):
-    return {row[0] for row in (await contents(house.engine))["status_jobs"]}
+async def job_ids(installation):
+    return {row[0] for row in (await contents(installation.engine))["status_jobs"]}
 
 
-async def test_what_only_old_jobs_needed_goes_and_the_others_are_found_whole(house):
+async def test_what_only_old_jobs_needed_goes_and_the_others_are_found_whole(installation):
     """Two old jobs, one that is still running, one that ended yesterday, and another old one behind them."""
     first, second, running, recent, behind = (story() for _ in range(5))
-    await house.write(first, *ended(first))
-    await house.write(second, *ended(second))
-    await house.write(running, running.accepted(), running.created(2))
-    await house.write(recent, *ended(recent), age=86_400)
-    await house.write(behind, *ended(behind))
-    said = await house.rebuild()
+    await installation.write(first, *ended(first))
+    await installation.write(second, *ended(second))
+    await installation.write(running, running.accepted(), running.created(2))
+    await installation.write(recent, *ended(recent), age=86_400)
+    await installation.write(behind, *ended(behind))
+    said = await installation.rebuild()
     assert "Jobs left out, since they finished more than 30 days ago: 3." in said
-    before = await contents(house.engine)
-    await house.processed()
+    before = await contents(installation.engine)
+    await installation.processed()
 
-    would = await house.keep(dry_run=True)
-    assert await house.starts() == (0, 0, 0)
+    would = await installation.keep(dry_run=True)
+    assert await installation.starts() == (0, 0, 0)
     assert (
-        f"{house.topics.jobs}-0: would delete offsets 0 to 3; from 4 on kept: job {running.about['job_id']} is"
+        f"{installation.topics.jobs}-0: would delete offsets 0 to 3; from 4 on kept: job {running.about['job_id']} is"
         in str(would)
     )
-    deleted = await house.keep()
+    deleted = await installation.keep()
 
-    assert await house.starts() == (4, 4, 4)
+    assert await installation.starts() == (4, 4, 4)
     assert [line.replace("deleted", "would delete") for line in deleted] == would
-    assert all("nothing to delete" in line for line in await house.keep())
-    await house.rebuild()
-    assert await contents(house.engine) == before
-    assert await job_ids(house) == {running.about["job_id"], recent.about["job_id"]}
+    assert all("nothing to delete" in line for line in await installation.keep())
+    await installation.rebuild()
+    assert await contents(installation.engine) == before
+    assert await job_ids(installation) == {running.about["job_id"], recent.about["job_id"]}
 
 
-async def test_results_stay_as_long_as_the_topic_of_jobs_tells_of_their_job(house):
+async def test_results_stay_as_long_as_the_topic_of_jobs_tells_of_their_job(installation):
     """A job that ended before another one began, which is still there: a rebuild must not find half of it."""
     running, old = story(), story()
-    await house.write(running, running.accepted())
-    await house.write(old, *ended(old))
-    await house.write(running, running.created(2))
-    await house.rebuild()
-    await house.processed()
-    said = await house.keep()
-    assert await house.starts() == (0, 0, 0)
-    assert f"{house.topics.jobs} still tells of job {old.about['job_id']}" in str(said)
+    await installation.write(running, running.accepted())
+    await installation.write(old, *ended(old))
+    await installation.write(running, running.created(2))
+    await installation.rebuild()
+    await installation.processed()
+    said = await installation.keep()
+    assert await installation.starts() == (0, 0, 0)
+    assert f"{installation.topics.jobs} still tells of job {old.about['job_id']}" in str(said)
 
 
-async def test_results_that_are_left_of_a_forgotten_job_are_never_shown(house):
+async def test_results_that_are_left_of_a_forgotten_job_are_never_shown(installation):
     """Their JobAccepted is gone, they stand behind a result that is kept: a rebuild leaves them out."""
     running, old = story(), story()
-    await house.write(old, old.accepted())
-    await house.write(running, running.created(2))
-    await house.write(old, old.created(2), old.failed(3), old.finished(JobOutcome.SOME_FAILED))
-    await house.write(running, running.accepted())
-    await house.rebuild()
-    before = await contents(house.engine)
-    await house.processed()
-    await house.keep()
-    assert await house.starts() == (2, 0, 2)
-    said = await house.rebuild()
-    assert await contents(house.engine) == before
+    await installation.write(old, old.accepted())
+    await installation.write(running, running.created(2))
+    await installation.write(old, old.created(2), old.failed(3), old.finished(JobOutcome.SOME_FAILED))
+    await installation.write(running, running.accepted())
+    await installation.rebuild()
+    before = await contents(installation.engine)
+    await installation.processed()
+    await installation.keep()
+    assert await installation.starts() == (2, 0, 2)
+    said = await installation.rebuild()
+    assert await contents(installation.engine) == before
     assert "Jobs left out, since they finished more than 30 days ago: 1." in said
 
 
-async def test_what_a_group_or_status_has_not_read_stays(house):
+async def test_what_a_group_or_status_has_not_read_stays(installation):
     """However old it is: the processors, a downstream group, status itself."""
     old, later = story(), story()
-    await house.write(old, *ended(old))
-    await house.rebuild()
-    await house.processed(all_but=1)
-    await house.write(later, *ended(later))
+    await installation.write(old, *ended(old))
+    await installation.rebuild()
+    await installation.processed(all_but=1)
+    await installation.write(later, *ended(later))
     reader = AIOKafkaConsumer(
-        **kafka_options.consumer_options(house.settings), group_id=house.topics.group("downstream")
+        **kafka_options.consumer_options(installation.settings), group_id=installation.topics.group("downstream")
     )
     async with reader:
-        at = TopicPartition(house.topics.results, 0)
+        at = TopicPartition(installation.topics.results, 0)
         reader.assign([at])
         await reader.commit({at: 1})
-    await house.keep()
-    assert await house.starts() == (1, 1, 2)
-    assert (await offsets_of(house.engine))[TopicPartition(house.topics.jobs, 0)] == 2
+    await installation.keep()
+    assert await installation.starts() == (1, 1, 2)
+    assert (await offsets_of(installation.engine))[TopicPartition(installation.topics.jobs, 0)] == 2
 
 
-async def test_a_job_that_ended_is_kept_until_status_has_deleted_it(house):
+async def test_a_job_that_ended_is_kept_until_status_has_deleted_it(installation):
     """The tables say what is retained, not the clock of the housekeeping."""
     job = story()
-    await house.write(job, *ended(job), age=60)
-    await house.rebuild()
-    await house.processed()
-    hasty = house.settings.model_copy(update={"job_retention_days": 0.000001})
+    await installation.write(job, *ended(job), age=60)
+    await installation.rebuild()
+    await installation.processed()
+    hasty = installation.settings.model_copy(update={"job_retention_days": 0.000001})
     said = []
     await keep_house(hasty, said.append, dry_run=False)
-    assert await house.starts() == (0, 0, 0)
+    assert await installation.starts() == (0, 0, 0)

@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from services.status.commands import retry_partition, retry_rows
-from services.status.commands.retry_consumer import Owner
-from services.status.commands.retry_transactions import PURPOSE, RetryTransactions, RetriesFenced, RetryProgress
-from services.status.projection.event_batch import Delivery, Told
+from services.status.commands.retry_consumer import RetryConsumer
+from services.status.commands.retry_transactions import PURPOSE, RetriesFenced, RetryProgress, RetryTransactions
+from services.status.projection.event_batch import EventBatch, PositionedEvent
 from services.status.projection.transaction import project
 from services.status.tables import stored_offsets
 from services.status.tables.schema_version import migrate
@@ -23,7 +23,7 @@ from shared.runtime import kafka_options
 from shared.runtime.databases import create_engine, database_url
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.topic_admin import create_missing_topics
-from tests.support.status.job_histories import Story, tell
+from tests.support.status.job_histories import Story, apply_events
 from tests.support.topic_reader import TopicReader
 from tests.support.until import until
 
@@ -32,7 +32,7 @@ ROWS = 300
 CHUNK = 20
 
 
-class Office:
+class RetrySystem:
     """hospital.jobs with one partition, tables that a test fills, and owners that come and go."""
 
     def __init__(self, settings: KafkaSettings, engine) -> None:
@@ -40,12 +40,12 @@ class Office:
         self.topics = settings.topics
 
     @asynccontextmanager
-    async def owner(self):
+    async def retry_consumer(self):
         """An owner at work; it is cut off at the end, wherever it is."""
-        owner = Owner(self.settings, self.engine)
-        running = asyncio.create_task(owner.run())
+        retry_consumer = RetryConsumer(self.settings, self.engine)
+        running = asyncio.create_task(retry_consumer.run())
         try:
-            yield owner
+            yield retry_consumer
         finally:
             running.cancel()
             await asyncio.wait([running])
@@ -63,9 +63,9 @@ class Office:
             await stored_offsets.begin(connection, {at: 0})
             before = (await stored_offsets.stored(connection, [at]))[at]
         step = Step(self.topics.jobs, 0, before, offset + 1)
-        await project(self.engine, [step], Delivery(job_events=[Told(0, offset, event)]))
+        await project(self.engine, [step], EventBatch(job_events=[PositionedEvent(0, offset, event)]))
 
-    async def order(self, *events: JobEvent) -> None:
+    async def project_all(self, *events: JobEvent) -> None:
         """Appends events and projects them."""
         for event in events:
             await self.project(event, await self.write(event))
@@ -99,7 +99,7 @@ class Office:
 
 
 @pytest.fixture
-async def office(kafka_bootstrap, topic_prefix, tmp_path, monkeypatch):
+async def system(kafka_bootstrap, topic_prefix, tmp_path, monkeypatch):
     """Small transactions, so that a retry takes many."""
     monkeypatch.setattr(retry_rows, "_PAGE", CHUNK)
     monkeypatch.setattr(retry_rows, "CHUNK_ROWS", CHUNK)
@@ -109,15 +109,15 @@ async def office(kafka_bootstrap, topic_prefix, tmp_path, monkeypatch):
     await create_missing_topics(settings)
     engine = create_engine(database_url(f"sqlite:///{tmp_path}/status.db"))
     await migrate(engine)
-    yield Office(settings, engine)
+    yield RetrySystem(settings, engine)
     await engine.dispose()
 
 
-async def failed_job(office, rows=ROWS) -> Story:
+async def failed_job(system, rows=ROWS) -> Story:
     """A job of which every row failed, and whose finish was projected."""
     story = Story(total=rows, job_id=str(uuid4()))
-    await tell(office.engine, story.accepted(), *(story.failed(row) for row in range(2, rows + 2)))
-    await office.order(story.finished(JobOutcome.NONE_CREATED))
+    await apply_events(system.engine, story.accepted(), *(story.failed(row) for row in range(2, rows + 2)))
+    await system.project_all(story.finished(JobOutcome.NONE_CREATED))
     return story
 
 
@@ -125,109 +125,109 @@ def once(story, rows=ROWS, round_=2):
     return Counter({(story.about["job_id"], row, round_): 1 for row in range(2, rows + 2)})
 
 
-async def test_two_requests_for_a_round_write_its_rows_once(office):
+async def test_two_requests_for_a_round_write_its_rows_once(system):
     """And the owner's offset passes both, so that it shows no lag."""
-    story = await failed_job(office)
-    await office.order(story.retried(2), story.retried(2))
-    async with office.owner():
-        await until("both orders are done", lambda: office.is_done(3), PATIENCE)
-    assert await office.rows() == once(story)
+    story = await failed_job(system)
+    await system.project_all(story.retried(2), story.retried(2))
+    async with system.retry_consumer():
+        await until("both orders are done", lambda: system.is_done(3), PATIENCE)
+    assert await system.rows() == once(story)
 
 
-class Fate:
+class StopPoint:
     """Where in its second transaction an owner stops for ever: before it, in it, or after it."""
 
     def __init__(self) -> None:
         self.begin(None)
 
     def begin(self, where: str | None) -> None:
-        self.where, self.transactions, self.met = where, 0, asyncio.Event()
+        self.where, self.transactions, self.stopped = where, 0, asyncio.Event()
 
-    async def strikes(self, where: str) -> None:
+    async def reached(self, where: str) -> None:
         if self.where == where and self.transactions == 2:
-            self.met.set()
+            self.stopped.set()
             await asyncio.Event().wait()
 
 
 @pytest.fixture
-def fate(monkeypatch):
+def stop_point(monkeypatch):
     """Owners' ledgers that meet it."""
-    fate = Fate()
+    stop_point = StopPoint()
 
-    class MortalLedger(RetryTransactions):
+    class StoppableTransactions(RetryTransactions):
         async def commit(self, records, progress):
-            fate.transactions += bool(records)
-            await fate.strikes("before")
+            stop_point.transactions += bool(records)
+            await stop_point.reached("before")
             commit = self._producer.commit_transaction
 
             async def commit_transaction():
-                await fate.strikes("in")
+                await stop_point.reached("in")
                 await commit()
 
             self._producer.commit_transaction = commit_transaction
             await super().commit(records, progress)
-            await fate.strikes("after")
+            await stop_point.reached("after")
 
-    monkeypatch.setattr(retry_partition, "RetryTransactions", MortalLedger)
-    return fate
+    monkeypatch.setattr(retry_partition, "RetryTransactions", StoppableTransactions)
+    return stop_point
 
 
-async def test_an_owner_that_dies_in_the_middle_is_followed_by_one_that_goes_on_at_the_very_row(office, fate):
+async def test_an_owner_that_dies_in_the_middle_is_followed_by_one_that_goes_on_at_the_very_row(system, stop_point):
     """Wherever it is: before a transaction, in it, after it."""
-    story = await failed_job(office)
-    await office.order(story.retried(2))
+    story = await failed_job(system)
+    await system.project_all(story.retried(2))
     for where in ("after", "in", "before", "in", "after"):
-        fate.begin(where)
-        async with office.owner(), asyncio.timeout(PATIENCE):
-            await fate.met.wait()
-        assert not await office.is_done(2)
-    fate.begin(None)
-    async with office.owner():
-        await until("the order is done", lambda: office.is_done(2), PATIENCE)
-    assert await office.rows() == once(story)
+        stop_point.begin(where)
+        async with system.retry_consumer(), asyncio.timeout(PATIENCE):
+            await stop_point.stopped.wait()
+        assert not await system.is_done(2)
+    stop_point.begin(None)
+    async with system.retry_consumer():
+        await until("the order is done", lambda: system.is_done(2), PATIENCE)
+    assert await system.rows() == once(story)
 
 
-async def test_two_owners_share_one_round(office):
+async def test_two_owners_share_one_round(system):
     """One of them has the partition; when it goes the other one goes on."""
-    story = await failed_job(office)
-    async with office.owner():
-        async with office.owner():
-            await office.order(story.retried(2))
-            await until("some rows are written", lambda: office.has_rows(CHUNK), PATIENCE)
-        await until("the order is done", lambda: office.is_done(2), PATIENCE)
-    assert await office.rows() == once(story)
+    story = await failed_job(system)
+    async with system.retry_consumer():
+        async with system.retry_consumer():
+            await system.project_all(story.retried(2))
+            await until("some rows are written", lambda: system.has_rows(CHUNK), PATIENCE)
+        await until("the order is done", lambda: system.is_done(2), PATIENCE)
+    assert await system.rows() == once(story)
 
 
-async def test_nothing_is_written_before_the_projection_has_passed_the_request(office):
+async def test_nothing_is_written_before_the_projection_has_passed_the_request(system):
     """Else rows would be missing, or a second request could not be told from the first."""
-    story = await failed_job(office, rows=3)
+    story = await failed_job(system, rows=3)
     retried = story.retried(2)
-    offset = await office.write(retried)
-    async with office.owner() as owner:
-        await until("it has taken over", lambda: says(owner, "1 partitions"), PATIENCE)
+    offset = await system.write(retried)
+    async with system.retry_consumer() as retry_consumer:
+        await until("it has taken over", lambda: check_says(retry_consumer, "1 partitions"), PATIENCE)
         await asyncio.sleep(1)
-        assert not await office.rows()
-        await office.project(retried, offset)
-        await until("the order is done", lambda: office.is_done(2), PATIENCE)
-    assert await office.rows() == once(story, rows=3)
+        assert not await system.rows()
+        await system.project(retried, offset)
+        await until("the order is done", lambda: system.is_done(2), PATIENCE)
+    assert await system.rows() == once(story, rows=3)
 
 
-async def says(owner, words) -> bool:
-    return words in await owner.check()
+async def check_says(retry_consumer, words) -> bool:
+    return words in await retry_consumer.check()
 
 
-async def test_a_request_that_makes_no_sense_is_passed_by(office):
+async def test_a_request_that_makes_no_sense_is_passed_by(system):
     """Unknown jobs, rounds that are not the next: none of their rows is written; the next round is run."""
-    story, other = await failed_job(office, rows=3), Story(job_id="nobody")
-    await office.order(other.retried(2), story.retried(7), story.retried(2))
-    async with office.owner():
-        await until("all orders are passed", lambda: office.is_done(4), PATIENCE)
-    assert await office.rows() == once(story, rows=3)
+    story, other = await failed_job(system, rows=3), Story(job_id="nobody")
+    await system.project_all(other.retried(2), story.retried(7), story.retried(2))
+    async with system.retry_consumer():
+        await until("all orders are passed", lambda: system.is_done(4), PATIENCE)
+    assert await system.rows() == once(story, rows=3)
 
 
-async def test_whoever_takes_over_fences_the_former_owner(office):
+async def test_whoever_takes_over_fences_the_former_owner(system):
     """A frozen owner that thaws can write nothing more."""
-    former, present = RetryTransactions(office.settings, 0), RetryTransactions(office.settings, 0)
+    former, present = RetryTransactions(system.settings, 0), RetryTransactions(system.settings, 0)
     try:
         assert await former.open() is None
         await former.commit([], RetryProgress(3, 40))
@@ -235,7 +235,7 @@ async def test_whoever_takes_over_fences_the_former_owner(office):
         with pytest.raises(RetriesFenced):
             await former.commit([], RetryProgress(4))
         await present.commit([], RetryProgress(4))
-        assert await office.committed() == (4, "")
+        assert await system.committed() == (4, "")
     finally:
         await former.close()
         await present.close()

@@ -4,28 +4,28 @@ import asyncio
 import time
 from itertools import count
 
-from services.status.caller_priority import Courtesy
+from services.status.caller_priority import CallerPriority
 from services.status.projection.decoding import Decoder
 from services.status.projection.transaction import project
 from services.status.queries.read_database import Database
 from shared.contract.cloud_events import encode
 from shared.contract.topics import Topics
-from tests.support.status.job_histories import Story, delivery
+from tests.support.status.job_histories import Story, event_batch
 
 RESULTS = 1_000
 AT_ONCE = 25
 
 
-class Counted(Courtesy):
+class CountingPriority(CallerPriority):
     """Counts how often it gave way."""
 
     def __init__(self):
         super().__init__()
         self.times = 0
 
-    async def give_way(self):
+    async def yield_to_callers(self):
         self.times += 1
-        await super().give_way()
+        await super().yield_to_callers()
 
 
 def work(seconds=0.003):
@@ -34,7 +34,7 @@ def work(seconds=0.003):
         pass
 
 
-async def turns_of_others(courtesy, seconds=0.003):
+async def turns_of_others(priority, seconds=0.003):
     """How many turns everybody else gets while the projection works for ten times 3 ms, and gives way in between."""
     turns = count()
 
@@ -47,55 +47,55 @@ async def turns_of_others(courtesy, seconds=0.003):
     await asyncio.sleep(0)
     for _ in range(10):
         work(seconds)
-        await courtesy.give_way()
+        await priority.yield_to_callers()
     other.cancel()
     return next(turns)
 
 
 async def test_while_somebody_is_answered_the_projection_sits_turns_out():
     """An answer takes a dozen of them; with nobody there, none is wasted."""
-    courtesy = Courtesy()
-    assert await turns_of_others(courtesy) <= 11
-    with courtesy.answering():
-        assert await turns_of_others(courtesy) > 30
-    assert await turns_of_others(courtesy) <= 11
+    priority = CallerPriority()
+    assert await turns_of_others(priority) <= 11
+    with priority.answering():
+        assert await turns_of_others(priority) > 30
+    assert await turns_of_others(priority) <= 11
 
 
 async def test_a_moment_of_work_takes_no_turn_of_the_loop():
     """A turn costs as much as several results."""
-    courtesy = Courtesy()
-    await courtesy.give_way()
-    assert await turns_of_others(courtesy, 0.00001) <= 2
-    assert await turns_of_others(courtesy, 0.001) >= 10
+    priority = CallerPriority()
+    await priority.yield_to_callers()
+    assert await turns_of_others(priority, 0.00001) <= 2
+    assert await turns_of_others(priority, 0.001) >= 10
 
 
 async def test_little_work_is_not_followed_by_a_rest():
     """Else callers who ask all the time would nearly stop it: it works for longer than it rests."""
-    courtesy = Courtesy()
-    with courtesy.answering():
+    priority = CallerPriority()
+    with priority.answering():
         began = time.monotonic()
         for _ in range(1_000):
-            await courtesy.give_way()
+            await priority.yield_to_callers()
         assert time.monotonic() - began < 0.5
 
 
 async def test_a_question_to_the_tables_counts_as_answering_until_it_is_answered(sqlite):
     """Also one that fails."""
-    courtesy = Courtesy()
+    priority = CallerPriority()
     asked = []
 
     async def question(_):
-        asked.append(courtesy._asking)
+        asked.append(priority._asking)
 
-    await Database(sqlite, courtesy).read(question)
-    assert (asked, courtesy._asking) == ([1], 0)
+    await Database(sqlite, priority).read(question)
+    assert (asked, priority._asking) == ([1], 0)
 
 
 async def test_no_more_than_a_helping_is_written_without_giving_way(engine):
     """Thousands of results come at once."""
-    story, courtesy = Story(total=RESULTS), Counted()
-    await project(engine, [], delivery(*(story.created(row) for row in range(2, RESULTS + 2))), courtesy)
-    assert courtesy.times >= RESULTS / AT_ONCE
+    story, priority = Story(total=RESULTS), CountingPriority()
+    await project(engine, [], event_batch(*(story.created(row) for row in range(2, RESULTS + 2))), priority)
+    assert priority.times >= RESULTS / AT_ONCE
 
 
 async def test_no_more_than_a_helping_is_decoded_without_giving_way():
@@ -108,8 +108,8 @@ async def test_no_more_than_a_helping_is_decoded_without_giving_way():
             record = encode(event, "test")
             self.key, self.value, self.headers = record.key, record.value, record.headers
 
-    story, courtesy = Story(total=RESULTS), Counted()
+    story, priority = Story(total=RESULTS), CountingPriority()
     records = [Record(story.created(row)) for row in range(2, RESULTS + 2)]
-    delivered = await Decoder(Topics(), None, courtesy).decode(records)
+    delivered = await Decoder(Topics(), None, priority).decode(records)
     assert len(delivered.results) == RESULTS
-    assert courtesy.times >= RESULTS / AT_ONCE
+    assert priority.times >= RESULTS / AT_ONCE

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status.queries import job_queries
 from services.status.queries.job_queries import JobRow
-from services.status.queries.lookup import Presence
+from services.status.queries.lookup import JobLookup
 from services.status.queries.read_database import Database
-from services.status.tables.change_signal import Changes
+from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.definitions import activations
 from services.status.web.tenant import Tenant
 from shared.contract.events import BatchActivationRequested
@@ -51,17 +51,17 @@ class Activation:
     def __init__(
         self,
         database: Database,
-        presence: Presence,
+        lookup: JobLookup,
         publisher: Publisher,
         topic: str,
-        changes: Changes,
+        change_signal: ChangeSignal,
         patience_seconds: float = 20.0,
     ) -> None:
         self._database = database
-        self._presence = presence
+        self._lookup = lookup
         self._publisher = publisher
         self._topic = topic
-        self._changes = changes
+        self._change_signal = change_signal
         self._patience_seconds = patience_seconds
 
     async def activate(self, tenant: Tenant, batch_id: str) -> ActivationOutcome:
@@ -73,7 +73,7 @@ class Activation:
         async def look_up(connection: AsyncConnection) -> JobRow | None:
             return await job_queries.job_of_batch(connection, tenant, batch_id)
 
-        job = await self._presence.batch(batch_id, look_up)
+        job = await self._lookup.batch(batch_id, look_up)
         if (done := await self._answer(batch_id, None)) is not None:
             return done
         _refuse_while_running(job)
@@ -91,7 +91,7 @@ class Activation:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._patience_seconds
         while loop.time() < deadline:
-            await self._changes.wait(min(_ASK_AGAIN_SECONDS, deadline - loop.time()))
+            await self._change_signal.wait(min(_ASK_AGAIN_SECONDS, deadline - loop.time()))
             if (answer := await self._answer(batch_id, request_id)) is not None:
                 return answer
         return Unanswered()
@@ -112,8 +112,8 @@ async def _answers(connection: AsyncConnection, batch_id: str) -> list[Row[Any]]
 def _refuse_while_running(job: JobRow) -> None:
     processed = job.created_hospitals + job.failed_hospitals + job.unprocessed_hospitals
     if processed < job.total_hospitals:
-        words = (
+        detail = (
             f"The job still runs: {processed} of {job.total_hospitals} hospitals are processed. "
             "When all were created they are activated by themselves; else try again when it has ended."
         )
-        raise Problem(409, "job_running", words, retry_after=5)
+        raise Problem(409, "job_running", detail, retry_after=5)

@@ -44,13 +44,13 @@ def activation_routes(activation: Activation, asking: Callable[..., Awaitable[Te
         """Activates by hand what was not activated automatically."""
         match await activation.activate(tenant, batch_id):
             case Activated(message):
-                words = message or "The hospitals of this batch are activated."
-                return _answer(200, ActivationAnswer(batch_id=batch_id, activated=True, message=words))
+                detail = message or "The hospitals of this batch are activated."
+                return _answer(200, ActivationAnswer(batch_id=batch_id, activated=True, message=detail))
             case Refused(message):
                 raise Problem(502, "activation_failed", f"The directory did not activate the batch: {message}")
             case Unanswered():
-                words = "Activation takes longer than 20 s. It goes on: ask for the job's status."
-                return _answer(202, ActivationAnswer(batch_id=batch_id, activated=False, message=words))
+                detail = "Activation takes longer than 20 s. It goes on: ask for the job's status."
+                return _answer(202, ActivationAnswer(batch_id=batch_id, activated=False, message=detail))
 
     return router
 

@@ -18,7 +18,7 @@ from services.status.model.job_state import FINAL, JobStatus
 from services.status.model.row_results import RowStatus
 from services.status.queries import job_queries
 from services.status.queries.job_queries import JobRow
-from services.status.queries.lookup import Presence
+from services.status.queries.lookup import JobLookup
 from services.status.tables.definitions import rows
 from services.status.web.tenant import Tenant
 from shared.contract.events import JobCancelRequested, JobEvent, JobRetryRequested, RowErrorCode, RowResolved, now
@@ -34,7 +34,7 @@ _SEND_SECONDS: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Ordered:
+class CommandAccepted:
     """The event stands on the topic. `message` says for a person what follows."""
 
     job_id: str
@@ -58,13 +58,13 @@ class _RowOfJob:
 class Commands:
     """Takes orders. `settling_seconds`: lease + time-out + settle time, after which nothing sent is under way."""
 
-    def __init__(self, presence: Presence, publisher: Publisher, topic: str, settling_seconds: float) -> None:
-        self._presence = presence
+    def __init__(self, lookup: JobLookup, publisher: Publisher, topic: str, settling_seconds: float) -> None:
+        self._lookup = lookup
         self._publisher = publisher
         self._topic = topic
         self._settling = timedelta(seconds=settling_seconds)
 
-    async def cancel(self, tenant: Tenant, job_id: str) -> Ordered:
+    async def cancel(self, tenant: Tenant, job_id: str) -> CommandAccepted:
         """Rows that were not sent are not to be sent.
 
         Raises a problem: 404 no such job of this tenant, 409 it has ended, 503 Kafka or the database is down.
@@ -81,18 +81,20 @@ class Commands:
                 )
             )
         left = job.total_hospitals - job.created_hospitals - job.failed_hospitals - job.unprocessed_hospitals
-        words = f"The job is being cancelled: what of the {left} hospitals left has not been sent will not be sent."
-        return Ordered(job.job_id, job.round, words)
+        detail = f"The job is being cancelled: what of the {left} hospitals left has not been sent will not be sent."
+        return CommandAccepted(job.job_id, job.round, detail)
 
-    async def retry(self, tenant: Tenant, job_id: str) -> Ordered:
+    async def retry(self, tenant: Tenant, job_id: str) -> CommandAccepted:
         """Failed and unprocessed rows are to run again. Raises a problem as `cancel` does: 409 when none can."""
         found = await self._find(tenant, job_id, _retryable)
         job = found.job
         _refuse_to_retry(job, found.hospitals)
         await self._append(JobRetryRequested(tenant=job.tenant, job_id=job.job_id, round=job.round + 1))
-        return Ordered(job.job_id, job.round + 1, f"{found.hospitals} hospitals run again, as round {job.round + 1}.")
+        return CommandAccepted(
+            job.job_id, job.round + 1, f"{found.hospitals} hospitals run again, as round {job.round + 1}."
+        )
 
-    async def resolve(self, tenant: Tenant, job_id: str, row: int, hospital_id: int | str | None) -> Ordered:
+    async def resolve(self, tenant: Tenant, job_id: str, row: int, hospital_id: int | str | None) -> CommandAccepted:
         """A person looked: the row's hospital is that one, None = it is not in the directory.
 
         Raises a problem: 404 no such job or row, 409 the row's outcome is not unknown, 503 as above.
@@ -116,12 +118,12 @@ class Commands:
             )
         )
         log.info("row_resolved", job_id=job.job_id, row=row, hospital_id=hospital_id, resolved_by=resolved_by)
-        words = (
+        detail = (
             f"Row {row} counts as failed: it is not in the directory, and can be retried."
             if hospital_id is None
             else f"Row {row} counts as created: hospital {hospital_id}."
         )
-        return Ordered(job.job_id, stored.round, words)
+        return CommandAccepted(job.job_id, stored.round, detail)
 
     async def _find(
         self, tenant: Tenant, job_id: str, question: Callable[[AsyncConnection, JobRow], Awaitable[T]]
@@ -130,7 +132,7 @@ class Commands:
             job = await job_queries.job(connection, tenant, job_id)
             return None if job is None else await question(connection, job)
 
-        return await self._presence.job(job_id, look_up)
+        return await self._lookup.job(job_id, look_up)
 
     async def _append(self, event: JobEvent) -> None:
         try:
@@ -156,11 +158,11 @@ def _refuse_to_cancel(job: JobRow) -> None:
 
 def _refuse_to_retry(job: JobRow, hospitals: int) -> None:
     if JobStatus(job.status) not in FINAL:
-        words = "The job still runs: wait for its end, or cancel it; then what failed or was not sent can be retried."
-        raise Problem(409, "job_running", words, retry_after=5)
+        detail = "The job still runs: wait for its end, or cancel it; then what failed or was not sent can be retried."
+        raise Problem(409, "job_running", detail, retry_after=5)
     if job.finished_round < job.round:
-        words = "The cancelled job is still being wound up: the processors have not passed all of its rows. Try again."
-        raise Problem(409, "job_winding_up", words, retry_after=5)
+        detail = "The cancelled job is still being wound up: the processors have not passed all of its rows. Try again."
+        raise Problem(409, "job_winding_up", detail, retry_after=5)
     if not hospitals:
         raise Problem(409, "nothing_to_retry", _nothing_to_retry(job))
 
@@ -179,8 +181,8 @@ def _open_to_a_decision(found: _RowOfJob, row: int) -> Row[Any]:
     if stored.round < job.round and stored.status != RowStatus.CREATED:
         raise Problem(409, "row_running", f"Row {row} runs again: it has no result yet.", retry_after=5)
     if stored.status != RowStatus.FAILED or stored.error_code != RowErrorCode.OUTCOME_UNKNOWN:
-        words = f"Row {row} is {stored.status}: only a row whose outcome is unknown can be settled by hand."
-        raise Problem(409, "row_not_unknown", words)
+        detail = f"Row {row} is {stored.status}: only a row whose outcome is unknown can be settled by hand."
+        raise Problem(409, "row_not_unknown", detail)
     return stored
 
 

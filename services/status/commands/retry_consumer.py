@@ -20,7 +20,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.status.commands.retry_partition import OwnedPartition
+from services.status.commands.retry_partition import RetryPartition
 from services.status.commands.retry_transactions import PURPOSE, CommitIndefinite, RetriesFenced, RetryProgress
 from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
@@ -36,22 +36,22 @@ _SESSION_SECONDS: Final = 6.0
 _FAILURES: Final = (KafkaError, OSError, TimeoutError)
 
 
-class OrdersMissing(RuntimeError):
+class RetriesMissing(RuntimeError):
     """Orders were deleted before they were carried out. The message says what to do."""
 
 
-class Owner(ConsumerRebalanceListener):  # type: ignore[misc]
+class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     """This replica's partitions of hospital.jobs."""
 
     def __init__(self, settings: KafkaSettings, engine: AsyncEngine) -> None:
         self._settings = settings
         self._engine = engine
-        self._partitions: dict[TopicPartition, OwnedPartition] = {}
+        self._partitions: dict[TopicPartition, RetryPartition] = {}
         #: Assigned, and to be taken over from this monotonic time on.
         self._to_take_over: dict[TopicPartition, float] = {}
         self._lost: dict[TopicPartition, str] = {}
         #: No longer ours, and to be let go of when there is time.
-        self._closing: list[OwnedPartition] = []
+        self._closing: list[RetryPartition] = []
         self._consumer: AIOKafkaConsumer | None = None
 
     async def run(self) -> None:
@@ -61,16 +61,16 @@ class Owner(ConsumerRebalanceListener):  # type: ignore[misc]
                 await wait_for_topics(self._settings)
                 await self._consume()
             except _FAILURES as error:
-                log.warning("owner_retries", reason=str(error) or type(error).__name__)
+                log.warning("retry_consumer_restarts", reason=str(error) or type(error).__name__)
             except Exception as error:  # a fault of ours must not end the work in silence
-                log.error("owner_fault", exc_info=error)
+                log.error("retry_consumer_fault", exc_info=error)
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def check(self) -> str:
         """Which partitions are owned here. Raises OrdersMissing when one of them stands still for good."""
         if self._lost:
-            raise OrdersMissing("; ".join(self._lost.values()))
-        return f"{len(self._partitions)} partitions of orders here"
+            raise RetriesMissing("; ".join(self._lost.values()))
+        return f"{len(self._partitions)} partitions of hospital.jobs here"
 
     # ---- ownership ---------------------------------------------------------------------------------------------------
 
@@ -96,29 +96,29 @@ class Owner(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _take_over(self, consumer: AIOKafkaConsumer) -> None:
         now = time.monotonic()
         for at in [at for at, due in self._to_take_over.items() if due <= now]:
-            owned = OwnedPartition(self._settings, self._engine, at)
-            self._closing.append(owned)  # unless it becomes ours
+            partition = RetryPartition(self._settings, self._engine, at)
+            self._closing.append(partition)  # unless it becomes ours
             try:
-                progress = await owned.take_over() or await _beginning(consumer, at)
+                progress = await partition.take_over() or await _beginning(consumer, at)
             except (*_FAILURES, ValueError) as error:
                 log.warning("takeover_failed", partition=at.partition, reason=repr(error), next="again")
                 self._later(at, _RETRY_SECONDS)
                 continue
             if self._to_take_over.pop(at, None) is None:
                 continue  # a rebalance came in between
-            owned.start(progress)
-            self._closing.remove(owned)
-            self._partitions[at] = owned
+            partition.start(progress)
+            self._closing.remove(partition)
+            self._partitions[at] = partition
             consumer.seek(at, progress.offset)
-            log.info("orders_taken_over", partition=at.partition, offset=progress.offset, row=progress.row)
+            log.info("retries_taken_over", partition=at.partition, offset=progress.offset, row=progress.row)
 
     def _later(self, at: TopicPartition, seconds: float) -> None:
         if at in self._to_take_over:
             self._to_take_over[at] = time.monotonic() + seconds
 
-    def _discard(self, at: TopicPartition, owned: OwnedPartition, wait: float) -> None:
+    def _discard(self, at: TopicPartition, partition: RetryPartition, wait: float) -> None:
         """The partition has to be taken over again, unless a rebalance has given it to somebody else."""
-        if self._partitions.get(at) is owned:
+        if self._partitions.get(at) is partition:
             self._closing.append(self._partitions.pop(at))
             self._to_take_over[at] = time.monotonic() + wait
 
@@ -158,33 +158,33 @@ class Owner(ConsumerRebalanceListener):  # type: ignore[misc]
         except OffsetOutOfRangeError as error:
             self._lose(error.args[0])
             return
-        for at, owned in list(self._partitions.items()):
+        for at, partition in list(self._partitions.items()):
             with contextlib.suppress(IllegalStateError):  # a rebalance has just begun
                 position = await consumer.position(at)  # known already: does not wait
-                owned.admit(found.get(at, []), position)
+                partition.admit(found.get(at, []), position)
 
     def _pause_and_resume(self, consumer: AIOKafkaConsumer) -> None:
         """Only partitions that are taken over, and have nothing to do, are read."""
         assigned, paused = consumer.assignment(), consumer.paused()
-        wanted = {at for at, owned in self._partitions.items() if not owned.busy}
+        wanted = {at for at, partition in self._partitions.items() if not partition.busy}
         consumer.pause(*(assigned - wanted - paused))
         consumer.resume(*(wanted & paused))
 
     async def _work(self) -> bool:
         """One step for each partition, so that a large retry does not hold up the others."""
         busy = False
-        for at, owned in list(self._partitions.items()):
+        for at, partition in list(self._partitions.items()):
             try:
-                busy |= await owned.step()
+                busy |= await partition.step()
             except RetriesFenced as error:
                 # Whoever fenced us is the rightful owner, unless we are still assigned when the group has settled.
-                log.warning("orders_fenced", partition=at.partition, reason=str(error))
-                self._discard(at, owned, _SESSION_SECONDS)
+                log.warning("retries_fenced", partition=at.partition, reason=str(error))
+                self._discard(at, partition, _SESSION_SECONDS)
             except CommitIndefinite as error:
-                log.warning("orders_indefinite", partition=at.partition, reason=str(error), next="takeover")
-                self._discard(at, owned, 0.0)
+                log.warning("retries_indefinite", partition=at.partition, reason=str(error), next="takeover")
+                self._discard(at, partition, 0.0)
             except (SQLAlchemyError, OSError) as error:
-                log.warning("orders_wait", partition=at.partition, reason=str(error) or type(error).__name__)
+                log.warning("retries_wait", partition=at.partition, reason=str(error) or type(error).__name__)
         return busy
 
     def _lose(self, out_of_range: dict[TopicPartition, int]) -> None:
@@ -192,11 +192,11 @@ class Owner(ConsumerRebalanceListener):  # type: ignore[misc]
             if at in self._partitions:
                 self._closing.append(self._partitions.pop(at))
                 self._lost[at] = (
-                    f"offset {offset} of {at.topic}-{at.partition} is not in the topic any more: orders were deleted "
+                    f"offset {offset} of {at.topic}-{at.partition} is not in the topic any more: retries were deleted "
                     f"before they were carried out. Move the offset of group {self._settings.topics.group(PURPOSE)} "
                     "on purpose."
                 )
-                log.error("orders_missing", partition=at.partition, reason=self._lost[at])
+                log.error("retries_missing", partition=at.partition, reason=self._lost[at])
 
 
 async def _beginning(consumer: AIOKafkaConsumer, at: TopicPartition) -> RetryProgress:

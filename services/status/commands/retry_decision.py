@@ -11,7 +11,7 @@ from shared.contract.events import JobRetryRequested
 _OUTCOMES: Final = frozenset(RowStatus)
 
 
-class Verdict(Enum):
+class RetryDecision(Enum):
     """What to do now."""
 
     RUN = auto()
@@ -19,13 +19,13 @@ class Verdict(Enum):
     IGNORE = auto()  # the same request again, or one that makes no sense
 
 
-def verdict(
+def decide_retry(
     request: JobRetryRequested,
     offset: int,
     passed: int | None,
     facts: JobFacts | None,
     tallies: Mapping[tuple[int, str], int],
-) -> Verdict:
+) -> RetryDecision:
     """`offset`: where the request stands; `passed`: how far its partition has been projected; the rest is the job's.
 
     The first request for a round is the one that counts, so however many people press the button at once, and on
@@ -33,16 +33,16 @@ def verdict(
     request, but the results of its rows in another topic, which may be projected later, as in a rebuild.
     """
     if passed is None or passed <= offset:
-        return Verdict.WAIT
+        return RetryDecision.WAIT
     if facts is None or facts.total_hospitals is None:
-        return Verdict.IGNORE
+        return RetryDecision.IGNORE
     if (facts.requested_round, facts.requested_offset) != (request.round, offset):
-        return Verdict.IGNORE
+        return RetryDecision.IGNORE
     if facts.finished_round != request.round - 1:
-        return Verdict.IGNORE
+        return RetryDecision.IGNORE
     known = sum(
         hospitals
         for (round_, status), hospitals in tallies.items()
         if status in _OUTCOMES and (status == RowStatus.CREATED or round_ >= request.round - 1)
     )
-    return Verdict.RUN if known >= facts.total_hospitals else Verdict.WAIT
+    return RetryDecision.RUN if known >= facts.total_hospitals else RetryDecision.WAIT

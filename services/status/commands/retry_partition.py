@@ -11,9 +11,9 @@ from aiokafka import ConsumerRecord, TopicPartition
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.status.commands.retry_decision import Verdict, verdict
+from services.status.commands.retry_decision import RetryDecision, decide_retry
 from services.status.commands.retry_rows import Retry, next_chunk
-from services.status.commands.retry_transactions import RetryTransactions, OutgoingRecord, RetryProgress
+from services.status.commands.retry_transactions import OutgoingRecord, RetryProgress, RetryTransactions
 from services.status.metrics import RETRIED_ROWS
 from services.status.model.job_state import JobFacts
 from services.status.tables import stored_offsets
@@ -29,28 +29,28 @@ _IDLE_COMMIT_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
+class _PendingRetry:
     offset: int
     request: JobRetryRequested
     traceparent: str | None
 
 
-class OwnedPartition:
+class RetryPartition:
     """A partition in one ownership. Whatever fails, it is thrown away and taken over anew."""
 
     def __init__(self, settings: KafkaSettings, engine: AsyncEngine, partition: TopicPartition) -> None:
         self._settings = settings
         self._engine = engine
         self._at = partition
-        self._ledger = RetryTransactions(settings, partition.partition)
-        self._orders: deque[_Order] = deque()
+        self._transactions = RetryTransactions(settings, partition.partition)
+        self._pending: deque[_PendingRetry] = deque()
         self._committed = RetryProgress(0)
         self._position = 0
         self._committed_at = 0.0
 
     async def take_over(self) -> RetryProgress | None:
         """Fences the former owner. Returns where to go on, None at the beginning. Raises what the ledger raises."""
-        return await self._ledger.open()
+        return await self._transactions.open()
 
     def start(self, progress: RetryProgress) -> None:
         """This is where the reading was set to."""
@@ -59,12 +59,12 @@ class OwnedPartition:
 
     async def close(self) -> None:
         """Lets go of everything."""
-        await self._ledger.close()
+        await self._transactions.close()
 
     @property
     def busy(self) -> bool:
         """Whether there are orders to carry out: nothing more has to be read meanwhile."""
-        return bool(self._orders)
+        return bool(self._pending)
 
     def admit(self, records: list[ConsumerRecord], position: int) -> None:
         """Takes what was read; `position`: where the reading stands now, also past what is never delivered."""
@@ -79,41 +79,41 @@ class OwnedPartition:
         except UndecodableEvent:
             return  # the projection gives it to the dead letters
         if isinstance(event, JobRetryRequested):
-            self._orders.append(_Order(record.offset, event, header(record.headers, "traceparent")))
+            self._pending.append(_PendingRetry(record.offset, event, header(record.headers, "traceparent")))
 
     async def step(self) -> bool:
         """Does the next thing, at most one transaction. Returns whether there was anything that could be done now.
 
         Raises RetriesFenced, CommitIndefinite, SQLAlchemyError, OSError.
         """
-        if not self._orders:
+        if not self._pending:
             return await self._note_position()
-        order = self._orders[0]
+        pending = self._pending[0]
         async with self._engine.connect() as connection:
             passed = (await stored_offsets.stored(connection, [self._at])).get(self._at)
-            facts = await _facts(connection, order.request.job_id)
-            counts = await _tallies(connection, order.request.job_id)
-        match verdict(order.request, order.offset, passed, facts, counts):
-            case Verdict.WAIT:
+            facts = await _facts(connection, pending.request.job_id)
+            counts = await _tallies(connection, pending.request.job_id)
+        match decide_retry(pending.request, pending.offset, passed, facts, counts):
+            case RetryDecision.WAIT:
                 return False
-            case Verdict.IGNORE:
-                log.info("retry_ignored", job_id=order.request.job_id, round=order.request.round)
-                self._orders.popleft()
-            case Verdict.RUN:
-                await self._run(order, express=bool(facts and facts.express))
+            case RetryDecision.IGNORE:
+                log.info("retry_ignored", job_id=pending.request.job_id, round=pending.request.round)
+                self._pending.popleft()
+            case RetryDecision.RUN:
+                await self._run(pending, express=bool(facts and facts.express))
         return True
 
-    async def _run(self, order: _Order, *, express: bool) -> None:
+    async def _run(self, pending: _PendingRetry, *, express: bool) -> None:
         """Writes the next rows of the round; the last of them together with the order's end."""
-        after = self._committed.row if self._committed.offset == order.offset else 0
-        retry = Retry(order.request, express, order.traceparent)
+        after = self._committed.row if self._committed.offset == pending.offset else 0
+        retry = Retry(pending.request, express, pending.traceparent)
         chunk = await next_chunk(self._engine, self._settings.topics, retry, after)
-        progress = RetryProgress(order.offset + 1) if chunk.last else RetryProgress(order.offset, chunk.row)
+        progress = RetryProgress(pending.offset + 1) if chunk.last else RetryProgress(pending.offset, chunk.row)
         await self._commit(progress, chunk.records)
         RETRIED_ROWS.inc(len(chunk.records))
         if chunk.last:
-            self._orders.popleft()
-            log.info("round_written", job_id=order.request.job_id, round=order.request.round, last_row=chunk.row)
+            self._pending.popleft()
+            log.info("round_written", job_id=pending.request.job_id, round=pending.request.round, last_row=chunk.row)
 
     async def _note_position(self) -> bool:
         if self._position <= self._committed.offset:
@@ -124,7 +124,7 @@ class OwnedPartition:
         return True
 
     async def _commit(self, progress: RetryProgress, records: Sequence[OutgoingRecord]) -> None:
-        await self._ledger.commit(records, progress)
+        await self._transactions.commit(records, progress)
         self._committed = progress
         self._committed_at = time.monotonic()
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from services.status.commands.commands import Commands, Ordered
+from services.status.commands.commands import CommandAccepted, Commands
 from services.status.tables.column_limits import LARGEST
 from services.status.web.openapi import EVERYWHERE, JobId, problems
 from services.status.web.tenant import Tenant
@@ -18,10 +18,10 @@ HospitalId = (
     | Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 )
 
-_RESPONSES = EVERYWHERE | problems(_404="No such job or row", _503="Kafka or the database is down: nothing was ordered")
+_RESPONSES = EVERYWHERE | problems(_404="No such job or row", _503="Kafka or the database is down: the command was not taken")
 
 
-class OrderAnswer(BaseModel):
+class CommandAnswer(BaseModel):
     """The order was taken; the status will tell what came of it."""
 
     job_id: str
@@ -29,7 +29,7 @@ class OrderAnswer(BaseModel):
     message: str
 
 
-class ResolutionAnswer(OrderAnswer):
+class ResolutionAnswer(CommandAnswer):
     """The decision was taken; the row will show it in a moment."""
 
     row: int
@@ -52,28 +52,28 @@ class Resolution(BaseModel):
 
 def command_routes(commands: Commands, asking: Callable[..., Awaitable[Tenant]]) -> APIRouter:
     """The routes under /api/v1/hospitals/jobs."""
-    router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["orders"], responses=_RESPONSES)
+    router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["commands"], responses=_RESPONSES)
     Asking = Annotated[Tenant, Depends(asking)]  # noqa: N806 - a type
 
     @router.post(
         "/{job_id}/cancel",
         status_code=202,
-        response_model=OrderAnswer,
+        response_model=CommandAnswer,
         responses=problems(_409="The job has ended"),
     )
-    async def cancel(job_id: JobId, tenant: Asking) -> OrderAnswer:
+    async def cancel(job_id: JobId, tenant: Asking) -> CommandAnswer:
         """Rows that have not been sent become `unprocessed`. What was created stays created: there is no undo."""
-        return OrderAnswer(**_fields(await commands.cancel(tenant, job_id)))
+        return CommandAnswer(**_fields(await commands.cancel(tenant, job_id)))
 
     @router.post(
         "/{job_id}/retry",
         status_code=202,
-        response_model=OrderAnswer,
+        response_model=CommandAnswer,
         responses=problems(_409="The job runs, or there is nothing to retry"),
     )
-    async def retry(job_id: JobId, tenant: Asking) -> OrderAnswer:
+    async def retry(job_id: JobId, tenant: Asking) -> CommandAnswer:
         """Failed and unprocessed rows run again in the same job, as its next round. Twice at once is once."""
-        return OrderAnswer(**_fields(await commands.retry(tenant, job_id)))
+        return CommandAnswer(**_fields(await commands.retry(tenant, job_id)))
 
     @router.post(
         "/{job_id}/rows/{row}/resolve",
@@ -85,11 +85,11 @@ def command_routes(commands: Commands, asking: Callable[..., Awaitable[Tenant]])
     )
     async def resolve(job_id: JobId, row: RowNumber, resolution: Resolution, tenant: Asking) -> ResolutionAnswer:
         """Settles a row whose outcome stayed unknown, by the word of a person who looked. Who and when is kept."""
-        ordered = await commands.resolve(tenant, job_id, row, resolution.hospital_id)
-        return ResolutionAnswer(**_fields(ordered), row=row)
+        accepted = await commands.resolve(tenant, job_id, row, resolution.hospital_id)
+        return ResolutionAnswer(**_fields(accepted), row=row)
 
     return router
 
 
-def _fields(ordered: Ordered) -> dict[str, Any]:
-    return {"job_id": ordered.job_id, "round": ordered.round, "message": ordered.message}
+def _fields(accepted: CommandAccepted) -> dict[str, Any]:
+    return {"job_id": accepted.job_id, "round": accepted.round, "message": accepted.message}

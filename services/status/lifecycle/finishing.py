@@ -17,7 +17,7 @@ from services.status.lifecycle.manifest import read_manifest
 from services.status.metrics import FINISHES
 from services.status.model.job_state import outcome_of
 from services.status.projection.positions import Positions
-from services.status.tables.change_signal import Changes
+from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.definitions import batches, jobs
 from shared.contract.events import JobFinished
 from shared.runtime.publisher import KafkaUnavailable, Publisher
@@ -37,13 +37,13 @@ class Finishing:
     """Looks for rounds that are due whenever the projection has moved."""
 
     def __init__(
-        self, engine: AsyncEngine, publisher: Publisher, topic: str, positions: Positions, changes: Changes
+        self, engine: AsyncEngine, publisher: Publisher, topic: str, positions: Positions, change_signal: ChangeSignal
     ) -> None:
         self._engine = engine
         self._publisher = publisher
         self._topic = topic
         self._positions = positions
-        self._changes = changes
+        self._change_signal = change_signal
         #: Event ids that Kafka has acknowledged and the projection has not read back.
         self._sent: dict[bool, set[str]] = {False: set(), True: set()}
 
@@ -53,7 +53,7 @@ class Finishing:
 
     async def _run(self, *, large: bool) -> None:
         while True:
-            await self._changes.wait(_LOOK_AGAIN_SECONDS)
+            await self._change_signal.wait(_LOOK_AGAIN_SECONDS)
             try:
                 await self.send_due(large=large)
             except (SQLAlchemyError, OSError, KafkaUnavailable) as error:

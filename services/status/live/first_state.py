@@ -21,7 +21,7 @@ class _Question:
         self.answer.add_done_callback(_seen)
 
 
-class Openings:
+class FirstStates:
     """For each tenant one question under way, and one that gathers who comes meanwhile."""
 
     def __init__(self, database: Database) -> None:

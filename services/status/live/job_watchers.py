@@ -20,7 +20,7 @@ from services.status.model.job_state import FINAL
 from services.status.queries.job_summaries import summaries
 from services.status.queries.read_database import Database
 from services.status.queries.schemas import JobSummary
-from services.status.tables.change_signal import Changes
+from services.status.tables.change_signal import ChangeSignal
 from shared.runtime.problems import Problem
 
 log = structlog.get_logger(__name__)
@@ -49,8 +49,8 @@ class JobState:
 
         The estimate is left out: it creeps while nothing happens.
         """
-        told = self.summary.model_dump_json(exclude={"eta_seconds"})
-        return f"{self.summary.processed_hospitals}-{hashlib.blake2s(told.encode(), digest_size=8).hexdigest()}"
+        said = self.summary.model_dump_json(exclude={"eta_seconds"})
+        return f"{self.summary.processed_hospitals}-{hashlib.blake2s(said.encode(), digest_size=8).hexdigest()}"
 
     @cached_property
     def json(self) -> str:
@@ -77,12 +77,12 @@ class _Watcher:
         return self._state
 
 
-class Live:
+class JobWatchers:
     """The jobs that are watched, and by whom."""
 
-    def __init__(self, database: Database, changes: Changes) -> None:
+    def __init__(self, database: Database, change_signal: ChangeSignal) -> None:
         self._database = database
-        self._changes = changes
+        self._change_signal = change_signal
         self._watchers: defaultdict[str, set[_Watcher]] = defaultdict(set)
         #: Set when the service stops: every stream ends at once, and its reader comes back to another replica.
         self.stopping = anyio.Event()
@@ -92,11 +92,11 @@ class Live:
         ending = asyncio.create_task(self._end_when_stopping())
         try:
             while True:
-                await self._changes.wait(_LOOK_AGAIN_SECONDS)
+                await self._change_signal.wait(_LOOK_AGAIN_SECONDS)
                 try:
                     await self.look()
                 except Exception as error:  # a fault of ours must not end all streams' news in silence
-                    log.error("live_fault", exc_info=error)
+                    log.error("job_watchers_fault", exc_info=error)
                 await asyncio.sleep(_PAUSE_SECONDS)
         finally:
             ending.cancel()

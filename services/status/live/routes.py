@@ -20,10 +20,10 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
-from services.status.live.first_state import Openings
-from services.status.live.job_watchers import JobState, Live
+from services.status.live.first_state import FirstStates
+from services.status.live.job_watchers import JobState, JobWatchers
 from services.status.queries.job_summaries import summaries
-from services.status.queries.lookup import Presence
+from services.status.queries.lookup import JobLookup
 from services.status.web.openapi import EVERYWHERE, Documented, JobId, problems
 from services.status.web.tenant import Tenant
 
@@ -47,7 +47,7 @@ _STREAM: Final[Documented] = {
 
 
 def event_stream_routes(
-    live: Live, openings: Openings, presence: Presence, asking_tenant: Callable[..., Awaitable[Tenant]]
+    watchers: JobWatchers, first_states: FirstStates, lookup: JobLookup, asking_tenant: Callable[..., Awaitable[Tenant]]
 ) -> APIRouter:
     """GET …/jobs/{job_id}/events."""
     router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["jobs"], responses=EVERYWHERE)
@@ -70,8 +70,8 @@ def event_stream_routes(
             found = await summaries(connection, tenant, [job_id])
             return JobState(found[job_id], asked_at) if job_id in found else None
 
-        first = await presence.job(job_id, look_up, lambda: openings.state(tenant, job_id))
-        return EventStream(live, first, last_event_id)
+        first = await lookup.job(job_id, look_up, lambda: first_states.state(tenant, job_id))
+        return EventStream(watchers, first, last_event_id)
 
     return router
 
@@ -79,12 +79,12 @@ def event_stream_routes(
 class EventStream(EventSourceResponse):
     """One reader's stream."""
 
-    def __init__(self, live: Live, first: JobState, seen: str | None) -> None:
+    def __init__(self, watchers: JobWatchers, first: JobState, seen: str | None) -> None:
         super().__init__(
-            _events(live, first, seen),
+            _events(watchers, first, seen),
             ping=_PING_SECONDS,
             send_timeout=_SLOW_READER_SECONDS,
-            shutdown_event=live.stopping,
+            shutdown_event=watchers.stopping,
             shutdown_grace_period=_GRACE_SECONDS,
         )
         self._job_id = first.summary.job_id
@@ -97,8 +97,8 @@ class EventStream(EventSourceResponse):
             log.info("slow_reader_dropped", job_id=self._job_id)
 
 
-async def _events(live: Live, first: JobState, seen: str | None) -> AsyncIterator[ServerSentEvent]:
-    async with aclosing(live.follow(first, seen)) as states:
+async def _events(watchers: JobWatchers, first: JobState, seen: str | None) -> AsyncIterator[ServerSentEvent]:
+    async with aclosing(watchers.follow(first, seen)) as states:
         async for state in states:
             name = "finished" if state.final else "progress"
             yield ServerSentEvent(state.json, event=name, id=state.id, retry=_RETRY_MS, sep="\n")

@@ -9,7 +9,7 @@ from typing import Final
 from shared.contract.events import BreakerState, ProcessorReported
 
 #: A processor that has been silent for longer is gone.
-SILENCE: Final = timedelta(seconds=15)
+REPORT_MAX_AGE: Final = timedelta(seconds=15)
 #: Results per permitted request from which on the pace is what holds a job up.
 _SATURATED: Final = 0.8
 
@@ -25,7 +25,7 @@ class WaitingFor(StrEnum):
 
 
 #: What stands still until somebody or something changes it: nobody can tell how long.
-_STANDING: Final = frozenset({WaitingFor.CIRCUIT_BREAKER, WaitingFor.NO_PROCESSOR, WaitingFor.PAUSED})
+_STALLED: Final = frozenset({WaitingFor.CIRCUIT_BREAKER, WaitingFor.NO_PROCESSOR, WaitingFor.PAUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +42,18 @@ class Work:
 
 def waiting_for(work: Work, reports: Sequence[ProcessorReported], at: datetime) -> WaitingFor | None:
     """The reason, None when the job flows. Nothing flows faster than the strongest reason lets it."""
-    working = _working(reports, at)
-    if not working:
+    active = _active(reports, at)
+    if not active:
         return WaitingFor.NO_PROCESSOR
-    if any(report.paused for report in working):  # a pause holds for all; some have not heard of it yet
+    if any(report.paused for report in active):  # a pause holds for all; some have not heard of it yet
         return WaitingFor.PAUSED
-    if all(report.breaker is not BreakerState.CLOSED for report in working):
+    if all(report.breaker is not BreakerState.CLOSED for report in active):
         return WaitingFor.CIRCUIT_BREAKER
-    if _silent_seconds(working, at):
+    if _retry_after_seconds(active, at):
         return WaitingFor.RATE_LIMIT
-    if work.rows_left and not work.rows_per_second and _backlog(work, working) > work.rows_left:
+    if work.rows_left and not work.rows_per_second and _backlog(work, active) > work.rows_left:
         return WaitingFor.QUEUE
-    return WaitingFor.RATE_LIMIT if _saturated(work, working) else None
+    return WaitingFor.RATE_LIMIT if _saturated(work, active) else None
 
 
 def eta_seconds(
@@ -63,43 +63,43 @@ def eta_seconds(
 
     for all that may stand before it. None when nothing moves, or nobody can know the pace.
     """
-    if not work.rows_left or reason in _STANDING:
+    if not work.rows_left or reason in _STALLED:
         return None
-    working = _working(reports, at)
+    active = _active(reports, at)
     pace, ahead = work.rows_per_second, work.rows_left
     if not pace:
-        pace = _configured(working)
-        ahead = max(ahead, _backlog(work, working)) if reason is WaitingFor.QUEUE else ahead
-    return round(_silent_seconds(working, at) + ahead / pace, 1) if pace else None
+        pace = _configured(active)
+        ahead = max(ahead, _backlog(work, active)) if reason is WaitingFor.QUEUE else ahead
+    return round(_retry_after_seconds(active, at) + ahead / pace, 1) if pace else None
 
 
-def _working(reports: Sequence[ProcessorReported], at: datetime) -> list[ProcessorReported]:
+def _active(reports: Sequence[ProcessorReported], at: datetime) -> list[ProcessorReported]:
     """Processors that are there; of these those with lanes, since a spare one has nothing to say about the others."""
-    present = [report for report in reports if at - report.occurred_at <= SILENCE]
+    present = [report for report in reports if at - report.occurred_at <= REPORT_MAX_AGE]
     return [report for report in present if report.lanes] or present
 
 
-def _silent_seconds(working: Sequence[ProcessorReported], at: datetime) -> float:
+def _retry_after_seconds(active: Sequence[ProcessorReported], at: datetime) -> float:
     """How long the directory wants to be left alone, by all of them."""
-    until = [report.retry_after_until or at for report in working]
+    until = [report.retry_after_until or at for report in active]
     return max((min(until, default=at) - at).total_seconds(), 0.0)
 
 
-def _backlog(work: Work, working: Sequence[ProcessorReported]) -> int:
+def _backlog(work: Work, active: Sequence[ProcessorReported]) -> int:
     """Rows that may go before the job's last one, its own included."""
-    lanes = [lane for report in working for lane in report.lanes]
+    lanes = [lane for report in active for lane in report.lanes]
     if work.express and all(lane.lag_express_rows is not None for lane in lanes):
         return sum(lane.lag_express_rows or 0 for lane in lanes)
     return sum(lane.lag_rows for lane in lanes)
 
 
-def _configured(working: Sequence[ProcessorReported]) -> float:
+def _configured(active: Sequence[ProcessorReported]) -> float:
     """Calls a second over all processors; 0 without a limit."""
-    return min((report.rate_limit for report in working if report.rate_limit), default=0.0)
+    return min((report.rate_limit for report in active if report.rate_limit), default=0.0)
 
 
-def _saturated(work: Work, working: Sequence[ProcessorReported]) -> bool:
+def _saturated(work: Work, active: Sequence[ProcessorReported]) -> bool:
     """Whether the pace is used up: by the job alone, or by all of them, whose rate is told as that of a minute."""
-    limit = _configured(working)
-    together = sum(report.rows_per_second for report in working)
+    limit = _configured(active)
+    together = sum(report.rows_per_second for report in active)
     return bool(limit) and max(work.rows_per_second, together) >= _SATURATED * limit

@@ -79,7 +79,7 @@ class JobFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class JobLife:
+class DerivedState:
     """What follows from the facts and the counts."""
 
     round: int
@@ -94,7 +94,7 @@ class JobLife:
     due_round: int | None
 
 
-def told(facts: JobFacts, event: JobEvent, offset: int) -> JobFacts:
+def apply_event(facts: JobFacts, event: JobEvent, offset: int) -> JobFacts:
     """The facts after an event about the whole job; unchanged by others. `offset`: where in its partition it stands."""
     match event:
         case JobAccepted():
@@ -170,7 +170,7 @@ def _newer(round_: int, event: JobEvent, known_round: int, known_at: Micros | No
     return micros(event.occurred_at) < known_at
 
 
-def life(facts: JobFacts, tallies: Mapping[tuple[int, str], int]) -> JobLife:
+def derive_state(facts: JobFacts, tallies: Mapping[tuple[int, str], int]) -> DerivedState:
     """What follows. `tallies`: how many rows have which status from which round.
 
     A job that ended with failures, all of which people then settled as created, is finished once more, in a round of
@@ -187,7 +187,7 @@ def life(facts: JobFacts, tallies: Mapping[tuple[int, str], int]) -> JobLife:
     outcome = outcome_of(created, unprocessed, total or 0) if finished else None
     activated = bool(facts.batches) and facts.batches_activated == facts.batches
     final = finished and not by_hand and _activation_settled(facts)
-    return JobLife(
+    return DerivedState(
         round=round_,
         created_hospitals=created,
         failed_hospitals=failed,

@@ -66,7 +66,7 @@ class RowRecord(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StoredRow:
     """What counting has to know of a row that is stored: enough to take it out of the counts again."""
 
     round: int
@@ -106,7 +106,7 @@ class RowChanges:
     #: (job_id, slot) → hospitals.
     pace: Counter[tuple[str, int]] = field(default_factory=Counter)
 
-    def put(self, row: RowRecord, before: Standing | None) -> None:
+    def put(self, row: RowRecord, before: StoredRow | None) -> None:
         """The row takes the place of what was there."""
         self._count(row.job_id, row.round, row.status, row.finished_at, 1)
         if before is None:
@@ -115,7 +115,7 @@ class RowChanges:
             self.replacing.append(row)
             self._count(row.job_id, before.round, before.status, before.finished_at, -1)
 
-    def count_unknown(self, key: RowKey, row: RowRecord | Standing, decisions: "Decisions", by: int) -> None:
+    def count_unknown(self, key: RowKey, row: RowRecord | StoredRow, decisions: "Decisions", by: int) -> None:
         """The row is, or was, one of which nobody knows whether it is in the directory."""
         if row.error_code == UNKNOWN and (*key, row.round) not in decisions:
             self.tallies[key[0], row.round, UNKNOWN] += by
@@ -191,11 +191,11 @@ def settled(row: RowRecord, decisions: Decisions) -> RowRecord:
         return row
     if decision.hospital_id is not None:
         return row._replace(status=RowStatus.CREATED.value, hospital_id=decision.hospital_id, error=None)
-    words = f"{decision.resolved_by} looked: it is not in the directory."
-    return row._replace(status=RowStatus.FAILED.value, hospital_id=None, error=words)
+    text = f"{decision.resolved_by} looked: it is not in the directory."
+    return row._replace(status=RowStatus.FAILED.value, hospital_id=None, error=text)
 
 
-def changes(results: Iterable[RowRecord], stored: Mapping[RowKey, Standing], decisions: Decisions) -> RowChanges:
+def changes(results: Iterable[RowRecord], stored: Mapping[RowKey, StoredRow], decisions: Decisions) -> RowChanges:
     """What new results change."""
     found = RowChanges()
     for result in _highest(results).values():
@@ -224,7 +224,7 @@ def changes_by_decision(rows: Iterable[RowRecord], decisions: Decisions, before:
     for row in rows:
         after = settled(row, decisions)
         if after != row:
-            found.put(after, Standing(row.round, row.status, row.finished_at))
+            found.put(after, StoredRow(row.round, row.status, row.finished_at))
             found.count_unknown(row.key, row, before, -1)
             found.count_unknown(row.key, row, decisions, 1)
     return found

@@ -7,10 +7,10 @@ from typing import Final, Protocol
 import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 
-from services.status.caller_priority import ALONE, Courtesy
+from services.status.caller_priority import NO_CALLERS, CallerPriority
 from services.status.metrics import DEAD_LETTERS
-from services.status.projection.event_batch import Delivery, Told
-from services.status.tables.column_limits import LARGEST, check_storable
+from services.status.projection.event_batch import EventBatch, PositionedEvent
+from services.status.tables.column_limits import LARGEST, check_column_limits
 from shared.contract.cloud_events import UndecodableEvent, UnknownEventType, decode, header
 from shared.contract.dead_letter_headers import dead_letter_headers
 from shared.contract.events import (
@@ -29,10 +29,10 @@ from shared.runtime.publisher import Publisher
 log = structlog.get_logger(__name__)
 
 _SEND_SECONDS: Final = 10.0
-_HELPING: Final = 25
+_YIELD_EVERY_RECORDS: Final = 25
 
 
-class DeadLetterBox(Protocol):
+class DeadLetterWriter(Protocol):
     """Where records go that can never be read."""
 
     async def put(self, record: ConsumerRecord, reason: str) -> None:
@@ -56,17 +56,17 @@ class DeadLetterTopic:
 class Decoder:
     """Decodes what was read, one record at a time, so that a bad one spoils no other."""
 
-    def __init__(self, topics: Topics, dead_letters: DeadLetterBox, courtesy: Courtesy = ALONE) -> None:
+    def __init__(self, topics: Topics, dead_letters: DeadLetterWriter, priority: CallerPriority = NO_CALLERS) -> None:
         self._topics = topics
         self._dead_letters = dead_letters
-        self._courtesy = courtesy
+        self._priority = priority
 
-    async def decode(self, records: Iterable[ConsumerRecord]) -> Delivery:
+    async def decode(self, records: Iterable[ConsumerRecord]) -> EventBatch:
         """The delivery. Raises KafkaUnavailable when a dead letter could not be written."""
-        delivery = Delivery()
+        batch = EventBatch()
         for number, record in enumerate(records):
-            if number % _HELPING == 0:
-                await self._courtesy.give_way()  # thousands at once would keep callers of the API waiting
+            if number % _YIELD_EVERY_RECORDS == 0:
+                await self._priority.yield_to_callers()  # thousands at once would keep callers of the API waiting
             event: Event | None
             try:
                 event = _read(record)
@@ -74,20 +74,20 @@ class Decoder:
                 log.debug("event_skipped", topic=record.topic, offset=record.offset, reason=str(unknown))
                 continue
             except UndecodableEvent as error:
-                event = await self._bury(record, str(error))
-            self._put(delivery, record, event)
-        return delivery
+                event = await self._dead_letter(record, str(error))
+            self._put(batch, record, event)
+        return batch
 
-    def _put(self, delivery: Delivery, record: ConsumerRecord, event: Event | None) -> None:
+    def _put(self, batch: EventBatch, record: ConsumerRecord, event: Event | None) -> None:
         match event:
             case RowCreated() | RowFailed() | RowUnprocessed() if record.topic == self._topics.results:
-                delivery.results.append(event)
+                batch.results.append(event)
             case ProcessorReported() if record.topic == self._topics.processors:
-                delivery.reports.append(event)
+                batch.reports.append(event)
             case JobEvent() if record.topic == self._topics.jobs and not isinstance(event, RowEvent):
-                delivery.job_events.append(Told(record.partition, record.offset, event))
+                batch.job_events.append(PositionedEvent(record.partition, record.offset, event))
 
-    async def _bury(self, record: ConsumerRecord, reason: str) -> RowFailed | None:
+    async def _dead_letter(self, record: ConsumerRecord, reason: str) -> RowFailed | None:
         await self._dead_letters.put(record, reason)
         DEAD_LETTERS.labels(record.topic).inc()
         log.error(
@@ -122,7 +122,7 @@ def failed_row(record: ConsumerRecord, reason: str) -> RowFailed | None:
 
 def _read(record: ConsumerRecord) -> Event:
     event = decode(record.headers, record.value)
-    check_storable(event, record.value)
+    check_column_limits(event, record.value)
     return event
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from shared.contract.events import JobEvent, ProcessorReported, RowOutcome
 
 
-class Told(NamedTuple):
+class PositionedEvent(NamedTuple):
     """An event of hospital.jobs, and where it stands."""
 
     partition: int
@@ -15,9 +15,9 @@ class Told(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class EventBatch:
     """Decoded events, each kind in the order in which it was read."""
 
     results: list[RowOutcome] = field(default_factory=list)
-    job_events: list[Told] = field(default_factory=list)
+    job_events: list[PositionedEvent] = field(default_factory=list)
     reports: list[ProcessorReported] = field(default_factory=list)

@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status.model.activation_answers import BatchAnswer, answer_of, collected, counted
-from services.status.model.job_state import JobFacts, life, told
+from services.status.model.job_state import JobFacts, apply_event, derive_state
 from services.status.model.timestamps import Micros
-from services.status.projection.event_batch import Told
+from services.status.projection.event_batch import PositionedEvent
 from services.status.tables.bulk_writes import replacing, write
 from services.status.tables.definitions import activations, batches, jobs, tallies
 from shared.contract.events import BatchActivated, BatchActivationFailed, JobAccepted
@@ -22,11 +22,11 @@ Jobs = dict[str, JobFacts]
 
 async def lock(connection: AsyncConnection, job_ids: Collection[str]) -> Jobs:
     """The jobs, made when they are new; no other replica writes them until the transaction ends."""
-    ordered = sorted(job_ids)  # always in the same order, so that two replicas cannot wait for each other
+    job_ids_in_order = sorted(job_ids)  # always in the same order, so that two replicas cannot wait for each other
     found: Jobs = {}
-    while len(found) < len(ordered):  # once, unless the retention deleted one between the two statements
-        await write(connection, jobs, [_row(JobFacts(job_id), {}) for job_id in ordered])
-        statement = select(*_FACTS).where(jobs.c.job_id.in_(ordered)).order_by(jobs.c.job_id).with_for_update()
+    while len(found) < len(job_ids_in_order):  # once, unless the retention deleted one between the two statements
+        await write(connection, jobs, [_row(JobFacts(job_id), {}) for job_id in job_ids_in_order])
+        statement = select(*_FACTS).where(jobs.c.job_id.in_(job_ids_in_order)).order_by(jobs.c.job_id).with_for_update()
         found = {record.job_id: JobFacts(*record) for record in await connection.execute(statement)}
     return found
 
@@ -38,11 +38,11 @@ def start(known: Jobs, started: Mapping[str, Micros]) -> None:
         known[job_id] = replace(known[job_id], started_at=moment if before is None else min(before, moment))
 
 
-async def tell(connection: AsyncConnection, known: Jobs, events: Iterable[Told]) -> None:
+async def apply_events(connection: AsyncConnection, known: Jobs, events: Iterable[PositionedEvent]) -> None:
     """Tells the jobs what happened to them and to their batches."""
     answers = []
     for partition, offset, event in events:
-        known[event.job_id] = replace(told(known[event.job_id], event, offset), partition=partition)
+        known[event.job_id] = replace(apply_event(known[event.job_id], event, offset), partition=partition)
         if isinstance(event, JobAccepted):
             await _write_batches(connection, event)
         elif isinstance(event, BatchActivated | BatchActivationFailed):
@@ -60,7 +60,7 @@ async def save(connection: AsyncConnection, known: Jobs) -> None:
 
 
 def _row(facts: JobFacts, counts: Mapping[tuple[int, str], int]) -> dict[str, object]:
-    return asdict(facts) | asdict(life(facts, counts))
+    return asdict(facts) | asdict(derive_state(facts, counts))
 
 
 async def _write_batches(connection: AsyncConnection, event: JobAccepted) -> None:

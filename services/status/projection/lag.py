@@ -26,7 +26,7 @@ class Lag:
             self._behind[partition] = behind
             LAG.labels(partition.topic, str(partition.partition)).set(behind)
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """For a person."""
         if not self._behind:
             return "no partitions here: other replicas have them"

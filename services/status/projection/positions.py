@@ -11,36 +11,36 @@ class Positions:
     """The partitions of this replica. After every assignment all of them have to be found anew in the database."""
 
     def __init__(self) -> None:
-        self._lost: set[TopicPartition] = set()
+        self._unplaced: set[TopicPartition] = set()
         self._at: dict[TopicPartition, int] = {}
         self._read: dict[TopicPartition, int] = {}
         self._caught_up: set[TopicPartition] = set()
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """These are ours now, and only these; where we are in them is not known."""
-        self._lost = set(partitions)
+        self._unplaced = set(partitions)
         self._at, self._read = {}, {}
         self._caught_up = set()
 
-    def lose(self) -> None:
+    def invalidate(self) -> None:
         """A transaction failed: only the database knows how far we are."""
-        self._lost |= set(self._at)
+        self._unplaced |= set(self._at)
         self._at, self._read = {}, {}
         # It may be further back than we were: the tables may have been made again.
         self._caught_up = set()
 
     def place(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """The database said where to go on. Returns where to seek: not in what was taken from us meanwhile."""
-        found = {partition: offsets[partition] for partition in self._lost & offsets.keys()}
+        found = {partition: offsets[partition] for partition in self._unplaced & offsets.keys()}
         self._at |= found
         self._read |= found
-        self._lost -= found.keys()
+        self._unplaced -= found.keys()
         return found
 
     @property
-    def lost(self) -> set[TopicPartition]:
+    def unplaced(self) -> set[TopicPartition]:
         """Partitions to be looked up in the database, then to be sought."""
-        return set(self._lost)
+        return set(self._unplaced)
 
     @property
     def placed(self) -> dict[TopicPartition, int]:
@@ -61,14 +61,14 @@ class Positions:
         self._read |= reached
         return steps
 
-    def take(self, steps: Iterable[Step]) -> None:
+    def advance(self, steps: Iterable[Step]) -> None:
         """The steps were committed."""
         for step in steps:
             partition = TopicPartition(step.topic, step.partition)
             if self._at.get(partition) == step.expected:
                 self._at[partition] = step.reached
 
-    def see_end(self, partition: TopicPartition, end: int) -> None:
+    def observe_end(self, partition: TopicPartition, end: int) -> None:
         """The broker's end of a partition. Once reached after an assignment, nothing older is still unread."""
         if partition in self._at and self._at[partition] >= end:
             self._caught_up.add(partition)

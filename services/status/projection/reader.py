@@ -12,7 +12,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.status.caller_priority import Courtesy
+from services.status.caller_priority import CallerPriority
 from services.status.projection.lag import Lag
 from services.status.projection.positions import Positions
 from services.status.tables import stored_offsets
@@ -24,7 +24,7 @@ from shared.runtime.timeouts import run_with_timeout
 log = structlog.get_logger(__name__)
 
 _BATCH_RECORDS: Final = 5_000
-_HELPING: Final = 25
+_YIELD_EVERY_RECORDS: Final = 25
 _POLL_MS: Final = 200
 _PATIENCE_SECONDS: Final = 5.0
 _GROUP_COMMIT_SECONDS: Final = 1.0
@@ -58,13 +58,13 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
     """A consumer in the group `hospital-status`, over results, jobs and processors."""
 
     def __init__(
-        self, settings: KafkaSettings, engine: AsyncEngine, positions: Positions, lag: Lag, courtesy: Courtesy
+        self, settings: KafkaSettings, engine: AsyncEngine, positions: Positions, lag: Lag, priority: CallerPriority
     ) -> None:
         self._topics = [settings.topics.results, settings.topics.jobs, settings.topics.processors]
         self._engine = engine
         self._positions = positions
         self._lag = lag
-        self._courtesy = courtesy
+        self._priority = priority
         self._group_committed_at = 0.0
         self._consumer = AIOKafkaConsumer(
             **kafka_options.consumer_options(settings),
@@ -102,7 +102,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
 
         Raises RecordsMissing when Kafka no longer has it, and whatever the database raises.
         """
-        await self._find_lost()
+        await self._seek_unplaced()
         found: list[ConsumerRecord] = []
         try:
             await self._fill(found)
@@ -118,25 +118,25 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         """Gathers what has arrived. In small helpings: unpacking one keeps everybody else waiting."""
         timeout = _POLL_MS
         while len(found) < _BATCH_RECORDS:
-            some = await self._consumer.getmany(timeout_ms=timeout, max_records=_HELPING)
+            some = await self._consumer.getmany(timeout_ms=timeout, max_records=_YIELD_EVERY_RECORDS)
             if not some:
                 return
             for records in some.values():
                 found += records
             timeout = 0
-            await self._courtesy.give_way()
+            await self._priority.yield_to_callers()
 
     async def keep_membership(self) -> None:
         """While the database is away: a group drops a member that does not poll. What this reads is read again."""
         await self._consumer.getmany(timeout_ms=0, max_records=1)
 
-    def take(self, reading: Reading) -> None:
+    def advance(self, reading: Reading) -> None:
         """The reading is committed in the database."""
-        self._positions.take(reading.steps)
+        self._positions.advance(reading.steps)
         ends = self._ends()
         self._lag.measure(self._positions.placed, ends)
         for partition, end in ends.items():
-            self._positions.see_end(partition, end)
+            self._positions.observe_end(partition, end)
 
     async def commit_to_group(self) -> None:
         """Tells Kafka where we are, about once a second: for tools that show lag, nothing reads it."""
@@ -147,12 +147,12 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         with contextlib.suppress(TimeoutError, KafkaError):
             await run_with_timeout(_PATIENCE_SECONDS, self._consumer.commit(placed))
 
-    async def _find_lost(self) -> None:
+    async def _seek_unplaced(self) -> None:
         """Seeks to the stored offsets; to the beginning, explicitly, where nothing was ever stored."""
-        lost = sorted(self._positions.lost)
-        if not lost:
+        unplaced = sorted(self._positions.unplaced)
+        if not unplaced:
             return
-        known = await run_with_timeout(_PATIENCE_SECONDS, self._stored(lost))
+        known = await run_with_timeout(_PATIENCE_SECONDS, self._stored(unplaced))
         for partition, offset in self._positions.place(known).items():
             self._consumer.seek(partition, offset)
 

@@ -40,8 +40,8 @@ async def write_results(
     connection: AsyncConnection, results: Sequence[RowRecord], decisions: dict[DecisionKey, Decision]
 ) -> RowChanges:
     """Writes those results that are news. What they change in the counts is the caller's to write."""
-    standings = await row_lookup.standings(connection, {result.key for result in results})
-    changed = changes(results, standings, decisions)
+    stored_rows = await row_lookup.stored_rows(connection, {result.key for result in results})
+    changed = changes(results, stored_rows, decisions)
     await _write(connection, changed)
     return changed
 

@@ -5,12 +5,12 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.status.caller_priority import ALONE, Courtesy
+from services.status.caller_priority import NO_CALLERS, CallerPriority
 from services.status.metrics import COMMIT_SECONDS, RESULTS
 from services.status.model.row_results import RowRecord, decision_of, record_of
 from services.status.model.timestamps import Micros
 from services.status.projection import job_writes
-from services.status.projection.event_batch import Delivery, Told
+from services.status.projection.event_batch import EventBatch, PositionedEvent
 from services.status.projection.processor_reports import write_reports
 from services.status.projection.row_writes import (
     CountChanges,
@@ -24,10 +24,12 @@ from services.status.tables.stored_offsets import Step
 from shared.contract.events import RowOutcome, RowResolved
 
 _SLICE: Final = 500
-_HELPING: Final = 25
+_YIELD_EVERY_RECORDS: Final = 25
 
 
-async def project(engine: AsyncEngine, steps: Sequence[Step], delivery: Delivery, courtesy: Courtesy = ALONE) -> None:
+async def project(
+    engine: AsyncEngine, steps: Sequence[Step], batch: EventBatch, priority: CallerPriority = NO_CALLERS
+) -> None:
     """Applies the events in one transaction with the steps' offsets.
 
     Raises OffsetsMoved when another replica was there first, SQLAlchemyError or OSError when the database failed:
@@ -36,46 +38,48 @@ async def project(engine: AsyncEngine, steps: Sequence[Step], delivery: Delivery
     with COMMIT_SECONDS.time():
         async with engine.begin() as connection:
             await stored_offsets.advance(connection, steps)
-            await _tell(connection, delivery, courtesy)
-    RESULTS.inc(len(delivery.results))
+            await _apply(connection, batch, priority)
+    RESULTS.inc(len(batch.results))
 
 
-async def _tell(connection: AsyncConnection, delivery: Delivery, courtesy: Courtesy) -> None:
-    touched = {result.job_id for result in delivery.results} | {told.event.job_id for told in delivery.job_events}
+async def _apply(connection: AsyncConnection, batch: EventBatch, priority: CallerPriority) -> None:
+    touched = {result.job_id for result in batch.results} | {event.event.job_id for event in batch.job_events}
     if touched:
         jobs = await job_writes.lock(connection, touched)
         counts = CountChanges()
-        job_writes.start(jobs, await _write_results(connection, delivery.results, counts, courtesy))
-        await _write_decisions(connection, delivery.job_events, counts)
+        job_writes.start(jobs, await _write_results(connection, batch.results, counts, priority))
+        await _write_decisions(connection, batch.job_events, counts)
         await write_counts(connection, counts)
-        await job_writes.tell(connection, jobs, delivery.job_events)
+        await job_writes.apply_events(connection, jobs, batch.job_events)
         await job_writes.save(connection, jobs)
-    if delivery.reports:
-        await write_reports(connection, delivery.reports)
+    if batch.reports:
+        await write_reports(connection, batch.reports)
 
 
 async def _write_results(
-    connection: AsyncConnection, results: Sequence[RowOutcome], counts: CountChanges, courtesy: Courtesy
+    connection: AsyncConnection, results: Sequence[RowOutcome], counts: CountChanges, priority: CallerPriority
 ) -> dict[str, Micros]:
     """Slice by slice. Returns when the jobs' first rows started."""
     decisions = await decisions_about(connection, {result.job_id for result in results}) if results else {}
     first: dict[str, Micros] = {}
     for begin in range(0, len(results), _SLICE):
-        records = await _records(results[begin : begin + _SLICE], courtesy)
+        records = await _records(results[begin : begin + _SLICE], priority)
         for record in records:
             first[record.job_id] = min(record.started_at, first.get(record.job_id, record.started_at))
         counts.add(await write_results(connection, records, decisions))
     return first
 
 
-async def _records(results: Sequence[RowOutcome], courtesy: Courtesy) -> list[RowRecord]:
+async def _records(results: Sequence[RowOutcome], priority: CallerPriority) -> list[RowRecord]:
     records: list[RowRecord] = []
-    for begin in range(0, len(results), _HELPING):
-        records += map(record_of, results[begin : begin + _HELPING])
-        await courtesy.give_way()  # thousands at once would keep callers of the API waiting
+    for begin in range(0, len(results), _YIELD_EVERY_RECORDS):
+        records += map(record_of, results[begin : begin + _YIELD_EVERY_RECORDS])
+        await priority.yield_to_callers()  # thousands at once would keep callers of the API waiting
     return records
 
 
-async def _write_decisions(connection: AsyncConnection, events: Iterable[Told], counts: CountChanges) -> None:
+async def _write_decisions(
+    connection: AsyncConnection, events: Iterable[PositionedEvent], counts: CountChanges
+) -> None:
     if decisions := [decision_of(event) for _, _, event in events if isinstance(event, RowResolved)]:
         counts.add(await write_decisions(connection, decisions))

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status.model.timestamps import moment
 from services.status.queries import job_queries
-from services.status.queries.lookup import Presence
+from services.status.queries.lookup import JobLookup
 from services.status.tables.definitions import activations
 from services.status.web.openapi import EVERYWHERE, JobId, problems
 from services.status.web.tenant import Tenant
@@ -32,7 +32,7 @@ class BatchList(BaseModel):
     batches: list[BatchAnswer]
 
 
-def batch_routes(presence: Presence, asking: Callable[..., Awaitable[Tenant]]) -> APIRouter:
+def batch_routes(lookup: JobLookup, asking: Callable[..., Awaitable[Tenant]]) -> APIRouter:
     """The route under /api/v1/hospitals/jobs."""
     router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["jobs"], responses=EVERYWHERE)
     Asking = Annotated[Tenant, Depends(asking)]  # noqa: N806 - a type
@@ -45,7 +45,7 @@ def batch_routes(presence: Presence, asking: Callable[..., Awaitable[Tenant]]) -
             job = await job_queries.job(connection, tenant, job_id)
             return None if job is None else await _batches(connection, job_id)
 
-        return await presence.job(job_id, look_up)
+        return await lookup.job(job_id, look_up)
 
     return router
 

@@ -23,30 +23,30 @@ Moment = Micros | BindParameter[Micros]
 
 def jobs_as_of(at: Moment) -> Select[Any]:
     """Every column of status_jobs, as it is to be answered at that moment."""
-    over = _over(at)
+    is_over = _is_over(at)
     seen = {
-        "status": case((over, JobStatus.CANCELLED.value), else_=jobs.c.status),
-        "outcome": case((over, JobOutcome.CANCELLED.value), else_=jobs.c.outcome),
-        "unprocessed_hospitals": case((over, _not_sent()), else_=jobs.c.unprocessed_hospitals),
-        "completed_at": _completed_at(over),
+        "status": case((is_over, JobStatus.CANCELLED.value), else_=jobs.c.status),
+        "outcome": case((is_over, JobOutcome.CANCELLED.value), else_=jobs.c.outcome),
+        "unprocessed_hospitals": case((is_over, _not_sent()), else_=jobs.c.unprocessed_hospitals),
+        "completed_at": _completed_at(is_over),
     }
     return select(*(seen.get(column.name, column).label(column.name) for column in jobs.c))
 
 
 def status_as_of(at: Micros) -> ColumnElement[str]:
     """The job's status at that moment."""
-    return case((_over(at), JobStatus.CANCELLED.value), else_=jobs.c.status)
+    return case((_is_over(at), JobStatus.CANCELLED.value), else_=jobs.c.status)
 
 
 def has_status(status: JobStatus, at: Micros) -> ColumnElement[bool]:
     """Whether that is the job's status at that moment: said so that the index on the status serves."""
     stored = jobs.c.status == status.value
     if status is JobStatus.CANCELLED:
-        return or_(stored, and_(jobs.c.status.not_in(_FINAL), _over(at)))
-    return stored if status in FINAL else and_(stored, ~_over(at))
+        return or_(stored, and_(jobs.c.status.not_in(_FINAL), _is_over(at)))
+    return stored if status in FINAL else and_(stored, ~_is_over(at))
 
 
-def _over(at: Moment) -> ColumnElement[bool]:
+def _is_over(at: Moment) -> ColumnElement[bool]:
     """Cancelled in its last round, nothing under way any more, and something was not sent."""
     return and_(
         jobs.c.status.not_in(_FINAL),
@@ -62,7 +62,7 @@ def _not_sent() -> ColumnElement[int]:
     return jobs.c.total_hospitals - jobs.c.created_hospitals - jobs.c.failed_hospitals
 
 
-def _completed_at(over: ColumnElement[bool]) -> ColumnElement[int]:
+def _completed_at(is_over: ColumnElement[bool]) -> ColumnElement[int]:
     """The moment stays what it was when the last results come later."""
     settled = jobs.c.cancel_settles_at
     was_over = and_(
@@ -70,4 +70,4 @@ def _completed_at(over: ColumnElement[bool]) -> ColumnElement[int]:
         jobs.c.cancelled_round >= jobs.c.round,
         settled < jobs.c.completed_at,
     )
-    return case((or_(over, was_over), settled), else_=jobs.c.completed_at)
+    return case((or_(is_over, was_over), settled), else_=jobs.c.completed_at)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.status.queries.read_database import Database
 from services.status.queries.topic_ends import EndUnknown, TopicEnds
 from services.status.tables import stored_offsets
-from services.status.tables.change_signal import Changes
+from services.status.tables.change_signal import ChangeSignal
 from shared.runtime.problems import Problem, kafka_down
 from shared.runtime.timeouts import run_with_timeout
 
@@ -28,13 +28,13 @@ _ASK_AGAIN_SECONDS: Final = 0.1
 _ID: Final = re.compile(r"[A-Za-z0-9._:~-]{1,128}")
 
 
-class Presence:
+class JobLookup:
     """Finds what callers name, waiting for the projection where that is needed."""
 
-    def __init__(self, database: Database, ends: TopicEnds, changes: Changes) -> None:
+    def __init__(self, database: Database, ends: TopicEnds, change_signal: ChangeSignal) -> None:
         self._database = database
         self._ends = ends
-        self._changes = changes
+        self._change_signal = change_signal
 
     async def job(self, job_id: str, look_up: LookUp[T], first: Callable[[], Awaitable[T | None]] | None = None) -> T:
         """What the tables know of a job. Raises a 404 or 503 problem as `_find` says.
@@ -80,7 +80,7 @@ class Presence:
                 raise Problem(404, "not_found", absent)
             if loop.time() > deadline:
                 raise _not_known_yet()
-            await self._changes.wait(_ASK_AGAIN_SECONDS)
+            await self._change_signal.wait(_ASK_AGAIN_SECONDS)
 
     async def _ends_now(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
         try:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, CursorResult, Dialect, Engine, Executable
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.status.caller_priority import ALONE, Courtesy
+from services.status.caller_priority import NO_CALLERS, CallerPriority
 from shared.runtime.databases import create_sqlite_engine
 from shared.runtime.problems import Problem, database_down
 from shared.runtime.timeouts import run_with_timeout
@@ -34,9 +34,9 @@ class Database:
     after every statement.
     """
 
-    def __init__(self, engine: AsyncEngine, courtesy: Courtesy = ALONE) -> None:
+    def __init__(self, engine: AsyncEngine, priority: CallerPriority = NO_CALLERS) -> None:
         self._engine = engine
-        self._courtesy = courtesy
+        self._priority = priority
         self._sqlite = create_sqlite_engine(engine.url, reading=True) if engine.dialect.name == "sqlite" else None
         self._threads = ThreadPoolExecutor(CONNECTIONS, "sqlite")
         #: What hears every statement that is asked.
@@ -45,7 +45,7 @@ class Database:
     async def read(self, question: Question[T]) -> T:
         """The answer. Raises a 503 problem when the database is away or takes longer than 1.7 s."""
         try:
-            with self._courtesy.answering():
+            with self._priority.answering():
                 return await run_with_timeout(_PATIENCE_SECONDS, self._ask(question))
         except (SQLAlchemyError, TimeoutError, OSError) as error:
             log.warning("database_unavailable", reason=str(error) or type(error).__name__)

@@ -13,7 +13,7 @@ from services.status.model.row_results import RowStatus
 from services.status.queries import job_queries, job_summaries, responses
 from services.status.queries.cursors import after_job, after_row
 from services.status.queries.job_queries import JobFilter
-from services.status.queries.lookup import Presence
+from services.status.queries.lookup import JobLookup
 from services.status.queries.read_database import Database
 from services.status.queries.schemas import JobAnswer, JobList, RowList
 from services.status.web.openapi import EVERYWHERE, JobId, problems
@@ -23,15 +23,15 @@ Cursor = Annotated[str | None, Query(description="`next_cursor` of the page befo
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class RouteDependencies:
     """What the routes are handed."""
 
     database: Database
-    presence: Presence
+    lookup: JobLookup
     tenant: Callable[..., Awaitable[Tenant]]
 
 
-def api_routes(desk: Desk) -> APIRouter:
+def api_routes(desk: RouteDependencies) -> APIRouter:
     """The routes under /api/v1."""
     router = APIRouter(prefix="/api/v1/hospitals", tags=["jobs"], responses=EVERYWHERE)
     Asking = Annotated[Tenant, Depends(desk.tenant)]  # noqa: N806 - a type
@@ -44,7 +44,7 @@ def api_routes(desk: Desk) -> APIRouter:
             return await job_summaries.job_answer(connection, tenant, job_id)
 
         # The question that is asked most: FastAPI would check and walk through the answer once more.
-        return Response((await desk.presence.job(job_id, look_up)).model_dump_json(), media_type="application/json")
+        return Response((await desk.lookup.job(job_id, look_up)).model_dump_json(), media_type="application/json")
 
     @router.get("/jobs", response_model=JobList, responses=problems(_400="A parameter is wrong"))
     async def jobs(
@@ -80,6 +80,6 @@ def api_routes(desk: Desk) -> APIRouter:
             job = await job_queries.job(connection, tenant, job_id)
             return None if job is None else await responses.row_list(connection, job, outcome, after, limit)
 
-        return await desk.presence.job(job_id, look_up)
+        return await desk.lookup.job(job_id, look_up)
 
     return router

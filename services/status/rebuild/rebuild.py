@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.status.lifecycle.retention import delete_expired, oldest
 from services.status.projection.decoding import DeadLetterTopic
 from services.status.rebuild.replay import Replay
-from services.status.rebuild.shadow_tables import Offsets, Workshop, offsets_of, workshop
+from services.status.rebuild.shadow_tables import Offsets, ShadowTables, offsets_of, shadow_tables
 from services.status.settings import RebuildSettings
 from services.status.tables.definitions import jobs, rows
 from services.status.tables.schema_version import migrate
@@ -25,23 +25,23 @@ from shared.runtime.topic_admin import check_topics
 
 _TELL_AFTER_SECONDS = 2.0
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
-class UnknownLetters:
+class NewDeadLetters:
     """A dead-letter box for what the old tables had not come to yet: all older letters have been written before."""
 
-    def __init__(self, box: DeadLetterTopic, known: Offsets) -> None:
-        self._box = box
+    def __init__(self, writer: DeadLetterTopic, known: Offsets) -> None:
+        self._writer = writer
         self._known = known
 
     async def put(self, record: ConsumerRecord, reason: str) -> None:
         """Writes the letter unless there is one."""
         if record.offset >= self._known.get(TopicPartition(record.topic, record.partition), 0):
-            await self._box.put(record, reason)
+            await self._writer.put(record, reason)
 
 
-async def rebuild(settings: RebuildSettings, tell: Tell) -> None:
+async def rebuild(settings: RebuildSettings, report: Report) -> None:
     """Makes the tables again; `tell` gets the lines for the operator.
 
     Raises AlreadyRebuilding, TopicsUnusable, KafkaError, KafkaUnavailable, SQLAlchemyError or OSError: nothing has
@@ -49,24 +49,24 @@ async def rebuild(settings: RebuildSettings, tell: Tell) -> None:
     """
     began = time.monotonic()
     await check_topics(settings)
-    async with Publisher(settings, "status") as publisher, workshop(settings.url) as shop:
-        await migrate(shop.engine)
-        box = UnknownLetters(DeadLetterTopic(publisher, settings.topics.dead_letters), await _known(settings))
-        async with Replay(settings, shop.engine, box) as replay:
-            await _fill(replay, shop, settings, tell)
+    async with Publisher(settings, "status") as publisher, shadow_tables(settings.url) as shadow:
+        await migrate(shadow.engine)
+        writer = NewDeadLetters(DeadLetterTopic(publisher, settings.topics.dead_letters), await _known(settings))
+        async with Replay(settings, shadow.engine, writer) as replay:
+            await _fill(replay, shadow, settings, report)
         seconds = time.monotonic() - began
-        tell(f"Done in {seconds:.0f} s. The new tables are in use; nothing was sent.")
+        report(f"Done in {seconds:.0f} s. The new tables are in use; nothing was sent.")
 
 
-async def _fill(replay: Replay, shop: Workshop, settings: RebuildSettings, tell: Tell) -> None:
-    tell("Making the tables again from the topics. The old ones answer until the new ones are complete.")
-    shown = _Shown(tell)
+async def _fill(replay: Replay, shadow: ShadowTables, settings: RebuildSettings, report: Report) -> None:
+    report("Making the tables again from the topics. The old ones answer until the new ones are complete.")
+    shown = _ProgressReport(report)
     await replay.to_the_end(shown)
-    left_out = await delete_expired(shop.engine, oldest(settings.job_retention_days), lambda _: True)
-    tell(f"Read: {replay.records:,} records. Made: {await _contents(shop.engine)}.")
+    left_out = await delete_expired(shadow.engine, oldest(settings.job_retention_days), lambda _: True)
+    report(f"Read: {replay.records:,} records. Made: {await _contents(shadow.engine)}.")
     if left_out:
-        tell(f"Jobs left out, since they finished more than {settings.job_retention_days:g} days ago: {left_out:,}.")
-    await shop.replace(lambda known: replay.up_to(known, shown))
+        report(f"Jobs left out, since they finished more than {settings.job_retention_days:g} days ago: {left_out:,}.")
+    await shadow.replace(lambda known: replay.up_to(known, shown))
 
 
 async def _known(settings: RebuildSettings) -> Offsets:
@@ -86,14 +86,14 @@ async def _contents(engine: AsyncEngine) -> str:
     return f"{made[0]:,} jobs and {made[1]:,} rows"
 
 
-class _Shown:
+class _ProgressReport:
     """Says every few seconds how far it is."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, report: Report) -> None:
+        self._report = report
         self._next = time.monotonic() + _TELL_AFTER_SECONDS
 
     def __call__(self, done: int, total: int) -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _TELL_AFTER_SECONDS
-            self._tell(f"{done:,} of {total:,} offsets read ({100 * done // max(total, 1)} %)")
+            self._report(f"{done:,} of {total:,} offsets read ({100 * done // max(total, 1)} %)")

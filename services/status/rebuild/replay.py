@@ -6,7 +6,7 @@ from typing import Final, Self
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.status.projection.decoding import DeadLetterBox, Decoder
+from services.status.projection.decoding import DeadLetterWriter, Decoder
 from services.status.projection.transaction import project
 from services.status.tables import stored_offsets
 from services.status.tables.stored_offsets import Step
@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 class Replay:
     """Reads for one rebuild; an async context manager. Everything raises KafkaError, SQLAlchemyError or OSError."""
 
-    def __init__(self, settings: KafkaSettings, engine: AsyncEngine, dead_letters: DeadLetterBox) -> None:
+    def __init__(self, settings: KafkaSettings, engine: AsyncEngine, dead_letters: DeadLetterWriter) -> None:
         self._settings = settings
         self._engine = engine
         self._decoder = Decoder(settings.topics, dead_letters)

@@ -28,14 +28,14 @@ CatchUp = Callable[[Offsets], Awaitable[None]]
 _TABLES: Final = [*(table.name for table in metadata.sorted_tables), VERSION_TABLE]
 #: Any number will do: it makes a second rebuild see the first.
 _LOCK: Final = 7_302_115
-_PATIENCE: Final = "30s"
+_LOCK_TIMEOUT: Final = "30s"
 
 
 class AlreadyRebuilding(RuntimeError):
     """Another process makes these tables again: wait for it."""
 
 
-class Workshop(Protocol):
+class ShadowTables(Protocol):
     """New, empty tables."""
 
     engine: AsyncEngine
@@ -45,12 +45,12 @@ class Workshop(Protocol):
 
 
 @asynccontextmanager
-async def workshop(url: URL) -> AsyncIterator[Workshop]:
+async def shadow_tables(url: URL) -> AsyncIterator[ShadowTables]:
     """A workshop for that database; it is gone afterwards. Raises AlreadyRebuilding when there is one."""
     engine = create_engine(url)
     try:
-        open_one = _in_postgresql if url.get_backend_name() == "postgresql" else _beside_sqlite
-        async with open_one(engine, url) as opened:
+        open_shadow = _postgresql_shadow if url.get_backend_name() == "postgresql" else _sqlite_shadow
+        async with open_shadow(engine, url) as opened:
             yield opened
     finally:
         await engine.dispose()
@@ -72,18 +72,18 @@ async def _offsets(connection: AsyncConnection) -> Offsets:
 # ---- SQLite ----------------------------------------------------------------------------------------------------------
 
 
-class _File:
+class _SqliteShadow:
     """A file beside the database."""
 
-    def __init__(self, engine: AsyncEngine, place: Path, new: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, path: Path, new: AsyncEngine) -> None:
         self._old = engine
-        self._place = place
+        self._path = path
         self.engine = new
 
     async def replace(self, catch_up: CatchUp) -> None:
         await migrate(self._old)
         async with self._old.connect() as connection:
-            await connection.exec_driver_sql("ATTACH DATABASE ? AS rebuilt", (str(self._place),))
+            await connection.exec_driver_sql("ATTACH DATABASE ? AS rebuilt", (str(self._path),))
             # From here on nobody else writes. BEGIN IMMEDIATE would lock the new tables as well.
             await connection.execute(update(offsets).values(next_offset=offsets.c.next_offset))
             await catch_up(await _offsets(connection))
@@ -95,20 +95,20 @@ class _File:
 
 
 @asynccontextmanager
-async def _beside_sqlite(engine: AsyncEngine, url: URL) -> AsyncIterator[Workshop]:
-    place = Path(f"{url.database}.rebuild")
-    with _only_one(Path(f"{url.database}.rebuild-lock")):
-        _remove(place)  # of a rebuild that was interrupted
-        new = create_engine(url.set(database=str(place)))
+async def _sqlite_shadow(engine: AsyncEngine, url: URL) -> AsyncIterator[ShadowTables]:
+    path = Path(f"{url.database}.rebuild")
+    with _exclusive(Path(f"{url.database}.rebuild-lock")):
+        _remove(path)  # of a rebuild that was interrupted
+        new = create_engine(url.set(database=str(path)))
         try:
-            yield _File(engine, place, new)
+            yield _SqliteShadow(engine, path, new)
         finally:
             await new.dispose()
-            _remove(place)
+            _remove(path)
 
 
 @contextlib.contextmanager
-def _only_one(lock: Path) -> Any:
+def _exclusive(lock: Path) -> Any:
     with lock.open("w") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,15 +117,15 @@ def _only_one(lock: Path) -> Any:
         yield
 
 
-def _remove(place: Path) -> None:
+def _remove(path: Path) -> None:
     for suffix in ("", "-wal", "-shm", "-journal"):
-        Path(f"{place}{suffix}").unlink(missing_ok=True)
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 # ---- PostgreSQL ------------------------------------------------------------------------------------------------------
 
 
-class _Schema:
+class _PostgresqlShadow:
     """A schema of the same database."""
 
     def __init__(self, engine: AsyncEngine, old: str, name: str, new: AsyncEngine) -> None:
@@ -136,7 +136,7 @@ class _Schema:
 
     async def replace(self, catch_up: CatchUp) -> None:
         async with self._old_engine.begin() as connection:
-            await connection.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE}'"))
+            await connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
             known = await connection.run_sync(lambda sync: sync.dialect.has_table(sync, offsets.name))
             if known:  # waits for transactions of the projection, and keeps the next ones waiting
                 await connection.execute(text(f"LOCK TABLE {self._old}.{offsets.name} IN EXCLUSIVE MODE"))
@@ -147,7 +147,7 @@ class _Schema:
 
 
 @asynccontextmanager
-async def _in_postgresql(engine: AsyncEngine, url: URL) -> AsyncIterator[Workshop]:
+async def _postgresql_shadow(engine: AsyncEngine, url: URL) -> AsyncIterator[ShadowTables]:
     async with engine.connect() as lock:
         schema = (await lock.execute(text("SELECT quote_ident(current_schema())"))).scalar_one()
         name = (await lock.execute(text("SELECT quote_ident(current_schema() || '_rebuild')"))).scalar_one()
@@ -156,9 +156,9 @@ async def _in_postgresql(engine: AsyncEngine, url: URL) -> AsyncIterator[Worksho
         await lock.commit()  # the lock is the session's, and ends with it
         await _execute(engine, f"DROP SCHEMA IF EXISTS {name} CASCADE", f"CREATE SCHEMA {name}")
         new = create_engine(url)
-        event.listen(new.sync_engine, "connect", _looks_into(name))
+        event.listen(new.sync_engine, "connect", _use_schema(name))
         try:
-            yield _Schema(engine, schema, name, new)
+            yield _PostgresqlShadow(engine, schema, name, new)
         finally:
             await new.dispose()
             await _execute(engine, f"DROP SCHEMA IF EXISTS {name} CASCADE")
@@ -171,7 +171,7 @@ async def _execute(engine: AsyncEngine, *statements: str) -> None:
             await connection.execute(text(statement))
 
 
-def _looks_into(schema: str) -> Callable[[Any, ConnectionPoolEntry], None]:
+def _use_schema(schema: str) -> Callable[[Any, ConnectionPoolEntry], None]:
     def look(connection: Any, _: ConnectionPoolEntry) -> None:
         connection.autocommit = True  # else the setting would go with the transaction that it was made in
         cursor = connection.cursor()

@@ -20,7 +20,7 @@ from starlette.types import Send
 from services.status.model.job_state import FINAL
 from services.status.queries import job_queries
 from services.status.queries.job_queries import JobRow
-from services.status.queries.lookup import Presence
+from services.status.queries.lookup import JobLookup
 from services.status.queries.read_database import Database
 from services.status.queries.row_queries import result_page, undecided
 from services.status.result_files.download_name import content_disposition, file_name
@@ -84,14 +84,14 @@ class _Opened:
 
 
 def result_file_routes(
-    database: Database, presence: Presence, asking_tenant: Callable[..., Awaitable[Tenant]]
+    database: Database, lookup: JobLookup, asking_tenant: Callable[..., Awaitable[Tenant]]
 ) -> APIRouter:
     """GET …/jobs/{job_id}/successful.csv, failed.csv and unprocessed.csv."""
     router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["result files"], responses=EVERYWHERE)
     for name in ResultFileName:
         router.add_api_route(
             f"/{{job_id}}/{name}.csv",
-            _route(name, database, presence, asking_tenant),
+            _route(name, database, lookup, asking_tenant),
             name=f"{name} rows as a CSV",
             response_class=StreamingResponse,
             responses=_FILES | problems(_404="No such job"),
@@ -100,7 +100,7 @@ def result_file_routes(
 
 
 def _route(
-    name: ResultFileName, database: Database, presence: Presence, asking_tenant: Callable[..., Awaitable[Tenant]]
+    name: ResultFileName, database: Database, lookup: JobLookup, asking_tenant: Callable[..., Awaitable[Tenant]]
 ) -> Callable[..., Awaitable[StreamingResponse]]:
     Asking = Annotated[Tenant, Depends(asking_tenant)]  # noqa: N806 - a type
 
@@ -115,7 +115,7 @@ def _route(
             activated = await job_queries.activated_batches(connection, job_id)
             return _Opened(job, activated, await _page(connection, job, name, 0, _FIRST_PAGE_ROWS))
 
-        opened = await presence.job(job_id, look_up)
+        opened = await lookup.job(job_id, look_up)
         marked = "text/html" in accept if bom is None else bom
         return ResultFile(database, opened, name, marked=marked)
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 
-class Changes:
+class ChangeSignal:
     """This replica's projection announces; anybody may wait. What other replicas project is not announced here."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from shared.contract.events import (
 LARGEST: Final = 2**31 - 1
 
 
-def check_storable(event: Event, value: bytes) -> None:
+def check_column_limits(event: Event, value: bytes) -> None:
     """Raises UndecodableEvent for an event that would fail the transaction of all others, for ever."""
     if max(_numbers(event), default=0) > LARGEST:
         raise UndecodableEvent(f"a number is larger than {LARGEST}")

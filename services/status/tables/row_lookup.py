@@ -8,14 +8,14 @@ from typing import Any
 from sqlalchemy import ARRAY, ColumnElement, Integer, Select, String, Text, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.status.model.row_results import RowKey, RowRecord, Standing
+from services.status.model.row_results import RowKey, RowRecord, StoredRow
 from services.status.tables.definitions import rows
 
 
-async def standings(connection: AsyncConnection, keys: Collection[RowKey]) -> dict[RowKey, Standing]:
+async def stored_rows(connection: AsyncConnection, keys: Collection[RowKey]) -> dict[RowKey, StoredRow]:
     """What is stored of those rows that are stored."""
     found = await connection.execute(_select(connection.dialect.name, whole=False), _arguments(connection, keys))
-    return {(job_id, row): Standing(*standing) for job_id, row, *standing in found}
+    return {(job_id, row): StoredRow(*standing) for job_id, row, *standing in found}
 
 
 async def records(connection: AsyncConnection, keys: Collection[RowKey]) -> list[RowRecord]:

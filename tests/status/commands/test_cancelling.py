@@ -3,38 +3,38 @@
 import pytest
 
 from shared.contract.events import JobOutcome
-from tests.support.status.job_histories import SETTLING_SECONDS, Story, at, tell
-from tests.support.status.status_api import counter
+from tests.support.status.job_histories import SETTLING_SECONDS, Story, apply_events, at
+from tests.support.status.status_api import api_client
 
 STORY = Story(total=3)
 
 
 @pytest.fixture
-async def desk(engine):
-    async with counter(engine) as desk:
-        yield desk
+async def api(engine):
+    async with api_client(engine) as api:
+        yield api
 
 
-async def shown(desk):
+async def shown(api):
     """The status, and that the list says the same."""
-    status = (await desk.get("/status/job-1")).json()
-    [listed] = (await desk.get("/jobs")).json()["jobs"]
+    status = (await api.get("/status/job-1")).json()
+    [listed] = (await api.get("/jobs")).json()["jobs"]
     assert listed.items() <= status.items()
     return status
 
 
-async def test_a_job_that_nobody_cancelled_says_so(desk, engine):
+async def test_a_job_that_nobody_cancelled_says_so(api, engine):
     """null."""
-    await tell(engine, STORY.accepted(), STORY.created(2))
-    assert (await shown(desk))["cancel_requested_at"] is None
+    await apply_events(engine, STORY.accepted(), STORY.created(2))
+    assert (await shown(api))["cancel_requested_at"] is None
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-async def test_a_job_that_is_being_cancelled_says_since_when_and_for_how_long(desk, engine, clock, rows):
+async def test_a_job_that_is_being_cancelled_says_since_when_and_for_how_long(api, engine, clock, rows):
     """Whatever holds it up, it is over when nothing that was sent can be under way any more."""
     clock(10)
-    await tell(engine, STORY.accepted(), *[STORY.created(2)] * rows, STORY.cancelled(seconds=1))
-    job = await shown(desk)
+    await apply_events(engine, STORY.accepted(), *[STORY.created(2)] * rows, STORY.cancelled(seconds=1))
+    job = await shown(api)
     assert job["status"] == ["pending", "processing"][rows]
     assert job["cancel_requested_at"] == at(1).isoformat().replace("+00:00", "Z")
     assert job["message"] == (
@@ -43,17 +43,17 @@ async def test_a_job_that_is_being_cancelled_says_since_when_and_for_how_long(de
     assert job["eta_seconds"] == 1 + SETTLING_SECONDS - 10
 
 
-async def test_a_cancelled_job_keeps_the_moment_until_it_is_retried(desk, engine):
+async def test_a_cancelled_job_keeps_the_moment_until_it_is_retried(api, engine):
     """The next round is another matter."""
     rows = [STORY.created(2), STORY.unprocessed(3), STORY.unprocessed(4)]
-    await tell(engine, STORY.accepted(), *rows, STORY.cancelled(), STORY.finished(JobOutcome.CANCELLED))
-    job = await shown(desk)
+    await apply_events(engine, STORY.accepted(), *rows, STORY.cancelled(), STORY.finished(JobOutcome.CANCELLED))
+    job = await shown(api)
     assert (job["status"], job["cancel_requested_at"], job["eta_seconds"]) == (
         "cancelled",
         "2026-03-02T12:00:01Z",
         None,
     )
-    await tell(engine, STORY.retried(2))
-    job = await shown(desk)
+    await apply_events(engine, STORY.retried(2))
+    job = await shown(api)
     assert (job["status"], job["cancel_requested_at"]) == ("processing", None)
     assert job["message"] == "Processing 1 of 3 hospitals"

@@ -6,8 +6,8 @@ import pytest
 
 from shared.contract.events import JobCancelRequested, JobOutcome, JobRetryRequested, RowErrorCode, RowResolved
 from shared.runtime.settings import ApiKey
-from tests.support.status.job_histories import SETTLING_SECONDS, Story, tell
-from tests.support.status.status_api import counter
+from tests.support.status.job_histories import SETTLING_SECONDS, Story, apply_events
+from tests.support.status.status_api import api_client
 
 STORY = Story(total=3)
 RUNNING = [STORY.accepted(), STORY.created(2)]
@@ -21,10 +21,10 @@ UNKNOWN = [
 
 
 @pytest.fixture
-async def desk(sqlite):
+async def api(sqlite):
     """The API on empty tables."""
-    async with counter(sqlite) as desk:
-        yield desk
+    async with api_client(sqlite) as api:
+        yield api
 
 
 def said(answer):
@@ -32,89 +32,89 @@ def said(answer):
     return answer.status_code, answer.json().get("error_type")
 
 
-async def test_a_cancel_is_an_event_that_says_by_when_it_is_settled(desk, sqlite):
+async def test_a_cancel_is_an_event_that_says_by_when_it_is_settled(api, sqlite):
     """202; what was sent before is settled lease + time-out + settle time later."""
-    await tell(sqlite, *RUNNING)
-    answer = await desk.post("/jobs/job-1/cancel")
+    await apply_events(sqlite, *RUNNING)
+    answer = await api.post("/jobs/job-1/cancel")
     assert answer.status_code == 202
     assert answer.json() == {
         "job_id": "job-1",
         "round": 1,
         "message": "The job is being cancelled: what of the 2 hospitals left has not been sent will not be sent.",
     }
-    [event] = desk.publisher.sent
+    [event] = api.publisher.sent
     assert isinstance(event, JobCancelRequested)
     assert (event.tenant, event.job_id, event.round) == ("north", "job-1", 1)
     assert (event.settles_at - event.occurred_at).total_seconds() == pytest.approx(SETTLING_SECONDS, abs=1)
 
 
-async def test_a_second_cancel_of_a_round_writes_nothing(desk, sqlite, clock):
+async def test_a_second_cancel_of_a_round_writes_nothing(api, sqlite, clock):
     """The first one stands."""
     clock(2)
-    await tell(sqlite, *RUNNING, STORY.cancelled())
-    assert (await desk.post("/jobs/job-1/cancel")).status_code == 202
-    assert desk.publisher.sent == []
+    await apply_events(sqlite, *RUNNING, STORY.cancelled())
+    assert (await api.post("/jobs/job-1/cancel")).status_code == 202
+    assert api.publisher.sent == []
 
 
-async def test_a_job_that_has_ended_cannot_be_cancelled(desk, sqlite):
+async def test_a_job_that_has_ended_cannot_be_cancelled(api, sqlite):
     """What was created stays created."""
-    await tell(sqlite, *PARTLY_FAILED)
-    assert said(await desk.post("/jobs/job-1/cancel")) == (409, "job_ended")
+    await apply_events(sqlite, *PARTLY_FAILED)
+    assert said(await api.post("/jobs/job-1/cancel")) == (409, "job_ended")
 
 
-async def test_a_job_whose_rows_all_have_results_cannot_be_cancelled(desk, sqlite):
+async def test_a_job_whose_rows_all_have_results_cannot_be_cancelled(api, sqlite):
     """It only waits for its activation."""
-    await tell(sqlite, *RUNNING, STORY.created(3), STORY.created(4), STORY.finished(JobOutcome.ALL_CREATED))
-    assert said(await desk.post("/jobs/job-1/cancel")) == (409, "job_ended")
+    await apply_events(sqlite, *RUNNING, STORY.created(3), STORY.created(4), STORY.finished(JobOutcome.ALL_CREATED))
+    assert said(await api.post("/jobs/job-1/cancel")) == (409, "job_ended")
 
 
-async def test_a_retry_asks_for_the_next_round(desk, sqlite):
+async def test_a_retry_asks_for_the_next_round(api, sqlite):
     """It says how many hospitals run again."""
-    await tell(sqlite, *PARTLY_FAILED)
-    answer = await desk.post("/jobs/job-1/retry")
+    await apply_events(sqlite, *PARTLY_FAILED)
+    answer = await api.post("/jobs/job-1/retry")
     assert (answer.status_code, answer.json()["round"]) == (202, 2)
     assert answer.json()["message"] == "2 hospitals run again, as round 2."
-    [event] = desk.publisher.sent
+    [event] = api.publisher.sent
     assert isinstance(event, JobRetryRequested)
     assert (event.tenant, event.job_id, event.round) == ("north", "job-1", 2)
 
 
-async def test_a_cancelled_job_can_be_retried(desk, sqlite):
+async def test_a_cancelled_job_can_be_retried(api, sqlite):
     """Its unprocessed rows run."""
     rows = [STORY.unprocessed(3), STORY.unprocessed(4)]
-    await tell(sqlite, *RUNNING, STORY.cancelled(), *rows, STORY.finished(JobOutcome.CANCELLED))
-    assert (await desk.post("/jobs/job-1/retry")).status_code == 202
+    await apply_events(sqlite, *RUNNING, STORY.cancelled(), *rows, STORY.finished(JobOutcome.CANCELLED))
+    assert (await api.post("/jobs/job-1/retry")).status_code == 202
 
 
 @pytest.mark.parametrize("more", [[], [STORY.failed(3), STORY.failed(4)]])
-async def test_a_running_job_cannot_be_retried(desk, sqlite, more):
+async def test_a_running_job_cannot_be_retried(api, sqlite, more):
     """Also when only its JobFinished is still to be read back."""
-    await tell(sqlite, *RUNNING, *more)
-    assert said(await desk.post("/jobs/job-1/retry")) == (409, "job_running")
+    await apply_events(sqlite, *RUNNING, *more)
+    assert said(await api.post("/jobs/job-1/retry")) == (409, "job_running")
 
 
-async def test_a_job_without_failures_has_nothing_to_retry(desk, sqlite):
+async def test_a_job_without_failures_has_nothing_to_retry(api, sqlite):
     """Every hospital was created."""
     rows = [STORY.created(3), STORY.created(4)]
-    await tell(sqlite, *RUNNING, *rows, STORY.finished(JobOutcome.ALL_CREATED), STORY.activated())
-    assert said(await desk.post("/jobs/job-1/retry")) == (409, "nothing_to_retry")
+    await apply_events(sqlite, *RUNNING, *rows, STORY.finished(JobOutcome.ALL_CREATED), STORY.activated())
+    assert said(await api.post("/jobs/job-1/retry")) == (409, "nothing_to_retry")
 
 
-async def test_rows_whose_event_could_not_be_read_cannot_be_retried(desk, sqlite):
+async def test_rows_whose_event_could_not_be_read_cannot_be_retried(api, sqlite):
     """Nobody knows what stood in them."""
     rows = [STORY.created(3), STORY.failed(4, code=RowErrorCode.UNDECODABLE)]
-    await tell(sqlite, *RUNNING, *rows, STORY.finished(JobOutcome.SOME_FAILED))
-    answer = await desk.post("/jobs/job-1/retry")
+    await apply_events(sqlite, *RUNNING, *rows, STORY.finished(JobOutcome.SOME_FAILED))
+    answer = await api.post("/jobs/job-1/retry")
     assert said(answer) == (409, "nothing_to_retry")
     assert "upload them as a new file" in answer.json()["detail"]
 
 
-async def test_a_cancelled_job_that_is_still_wound_up_cannot_be_retried_yet(desk, sqlite, clock):
+async def test_a_cancelled_job_that_is_still_wound_up_cannot_be_retried_yet(api, sqlite, clock):
     """It is called cancelled, but rows behind the windows have no result: the retry would overtake them."""
     clock(1 + SETTLING_SECONDS)
-    await tell(sqlite, *RUNNING, STORY.cancelled(seconds=1))
-    assert (await desk.get("/status/job-1")).json()["status"] == "cancelled"
-    answer = await desk.post("/jobs/job-1/retry")
+    await apply_events(sqlite, *RUNNING, STORY.cancelled(seconds=1))
+    assert (await api.get("/status/job-1")).json()["status"] == "cancelled"
+    answer = await api.post("/jobs/job-1/retry")
     assert said(answer) == (409, "job_winding_up")
     assert answer.headers["retry-after"]
 
@@ -122,12 +122,12 @@ async def test_a_cancelled_job_that_is_still_wound_up_cannot_be_retried_yet(desk
 @pytest.mark.parametrize(
     ("body", "hospital_id"), [({"hospital_id": 77}, 77), ({"hospital_id": "h-77"}, "h-77"), ({"absent": True}, None)]
 )
-async def test_a_row_whose_outcome_is_unknown_is_settled_by_the_word_of_a_person(desk, sqlite, body, hospital_id):
+async def test_a_row_whose_outcome_is_unknown_is_settled_by_the_word_of_a_person(api, sqlite, body, hospital_id):
     """The event says who, and its time when; without keys everybody is the one tenant."""
-    await tell(sqlite, *UNKNOWN)
-    answer = await desk.post("/jobs/job-1/rows/4/resolve", json=body)
+    await apply_events(sqlite, *UNKNOWN)
+    answer = await api.post("/jobs/job-1/rows/4/resolve", json=body)
     assert (answer.status_code, answer.json()["row"], answer.json()["round"]) == (202, 4, 1)
-    [event] = desk.publisher.sent
+    [event] = api.publisher.sent
     assert isinstance(event, RowResolved)
     assert (event.tenant, event.job_id, event.row, event.round) == ("north", "job-1", 4, 1)
     assert (event.hospital_id, event.resolved_by) == (hospital_id, "default")
@@ -136,16 +136,16 @@ async def test_a_row_whose_outcome_is_unknown_is_settled_by_the_word_of_a_person
 async def test_who_settled_a_row_is_the_name_of_the_key(sqlite):
     """The audit names the tenant whose key was used."""
     digest = "6f9b9af3cd6e8b8a73c2cdced37fe9f59226e27d4d1f1b3f8a1e9c1c0c2a3c41"
-    await tell(sqlite, *UNKNOWN)
-    async with counter(sqlite, (ApiKey(tenant="north", sha256=digest),)) as desk:
-        assert (await desk.post("/jobs/job-1/rows/4/resolve", json={"absent": True})).status_code == 401
-        assert desk.publisher.sent == []
+    await apply_events(sqlite, *UNKNOWN)
+    async with api_client(sqlite, (ApiKey(tenant="north", sha256=digest),)) as api:
+        assert (await api.post("/jobs/job-1/rows/4/resolve", json={"absent": True})).status_code == 401
+        assert api.publisher.sent == []
 
 
-async def test_somebody_may_look_again_and_find_it_after_all(desk, sqlite):
+async def test_somebody_may_look_again_and_find_it_after_all(api, sqlite):
     """As long as the row has not run again."""
-    await tell(sqlite, *UNKNOWN, STORY.resolved(4, None))
-    assert (await desk.post("/jobs/job-1/rows/4/resolve", json={"hospital_id": 77})).status_code == 202
+    await apply_events(sqlite, *UNKNOWN, STORY.resolved(4, None))
+    assert (await api.post("/jobs/job-1/rows/4/resolve", json={"hospital_id": 77})).status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -160,11 +160,11 @@ async def test_somebody_may_look_again_and_find_it_after_all(desk, sqlite):
         (UNKNOWN, 1, (404, "not_found")),
     ],
 )
-async def test_no_other_row_can_be_settled_by_hand(desk, sqlite, events, row, expected):
+async def test_no_other_row_can_be_settled_by_hand(api, sqlite, events, row, expected):
     """Created, failed for certain, settled already, running, or none of the job's."""
-    await tell(sqlite, *events)
-    assert said(await desk.post(f"/jobs/job-1/rows/{row}/resolve", json={"absent": True})) == expected
-    assert desk.publisher.sent == []
+    await apply_events(sqlite, *events)
+    assert said(await api.post(f"/jobs/job-1/rows/{row}/resolve", json={"absent": True})) == expected
+    assert api.publisher.sent == []
 
 
 @pytest.mark.parametrize(
@@ -182,40 +182,40 @@ async def test_no_other_row_can_be_settled_by_hand(desk, sqlite, events, row, ex
         {"hospital_id": 7, "found": 1},
     ],
 )
-async def test_a_decision_is_either_a_hospital_or_absent(desk, sqlite, body):
+async def test_a_decision_is_either_a_hospital_or_absent(api, sqlite, body):
     """Anything else is 400."""
-    await tell(sqlite, *UNKNOWN)
-    answer = await desk.post("/jobs/job-1/rows/4/resolve", json=body)
+    await apply_events(sqlite, *UNKNOWN)
+    answer = await api.post("/jobs/job-1/rows/4/resolve", json=body)
     assert said(answer) == (400, "invalid_request")
 
 
-@pytest.mark.parametrize("order", ["cancel", "retry", "rows/2/resolve"])
-async def test_orders_for_an_unknown_job_are_404(desk, sqlite, order):
+@pytest.mark.parametrize("command", ["cancel", "retry", "rows/2/resolve"])
+async def test_orders_for_an_unknown_job_are_404(api, sqlite, command):
     """Once hospital.jobs was projected."""
     async with sqlite.begin() as connection:
         await connection.exec_driver_sql("INSERT INTO status_offsets VALUES ('hospital.jobs', 0, 0)")
-    assert said(await desk.post(f"/jobs/nobody/{order}", json={"absent": True})) == (404, "not_found")
+    assert said(await api.post(f"/jobs/nobody/{command}", json={"absent": True})) == (404, "not_found")
 
 
 @pytest.mark.parametrize(
-    ("events", "order"), [(RUNNING, "cancel"), (PARTLY_FAILED, "retry"), (UNKNOWN, "rows/4/resolve")]
+    ("events", "command"), [(RUNNING, "cancel"), (PARTLY_FAILED, "retry"), (UNKNOWN, "rows/4/resolve")]
 )
-async def test_kafka_being_down_is_503_within_2_seconds(desk, sqlite, events, order):
+async def test_kafka_being_down_is_503_within_2_seconds(api, sqlite, events, command):
     """In the words that clients know; nothing was ordered."""
-    await tell(sqlite, *events)
-    desk.publisher.down = True
+    await apply_events(sqlite, *events)
+    api.publisher.down = True
     began = time.monotonic()
-    answer = await desk.post(f"/jobs/job-1/{order}", json={"absent": True})
+    answer = await api.post(f"/jobs/job-1/{command}", json={"absent": True})
     assert said(answer) == (503, "message_queue_unavailable")
     assert time.monotonic() - began < 2
 
 
 async def test_another_tenants_job_takes_no_orders(sqlite):
     """It is 404, as if it were not there."""
-    await tell(sqlite, *RUNNING)
+    await apply_events(sqlite, *RUNNING)
     async with sqlite.begin() as connection:
         await connection.exec_driver_sql("INSERT INTO status_offsets VALUES ('hospital.jobs', 0, 0)")
     keys = [ApiKey(tenant="south", sha256="5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8")]
-    async with counter(sqlite, tuple(keys)) as desk:
-        answer = await desk.post("/jobs/job-1/cancel", headers={"X-API-Key": "password"})
+    async with api_client(sqlite, tuple(keys)) as api:
+        answer = await api.post("/jobs/job-1/cancel", headers={"X-API-Key": "password"})
     assert said(answer) == (404, "not_found")

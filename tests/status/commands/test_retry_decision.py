@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.status.commands.retry_decision import Verdict, verdict
-from services.status.model.job_state import JobFacts, told
+from services.status.commands.retry_decision import RetryDecision, decide_retry
+from services.status.model.job_state import JobFacts, apply_event
 from shared.contract.events import JobOutcome
 from tests.support.status.job_histories import Story
 
@@ -13,12 +13,12 @@ FINISHED = STORY.finished(JobOutcome.SOME_FAILED)
 AT = 7
 
 
-def judged(*events, tallies=DONE, passed=AT + 1, request=STORY.retried(2), offset=AT):  # noqa: B008 - frozen
+def decision_on(*events, tallies=DONE, passed=AT + 1, request=STORY.retried(2), offset=AT):  # noqa: B008 - frozen
     """The verdict on a request at offset 7, after events at the offsets given with them."""
     facts = JobFacts("job-1")
     for place, event in events:
-        facts = told(facts, event, place)
-    return verdict(request, offset, passed, facts, tallies)
+        facts = apply_event(facts, event, place)
+    return decide_retry(request, offset, passed, facts, tallies)
 
 
 USUAL = [(1, STORY.accepted()), (5, FINISHED), (AT, STORY.retried(2))]
@@ -26,29 +26,29 @@ USUAL = [(1, STORY.accepted()), (5, FINISHED), (AT, STORY.retried(2))]
 
 def test_the_first_request_for_the_round_after_a_finish_is_run():
     """Everything before it has been projected."""
-    assert judged(*USUAL) is Verdict.RUN
+    assert decision_on(*USUAL) is RetryDecision.RUN
 
 
 @pytest.mark.parametrize("passed", [None, 3, AT])
 def test_a_request_that_has_not_been_projected_waits(passed):
     """Nobody knows yet whether it is the first of its kind."""
-    assert judged(*USUAL, passed=passed) is Verdict.WAIT
+    assert decision_on(*USUAL, passed=passed) is RetryDecision.WAIT
 
 
 def test_results_that_are_still_to_be_projected_are_waited_for():
     """In a rebuild hospital.jobs may be read faster than hospital.results: rows that are not known cannot run."""
-    assert judged(*USUAL, tallies={(1, "created"): 1, (1, "failed"): 1}) is Verdict.WAIT
+    assert decision_on(*USUAL, tallies={(1, "created"): 1, (1, "failed"): 1}) is RetryDecision.WAIT
 
 
 def test_the_same_request_again_is_ignored():
     """Two people pressed the button at once: one round."""
-    assert judged(*USUAL, (9, STORY.retried(2)), passed=10, offset=9) is Verdict.IGNORE
-    assert judged(*USUAL, (9, STORY.retried(2)), passed=10, offset=AT) is Verdict.RUN
+    assert decision_on(*USUAL, (9, STORY.retried(2)), passed=10, offset=9) is RetryDecision.IGNORE
+    assert decision_on(*USUAL, (9, STORY.retried(2)), passed=10, offset=AT) is RetryDecision.RUN
 
 
 def test_a_request_is_run_on_after_a_part_of_its_rows_has_results_already():
     """The owner died after the first of several transactions."""
-    assert judged(*USUAL, tallies={(1, "created"): 1, (1, "failed"): 1, (2, "failed"): 1}) is Verdict.RUN
+    assert decision_on(*USUAL, tallies={(1, "created"): 1, (1, "failed"): 1, (2, "failed"): 1}) is RetryDecision.RUN
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_a_request_is_run_on_after_a_part_of_its_rows_has_results_already():
 )
 def test_a_request_that_makes_no_sense_is_ignored(events):
     """It must not hold up what comes after it."""
-    assert judged(*events, passed=20) is Verdict.IGNORE
+    assert decision_on(*events, passed=20) is RetryDecision.IGNORE

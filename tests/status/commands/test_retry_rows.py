@@ -8,7 +8,7 @@ from services.status.commands.retry_transactions import RetryProgress, read_prog
 from shared.contract.cloud_events import decode
 from shared.contract.events import RowAccepted, RowErrorCode, RowFailed
 from shared.contract.topics import Topics
-from tests.support.status.job_histories import Story, tell
+from tests.support.status.job_histories import Story, apply_events
 
 TOPICS = Topics()
 STORY = Story(total=6)
@@ -26,7 +26,7 @@ async def test_what_failed_or_was_not_sent_runs_again_as_it_was_uploaded(engine)
     """Same batch, same columns; address and phone from the columns, whatever the header's case; one id per round."""
     columns = {" NAME": " St. Mary ", "Address ": "1 Long Street ", "Phone": " 555-1 ", "Beds": "12"}
     failed = STORY.failed(3).model_copy(update={"columns": columns, "name": "St. Mary"})
-    await tell(engine, STORY.accepted(), STORY.created(2), failed, STORY.unprocessed(4), STORY.created(5))
+    await apply_events(engine, STORY.accepted(), STORY.created(2), failed, STORY.unprocessed(4), STORY.created(5))
     chunk = await next_chunk(engine, TOPICS, retry(), 0)
     first, second = events(chunk)
     assert isinstance(first, RowAccepted)
@@ -41,7 +41,7 @@ async def test_what_failed_or_was_not_sent_runs_again_as_it_was_uploaded(engine)
 
 async def test_rows_of_a_large_job_go_the_way_they_came(sqlite):
     """To the bulk topic."""
-    await tell(sqlite, STORY.accepted(), STORY.failed(2))
+    await apply_events(sqlite, STORY.accepted(), STORY.failed(2))
     [(topic, _)] = (await next_chunk(sqlite, TOPICS, retry(express=False), 0)).records
     assert topic == TOPICS.rows_bulk
 
@@ -49,7 +49,7 @@ async def test_rows_of_a_large_job_go_the_way_they_came(sqlite):
 async def test_a_row_that_nobody_can_read_fails_in_the_new_round_too(sqlite):
     """Every row has one result a round; without it the round would never end."""
     lost = STORY.failed(2, code=RowErrorCode.UNDECODABLE).model_copy(update={"columns": {}, "name": "", "batch_id": ""})
-    await tell(sqlite, STORY.accepted(), lost, STORY.failed(3))
+    await apply_events(sqlite, STORY.accepted(), lost, STORY.failed(3))
     chunk = await next_chunk(sqlite, TOPICS, retry(), 0)
     failed, accepted = events(chunk)
     assert isinstance(failed, RowFailed)
@@ -63,7 +63,7 @@ async def test_a_large_retry_comes_in_chunks_each_after_the_last_row_of_the_one_
     """So that no transaction is large, and whoever goes on knows where."""
     monkeypatch.setattr(retry_rows, "_PAGE", 2)
     monkeypatch.setattr(retry_rows, limit, 2 if limit == "CHUNK_ROWS" else 300)
-    await tell(engine, STORY.accepted(), *(STORY.failed(row) for row in (2, 3, 4, 6, 7)), STORY.created(5))
+    await apply_events(engine, STORY.accepted(), *(STORY.failed(row) for row in (2, 3, 4, 6, 7)), STORY.created(5))
     found, after, last = [], 0, False
     while not last:
         chunk = await next_chunk(engine, TOPICS, retry(), after)
@@ -75,7 +75,7 @@ async def test_a_large_retry_comes_in_chunks_each_after_the_last_row_of_the_one_
 
 async def test_rows_that_have_a_result_of_the_new_round_are_not_written_again(sqlite):
     """The processors are quick: the first rows are done while the last are still to be written."""
-    await tell(sqlite, STORY.accepted(), STORY.failed(2), STORY.failed(3), STORY.failed(2, round_=2))
+    await apply_events(sqlite, STORY.accepted(), STORY.failed(2), STORY.failed(3), STORY.failed(2, round_=2))
     assert [event.row for event in events(await next_chunk(sqlite, TOPICS, retry(), 0))] == [3]
 
 

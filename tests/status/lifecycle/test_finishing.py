@@ -9,16 +9,16 @@ import services.status.lifecycle.finishing
 from services.status.lifecycle import manifest
 from services.status.lifecycle.finishing import Finishing
 from services.status.projection.positions import Positions
-from services.status.tables.change_signal import Changes
+from services.status.tables.change_signal import ChangeSignal
 from shared.contract.events import JobOutcome, RowErrorCode
 from shared.runtime.publisher import KafkaUnavailable
-from tests.support.status.job_histories import Story, tell
-from tests.support.status.status_api import JOBS, PlayedPublisher
+from tests.support.status.job_histories import Story, apply_events
+from tests.support.status.status_api import JOBS, FakePublisher
 
 
 @pytest.fixture
 def publisher():
-    return PlayedPublisher()
+    return FakePublisher()
 
 
 @pytest.fixture
@@ -33,14 +33,14 @@ def positions():
 @pytest.fixture
 def finishing(sqlite, publisher, positions):
     """The owner of that partition, caught up with it."""
-    positions.see_end(TopicPartition(JOBS, 0), 8)
-    return Finishing(sqlite, publisher, JOBS, positions, Changes())
+    positions.observe_end(TopicPartition(JOBS, 0), 8)
+    return Finishing(sqlite, publisher, JOBS, positions, ChangeSignal())
 
 
 async def test_a_complete_round_is_finished_with_its_counts(finishing, publisher, sqlite):
     """Under an id that is the same however often it is sent."""
     story = Story(total=3, batches=2)
-    await tell(sqlite, story.accepted(), story.created(2), story.failed(3), story.created(4))
+    await apply_events(sqlite, story.accepted(), story.created(2), story.failed(3), story.created(4))
     await finishing.send_due()
     [event] = publisher.sent
     assert (event.tenant, event.job_id, event.event_id) == ("north", "job-1", "job-1:JobFinished:1")
@@ -54,9 +54,9 @@ async def test_the_manifest_says_what_people_settled(finishing, publisher, sqlit
     """The row is created, with the hospital that somebody found."""
     story = Story(total=2)
     unknown = story.failed(3, code=RowErrorCode.OUTCOME_UNKNOWN)
-    await tell(sqlite, story.accepted(), story.created(2, hospital_id="h"), unknown)
+    await apply_events(sqlite, story.accepted(), story.created(2, hospital_id="h"), unknown)
     await finishing.send_due()
-    await tell(sqlite, publisher.sent[0], story.resolved(3, 77))
+    await apply_events(sqlite, publisher.sent[0], story.resolved(3, 77))
     await finishing.send_due()
     first, second = publisher.sent
     assert (first.round, first.outcome) == (1, JobOutcome.SOME_FAILED)
@@ -69,7 +69,9 @@ async def test_a_large_job_is_read_in_pages_and_does_not_hold_up_the_others(fini
     monkeypatch.setattr(services.status.lifecycle.finishing, "_LARGE_JOB_ROWS", 6)
     monkeypatch.setattr(manifest, "_PAGE", 3)
     large, small = Story(total=7), Story(total=1, job_id="job-2")
-    await tell(sqlite, large.accepted(), *(large.failed(row) for row in range(2, 9)), small.accepted(), small.failed(2))
+    await apply_events(
+        sqlite, large.accepted(), *(large.failed(row) for row in range(2, 9)), small.accepted(), small.failed(2)
+    )
     await finishing.send_due()
     await finishing.send_due(large=True)
     assert [event.job_id for event in publisher.sent] == ["job-2", "job-1"]
@@ -88,14 +90,16 @@ async def test_a_large_job_is_read_in_pages_and_does_not_hold_up_the_others(fini
 async def test_the_outcome_is_what_became_of_the_rows(finishing, publisher, sqlite, row, outcome):
     """As the design says."""
     story = Story(total=1)
-    await tell(sqlite, story.accepted(), row(story, 2))
+    await apply_events(sqlite, story.accepted(), row(story, 2))
     await finishing.send_due()
     assert [event.outcome for event in publisher.sent] == [outcome]
 
 
 async def test_an_incomplete_round_is_not_finished(finishing, publisher, sqlite):
     """One row is missing; or the job itself is not known yet."""
-    await tell(sqlite, Story(total=2).accepted(), Story(total=2).created(2), Story(1, job_id="job-2").created(2))
+    await apply_events(
+        sqlite, Story(total=2).accepted(), Story(total=2).created(2), Story(1, job_id="job-2").created(2)
+    )
     await finishing.send_due()
     assert publisher.sent == []
 
@@ -103,7 +107,7 @@ async def test_an_incomplete_round_is_not_finished(finishing, publisher, sqlite)
 async def test_a_finish_that_was_read_back_is_not_sent_again(finishing, publisher, sqlite):
     """Also after a restart."""
     story = Story(total=1)
-    await tell(sqlite, story.accepted(), story.created(2), story.finished(JobOutcome.ALL_CREATED))
+    await apply_events(sqlite, story.accepted(), story.created(2), story.finished(JobOutcome.ALL_CREATED))
     await finishing.send_due()
     assert publisher.sent == []
 
@@ -111,7 +115,7 @@ async def test_a_finish_that_was_read_back_is_not_sent_again(finishing, publishe
 async def test_a_finish_is_sent_once_while_it_is_on_its_way_back(finishing, publisher, sqlite):
     """The projection reads it a moment later."""
     story = Story(total=1)
-    await tell(sqlite, story.accepted(), story.created(2))
+    await apply_events(sqlite, story.accepted(), story.created(2))
     await finishing.send_due()
     await finishing.send_due()
     assert len(publisher.sent) == 1
@@ -120,18 +124,20 @@ async def test_a_finish_is_sent_once_while_it_is_on_its_way_back(finishing, publ
 async def test_a_retry_is_finished_too(finishing, publisher, sqlite):
     """Each round once."""
     story = Story(total=2)
-    await tell(sqlite, story.accepted(), story.created(2), story.failed(3), story.finished(JobOutcome.SOME_FAILED))
-    await tell(sqlite, story.retried(2), story.created(3, round_=2))
+    await apply_events(
+        sqlite, story.accepted(), story.created(2), story.failed(3), story.finished(JobOutcome.SOME_FAILED)
+    )
+    await apply_events(sqlite, story.retried(2), story.created(3, round_=2))
     await finishing.send_due()
     assert [(event.round, event.outcome) for event in publisher.sent] == [(2, JobOutcome.ALL_CREATED)]
 
 
 async def test_nothing_is_sent_before_the_partition_was_read_to_its_end(sqlite, publisher, positions):
     """A rebuild finds every JobFinished first, and re-activates nothing."""
-    positions.see_end(TopicPartition(JOBS, 0), 9)
+    positions.observe_end(TopicPartition(JOBS, 0), 9)
     story = Story(total=1)
-    await tell(sqlite, story.accepted(), story.created(2))
-    await Finishing(sqlite, publisher, JOBS, positions, Changes()).send_due()
+    await apply_events(sqlite, story.accepted(), story.created(2))
+    await Finishing(sqlite, publisher, JOBS, positions, ChangeSignal()).send_due()
     assert publisher.sent == []
 
 
@@ -139,17 +145,17 @@ async def test_only_the_owner_of_a_jobs_partition_finishes_it(sqlite, publisher,
     """This replica has partition 1 now; the job is in partition 0."""
     positions.assign([TopicPartition(JOBS, 1)])
     positions.place({TopicPartition(JOBS, 1): 8})
-    positions.see_end(TopicPartition(JOBS, 1), 8)
+    positions.observe_end(TopicPartition(JOBS, 1), 8)
     story = Story(total=1)
-    await tell(sqlite, story.accepted(), story.created(2))
-    await Finishing(sqlite, publisher, JOBS, positions, Changes()).send_due()
+    await apply_events(sqlite, story.accepted(), story.created(2))
+    await Finishing(sqlite, publisher, JOBS, positions, ChangeSignal()).send_due()
     assert publisher.sent == []
 
 
 async def test_a_finish_that_kafka_did_not_take_stays_due(finishing, publisher, sqlite):
     """It is sent when Kafka is back."""
     story = Story(total=1)
-    await tell(sqlite, story.accepted(), story.created(2))
+    await apply_events(sqlite, story.accepted(), story.created(2))
     publisher.down = True
     with pytest.raises(KafkaUnavailable):
         await finishing.send_due()

@@ -12,8 +12,8 @@ from services.status.model.timestamps import micros
 from services.status.projection.positions import Positions
 from services.status.tables.definitions import jobs, rows
 from shared.contract.events import JobOutcome
-from tests.support.status.job_histories import Story, at, contents, tell
-from tests.support.status.status_api import counter
+from tests.support.status.job_histories import Story, apply_events, at, contents
+from tests.support.status.status_api import api_client
 
 
 def everywhere(_job_id):
@@ -36,7 +36,7 @@ async def test_a_finished_job_goes_with_everything_that_is_known_of_it(engine, m
     """More rows than one step takes; nothing is left in any table."""
     monkeypatch.setattr(retention, "_ROWS_PER_STEP", 3)
     story, history = finished(total=10)
-    await tell(engine, *history, story.activated(), story.resolved(4, None))
+    await apply_events(engine, *history, story.activated(), story.resolved(4, None))
     assert await delete_expired(engine, micros(at(5)), everywhere) == 1
     assert {name: found for name, found in (await contents(engine)).items() if found} == {}
 
@@ -45,7 +45,7 @@ async def test_what_is_young_or_unfinished_stays_as_it_is(engine):
     """A job still running after years is not old: only the time since its end counts."""
     _, young = finished("young", seconds=6)
     running = Story(total=2, job_id="running")
-    await tell(engine, *young, running.accepted(), running.created(2))
+    await apply_events(engine, *young, running.accepted(), running.created(2))
     before = await contents(engine)
     assert await delete_expired(engine, micros(at(5)), everywhere) == 0
     assert await contents(engine) == before
@@ -54,21 +54,21 @@ async def test_what_is_young_or_unfinished_stays_as_it_is(engine):
 async def test_a_finish_that_was_not_read_back_keeps_its_job(engine):
     """Nobody would send it any more."""
     story = Story(total=1)
-    await tell(engine, story.accepted(), story.created(2))
+    await apply_events(engine, story.accepted(), story.created(2))
     assert await delete_expired(engine, micros(at(100)), everywhere) == 0
 
 
 async def test_another_replicas_jobs_are_left_to_it(engine):
     """It knows whether it has read their partition to its end."""
     for job_id in ("ours", "theirs"):
-        await tell(engine, *finished(job_id)[1])
+        await apply_events(engine, *finished(job_id)[1])
     assert await delete_expired(engine, micros(at(5)), lambda job_id: job_id == "ours") == 1
     assert await stored(engine, jobs) == 1
 
 
 async def test_a_job_on_its_way_out_is_not_seen_by_anybody(engine, monkeypatch):
     """The first thing to go is its being there: then rows may go one by one."""
-    await tell(engine, *finished()[1])
+    await apply_events(engine, *finished()[1])
 
     async def interrupted(*_):
         raise ConnectionError("the power went")
@@ -77,8 +77,8 @@ async def test_a_job_on_its_way_out_is_not_seen_by_anybody(engine, monkeypatch):
     with pytest.raises(ConnectionError):
         await delete_expired(engine, micros(at(5)), everywhere)
     assert await stored(engine, rows) == 3
-    async with counter(engine) as desk:
-        assert (await desk.get("/jobs")).json()["total_jobs"] == 0
+    async with api_client(engine) as api:
+        assert (await api.get("/jobs")).json()["total_jobs"] == 0
     monkeypatch.undo()
     assert await delete_expired(engine, micros(at(5)), everywhere) == 1
     assert await stored(engine, rows) == 0
@@ -87,11 +87,11 @@ async def test_a_job_on_its_way_out_is_not_seen_by_anybody(engine, monkeypatch):
 async def test_events_that_come_late_bring_no_half_of_a_job_back(engine):
     """A retry, an activation, a result: nobody sees them, and they go too."""
     story, history = finished()
-    await tell(engine, *history)
+    await apply_events(engine, *history)
     await delete_expired(engine, micros(at(5)), everywhere)
-    await tell(engine, story.created(3, round_=2), story.retried(2), story.activated(request_id="by hand"))
-    async with counter(engine) as desk:
-        assert (await desk.get("/jobs")).json()["total_jobs"] == 0
+    await apply_events(engine, story.created(3, round_=2), story.retried(2), story.activated(request_id="by hand"))
+    async with api_client(engine) as api:
+        assert (await api.get("/jobs")).json()["total_jobs"] == 0
     assert await delete_expired(engine, micros(at(5)), everywhere) == 1
     assert {name: found for name, found in (await contents(engine)).items() if found} == {}
 
@@ -99,12 +99,12 @@ async def test_events_that_come_late_bring_no_half_of_a_job_back(engine):
 async def test_a_late_result_between_the_steps_is_for_the_next_time(engine, monkeypatch):
     """A job that has a row again is not forgotten with the row left behind."""
     story, history = finished()
-    await tell(engine, *history)
+    await apply_events(engine, *history)
     delete_rows = retention._delete_rows
 
     async def and_then_one_comes(engine, job_id):
         await delete_rows(engine, job_id)
-        await tell(engine, story.created(3, round_=2))
+        await apply_events(engine, story.created(3, round_=2))
 
     monkeypatch.setattr(retention, "_delete_rows", and_then_one_comes)
     assert await delete_expired(engine, micros(at(5)), everywhere) == 0
@@ -116,7 +116,7 @@ async def test_a_late_result_between_the_steps_is_for_the_next_time(engine, monk
 async def test_a_retry_keeps_its_job(engine):
     """It is running again, whenever it ended before."""
     story, history = finished()
-    await tell(engine, *history, story.retried(2))
+    await apply_events(engine, *history, story.retried(2))
     assert await delete_expired(engine, micros(at(5)), everywhere) == 0
     assert await stored(engine, rows) == 3
 
@@ -125,14 +125,14 @@ async def test_a_replica_begins_when_it_has_read_a_partition_to_its_end(sqlite, 
     """And goes on for as long as it lives."""
     monkeypatch.setattr(retention, "_LOOK_AGAIN_SECONDS", 0.01)
     at_the_end = TopicPartition("hospital.jobs", 0)
-    await tell(sqlite, *finished()[1])
+    await apply_events(sqlite, *finished()[1])
     positions = Positions()
     positions.assign([at_the_end])
     positions.place({at_the_end: 7})
     running = asyncio.create_task(Retention(sqlite, positions, "hospital.jobs", lambda _: 0, days=1).run())
     await asyncio.sleep(0.1)
     assert await stored(sqlite, jobs) == 1
-    positions.see_end(at_the_end, 7)
+    positions.observe_end(at_the_end, 7)
     async with asyncio.timeout(20):
         while await stored(sqlite, jobs):  # noqa: ASYNC110 - a database has to be asked
             await asyncio.sleep(0.01)

@@ -15,9 +15,9 @@ from services.status.queries import job_summaries, responses
 from shared.contract.events import JobOutcome
 from shared.runtime.problems import database_down
 from shared.runtime.settings import ApiKey
-from tests.support.status.job_histories import Story, at, report, tell
-from tests.support.status.live_server import served, watching
-from tests.support.status.status_api import counter
+from tests.support.status.job_histories import Story, apply_events, at, report
+from tests.support.status.live_server import serve_api, watch_job
+from tests.support.status.status_api import api_client
 from tests.support.status.status_service import eventually
 
 
@@ -36,16 +36,16 @@ def clock(monkeypatch, seconds):
 
 
 @pytest.fixture
-async def desk(engine):
+async def api(engine):
     """The API on empty tables, of either database."""
-    async with counter(engine) as desk:
-        yield desk
+    async with api_client(engine) as api:
+        yield api
 
 
 @pytest.fixture
-async def url(desk):
+async def url(api):
     """Where it is served."""
-    async with served(desk) as url:
+    async with serve_api(api) as url:
         yield url
 
 
@@ -58,16 +58,16 @@ async def watchers(number):
     await eventually(are_open)
 
 
-async def test_progress_as_it_happens_and_the_final_state_last(desk, engine, url):
+async def test_progress_as_it_happens_and_the_final_state_last(api, engine, url):
     """Each says what the status says at that moment; then the stream ends."""
     story = Story(total=2)
-    await tell(engine, story.accepted(), report(seconds=19))
-    async with watching(url) as events:
+    await apply_events(engine, story.accepted(), report(seconds=19))
+    async with watch_job(url) as events:
         heard = [await anext(events)]
         for news in (story.failed(2), story.failed(3), story.finished(JobOutcome.NONE_CREATED)):
-            await tell(engine, news)
+            await apply_events(engine, news)
             heard.append(await anext(events))
-            status = (await desk.get("/status/job-1")).json()
+            status = (await api.get("/status/job-1")).json()
             assert heard[-1].data == {name: status[name] for name in status.keys() - {"batch_ids", "result"}}
         assert [each async for each in events] == []
     assert [each.data["processed_hospitals"] for each in heard] == [0, 1, 2, 2]
@@ -79,54 +79,56 @@ async def test_progress_as_it_happens_and_the_final_state_last(desk, engine, url
 async def test_a_job_that_has_ended_says_so_to_whoever_comes(engine, url):
     """Also to those who were told before: the final state is always delivered."""
     story = Story(total=1)
-    await tell(engine, story.accepted(), story.failed(2), story.finished(JobOutcome.NONE_CREATED))
-    async with watching(url) as events:
+    await apply_events(engine, story.accepted(), story.failed(2), story.finished(JobOutcome.NONE_CREATED))
+    async with watch_job(url) as events:
         [last] = [each async for each in events]
     assert (last.name, last.data["status"]) == ("finished", "failed")
-    async with watching(url, last_id=last.id) as events:
+    async with watch_job(url, last_id=last.id) as events:
         assert [each async for each in events] == [last]
 
 
 async def test_who_comes_back_is_told_what_was_missed_and_nothing_twice(engine, url):
     """`Last-Event-ID` says what was heard last, wherever and whenever."""
     story = Story(total=5)
-    await tell(engine, story.accepted())
-    async with watching(url) as events:
+    await apply_events(engine, story.accepted())
+    async with watch_job(url) as events:
         heard = await anext(events)
-    await tell(engine, story.failed(2))
-    async with watching(url, last_id=heard.id) as events:
+    await apply_events(engine, story.failed(2))
+    async with watch_job(url, last_id=heard.id) as events:
         missed = await anext(events)
         assert missed.data["processed_hospitals"] == 1
-    async with watching(url, last_id=missed.id) as events:
+    async with watch_job(url, last_id=missed.id) as events:
         await watchers(1)
-        await tell(engine, story.failed(3))
+        await apply_events(engine, story.failed(3))
         assert (await anext(events)).data["processed_hospitals"] == 2
 
 
-async def test_another_replica_calls_the_same_state_the_same_and_sees_what_the_first_projected(desk, engine, url):
+async def test_another_replica_calls_the_same_state_the_same_and_sees_what_the_first_projected(api, engine, url):
     """An id means the same everywhere, and nobody announces the other's commits."""
     story = Story(total=5)
-    await tell(engine, story.accepted())
-    async with counter(engine) as other, served(other) as elsewhere:
-        async with watching(url) as events:
+    await apply_events(engine, story.accepted())
+    async with api_client(engine) as other, serve_api(other) as elsewhere:
+        async with watch_job(url) as events:
             heard = await anext(events)
-        async with watching(elsewhere) as events:
+        async with watch_job(elsewhere) as events:
             assert await anext(events) == heard
-        async with watching(elsewhere, last_id=heard.id) as events:
+        async with watch_job(elsewhere, last_id=heard.id) as events:
             await watchers(1)
-            await tell(engine, story.failed(2))
+            await apply_events(engine, story.failed(2))
             assert (await anext(events)).data["processed_hospitals"] == 1
 
 
 async def test_an_estimate_that_creeps_is_no_news(engine, url, monkeypatch):
     """Else every stream would have an event a second in which nothing has happened."""
     story = Story(total=50)
-    await tell(engine, story.accepted(), *(story.created(row, seconds=15) for row in range(2, 12)), report(seconds=19))
-    async with watching(url) as events:
+    await apply_events(
+        engine, story.accepted(), *(story.created(row, seconds=15) for row in range(2, 12)), report(seconds=19)
+    )
+    async with watch_job(url) as events:
         first = await anext(events)
         clock(monkeypatch, 21)
         await asyncio.sleep(0.2)  # several looks
-        await tell(engine, story.created(12, seconds=21))
+        await apply_events(engine, story.created(12, seconds=21))
         second = await anext(events)
     assert first.data["eta_seconds"] is not None
     assert (first.data["created_hospitals"], second.data["created_hospitals"]) == (10, 11)
@@ -135,10 +137,10 @@ async def test_an_estimate_that_creeps_is_no_news(engine, url, monkeypatch):
 async def test_why_it_waits_is_news(engine, url, monkeypatch):
     """Though no row has moved."""
     story = Story(total=50)
-    await tell(engine, story.accepted(), story.created(2), report(seconds=19))
-    async with watching(url) as events:
+    await apply_events(engine, story.accepted(), story.created(2), report(seconds=19))
+    async with watch_job(url) as events:
         assert (await anext(events)).data["waiting_for"] is None
-        await tell(engine, report(seconds=20, paused=True))
+        await apply_events(engine, report(seconds=20, paused=True))
         assert (await anext(events)).data["waiting_for"] == "paused"
 
 
@@ -147,28 +149,28 @@ async def test_a_thousand_watchers_cost_one_database_query_a_look(sqlite):
     """Over real connections; each of them is told how it ended."""
     crowd = 1_000
     story = Story(total=2)
-    await tell(sqlite, story.accepted())
-    async with counter(sqlite) as desk, served(desk) as url:
+    await apply_events(sqlite, story.accepted())
+    async with api_client(sqlite) as api, serve_api(api) as url:
         streams = []
         while len(streams) < crowd:
-            streams += await asyncio.gather(*(let_in(url, "job-1") for _ in range(50)))
+            streams += await asyncio.gather(*(open_stream(url, "job-1") for _ in range(50)))
         await watchers(crowd)
         statements, looks = [], []
-        look = desk.live.look
+        look = api.job_watchers.look
 
         async def counted_look():
             looks.append(len(statements))
             await look()
 
-        desk.live.look = counted_look
-        event.listen(desk.database.statements, "before_cursor_execute", lambda *told: statements.append(told[2]))
+        api.job_watchers.look = counted_look
+        event.listen(api.database.statements, "before_cursor_execute", lambda *told: statements.append(told[2]))
 
         async def have_looked():
             return len(looks) > 5
 
         await eventually(have_looked)
         assert {after - before for before, after in pairwise(looks)} == {1}, statements
-        await tell(sqlite, story.failed(2), story.failed(3), story.finished(JobOutcome.NONE_CREATED))
+        await apply_events(sqlite, story.failed(2), story.failed(3), story.finished(JobOutcome.NONE_CREATED))
         heard = await asyncio.gather(*(reader.read() for reader, _ in streams))
         assert sum(b"event: finished" in each for each in heard) == crowd
         for _, writer in streams:
@@ -176,16 +178,16 @@ async def test_a_thousand_watchers_cost_one_database_query_a_look(sqlite):
         await watchers(0)
 
 
-async def let_in(url, job_id):
+async def open_stream(url, job_id):
     """The same, once it is answered: who would have to wait for over 1.7 s is sent away, and comes again."""
     while True:
-        reader, writer = await opened(url, job_id)
+        reader, writer = await request_stream(url, job_id)
         if b" 200 " in await reader.readline():
             return reader, writer
         writer.close()
 
 
-async def opened(url, job_id, receive_buffer=None):
+async def request_stream(url, job_id, receive_buffer=None):
     """A connection on which the stream was asked for."""
     host, port = url.removeprefix("http://").split(":")
     connection = socket.socket()
@@ -204,29 +206,29 @@ async def test_a_reader_who_takes_nothing_is_dropped_and_holds_up_nobody(sqlite,
     monkeypatch.setattr(routes, "_SLOW_READER_SECONDS", 0.5)
     story = Story(total=2_000)
     long_name = "h" * 20_000  # so that few events fill what the kernel keeps for a reader
-    await tell(sqlite, story.accepted().model_copy(update={"file_name": long_name}))
-    async with counter(sqlite) as desk, served(desk, send_buffer=4_096) as url, watching(url) as events:
+    await apply_events(sqlite, story.accepted().model_copy(update={"file_name": long_name}))
+    async with api_client(sqlite) as api, serve_api(api, send_buffer=4_096) as url, watch_job(url) as events:
         await anext(events)
-        _, stuck = await opened(url, "job-1", receive_buffer=2_048)
+        _, stuck = await request_stream(url, "job-1", receive_buffer=2_048)
         await watchers(2)
         row = 2
         while WATCHERS._value.get() == 2:
-            await tell(sqlite, story.failed(row))
-            desk.changes.announce()
+            await apply_events(sqlite, story.failed(row))
+            api.change_signal.announce()
             assert (await anext(events)).data["failed_hospitals"] == row - 1
             row += 1
         stuck.close()
-        await tell(sqlite, story.failed(row))
+        await apply_events(sqlite, story.failed(row))
         assert (await anext(events)).data["failed_hospitals"] == row - 1
 
 
 async def test_when_the_service_stops_every_stream_ends_at_once(sqlite, monkeypatch):
     """In order, with its last chunk, whenever the next look would have been."""
     monkeypatch.setattr(job_watchers, "_LOOK_AGAIN_SECONDS", 1_000)
-    await tell(sqlite, Story().accepted())
-    async with counter(sqlite) as desk, served(desk) as url, watching(url) as events:
+    await apply_events(sqlite, Story().accepted())
+    async with api_client(sqlite) as api, serve_api(api) as url, watch_job(url) as events:
         await anext(events)
-        desk.live.stopping.set()
+        api.job_watchers.stopping.set()
         assert [each async for each in events] == []
         await watchers(0)
 
@@ -234,27 +236,27 @@ async def test_when_the_service_stops_every_stream_ends_at_once(sqlite, monkeypa
 async def test_a_database_that_is_away_ends_no_stream(sqlite, monkeypatch):
     """News come when it is back."""
     story = Story(total=5)
-    await tell(sqlite, story.accepted())
-    async with counter(sqlite) as desk, served(desk) as url, watching(url) as events:
+    await apply_events(sqlite, story.accepted())
+    async with api_client(sqlite) as api, serve_api(api) as url, watch_job(url) as events:
         await anext(events)
         failed = asyncio.Event()
-        read = desk.live._database.read
+        read = api.job_watchers._database.read
 
         async def failing(_):
             failed.set()
             raise database_down()
 
-        monkeypatch.setattr(desk.live._database, "read", failing)
+        monkeypatch.setattr(api.job_watchers._database, "read", failing)
         await asyncio.wait_for(failed.wait(), 30)
-        monkeypatch.setattr(desk.live._database, "read", read)
-        await tell(sqlite, story.failed(2))
+        monkeypatch.setattr(api.job_watchers._database, "read", read)
+        await apply_events(sqlite, story.failed(2))
         assert (await anext(events)).data["failed_hospitals"] == 1
 
 
 async def test_a_job_that_is_deleted_ends_its_streams(sqlite):
     """Without a final state: there is none any more."""
-    await tell(sqlite, Story().accepted())
-    async with counter(sqlite) as desk, served(desk) as url, watching(url) as events:
+    await apply_events(sqlite, Story().accepted())
+    async with api_client(sqlite) as api, serve_api(api) as url, watch_job(url) as events:
         await anext(events)
         async with sqlite.begin() as connection:
             await connection.exec_driver_sql("DELETE FROM status_jobs")
@@ -264,10 +266,10 @@ async def test_a_job_that_is_deleted_ends_its_streams(sqlite):
 async def test_a_comment_comes_while_nothing_happens_and_nothing_in_between_buffers(sqlite, monkeypatch):
     """So that no proxy thinks that the connection is dead, and none keeps events back."""
     monkeypatch.setattr(routes, "_PING_SECONDS", 0.05)
-    await tell(sqlite, Story().accepted())
+    await apply_events(sqlite, Story().accepted())
     async with (
-        counter(sqlite) as desk,
-        served(desk) as url,
+        api_client(sqlite) as api,
+        serve_api(api) as url,
         httpx.AsyncClient() as http,
         http.stream("GET", f"{url}/api/v1/hospitals/jobs/job-1/events") as answer,
     ):
@@ -282,13 +284,13 @@ async def test_another_tenants_stream_is_404_and_one_of_a_job_not_read_yet_503(s
     """As the status answers."""
     keys = tuple(ApiKey(tenant=each, sha256=hashlib.sha256(each.encode()).hexdigest()) for each in ("north", "south"))
     story = Story(total=1)
-    await tell(sqlite, story.accepted(), story.failed(2), story.finished(JobOutcome.NONE_CREATED))
+    await apply_events(sqlite, story.accepted(), story.failed(2), story.finished(JobOutcome.NONE_CREATED))
     async with sqlite.begin() as connection:
         await connection.exec_driver_sql("INSERT INTO status_offsets VALUES ('hospital.jobs', 0, 2)")
-    async with counter(sqlite, keys) as desk:
-        assert (await desk.get("/jobs/job-1/events")).status_code == 401
+    async with api_client(sqlite, keys) as api:
+        assert (await api.get("/jobs/job-1/events")).status_code == 401
         for tenant, status in (("north", 200), ("south", 404)):
-            assert (await desk.get("/jobs/job-1/events", headers={"X-API-Key": tenant})).status_code == status
-        desk.ends.end = 3
-        unread = await desk.get("/jobs/job-2/events", headers={"X-API-Key": "north"})
+            assert (await api.get("/jobs/job-1/events", headers={"X-API-Key": tenant})).status_code == status
+        api.ends.end = 3
+        unread = await api.get("/jobs/job-2/events", headers={"X-API-Key": "north"})
     assert (unread.status_code, unread.json()["error_type"]) == (503, "not_known_yet")

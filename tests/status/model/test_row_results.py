@@ -3,7 +3,7 @@
 import pytest
 
 from services.status.model.row_results import (
-    Standing,
+    StoredRow,
     changes,
     changes_by_decision,
     decision_of,
@@ -18,7 +18,7 @@ STORY = Story()
 
 
 def standing(record):
-    return {record.key: Standing(record.round, record.status, record.finished_at, record.error_code)}
+    return {record.key: StoredRow(record.round, record.status, record.finished_at, record.error_code)}
 
 
 def test_a_first_result_is_counted_once_under_its_round_status_and_time():

@@ -24,9 +24,9 @@ from shared.contract.events import (
 from tests.support.status.job_histories import (
     Story,
     apply_events,
-    batch,
     contents,
     emptied,
+    event_batch,
     histories,
     in_topic_order,
     report,
@@ -139,9 +139,9 @@ async def test_rows_and_offsets_are_written_together_or_not_at_all(engine):
     story = Story()
     async with engine.begin() as connection:
         await stored_offsets.begin(connection, {RESULTS: 4})
-    await project(engine, [Step(*RESULTS, 4, 5)], batch(story.created(2)))
+    await project(engine, [Step(*RESULTS, 4, 5)], event_batch(story.created(2)))
     with pytest.raises(OffsetsMoved):
-        await project(engine, [Step(*RESULTS, 4, 6)], batch(story.created(3)))
+        await project(engine, [Step(*RESULTS, 4, 6)], event_batch(story.created(3)))
     async with engine.connect() as connection:
         assert list((await connection.execute(select(rows.c.row))).scalars()) == [2]
         assert await stored_offsets.stored(connection, [RESULTS]) == {RESULTS: 5}

@@ -12,11 +12,11 @@ from fastapi import FastAPI
 from services.status.tables.schema_version import check_schema, migrate
 from shared.runtime.databases import create_engine, database_url
 from shared.runtime.health import health_routes
-from tests.support.status.job_histories import Story, tell
-from tests.support.status.status_api import counter
+from tests.support.status.job_histories import Story, apply_events
+from tests.support.status.status_api import api_client
 
 
-class Wire:
+class TcpProxy:
     """A TCP connection to the database that can fall silent without closing."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -24,10 +24,10 @@ class Wire:
         self._flowing = asyncio.Event()
         self._flowing.set()
 
-    def fall_silent(self) -> None:
+    def freeze(self) -> None:
         self._flowing.clear()
 
-    def speak_again(self) -> None:
+    def thaw(self) -> None:
         self._flowing.set()
 
     async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,15 +45,15 @@ class Wire:
 
 
 @asynccontextmanager
-async def wired(url: str):
+async def proxied(url: str):
     """The database's URL by way of a wire, and the wire."""
     parts = urlsplit(url)
-    wire = Wire(parts.hostname, parts.port)
-    server = await asyncio.start_server(wire.connect, "127.0.0.1", 0)
+    proxy = TcpProxy(parts.hostname, parts.port)
+    server = await asyncio.start_server(proxy.connect, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     user = parts.netloc.rpartition("@")[0]
-    yield urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{port}")), wire
-    wire.speak_again()
+    yield urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{port}")), proxy
+    proxy.thaw()
     server.close()
 
 
@@ -62,19 +62,19 @@ async def test_a_database_that_falls_silent_is_503_within_2_seconds_and_used_aga
     """With a connection that was good a moment before, and with one still to be made."""
     direct = create_engine(database_url(postgres_url))
     await migrate(direct)
-    await tell(direct, Story().accepted())
-    async with wired(postgres_url) as (url, wire):
+    await apply_events(direct, Story().accepted())
+    async with proxied(postgres_url) as (url, proxy):
         engine = create_engine(database_url(url))
-        async with counter(engine) as desk:
+        async with api_client(engine) as api:
             if pooled:
-                assert (await desk.get("/status/job-1")).status_code == 200
-            wire.fall_silent()
+                assert (await api.get("/status/job-1")).status_code == 200
+            proxy.freeze()
             began = time.monotonic()
-            answer = await desk.get("/status/job-1")
+            answer = await api.get("/status/job-1")
             assert (answer.status_code, answer.json()["error_type"]) == (503, "database_unavailable")
             assert time.monotonic() - began < 2.0
-            wire.speak_again()
-            assert (await desk.get("/status/job-1")).status_code == 200
+            proxy.thaw()
+            assert (await api.get("/status/job-1")).status_code == 200
         await engine.dispose()
     await direct.dispose()
 
@@ -84,16 +84,16 @@ async def test_readiness_names_a_silent_database_within_its_2_seconds(postgres_u
     direct = create_engine(database_url(postgres_url))
     await migrate(direct)
     await direct.dispose()
-    async with wired(postgres_url) as (url, wire):
+    async with proxied(postgres_url) as (url, proxy):
         engine = create_engine(database_url(url))
         app = FastAPI()
         app.include_router(health_routes({"database": lambda: check_schema(engine)}))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status") as http:
             assert (await http.get("/health/ready")).json()["dependencies"]["database"]["status"] == "ok"
-            wire.fall_silent()
+            proxy.freeze()
             began = time.monotonic()
             answer = await http.get("/health/ready")
             assert (answer.status_code, answer.json()["dependencies"]["database"]["status"]) == (503, "unavailable")
             assert time.monotonic() - began < 2.5
-        wire.speak_again()
+        proxy.thaw()
         await engine.dispose()

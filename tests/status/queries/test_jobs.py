@@ -7,26 +7,26 @@ import pytest
 
 from shared.contract.events import JobOutcome, RowErrorCode
 from shared.runtime.settings import ApiKey
-from tests.support.status.job_histories import NOON, Story, at, report, tell
-from tests.support.status.status_api import counter
+from tests.support.status.job_histories import NOON, Story, apply_events, at, report
+from tests.support.status.status_api import api_client
 
 
 @pytest.fixture
-async def desk(engine):
+async def api(engine):
     """The API on empty tables, of either database."""
-    async with counter(engine) as desk:
-        yield desk
+    async with api_client(engine) as api:
+        yield api
 
 
 def moment(seconds):
     return at(seconds).isoformat().replace("+00:00", "Z")
 
 
-async def test_a_job_just_accepted(desk, engine, clock):
+async def test_a_job_just_accepted(api, engine, clock):
     """Every field has its honest beginning."""
     clock(1)
-    await tell(engine, Story(total=3).accepted(), report(seconds=0))
-    answer = await desk.get("/status/job-1")
+    await apply_events(engine, Story(total=3).accepted(), report(seconds=0))
+    answer = await api.get("/status/job-1")
     assert answer.status_code == 200
     assert answer.json() == {
         "job_id": "job-1",
@@ -63,13 +63,13 @@ async def test_a_job_just_accepted(desk, engine, clock):
     }
 
 
-async def test_a_job_in_the_middle(desk, engine, clock):
+async def test_a_job_in_the_middle(api, engine, clock):
     """Status answers while a job runs, with the pace of the last minute."""
     clock(20)
     story = Story(total=30)
     results = [story.created(row, seconds=10) for row in range(2, 11)] + [story.failed(11, seconds=12)]
-    await tell(engine, story.accepted(), *results, report(seconds=19, rate_limit=0.5, rows_per_second=0.5))
-    answer = (await desk.get("/status/job-1")).json()
+    await apply_events(engine, story.accepted(), *results, report(seconds=19, rate_limit=0.5, rows_per_second=0.5))
+    answer = (await api.get("/status/job-1")).json()
     assert answer["status"] == "processing"
     assert answer["message"] == "Processing 10 of 30 hospitals"
     assert (answer["processed_hospitals"], answer["created_hospitals"], answer["failed_hospitals"]) == (10, 9, 1)
@@ -80,19 +80,21 @@ async def test_a_job_in_the_middle(desk, engine, clock):
     assert len(answer["result"]["hospitals"]) == 10
 
 
-async def test_a_job_all_created_and_activated(desk, engine, clock):
+async def test_a_job_all_created_and_activated(api, engine, clock):
     """What clients of the original application wait for."""
     story = Story(total=2, batches=2)
     finished = story.finished(JobOutcome.ALL_CREATED, seconds=4)
-    await tell(engine, story.accepted(), story.created(2), story.created(3), finished, story.activated(0, seconds=5))
+    await apply_events(
+        engine, story.accepted(), story.created(2), story.created(3), finished, story.activated(0, seconds=5)
+    )
     clock(6)
-    waiting = (await desk.get("/status/job-1")).json()
+    waiting = (await api.get("/status/job-1")).json()
     assert (waiting["status"], waiting["message"]) == ("processing", "All hospitals created, activating")
     assert waiting["outcome"] is None
     assert [row["status"] for row in waiting["result"]["hospitals"]] == ["created_and_activated", "created"]
 
-    await tell(engine, story.activated(1, seconds=6))
-    answer = (await desk.get("/status/job-1")).json()
+    await apply_events(engine, story.activated(1, seconds=6))
+    answer = (await api.get("/status/job-1")).json()
     assert (answer["status"], answer["outcome"], answer["activated"]) == ("completed", "all_created", True)
     assert answer["message"] == "All hospitals created and activated"
     assert answer["progress_percentage"] == 100.0
@@ -112,29 +114,31 @@ async def test_a_job_all_created_and_activated(desk, engine, clock):
     }
 
 
-async def test_a_job_whose_activation_was_refused(desk, engine):
+async def test_a_job_whose_activation_was_refused(api, engine):
     """It is completed, and says what to do."""
     story = Story(total=1)
-    await tell(engine, story.accepted(), story.created(2), story.finished(JobOutcome.ALL_CREATED), story.refused())
-    answer = (await desk.get("/status/job-1")).json()
+    await apply_events(
+        engine, story.accepted(), story.created(2), story.finished(JobOutcome.ALL_CREATED), story.refused()
+    )
+    answer = (await api.get("/status/job-1")).json()
     assert (answer["status"], answer["activated"], answer["result"]["batch_activated"]) == ("completed", False, False)
     assert "PATCH /api/v1/hospitals/bulk/batch/job-1-batch-0/activate" in answer["message"]
     assert answer["error"] == "The directory did not activate the hospitals: Maintenance"
 
 
-async def test_a_job_of_which_nothing_was_created(desk, engine):
+async def test_a_job_of_which_nothing_was_created(api, engine):
     """Clients poll for `completed` or `failed`."""
     story = Story(total=1)
-    await tell(engine, story.accepted(), story.failed(2), story.finished(JobOutcome.NONE_CREATED))
-    answer = (await desk.get("/status/job-1")).json()
+    await apply_events(engine, story.accepted(), story.failed(2), story.finished(JobOutcome.NONE_CREATED))
+    answer = (await api.get("/status/job-1")).json()
     assert (answer["status"], answer["outcome"]) == ("failed", "none_created")
     assert "outcome=failed" in answer["error"]
 
 
-async def test_a_cancelled_job_reaches_100_per_cent(desk, engine):
+async def test_a_cancelled_job_reaches_100_per_cent(api, engine):
     """Rows that were not sent are processed too."""
     story = Story(total=2)
-    await tell(
+    await apply_events(
         engine,
         story.accepted(),
         story.cancelled(),
@@ -142,63 +146,65 @@ async def test_a_cancelled_job_reaches_100_per_cent(desk, engine):
         story.unprocessed(3),
         story.finished(JobOutcome.CANCELLED),
     )
-    answer = (await desk.get("/status/job-1")).json()
+    answer = (await api.get("/status/job-1")).json()
     assert (answer["status"], answer["outcome"]) == ("cancelled", "cancelled")
     assert (answer["processed_hospitals"], answer["unprocessed_hospitals"]) == (2, 1)
     assert answer["progress_percentage"] == 100.0
 
 
-async def test_percentages_are_rounded_down(desk, engine):
+async def test_percentages_are_rounded_down(api, engine):
     """100 means all."""
     story = Story(total=3_001)
-    await tell(engine, story.accepted(), *(story.created(row) for row in range(2, 3_002)))
-    answer = (await desk.get("/status/job-1")).json()
+    await apply_events(engine, story.accepted(), *(story.created(row) for row in range(2, 3_002)))
+    answer = (await api.get("/status/job-1")).json()
     assert (answer["progress_percentage"], answer["result"]) == (99.96, None)
 
 
-async def test_what_failed_before_a_retry_is_not_shown_as_failed_during_it(desk, engine):
+async def test_what_failed_before_a_retry_is_not_shown_as_failed_during_it(api, engine):
     """Its next result is still to come."""
     story = Story(total=2)
-    await tell(engine, story.accepted(), story.created(2), story.failed(3))
-    await tell(engine, story.finished(JobOutcome.SOME_FAILED), story.retried(2))
-    answer = (await desk.get("/status/job-1")).json()
+    await apply_events(engine, story.accepted(), story.created(2), story.failed(3))
+    await apply_events(engine, story.finished(JobOutcome.SOME_FAILED), story.retried(2))
+    answer = (await api.get("/status/job-1")).json()
     assert (answer["status"], answer["processed_hospitals"]) == ("processing", 1)
     assert [row["row"] for row in answer["result"]["hospitals"]] == [2]
-    assert (await desk.get("/jobs/job-1/rows?outcome=failed")).json()["rows"] == []
+    assert (await api.get("/jobs/job-1/rows?outcome=failed")).json()["rows"] == []
 
 
-async def test_the_list_shows_the_newest_first_in_pages(desk, engine):
+async def test_the_list_shows_the_newest_first_in_pages(api, engine):
     """Without batch_ids and result; the cursor leads through all of them once."""
     stories = [Story(total=1, job_id=f"job-{number}") for number in range(5)]
-    await tell(engine, *(story.accepted(seconds=number // 2) for number, story in enumerate(stories)))
-    first = (await desk.get("/jobs?limit=2")).json()
-    second = (await desk.get("/jobs", params={"limit": 2, "cursor": first["next_cursor"]})).json()
-    third = (await desk.get("/jobs", params={"limit": 2, "cursor": second["next_cursor"]})).json()
+    await apply_events(engine, *(story.accepted(seconds=number // 2) for number, story in enumerate(stories)))
+    first = (await api.get("/jobs?limit=2")).json()
+    second = (await api.get("/jobs", params={"limit": 2, "cursor": first["next_cursor"]})).json()
+    third = (await api.get("/jobs", params={"limit": 2, "cursor": second["next_cursor"]})).json()
     pages = [[job["job_id"] for job in page["jobs"]] for page in (first, second, third)]
     assert pages == [["job-4", "job-3"], ["job-2", "job-1"], ["job-0"]]
     assert (first["total_jobs"], third["next_cursor"]) == (5, None)
-    full = (await desk.get("/status/job-4")).json()
+    full = (await api.get("/status/job-4")).json()
     assert first["jobs"][0].keys() == full.keys() - {"batch_ids", "result"}
 
 
-async def test_the_list_can_be_narrowed_to_a_status(desk, engine):
+async def test_the_list_can_be_narrowed_to_a_status(api, engine):
     """total_jobs counts those that fit."""
     done, fresh = Story(total=1, job_id="done"), Story(total=1, job_id="fresh")
-    await tell(engine, fresh.accepted(), done.accepted(), done.failed(2), done.finished(JobOutcome.NONE_CREATED))
-    answer = (await desk.get("/jobs?status=failed")).json()
+    await apply_events(
+        engine, fresh.accepted(), done.accepted(), done.failed(2), done.finished(JobOutcome.NONE_CREATED)
+    )
+    answer = (await api.get("/jobs?status=failed")).json()
     assert ([job["job_id"] for job in answer["jobs"]], answer["total_jobs"]) == (["done"], 1)
 
 
-async def test_a_job_of_which_only_results_are_known_is_not_listed(desk, engine):
+async def test_a_job_of_which_only_results_are_known_is_not_listed(api, engine):
     """Nobody knows yet whose it is."""
-    await tell(engine, Story().created(2))
-    assert (await desk.get("/jobs")).json() == {"total_jobs": 0, "jobs": [], "next_cursor": None}
+    await apply_events(engine, Story().created(2))
+    assert (await api.get("/jobs")).json() == {"total_jobs": 0, "jobs": [], "next_cursor": None}
 
 
-async def test_rows_come_in_the_order_of_the_file_in_pages(desk, engine):
+async def test_rows_come_in_the_order_of_the_file_in_pages(api, engine):
     """With every field, whatever order they were done in."""
     story = Story(total=4)
-    await tell(
+    await apply_events(
         engine,
         story.accepted(),
         story.unprocessed(5),
@@ -206,8 +212,8 @@ async def test_rows_come_in_the_order_of_the_file_in_pages(desk, engine):
         story.failed(4, code=RowErrorCode.REJECTED, http_status=422),
         story.created(2),
     )
-    first = (await desk.get("/jobs/job-1/rows?limit=2")).json()
-    second = (await desk.get("/jobs/job-1/rows", params={"limit": 2, "cursor": first["next_cursor"]})).json()
+    first = (await api.get("/jobs/job-1/rows?limit=2")).json()
+    second = (await api.get("/jobs/job-1/rows", params={"limit": 2, "cursor": first["next_cursor"]})).json()
     known = {"attempts": 1, "error": None, "outcome_unknown": False}
     assert first["rows"] + second["rows"] == [
         {"row": 2, "name": "Hospital 2", "status": "created", "hospital_id": 20} | known,
@@ -232,12 +238,14 @@ async def test_rows_come_in_the_order_of_the_file_in_pages(desk, engine):
     assert second["next_cursor"] is None
 
 
-async def test_rows_say_of_which_nobody_knows_what_became(desk, engine):
+async def test_rows_say_of_which_nobody_knows_what_became(api, engine):
     """Until somebody looked: then they are failed or created like any other; the next round may leave it open again."""
     story = Story(total=4)
     unknown = [story.failed(row, code=RowErrorCode.OUTCOME_UNKNOWN) for row in (2, 3, 4)]
-    await tell(engine, story.accepted(), *unknown, story.failed(5), story.resolved(3, None), story.resolved(4, 77))
-    rows = (await desk.get("/jobs/job-1/rows")).json()["rows"]
+    await apply_events(
+        engine, story.accepted(), *unknown, story.failed(5), story.resolved(3, None), story.resolved(4, 77)
+    )
+    rows = (await api.get("/jobs/job-1/rows")).json()["rows"]
     assert [(row["status"], row["outcome_unknown"]) for row in rows] == [
         ("failed", True),
         ("failed", False),
@@ -245,17 +253,17 @@ async def test_rows_say_of_which_nobody_knows_what_became(desk, engine):
         ("failed", False),
     ]
     again = story.failed(3, round_=2, code=RowErrorCode.OUTCOME_UNKNOWN)
-    await tell(engine, story.finished(JobOutcome.SOME_FAILED), story.retried(2), again)
-    rows = (await desk.get("/jobs/job-1/rows?outcome=failed")).json()["rows"]
+    await apply_events(engine, story.finished(JobOutcome.SOME_FAILED), story.retried(2), again)
+    rows = (await api.get("/jobs/job-1/rows?outcome=failed")).json()["rows"]
     assert [(row["row"], row["outcome_unknown"]) for row in rows] == [(3, True)]
 
 
 @pytest.mark.parametrize(("outcome", "expected"), [("created", [2]), ("failed", [3]), ("unprocessed", [4])])
-async def test_rows_can_be_narrowed_to_an_outcome(desk, engine, outcome, expected):
+async def test_rows_can_be_narrowed_to_an_outcome(api, engine, outcome, expected):
     """Each of the three."""
     story = Story(total=3)
-    await tell(engine, story.accepted(), story.created(2), story.failed(3), story.unprocessed(4))
-    answer = (await desk.get(f"/jobs/job-1/rows?outcome={outcome}")).json()
+    await apply_events(engine, story.accepted(), story.created(2), story.failed(3), story.unprocessed(4))
+    answer = (await api.get(f"/jobs/job-1/rows?outcome={outcome}")).json()
     assert [row["row"] for row in answer["rows"]] == expected
 
 
@@ -274,9 +282,9 @@ async def test_rows_can_be_narrowed_to_an_outcome(desk, engine, outcome, expecte
         "/jobs/job-1/rows?cursor=WyJhIl0",
     ],
 )
-async def test_a_wrong_parameter_is_a_problem_400(desk, path):
+async def test_a_wrong_parameter_is_a_problem_400(api, path):
     """Named, and never a 500."""
-    answer = await desk.get(path)
+    answer = await api.get(path)
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json().keys() == {"type", "title", "status", "detail", "error_type"}
@@ -290,45 +298,45 @@ KEYS = tuple(
 
 async def test_each_tenant_sees_its_own_jobs_only(sqlite):
     """Another's ids are 404, in every call."""
-    await tell(sqlite, Story(total=1).accepted(), Story(total=1, job_id="job-2", tenant="south").accepted())
-    await tell(sqlite, Story(total=1).created(2))
-    async with counter(sqlite, KEYS) as desk:
+    await apply_events(sqlite, Story(total=1).accepted(), Story(total=1, job_id="job-2", tenant="south").accepted())
+    await apply_events(sqlite, Story(total=1).created(2))
+    async with api_client(sqlite, KEYS) as api:
         south = {"headers": {"X-API-Key": "s-key"}}
-        listed = (await desk.get("/jobs", **south)).json()
+        listed = (await api.get("/jobs", **south)).json()
         assert ([job["job_id"] for job in listed["jobs"]], listed["total_jobs"]) == (["job-2"], 1)
-        desk.ends.end = 0
+        api.ends.end = 0
         async with sqlite.begin() as connection:
             await connection.exec_driver_sql("INSERT INTO status_offsets VALUES ('hospital.jobs', 0, 2)")
-        assert (await desk.get("/status/job-2", **south)).status_code == 200
-        assert (await desk.get("/status/job-1", **south)).status_code == 404
-        assert (await desk.get("/jobs/job-1/rows", **south)).status_code == 404
-        assert (await desk.patch("/bulk/batch/job-1-batch-0/activate", **south)).status_code == 404
+        assert (await api.get("/status/job-2", **south)).status_code == 200
+        assert (await api.get("/status/job-1", **south)).status_code == 404
+        assert (await api.get("/jobs/job-1/rows", **south)).status_code == 404
+        assert (await api.patch("/bulk/batch/job-1-batch-0/activate", **south)).status_code == 404
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-API-Key": "guessed"}])
 async def test_nobody_sees_anything_without_a_key_where_keys_are_set(sqlite, headers):
     """401, as a problem."""
-    async with counter(sqlite, KEYS) as desk:
-        answer = await desk.get("/jobs", headers=headers)
+    async with api_client(sqlite, KEYS) as api:
+        answer = await api.get("/jobs", headers=headers)
     assert (answer.status_code, answer.json()["error_type"]) == (401, "unauthorized")
 
 
-async def test_times_are_told_in_utc(desk, engine):
+async def test_times_are_told_in_utc(api, engine):
     """With their zone, so that nobody has to guess."""
-    await tell(engine, Story().accepted())
-    said = (await desk.get("/status/job-1")).json()["created_at"]
+    await apply_events(engine, Story().accepted())
+    said = (await api.get("/status/job-1")).json()["created_at"]
     assert datetime.fromisoformat(said) == NOON
     assert datetime.fromisoformat(said).utcoffset() == timedelta(0)
 
 
-async def test_a_search_finds_in_file_names_and_ids_in_any_case(desk, engine):
+async def test_a_search_finds_in_file_names_and_ids_in_any_case(api, engine):
     """Also beyond ASCII, which SQLite's own `lower` leaves alone; what are wildcards elsewhere are plain text."""
     names = {"job-1": "Überlingen 100%.csv", "job-2": "lindau_2026.csv", "job-3": "LINDAU.csv"}
     for job_id, name in names.items():
-        await tell(engine, Story(job_id=job_id).accepted().model_copy(update={"file_name": name}))
+        await apply_events(engine, Story(job_id=job_id).accepted().model_copy(update={"file_name": name}))
 
     async def found(text, **more):
-        answer = (await desk.get("/jobs", params={"q": text, **more})).json()
+        answer = (await api.get("/jobs", params={"q": text, **more})).json()
         assert answer["total_jobs"] == len(answer["jobs"])
         return sorted(job["job_id"] for job in answer["jobs"])
 
@@ -343,46 +351,48 @@ async def test_a_search_finds_in_file_names_and_ids_in_any_case(desk, engine):
     assert await found("") == ["job-1", "job-2", "job-3"]
 
 
-async def test_a_cancelled_job_is_over_when_nothing_can_be_under_way_any_more(desk, engine, clock):
+async def test_a_cancelled_job_is_over_when_nothing_can_be_under_way_any_more(api, engine, clock):
     """Rows behind the windows count as unprocessed; when they have their results, nothing changes but the reason."""
     story = Story(total=5)
-    await tell(engine, story.accepted(), story.created(2), story.failed(3), story.cancelled(seconds=5))
+    await apply_events(engine, story.accepted(), story.created(2), story.failed(3), story.cancelled(seconds=5))
     clock(54.9)
-    before = (await desk.get("/status/job-1")).json()
+    before = (await api.get("/status/job-1")).json()
     assert (before["status"], before["processed_hospitals"], before["outcome"]) == ("processing", 2, None)
     clock(55)
-    over = (await desk.get("/status/job-1")).json()
+    over = (await api.get("/status/job-1")).json()
     assert (over["status"], over["outcome"], over["progress_percentage"]) == ("cancelled", "cancelled", 100.0)
     assert [over[f"{kind}_hospitals"] for kind in ("created", "failed", "unprocessed")] == [1, 1, 3]
     assert (over["completed_at"], over["waiting_for"], over["eta_seconds"]) == (moment(55), None, None)
     for status, jobs in (("cancelled", 1), ("processing", 0), ("completed", 0)):
-        assert (await desk.get(f"/jobs?status={status}")).json()["total_jobs"] == jobs
+        assert (await api.get(f"/jobs?status={status}")).json()["total_jobs"] == jobs
 
     rows = [story.unprocessed(row, seconds=300) for row in (4, 5, 6)]
-    await tell(engine, *rows)
-    assert (await desk.get("/status/job-1")).json() | {"result": None} == over | {"result": None}
-    await tell(engine, story.finished(JobOutcome.CANCELLED, seconds=301))
-    assert (await desk.get("/status/job-1")).json() | {"result": None} == over | {"result": None}
+    await apply_events(engine, *rows)
+    assert (await api.get("/status/job-1")).json() | {"result": None} == over | {"result": None}
+    await apply_events(engine, story.finished(JobOutcome.CANCELLED, seconds=301))
+    assert (await api.get("/status/job-1")).json() | {"result": None} == over | {"result": None}
 
 
-async def test_a_cancel_that_came_too_late_changes_nothing(desk, engine, clock):
+async def test_a_cancel_that_came_too_late_changes_nothing(api, engine, clock):
     """Every row was created: the job is activated and completed."""
     clock(100)
     story = Story(total=1)
-    await tell(engine, story.accepted(), story.cancelled(), story.created(2))
-    assert (await desk.get("/status/job-1")).json()["status"] == "processing"
-    await tell(engine, story.finished(JobOutcome.ALL_CREATED), story.activated())
-    assert (await desk.get("/status/job-1")).json()["status"] == "completed"
+    await apply_events(engine, story.accepted(), story.cancelled(), story.created(2))
+    assert (await api.get("/status/job-1")).json()["status"] == "processing"
+    await apply_events(engine, story.finished(JobOutcome.ALL_CREATED), story.activated())
+    assert (await api.get("/status/job-1")).json()["status"] == "completed"
 
 
-async def test_the_batches_of_a_job_say_each_whether_it_is_activated(desk, engine):
+async def test_the_batches_of_a_job_say_each_whether_it_is_activated(api, engine):
     """In order; a refusal counts until somebody has activated the batch by hand."""
     story = Story(total=3, batches=3)
     answers = [story.activated(0, seconds=6), story.refused(1, seconds=7), story.refused(2, seconds=8)]
     by_hand = story.activated(2, request_id="by-hand", seconds=90)
     finished = story.finished(JobOutcome.ALL_CREATED)
-    await tell(engine, story.accepted(), *(story.created(row) for row in (2, 3, 4)), finished, *answers, by_hand)
-    found = (await desk.get("/jobs/job-1/batches")).json()["batches"]
+    await apply_events(
+        engine, story.accepted(), *(story.created(row) for row in (2, 3, 4)), finished, *answers, by_hand
+    )
+    found = (await api.get("/jobs/job-1/batches")).json()["batches"]
     assert found == [
         {"batch_id": "job-1-batch-0", "activated": True, "activated_at": moment(6), "error": None},
         {"batch_id": "job-1-batch-1", "activated": False, "activated_at": None, "error": "Maintenance"},

@@ -5,17 +5,17 @@ import time
 
 import pytest
 
-from services.status.queries.lookup import Presence
+from services.status.queries.lookup import JobLookup
 from shared.runtime.databases import create_engine, database_url
-from tests.support.status.job_histories import Story, tell
-from tests.support.status.status_api import counter
+from tests.support.status.job_histories import Story, apply_events
+from tests.support.status.status_api import api_client
 
 
 @pytest.fixture
-async def desk(sqlite):
+async def api(sqlite):
     """The API on empty tables."""
-    async with counter(sqlite) as desk:
-        yield desk
+    async with api_client(sqlite) as api:
+        yield api
 
 
 async def project_to(engine, offset):
@@ -25,85 +25,85 @@ async def project_to(engine, offset):
         await connection.exec_driver_sql(statement, (offset,))
 
 
-async def test_an_unknown_id_is_404_when_the_projection_has_passed_the_end(desk, sqlite):
+async def test_an_unknown_id_is_404_when_the_projection_has_passed_the_end(api, sqlite):
     """At once: there is nothing to wait for."""
-    desk.ends.end = 5
+    api.ends.end = 5
     await project_to(sqlite, 5)
     began = time.monotonic()
-    answer = await desk.get("/status/nobody")
+    answer = await api.get("/status/nobody")
     assert (answer.status_code, answer.json()["error_type"]) == (404, "not_found")
     assert time.monotonic() - began < 1
 
 
-async def test_an_unknown_id_is_503_while_newer_events_are_unread(desk, sqlite):
+async def test_an_unknown_id_is_503_while_newer_events_are_unread(api, sqlite):
     """Within 2 s, and the client is told to ask again."""
-    desk.ends.end = 6
+    api.ends.end = 6
     await project_to(sqlite, 5)
     began = time.monotonic()
-    answer = await desk.get("/jobs/nobody/rows")
+    answer = await api.get("/jobs/nobody/rows")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     assert 1 < time.monotonic() - began < 2
 
 
-async def test_an_unknown_id_is_503_where_nothing_was_ever_projected(desk):
+async def test_an_unknown_id_is_503_where_nothing_was_ever_projected(api):
     """No offset is no answer."""
-    assert (await desk.get("/status/nobody")).status_code == 503
+    assert (await api.get("/status/nobody")).status_code == 503
 
 
-async def test_an_id_that_is_projected_while_its_caller_waits_is_found(desk, sqlite):
+async def test_an_id_that_is_projected_while_its_caller_waits_is_found(api, sqlite):
     """The upload was answered a moment before."""
-    desk.ends.end = 6
+    api.ends.end = 6
     await project_to(sqlite, 5)
-    asked = asyncio.create_task(desk.get("/status/job-1"))
+    asked = asyncio.create_task(api.get("/status/job-1"))
     await asyncio.wait([asked], timeout=0.3)
     assert not asked.done()
-    await tell(sqlite, Story().accepted())
-    desk.changes.announce()
+    await apply_events(sqlite, Story().accepted())
+    api.change_signal.announce()
     assert (await asked).status_code == 200
 
 
-async def test_an_id_in_the_very_events_that_pass_the_end_is_found(desk, sqlite, monkeypatch):
+async def test_an_id_in_the_very_events_that_pass_the_end_is_found(api, sqlite, monkeypatch):
     """The offset is read before the job is looked for, never after."""
-    desk.ends.end = 6
-    passed = Presence._passed
+    api.ends.end = 6
+    passed = JobLookup._passed
 
-    async def after_the_projection(presence, ends):
-        await tell(sqlite, Story().accepted())
+    async def after_the_projection(lookup, ends):
+        await apply_events(sqlite, Story().accepted())
         await project_to(sqlite, 6)
-        return await passed(presence, ends)
+        return await passed(lookup, ends)
 
-    monkeypatch.setattr(Presence, "_passed", after_the_projection)
-    assert (await desk.get("/status/job-1")).status_code == 200
+    monkeypatch.setattr(JobLookup, "_passed", after_the_projection)
+    assert (await api.get("/status/job-1")).status_code == 200
 
 
-async def test_an_unknown_id_is_503_when_kafka_is_down(desk):
+async def test_an_unknown_id_is_503_when_kafka_is_down(api):
     """Nobody can tell where the topic ends."""
-    desk.ends.end = None
-    answer = await desk.get("/status/nobody")
+    api.ends.end = None
+    answer = await api.get("/status/nobody")
     assert (answer.status_code, answer.json()["error_type"]) == (503, "message_queue_unavailable")
 
 
-async def test_a_known_id_is_answered_when_kafka_is_down(desk, sqlite):
+async def test_a_known_id_is_answered_when_kafka_is_down(api, sqlite):
     """The tables know."""
-    desk.ends.end = None
-    await tell(sqlite, Story().accepted())
-    assert (await desk.get("/status/job-1")).status_code == 200
+    api.ends.end = None
+    await apply_events(sqlite, Story().accepted())
+    assert (await api.get("/status/job-1")).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["%00", "a%20b", "x" * 200, "%F0%9F%8F%A5", "%27"])
-async def test_a_text_that_can_be_no_id_is_404_without_asking_anybody(desk, name):
+async def test_a_text_that_can_be_no_id_is_404_without_asking_anybody(api, name):
     """PostgreSQL knows no NUL; and nobody has to wait."""
-    desk.ends.end = None
-    assert (await desk.get(f"/status/{name}")).status_code == 404
+    api.ends.end = None
+    assert (await api.get(f"/status/{name}")).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/status/job-1", "/jobs", "/jobs/job-1/rows"])
 async def test_a_database_that_is_down_is_503_within_2_seconds(tmp_path, path):
     """Named as what it is."""
     engine = create_engine(database_url(f"sqlite:///{tmp_path}/missing/status.db"))
-    async with counter(engine) as desk:
+    async with api_client(engine) as api:
         began = time.monotonic()
-        answer = await desk.get(path)
+        answer = await api.get(path)
     assert (answer.status_code, answer.json()["error_type"]) == (503, "database_unavailable")
     assert time.monotonic() - began < 2
     await engine.dispose()

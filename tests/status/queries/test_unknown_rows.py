@@ -9,24 +9,24 @@ from sqlalchemy import delete, select, text
 from services.status.tables.definitions import jobs, resolutions, rows, tallies
 from services.status.tables.schema_version import migrate
 from shared.contract.events import JobOutcome, RowErrorCode
-from tests.support.status.job_histories import Story, emptied, histories, tell
-from tests.support.status.status_api import counter
+from tests.support.status.job_histories import Story, apply_events, emptied, histories
+from tests.support.status.status_api import api_client
 
 STORY = Story(total=4)
 UNKNOWN = [STORY.failed(row, code=RowErrorCode.OUTCOME_UNKNOWN) for row in (2, 3, 4)]
 
 
 @pytest.fixture
-async def desk(engine):
-    async with counter(engine) as desk:
-        yield desk
+async def api(engine):
+    async with api_client(engine) as api:
+        yield api
 
 
-async def unknown(desk):
+async def unknown(api):
     """What the status, the list and the file say; the file's by its head, and row by row."""
-    status = (await desk.get("/status/job-1")).json()["unknown_hospitals"]
-    [listed] = (await desk.get("/jobs")).json()["jobs"]
-    file = await desk.get("/jobs/job-1/failed.csv")
+    status = (await api.get("/status/job-1")).json()["unknown_hospitals"]
+    [listed] = (await api.get("/jobs")).json()["jobs"]
+    file = await api.get("/jobs/job-1/failed.csv")
     codes = [row["result_error_code"] for row in csv.DictReader(file.text.splitlines())]
     assert (
         status == listed["unknown_hospitals"] == int(file.headers["X-Result-Unknown"]) == codes.count("outcome_unknown")
@@ -34,35 +34,35 @@ async def unknown(desk):
     return status
 
 
-async def test_rows_of_unknown_outcome_are_counted_until_somebody_has_looked(desk, engine):
+async def test_rows_of_unknown_outcome_are_counted_until_somebody_has_looked(api, engine):
     """Found or absent, it is known then; and unknown again when the row ran again and nobody could tell."""
-    await tell(engine, STORY.accepted(), *UNKNOWN, STORY.failed(5))
-    assert await unknown(desk) == 3
-    await tell(engine, STORY.resolved(2, 77))
-    assert await unknown(desk) == 2
-    await tell(engine, STORY.resolved(3, None))
-    assert await unknown(desk) == 1
-    await tell(engine, STORY.resolved(3, 78, seconds=9))
-    assert await unknown(desk) == 1
-    await tell(engine, STORY.finished(JobOutcome.SOME_FAILED), STORY.retried(2))
-    assert await unknown(desk) == 0
-    await tell(engine, STORY.failed(4, round_=2, code=RowErrorCode.OUTCOME_UNKNOWN), STORY.created(5, round_=2))
-    assert await unknown(desk) == 1
+    await apply_events(engine, STORY.accepted(), *UNKNOWN, STORY.failed(5))
+    assert await unknown(api) == 3
+    await apply_events(engine, STORY.resolved(2, 77))
+    assert await unknown(api) == 2
+    await apply_events(engine, STORY.resolved(3, None))
+    assert await unknown(api) == 1
+    await apply_events(engine, STORY.resolved(3, 78, seconds=9))
+    assert await unknown(api) == 1
+    await apply_events(engine, STORY.finished(JobOutcome.SOME_FAILED), STORY.retried(2))
+    assert await unknown(api) == 0
+    await apply_events(engine, STORY.failed(4, round_=2, code=RowErrorCode.OUTCOME_UNKNOWN), STORY.created(5, round_=2))
+    assert await unknown(api) == 1
 
 
-async def test_a_row_that_was_looked_for_and_is_not_there_does_not_call_itself_unknown(desk, engine):
+async def test_a_row_that_was_looked_for_and_is_not_there_does_not_call_itself_unknown(api, engine):
     """It can be uploaded again; the reason names who looked."""
-    await tell(engine, STORY.accepted(), *UNKNOWN, STORY.resolved(3, None))
-    file = await desk.get("/jobs/job-1/failed.csv")
+    await apply_events(engine, STORY.accepted(), *UNKNOWN, STORY.resolved(3, None))
+    file = await api.get("/jobs/job-1/failed.csv")
     codes = {row["result_row"]: row["result_error_code"] for row in csv.DictReader(file.text.splitlines())}
     assert codes == {"2": "outcome_unknown", "3": "absent", "4": "outcome_unknown"}
 
 
-async def test_other_files_do_not_speak_of_it(desk, engine):
+async def test_other_files_do_not_speak_of_it(api, engine):
     """There is nothing to be uploaded again in them that exists."""
-    await tell(engine, STORY.accepted(), *UNKNOWN, STORY.created(5))
+    await apply_events(engine, STORY.accepted(), *UNKNOWN, STORY.created(5))
     for name in ("successful", "unprocessed"):
-        assert (await desk.get(f"/jobs/job-1/{name}.csv")).headers["X-Result-Unknown"] == "0"
+        assert (await api.get(f"/jobs/job-1/{name}.csv")).headers["X-Result-Unknown"] == "0"
 
 
 async def by_hand(connection):
@@ -85,14 +85,14 @@ async def by_hand(connection):
 async def test_the_count_is_what_counting_by_hand_gives(sqlite, history):
     """However the story went."""
     await emptied(sqlite)
-    await tell(sqlite, *history)
+    await apply_events(sqlite, *history)
     async with sqlite.connect() as connection:
         assert (await connection.execute(select(jobs.c.unknown_hospitals))).scalar_one() == await by_hand(connection)
 
 
 async def test_tables_of_an_older_version_are_counted_when_they_are_brought_up_to_date(engine):
     """What was projected before has its count too."""
-    await tell(engine, STORY.accepted(), *UNKNOWN, STORY.resolved(3, None))
+    await apply_events(engine, STORY.accepted(), *UNKNOWN, STORY.resolved(3, None))
     async with engine.begin() as connection:
         await connection.execute(delete(tallies).where(tallies.c.status == "outcome_unknown"))
         await connection.execute(text("ALTER TABLE status_jobs DROP COLUMN unknown_hospitals"))

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.model.timestamps import micros
-from services.status.projection.event_batch import Delivery, Told
+from services.status.projection.event_batch import EventBatch, PositionedEvent
 from services.status.projection.transaction import project
 from services.status.tables import stored_offsets
 from services.status.tables.definitions import metadata
@@ -141,17 +141,17 @@ def report(instance: str = "p-1", seconds: float = 0, **more: object) -> Process
 
 def in_topic_order(events: list[Event]) -> list[Event]:
     """The same mixture of topics, in which what stands in hospital.jobs comes in the order in which it happened."""
-    told = [isinstance(event, JobEvent) and not isinstance(event, RowResult) for event in events]
-    ordered = iter(sorted(compress(events, told), key=lambda event: event.occurred_at))
-    return [next(ordered) if is_told else event for event, is_told in zip(events, told, strict=True)]
+    apply_event = [isinstance(event, JobEvent) and not isinstance(event, RowResult) for event in events]
+    ordered = iter(sorted(compress(events, apply_event), key=lambda event: event.occurred_at))
+    return [next(ordered) if is_told else event for event, is_told in zip(events, apply_event, strict=True)]
 
 
-def delivery(*events: Event) -> Delivery:
+def event_batch(*events: Event) -> EventBatch:
     """The events as a batch of records would bring them; jobs are in partition 0."""
-    return Delivery(
+    return EventBatch(
         results=[event for event in events if isinstance(event, RowResult)],
         job_events=[
-            Told(0, micros(event.occurred_at), event)  # in the order in which they happened
+            PositionedEvent(0, micros(event.occurred_at), event)  # in the order in which they happened
             for event in events
             if isinstance(event, JobEvent) and not isinstance(event, RowResult)
         ],
@@ -159,9 +159,9 @@ def delivery(*events: Event) -> Delivery:
     )
 
 
-async def tell(engine: AsyncEngine, *events: Event) -> None:
+async def apply_events(engine: AsyncEngine, *events: Event) -> None:
     """Projects the events, in one transaction."""
-    await project(engine, [], delivery(*events))
+    await project(engine, [], event_batch(*events))
 
 
 async def contents(engine: AsyncEngine) -> dict[str, list[tuple[object, ...]]]:

@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import uvicorn
 
-from tests.support.status.status_api import Counter
+from tests.support.status.status_api import ApiClient
 
 
 @dataclass(frozen=True)
-class Told:
+class ServerEvent:
     """An event as a reader gets it."""
 
     id: str
@@ -24,13 +24,13 @@ class Told:
 
 
 @asynccontextmanager
-async def served(desk: Counter, send_buffer: int | None = None) -> AsyncIterator[str]:
+async def serve_api(api: ApiClient, send_buffer: int | None = None) -> AsyncIterator[str]:
     """The desk's address; its watchers are told of changes. `send_buffer`: how much the kernel keeps for a reader."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=2_048)
     if send_buffer:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)  # its connections inherit it
-    server = uvicorn.Server(uvicorn.Config(desk.app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
-    serving, looking = asyncio.create_task(server.serve(sockets=[listening])), asyncio.create_task(desk.live.run())
+    server = uvicorn.Server(uvicorn.Config(api.app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+    serving, looking = asyncio.create_task(server.serve(sockets=[listening])), asyncio.create_task(api.job_watchers.run())
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
@@ -44,9 +44,9 @@ class NotWatched(Exception):
 
 
 @asynccontextmanager
-async def watching(
+async def watch_job(
     url: str, job_id: str = "job-1", last_id: str | None = None, **more: Any
-) -> AsyncIterator[AsyncIterator[Told]]:
+) -> AsyncIterator[AsyncIterator[ServerEvent]]:
     """The job's events, one after the other; they end when the stream does."""
     headers = {"Last-Event-ID": last_id} if last_id else {}
     async with (
@@ -56,10 +56,10 @@ async def watching(
         if answer.status_code != 200:
             raise NotWatched(f"{answer.status_code}: {(await answer.aread()).decode()}")
         assert answer.headers["Content-Type"].startswith("text/event-stream")
-        yield told(answer.aiter_lines())
+        yield parse_events(answer.aiter_lines())
 
 
-async def told(lines: AsyncIterator[str]) -> AsyncIterator[Told]:
+async def parse_events(lines: AsyncIterator[str]) -> AsyncIterator[ServerEvent]:
     """The events in the lines of a stream; comments are none."""
     fields: dict[str, str] = {}
     async for line in lines:
@@ -67,5 +67,5 @@ async def told(lines: AsyncIterator[str]) -> AsyncIterator[Told]:
             name, _, value = line.partition(": ")
             fields[name] = value
         elif not line and "data" in fields:
-            yield Told(fields["id"], fields["event"], json.loads(fields["data"]))
+            yield ServerEvent(fields["id"], fields["event"], json.loads(fields["data"]))
             fields = {}

@@ -14,16 +14,16 @@ from services.status.commands.activation import Activation
 from services.status.commands.activation_routes import activation_routes
 from services.status.commands.commands import Commands
 from services.status.commands.routes import command_routes
-from services.status.live.first_state import Openings
-from services.status.live.job_watchers import Live
+from services.status.live.first_state import FirstStates
+from services.status.live.job_watchers import JobWatchers
 from services.status.live.routes import event_stream_routes
 from services.status.queries.batch_routes import batch_routes
-from services.status.queries.lookup import Presence
+from services.status.queries.lookup import JobLookup
 from services.status.queries.read_database import Database
-from services.status.queries.routes import Desk, api_routes
+from services.status.queries.routes import RouteDependencies, api_routes
 from services.status.queries.topic_ends import EndUnknown
 from services.status.result_files.routes import result_file_routes
-from services.status.tables.change_signal import Changes
+from services.status.tables.change_signal import ChangeSignal
 from services.status.web.tenant import asking_tenant
 from shared.contract.events import Event
 from shared.runtime.problems import answer_with_problems
@@ -35,7 +35,7 @@ JOBS = "hospital.jobs"
 
 
 @dataclass
-class PlayedEnds:
+class FakeTopicEnds:
     """A hospital.jobs of one partition that ends where the test says; None = Kafka does not answer."""
 
     end: int | None = 0
@@ -53,7 +53,7 @@ class PlayedEnds:
 
 
 @dataclass
-class PlayedPublisher:
+class FakePublisher:
     """Keeps what is sent, or is down."""
 
     down: bool = False
@@ -68,15 +68,15 @@ class PlayedPublisher:
 
 
 @dataclass
-class Counter:
+class ApiClient:
     """Where the answers come from, and what they depend on."""
 
     http: httpx.AsyncClient
     app: FastAPI
-    live: Live
-    ends: PlayedEnds
-    publisher: PlayedPublisher
-    changes: Changes
+    job_watchers: JobWatchers
+    ends: FakeTopicEnds
+    publisher: FakePublisher
+    change_signal: ChangeSignal
     database: Database
 
     async def get(self, path: str, **more: object) -> httpx.Response:
@@ -101,13 +101,13 @@ class Counter:
         return await self.http.patch(f"/api/v1/hospitals{path}", **more)
 
 
-class Stand:
+class Swappable:
     """In the routes' eyes, what a test has put here."""
 
-    now: object = None
+    current: object = None
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self.now, name)
+        return getattr(self.current, name)
 
 
 class Routes:
@@ -115,39 +115,39 @@ class Routes:
 
     def __init__(self) -> None:
         self.keys: list[ApiKey] = []
-        self.database, self.presence, self.activation = Stand(), Stand(), Stand()
-        self.commands, self.live, self.openings = Stand(), Stand(), Stand()
+        self.database, self.lookup, self.activation = Swappable(), Swappable(), Swappable()
+        self.commands, self.job_watchers, self.first_states = Swappable(), Swappable(), Swappable()
         self.app = FastAPI()
         answer_with_problems(self.app)
         tenant = asking_tenant(self.keys)
-        self.app.include_router(api_routes(Desk(self.database, self.presence, tenant)))
-        self.app.include_router(result_file_routes(self.database, self.presence, tenant))
+        self.app.include_router(api_routes(RouteDependencies(self.database, self.lookup, tenant)))
+        self.app.include_router(result_file_routes(self.database, self.lookup, tenant))
         self.app.include_router(command_routes(self.commands, tenant))
-        self.app.include_router(batch_routes(self.presence, tenant))
+        self.app.include_router(batch_routes(self.lookup, tenant))
         self.app.include_router(activation_routes(self.activation, tenant))
-        self.app.include_router(event_stream_routes(self.live, self.openings, self.presence, tenant))
+        self.app.include_router(event_stream_routes(self.job_watchers, self.first_states, self.lookup, tenant))
 
 
-unused: list[Routes] = []
+unused_routes: list[Routes] = []
 
 
 @asynccontextmanager
-async def counter(
+async def api_client(
     engine: AsyncEngine, keys: tuple[ApiKey, ...] = (), patience_seconds: float = 20.0
-) -> AsyncIterator[Counter]:
+) -> AsyncIterator[ApiClient]:
     """The API over the engine's tables."""
-    ends, publisher, changes, database = PlayedEnds(), PlayedPublisher(), Changes(), Database(engine)
-    presence = Presence(database, ends, changes)
-    live = Live(database, changes)
-    routes = unused.pop() if unused else Routes()
+    ends, publisher, change_signal, database = FakeTopicEnds(), FakePublisher(), ChangeSignal(), Database(engine)
+    lookup = JobLookup(database, ends, change_signal)
+    job_watchers = JobWatchers(database, change_signal)
+    routes = unused_routes.pop() if unused_routes else Routes()
     routes.keys[:] = keys
-    routes.database.now = database
-    routes.presence.now = presence
-    routes.activation.now = Activation(database, presence, publisher, JOBS, changes, patience_seconds)
-    routes.commands.now = Commands(presence, publisher, JOBS, SETTLING_SECONDS)
-    routes.live.now = live
-    routes.openings.now = Openings(database)
+    routes.database.current = database
+    routes.lookup.current = lookup
+    routes.activation.current = Activation(database, lookup, publisher, JOBS, change_signal, patience_seconds)
+    routes.commands.current = Commands(lookup, publisher, JOBS, SETTLING_SECONDS)
+    routes.job_watchers.current = job_watchers
+    routes.first_states.current = FirstStates(database)
     app = routes.app
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status") as http:
-        yield Counter(http, app, live, ends, publisher, changes, database)
-    unused.append(routes)
+        yield ApiClient(http, app, job_watchers, ends, publisher, change_signal, database)
+    unused_routes.append(routes)

@@ -1,8 +1,9 @@
-"""The command line `hospital-bulk`: a file goes in, its job is watched, and the exit status tells what became of it.
+"""The command line `hospital-bulk`: uploads a CSV file, watches its job, and ends with an exit status for the outcome.
 
-It talks HTTP to an installation and knows nothing else of it: no service, no topic, no database.
+It uses the public HTTP API and nothing else: it imports no service, no topic and no database.
 
-    commands ──> uploading ──> api ──> one origin
-        │        watching  ──┘
-        └──> screen: a terminal, plain lines, or one JSON document
+    __main__ ─> commands ─> command_context ─> api ─> the installation's address
+                   │             │              └─ retry, responses, errors, schemas
+                   ├─ watch      └─> output: a terminal, plain lines, or one JSON document
+                   └─ upload_file, preflight, result_file
 """

@@ -1,4 +1,4 @@
-"""The calls of the HTTP API, one method each. Every one raises what setbacks.py names."""
+"""The calls of the HTTP API, one method each. Every one raises a ClientError (errors.py)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +9,11 @@ from urllib.parse import quote
 import httpx
 from httpx_sse import EventSource
 
-from client.errors import NotUnderstood
-from client.responses import failures_named, setback, understood
-from client.retry import Patience, Told, silence
-from client.schemas import Accepted, Activation, Checked, Document, Done, Job, JobPage
-from client.upload_file import SentFile
+from client.errors import UnexpectedResponse
+from client.responses import error_from, parse, translate_transport_errors
+from client.retry import OnRetry, RetryPolicy, ignore_retry
+from client.schemas import AcceptedUpload, Activation, CommandResponse, Document, Job, JobPage, ValidationReport
+from client.upload_file import UploadFile
 
 D = TypeVar("D", bound=Document)
 Event = tuple[str, str]
@@ -22,14 +22,14 @@ _ROOT: Final = "/api/v1/hospitals"
 _USUAL: Final = httpx.Timeout(30.0, connect=5.0)
 #: A million rows are checked and published before the answer comes; proxies wait so long too.
 _UPLOAD: Final = httpx.Timeout(310.0, connect=5.0)
-#: Comments come every 15 s: three that are missing mean that nobody is there any more.
+#: The stream sends a comment every 15 s: after three missing ones the connection counts as lost.
 _EVENTS: Final = httpx.Timeout(50.0, connect=5.0)
 #: Activation answers after 20 s at the latest.
 _ACTIVATION: Final = httpx.Timeout(60.0, connect=5.0)
 
 
 def open_client(url: str, api_key: str | None, transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """A client of the installation at `url`."""
+    """An HTTP client of the installation at `url`. `transport`: in place of the network."""
     headers = {"User-Agent": "hospital-bulk", "Accept": "application/json"}
     if api_key:
         headers["X-API-Key"] = api_key
@@ -37,8 +37,8 @@ def open_client(url: str, api_key: str | None, transport: httpx.BaseTransport | 
 
 
 @dataclass(frozen=True, slots=True)
-class Coming:
-    """A result file on its way: its bytes, whether the job can still change it, and how many rows may exist already."""
+class ResultDownload:
+    """A result file. `complete`: the job cannot change it any more. `unknown`: rows that may exist already."""
 
     chunks: Iterator[bytes]
     complete: bool
@@ -46,97 +46,101 @@ class Coming:
 
 
 class Api:
-    """What an installation can be asked."""
+    """An installation's API. `on_retry` is called before each pause between tries."""
 
-    def __init__(self, client: httpx.Client, patience: Patience, told: Told = silence) -> None:
+    def __init__(self, client: httpx.Client, retry_policy: RetryPolicy, on_retry: OnRetry = ignore_retry) -> None:
         self._client = client
-        self.patience = patience
-        self.told = told
+        self.retry_policy = retry_policy
+        self.on_retry = on_retry
 
-    def validate(self, file: SentFile, allow_duplicates: bool) -> Checked:
+    def validate(self, file: UploadFile, allow_duplicates: bool) -> ValidationReport:
         """Checks the file; nothing is stored."""
-        return self._send_file("/validate", file, {}, allow_duplicates, Checked)
+        return self._send_file("/validate", file, {}, allow_duplicates, ValidationReport)
 
-    def upload(self, file: SentFile, key: str, allow_duplicates: bool) -> Accepted:
-        """Makes the file a job. Repeated with the same key until it is answered: it is one job all the same."""
-        return self._send_file("/bulk", file, {"Idempotency-Key": key}, allow_duplicates, Accepted)
+    def upload(self, file: UploadFile, key: str, allow_duplicates: bool) -> AcceptedUpload:
+        """Makes the file a job. It is sent again with the same key until it is answered, and stays one job."""
+        return self._send_file("/bulk", file, {"Idempotency-Key": key}, allow_duplicates, AcceptedUpload)
 
     def job(self, job_id: str) -> Job:
-        """How a job is."""
+        """The job as it is now."""
         return self._read(f"/status/{_id(job_id)}", {}, Job)
 
     def job_once(self, job_id: str) -> Job:
-        """The same, without a second try: whoever watches has a patience of its own."""
+        """The job as it is now, without a second try: for callers that repeat by themselves."""
         return self._call("GET", f"/status/{_id(job_id)}", Job)
 
     def jobs(self, status: str | None, search: str | None, limit: int, cursor: str | None) -> JobPage:
-        """A page of the list. `search`: in file names and job ids, in any case."""
+        """A page of the list, newest first. `search`: part of a file name or job id, upper or lower case."""
         given = {"status": status, "q": search, "limit": str(limit), "cursor": cursor}
         return self._read("/jobs", {name: value for name, value in given.items() if value is not None}, JobPage)
 
-    def cancel(self, job_id: str) -> Done:
-        """Rows that were not sent yet are not to be sent."""
-        return self._ask(f"/jobs/{_id(job_id)}/cancel")
+    def cancel(self, job_id: str) -> CommandResponse:
+        """Cancels a job: rows that were not sent yet are not sent."""
+        return self._command(f"/jobs/{_id(job_id)}/cancel")
 
-    def retry(self, job_id: str) -> Done:
-        """Failed and unprocessed rows are to run again."""
-        return self._ask(f"/jobs/{_id(job_id)}/retry")
+    def retry(self, job_id: str) -> CommandResponse:
+        """Runs the failed and unprocessed rows of a job again."""
+        return self._command(f"/jobs/{_id(job_id)}/retry")
 
-    def resolve(self, job_id: str, row: int, finding: dict[str, Any]) -> Done:
-        """Settles a row whose outcome is unknown."""
-        return self._ask(f"/jobs/{_id(job_id)}/rows/{row}/resolve", finding)
+    def resolve(self, job_id: str, row: int, finding: dict[str, Any]) -> CommandResponse:
+        """Settles a row whose outcome is unknown. `finding`: `{"absent": true}` or `{"hospital_id": …}`."""
+        return self._command(f"/jobs/{_id(job_id)}/rows/{row}/resolve", finding)
 
     def activate(self, batch_id: str) -> Activation:
         """Activates a batch by hand."""
         path = f"/bulk/batch/{_id(batch_id)}/activate"
-        return self.patience.careful(lambda: self._call("PATCH", path, Activation, timeout=_ACTIVATION), self.told)
+        return self.retry_policy.call_once(
+            lambda: self._call("PATCH", path, Activation, timeout=_ACTIVATION), self.on_retry
+        )
 
     @contextmanager
     def events(self, job_id: str, last_id: str) -> Iterator[Iterator[Event]]:
-        """The id and data of each event of a job. Raises NotUnderstood when there is no such stream."""
+        """The id and data of each event of a job after `last_id`. Raises UnexpectedResponse when there is no stream."""
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last_id} if last_id else {})}
         path = f"{_ROOT}/jobs/{_id(job_id)}/events"
-        with failures_named(), self._client.stream("GET", path, headers=headers, timeout=_EVENTS) as answer:
+        with translate_transport_errors(), self._client.stream("GET", path, headers=headers, timeout=_EVENTS) as answer:
             if not answer.is_success:
                 answer.read()
-                raise setback(answer)
+                raise error_from(answer)
             if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-                raise NotUnderstood("There are no events here.")
+                raise UnexpectedResponse("There are no events here.")
             yield ((event.id, event.data) for event in EventSource(answer).iter_sse())
 
     @contextmanager
-    def result_file(self, job_id: str, kind: str) -> Iterator[Coming]:
-        """successful.csv, failed.csv or unprocessed.csv."""
+    def result_file(self, job_id: str, kind: str) -> Iterator[ResultDownload]:
+        """Opens a result file. `kind`: successful, failed or unprocessed."""
         path = f"{_ROOT}/jobs/{_id(job_id)}/{kind}.csv"
-        with failures_named(), self._client.stream("GET", path, headers={"Accept": "text/csv"}) as answer:
+        with translate_transport_errors(), self._client.stream("GET", path, headers={"Accept": "text/csv"}) as answer:
             if not answer.is_success:
                 answer.read()
-                raise setback(answer)
+                raise error_from(answer)
             unknown = answer.headers.get("x-result-unknown", "0")  # an older service does not tell
             complete = answer.headers.get("x-result-complete") != "false"
-            yield Coming(answer.iter_bytes(), complete, int(unknown) if unknown.isdecimal() else 0)
+            yield ResultDownload(answer.iter_bytes(), complete, int(unknown) if unknown.isdecimal() else 0)
 
     def _send_file(
-        self, path: str, file: SentFile, headers: dict[str, str], allow_duplicates: bool, kind: type[D]
+        self, path: str, file: UploadFile, headers: dict[str, str], allow_duplicates: bool, kind: type[D]
     ) -> D:
         def send() -> D:
-            with file.opened() as part:
+            with file.open() as part:
                 parameters = {"allow_duplicates": "true"} if allow_duplicates else {}
-                sent = {"files": {"file": part}, "headers": headers, "params": parameters, "timeout": _UPLOAD}
-                return self._call("POST", path, kind, **sent)
+                given = {"files": {"file": part}, "headers": headers, "params": parameters, "timeout": _UPLOAD}
+                return self._call("POST", path, kind, **given)
 
-        return self.patience.harmless(send, self.told)
+        return self.retry_policy.call_idempotent(send, self.on_retry)
 
     def _read(self, path: str, parameters: dict[str, str], kind: type[D]) -> D:
-        return self.patience.harmless(lambda: self._call("GET", path, kind, params=parameters), self.told)
+        return self.retry_policy.call_idempotent(
+            lambda: self._call("GET", path, kind, params=parameters), self.on_retry
+        )
 
-    def _ask(self, path: str, body: dict[str, Any] | None = None) -> Done:
-        return self.patience.careful(lambda: self._call("POST", path, Done, json=body), self.told)
+    def _command(self, path: str, body: dict[str, Any] | None = None) -> CommandResponse:
+        return self.retry_policy.call_once(lambda: self._call("POST", path, CommandResponse, json=body), self.on_retry)
 
     def _call(self, method: str, path: str, kind: type[D], **given: Any) -> D:
-        with failures_named():
+        with translate_transport_errors():
             answer = self._client.request(method, _ROOT + path, **given)
-        return understood(answer, kind)
+        return parse(answer, kind)
 
 
 def _id(text: str) -> str:

@@ -1,13 +1,13 @@
 """How a call can fail, and what happens next.
 
-Setback              one line for a person, and the exit status
-├── Refused          final: what was asked has to be changed
-├── NotUnderstood    final: something else answers at this address
-├── AcceptedBefore   final: nothing was sent, since nobody said that the same file is meant again
-└── TryAgain         the same may succeed later
-    ├── NeverSent    there was no connection: nothing has happened
-    ├── Busy         it answered that it cannot now
-    └── NoAnswer     it may have happened: only what is harmless to repeat is repeated
+ClientError              one line for a person, and the exit status
+├── Refused              final: the request has to be changed
+├── UnexpectedResponse   final: something else answers at this address
+├── AcceptedBefore       final: nothing was sent, since nobody confirmed that the same file is meant again
+└── TryAgain             the same request may succeed later
+    ├── NeverSent        there was no connection: the request had no effect
+    ├── Busy             the service answered that it cannot now
+    └── NoAnswer         it may have had an effect: only idempotent requests are repeated
 """
 
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ from client.exit_status import ExitStatus
 from client.schemas import Problem, SameFile
 
 
-class Setback(Exception):
-    """A command ends, or waits. Its text is one line for a person."""
+class ClientError(Exception):
+    """Why a call failed. Its text is one line for a person."""
 
     exit_status = ExitStatus.REFUSED
 
     def document(self) -> dict[str, Any]:
-        """The same for `--json`."""
+        """The error as `--json` prints it."""
         return {"detail": str(self), "error_type": "not_understood"}
 
 
-class Refused(Setback):
-    """The service's last word, in its own words."""
+class Refused(ClientError):
+    """The service refused the request for good. The text is the problem's `detail`."""
 
     def __init__(self, status: int, problem: Problem) -> None:
         super().__init__(problem.detail or f"The service refused this (HTTP status {status}).")
@@ -40,14 +40,14 @@ class Refused(Setback):
         return {"status": self.status, **self.problem.raw(), "detail": str(self)}
 
 
-class NotUnderstood(Setback):
-    """Probably not the service that we took it for."""
+class UnexpectedResponse(ClientError):
+    """The response is not one of this API: probably another service answers at the address."""
 
     exit_status = ExitStatus.NOT_REACHED
 
 
-class AcceptedBefore(Setback):
-    """Nothing was sent: the same file is a job already."""
+class AcceptedBefore(ClientError):
+    """Nothing was sent: the same file was accepted as a job before."""
 
     exit_status = ExitStatus.NOT_SENT
 
@@ -56,13 +56,13 @@ class AcceptedBefore(Setback):
         self.jobs = jobs
 
     def document(self) -> dict[str, Any]:
-        """With the jobs that the file is."""
+        """The error as `--json` prints it, with the earlier jobs of the file."""
         same_file_as = [job.raw() for job in self.jobs]
         return {"detail": str(self), "error_type": "accepted_before", "same_file_as": same_file_as}
 
 
-class TryAgain(Setback):
-    """`retry_after`: the service's own wish, in seconds."""
+class TryAgain(ClientError):
+    """The same request may succeed later. `retry_after`: from the service's header, in seconds."""
 
     exit_status = ExitStatus.NOT_REACHED
 
@@ -71,26 +71,26 @@ class TryAgain(Setback):
         self.retry_after = retry_after
         self.error_type = error_type
         self.advice = ""
-        #: Whether this try, or one before it, may have had an effect.
-        self.doubtful = True
+        #: Whether this try, or an earlier one of the same call, may have had an effect.
+        self.may_have_happened = True
 
-    def advising(self, advice: str) -> Self:
-        """With what to do about it, on lines of their own."""
+    def with_advice(self, advice: str) -> Self:
+        """Adds what the person can do about it; it is printed on lines of its own."""
         self.advice = advice
         return self
 
     def document(self) -> dict[str, Any]:
-        """The same for `--json`."""
+        """The error as `--json` prints it."""
         return {"detail": str(self), "error_type": self.error_type}
 
 
 class NeverSent(TryAgain):
-    """Not one byte has reached the service."""
+    """No connection was made: not one byte reached the service."""
 
 
 class Busy(TryAgain):
-    """Nothing has happened, or the same key makes repeating harmless."""
+    """The service answered that it cannot now: there was no effect, or the Idempotency-Key makes repeating safe."""
 
 
 class NoAnswer(TryAgain):
-    """Nobody knows whether it has happened."""
+    """The request may have reached the service, but no answer came: its effect is unknown."""

@@ -1,4 +1,4 @@
-"""What a command's exit status tells the shell."""
+"""The exit statuses of all commands."""
 
 from enum import IntEnum
 
@@ -6,9 +6,9 @@ from client.schemas import Job
 
 
 class ExitStatus(IntEnum):
-    """0 is the whole success; the others say what to look at."""
+    """0 is complete success; each other value has one cause."""
 
-    #: It was done as asked; of a job that was watched: every hospital is created and activated.
+    #: Done as asked; of a job that was watched: every hospital is created and activated.
     DONE = 0
     #: Some hospitals were created, some failed.
     SOME_FAILED = 1
@@ -18,11 +18,11 @@ class ExitStatus(IntEnum):
     NONE_CREATED = 3
     #: The job was cancelled.
     CANCELLED = 4
-    #: The service cannot be reached, or has no time, for longer than we try.
+    #: The service could not be reached, or was busy, until the time for retries was over.
     NOT_REACHED = 5
     #: The service refused: the file has errors, the job does not exist, the key is wrong.
     REFUSED = 6
-    #: Nothing was sent: the same file was accepted before, and nobody said that it is meant.
+    #: Nothing was sent: the same file was accepted before, and nobody confirmed it.
     NOT_SENT = 7
     #: Every hospital is created, but not activated.
     NOT_ACTIVATED = 8

@@ -12,13 +12,13 @@ from typing import Annotated, Any, Concatenate, Final, ParamSpec
 import typer
 
 from client.api import Api, open_client
-from client.command_context import Desk
+from client.command_context import CommandContext
 from client.exit_status import ExitStatus
-from client.output.json_output import JsonScreen
-from client.output.output import Screen
-from client.output.plain_output import PlainScreen
-from client.output.terminal_output import TerminalScreen
-from client.retry import Patience
+from client.output.json_output import JsonOutput
+from client.output.output import Output
+from client.output.plain_output import PlainOutput
+from client.output.terminal_output import TerminalOutput
+from client.retry import RetryPolicy
 
 P = ParamSpec("P")
 DEFAULT_URL: Final = "http://localhost:8000"
@@ -28,15 +28,15 @@ _HEADER: Final = re.compile(r"[\x20-\x7e]+")
 _ADDRESS: Final = re.compile(r"https?://([^\s/@]+@)?(\[[0-9A-Fa-f:.]+\]|[^\s/@\[\]:]+)(:\d{1,5})?(/\S*)?")
 
 
-def header(value: str | None) -> str | None:
-    """What may go into an HTTP header. Raises BadParameter."""
+def header_value(value: str | None) -> str | None:
+    """Checks text for an HTTP header. Raises BadParameter unless it is printable ASCII."""
     if value is not None and not _HEADER.fullmatch(value):
         raise typer.BadParameter("it may hold printable ASCII characters only, and at least one")
     return value
 
 
-def address(value: str | None) -> str | None:
-    """Where a service can be. Raises BadParameter."""
+def service_url(value: str | None) -> str | None:
+    """Checks the URL of a service, without the slash at its end. Raises BadParameter."""
     if value is None:
         return None
     if not _ADDRESS.fullmatch(value):
@@ -44,47 +44,51 @@ def address(value: str | None) -> str | None:
     return value.rstrip("/")
 
 
-# The environment is asked last of all, by hand: an option before the command is worth more than a variable.
+# The environment is read in _open_context, not by typer: an option before the command wins over a variable.
 Url = Annotated[
     str | None,
-    typer.Option(metavar="URL", callback=address, help=f"Where the service is. [{URL_VARIABLE}; else {DEFAULT_URL}]"),
+    typer.Option(
+        metavar="URL", callback=service_url, help=f"Where the service is. [{URL_VARIABLE}; else {DEFAULT_URL}]"
+    ),
 ]
 ApiKey = Annotated[
     str | None,
-    typer.Option(metavar="KEY", callback=header, help=f"Your API key, where such are in use. [{API_KEY_VARIABLE}]"),
+    typer.Option(
+        metavar="KEY", callback=header_value, help=f"Your API key, where such are in use. [{API_KEY_VARIABLE}]"
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, and nothing else, on standard output.")]
-PatienceSeconds = Annotated[
+RetrySeconds = Annotated[
     float | None,
     typer.Option("--patience", metavar="SECONDS", min=0, help="How long to try again while the service is away. [120]"),
 ]
 
 
-def shared(
+def shared_options(
     ctx: typer.Context,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
-    patience: PatienceSeconds = None,
+    retry_seconds: RetrySeconds = None,
 ) -> None:
     """Upload CSV files of hospitals, and see what becomes of every row."""
-    ctx.obj = {"url": url, "api_key": api_key, "as_json": as_json, "patience": patience}
+    ctx.obj = {"url": url, "api_key": api_key, "as_json": as_json, "retry_seconds": retry_seconds}
 
 
-_SHARED: Final = list(inspect.signature(shared).parameters.values())
+_SHARED: Final = list(inspect.signature(shared_options).parameters.values())
 
 
-def command(app: typer.Typer) -> Callable[[Callable[Concatenate[Desk, P], ExitStatus]], None]:
-    """Makes a function of a Desk a command of the app: the shared options are added, its answer is the exit status."""
+def command(app: typer.Typer) -> Callable[[Callable[Concatenate[CommandContext, P], ExitStatus]], None]:
+    """Registers a function of a CommandContext as a command: it gets the shared options and returns the exit status."""
 
-    def add(function: Callable[Concatenate[Desk, P], ExitStatus]) -> None:
+    def add(function: Callable[Concatenate[CommandContext, P], ExitStatus]) -> None:
         @functools.wraps(function)
         def run(ctx: typer.Context, **given: Any) -> None:
             before = ctx.obj
             ours = {name: given.pop(name) for name in before}
             chosen = {name: before[name] if value is None or value is False else value for name, value in ours.items()}
-            with _desk(**chosen) as desk:
-                status = desk.run(functools.partial(function, desk, **given))
+            with _open_context(**chosen) as context:
+                status = context.run(functools.partial(function, context, **given))
             raise typer.Exit(status)
 
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
@@ -98,25 +102,27 @@ def command(app: typer.Typer) -> Callable[[Callable[Concatenate[Desk, P], ExitSt
 
 
 @contextmanager
-def _desk(url: str | None, api_key: str | None, as_json: bool, patience: float | None) -> Iterator[Desk]:
-    usual = _from_environment(URL_VARIABLE, address) or DEFAULT_URL
-    key = api_key or _from_environment(API_KEY_VARIABLE, header)
+def _open_context(
+    url: str | None, api_key: str | None, as_json: bool, retry_seconds: float | None
+) -> Iterator[CommandContext]:
+    usual = _from_environment(URL_VARIABLE, service_url) or DEFAULT_URL
+    key = api_key or _from_environment(API_KEY_VARIABLE, header_value)
     with open_client(url or usual, key) as client:
-        api = Api(client, Patience() if patience is None else Patience(seconds=patience))
-        desk = Desk(api, _screen(as_json), ("--url", url) if url and url != usual else ())
-        api.told = desk.told
-        yield desk
+        api = Api(client, RetryPolicy() if retry_seconds is None else RetryPolicy(seconds=retry_seconds))
+        context = CommandContext(api, _output(as_json), ("--url", url) if url and url != usual else ())
+        api.on_retry = context.on_retry
+        yield context
 
 
-def _from_environment(name: str, checked: Callable[[str | None], str | None]) -> str | None:
+def _from_environment(name: str, check: Callable[[str | None], str | None]) -> str | None:
     try:
-        return checked(os.environ.get(name) or None)
+        return check(os.environ.get(name) or None)
     except typer.BadParameter as error:
         raise typer.BadParameter(f"{name}: {error.message}") from error
 
 
-def _screen(as_json: bool) -> Screen:
+def _output(as_json: bool) -> Output:
     if as_json:
-        return JsonScreen()
+        return JsonOutput()
     dumb = os.environ.get("TERM") == "dumb"
-    return TerminalScreen() if sys.stdout.isatty() and not dumb else PlainScreen()
+    return TerminalOutput() if sys.stdout.isatty() and not dumb else PlainOutput()

@@ -1,22 +1,22 @@
-"""What is asked about a file before it is sent: whether it is right, and whether it is meant once more."""
+"""The check of a file before its upload: it must have no errors, and a repeated file must be confirmed."""
 
 from collections.abc import Callable
 from typing import Final
 
 from client.errors import AcceptedBefore, Refused
 from client.output.words import hospitals, moment
-from client.schemas import Checked, Problem
+from client.schemas import Problem, ValidationReport
 
 _BAD_REQUEST: Final = 400
 
-#: Answers yes or no; None when there is nobody to ask.
+#: Asks a person a question: yes or no; None when there is nobody to ask.
 Ask = Callable[[str], bool | None]
 
 
-def check(verdict: Checked, name: str, ask: Ask) -> None:
-    """Raises Refused when the file has errors, AcceptedBefore when nobody says that it is meant."""
+def check(verdict: ValidationReport, name: str, ask: Ask) -> None:
+    """Raises Refused when the file has errors, AcceptedBefore when nobody confirms a file that is a job already."""
     if not verdict.valid:
-        raise faulty(verdict)
+        raise invalid_file(verdict)
     if not verdict.same_file_as:
         return
     before = verdict.same_file_as[0]
@@ -28,8 +28,8 @@ def check(verdict: Checked, name: str, ask: Ask) -> None:
         raise AcceptedBefore(f"Not sent: {known}{advice}", verdict.same_file_as)
 
 
-def faulty(verdict: Checked) -> Refused:
-    """What the upload of a file with errors would answer."""
+def invalid_file(verdict: ValidationReport) -> Refused:
+    """The error that an upload of this file would raise."""
     count = "1 error" if len(verdict.errors) == 1 else f"{len(verdict.errors):,} errors"
     problem = Problem(
         detail=f"The file has {count}; nothing was sent.", error_type="invalid_file", errors=verdict.errors

@@ -1,4 +1,4 @@
-"""An answer over HTTP, or its failure, in our own terms. Pure."""
+"""Turns HTTP responses and transport failures into documents or errors (errors.py). Pure."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,42 +7,43 @@ from typing import Final, TypeVar
 import httpx
 from pydantic import ValidationError
 
-from client.errors import Busy, NeverSent, NoAnswer, NotUnderstood, Refused, Setback
+from client.errors import Busy, ClientError, NeverSent, NoAnswer, Refused, UnexpectedResponse
 from client.schemas import Document, Problem
 
 D = TypeVar("D", bound=Document)
 
-#: Answers after which the same request may succeed.
-_PASSING: Final = frozenset({408, 425, 429, 500, 503, 504})
+#: Statuses after which the same request may succeed.
+_TEMPORARY: Final = frozenset({408, 425, 429, 500, 503, 504})
 _BAD_GATEWAY: Final = 502
 
 
-def understood(answer: httpx.Response, kind: type[D]) -> D:
-    """The document in an answer that has been read. Raises Refused, Busy or NotUnderstood."""
+def parse(answer: httpx.Response, kind: type[D]) -> D:
+    """The document in a response whose body was read. Raises Refused, Busy or UnexpectedResponse."""
     if not answer.is_success:
-        raise setback(answer)
+        raise error_from(answer)
     try:
         return kind.model_validate_json(answer.content)
     except ValidationError as error:
-        raise _something_else(answer) from error
+        raise _unexpected(answer) from error
 
 
-def setback(answer: httpx.Response) -> Setback:
-    """What an answer that is no success means. Its body has been read."""
+def error_from(answer: httpx.Response) -> ClientError:
+    """The error that an unsuccessful response means. Its body was read."""
     problem = _problem(answer)
-    if problem is None and (answer.is_redirect or answer.is_client_error) and not _passes(answer, Problem()):
-        return _something_else(answer)
+    if problem is None and (answer.is_redirect or answer.is_client_error) and not _is_temporary(answer, Problem()):
+        return _unexpected(answer)
     problem = problem or Problem()
-    if not _passes(answer, problem):
+    if not _is_temporary(answer, problem):
         return Refused(answer.status_code, problem)
     words = problem.detail or f"The service has no time at the moment (HTTP status {answer.status_code})."
     return Busy(words, _retry_after(answer), problem.error_type or "busy")
 
 
-def _passes(answer: httpx.Response, problem: Problem) -> bool:
+def _is_temporary(answer: httpx.Response, problem: Problem) -> bool:
     if answer.status_code == _BAD_GATEWAY:
-        return problem.error_type is None  # a proxy's own; the service says so of the directory, and means it
-    return answer.status_code in _PASSING or problem.error_type == "in_progress"
+        # Without an error type it is a proxy's own; the service's 502 is about the directory, and final.
+        return problem.error_type is None
+    return answer.status_code in _TEMPORARY or problem.error_type == "in_progress"
 
 
 def _problem(answer: httpx.Response) -> Problem | None:
@@ -57,16 +58,16 @@ def _retry_after(answer: httpx.Response) -> float | None:
     return float(value) if value.isdecimal() else None
 
 
-def _something_else(answer: httpx.Response) -> NotUnderstood:
+def _unexpected(answer: httpx.Response) -> UnexpectedResponse:
     where = answer.request.url.copy_with(query=None)
-    return NotUnderstood(
+    return UnexpectedResponse(
         f"{where} gave an answer (HTTP status {answer.status_code}) that is not hospital-bulk's. Is --url right?"
     )
 
 
 @contextmanager
-def failures_named() -> Iterator[None]:
-    """Raises NeverSent or NoAnswer for what goes wrong between us and the service."""
+def translate_transport_errors() -> Iterator[None]:
+    """Raises NeverSent or NoAnswer in place of httpx's transport errors."""
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:

@@ -1,4 +1,4 @@
-"""A result file on its way to disk: it has its name only when it is whole."""
+"""Downloads a result file. On disk it gets its name only when it is complete."""
 
 import sys
 from collections.abc import Iterator
@@ -13,37 +13,37 @@ from client.errors import NoAnswer, TryAgain
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """How many bytes, whether the job can still change what is in them, and how many rows may be in the directory."""
+class WrittenResult:
+    """What was written. `complete`: the job cannot change it any more. `unknown`: rows that may exist already."""
 
     bytes: int
     complete: bool
     unknown: int
 
 
-def save(api: Api, job_id: str, kind: str, target: Path) -> Written:
-    """Writes the file. An older one stays until the new one is whole."""
-    return api.patience.harmless(lambda: _save_once(api, job_id, kind, target), api.told)
+def save(api: Api, job_id: str, kind: str, target: Path) -> WrittenResult:
+    """Writes the file; an older one stays until the new one is complete. Raises OSError, or what `api` raises."""
+    return api.retry_policy.call_idempotent(lambda: _save_once(api, job_id, kind, target), api.on_retry)
 
 
-def show(api: Api, job_id: str, kind: str) -> Written:
-    """Writes the file to standard output. What was written cannot be taken back."""
+def write_to_stdout(api: Api, job_id: str, kind: str) -> WrittenResult:
+    """Writes the file to standard output, without a second try. Raises NoAnswer when it breaks off after some bytes."""
     written = 0
     try:
-        with api.result_file(job_id, kind) as coming:
-            for chunk in coming.chunks:
+        with api.result_file(job_id, kind) as download:
+            for chunk in download.chunks:
                 written += sys.stdout.buffer.write(chunk)
-    except TryAgain as setback:
+    except TryAgain as error:
         if not written:
             raise
-        raise NoAnswer(f"The file is not complete: it broke off after {written:,} bytes. {setback}") from setback
+        raise NoAnswer(f"The file is not complete: it broke off after {written:,} bytes. {error}") from error
     sys.stdout.buffer.flush()
-    return Written(written, coming.complete, coming.unknown)
+    return WrittenResult(written, download.complete, download.unknown)
 
 
-def _save_once(api: Api, job_id: str, kind: str, target: Path) -> Written:
-    with api.result_file(job_id, kind) as coming, _replacing(target) as file:
-        return Written(sum(file.write(chunk) for chunk in coming.chunks), coming.complete, coming.unknown)
+def _save_once(api: Api, job_id: str, kind: str, target: Path) -> WrittenResult:
+    with api.result_file(job_id, kind) as download, _replacing(target) as file:
+        return WrittenResult(sum(file.write(chunk) for chunk in download.chunks), download.complete, download.unknown)
 
 
 @contextmanager

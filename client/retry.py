@@ -1,4 +1,4 @@
-"""Tries again what may succeed later, for a while, and says so each time."""
+"""Repeats calls that may succeed later, for a limited time, and reports each pause."""
 
 import time
 from collections.abc import Callable
@@ -10,80 +10,76 @@ import tenacity
 from client.errors import Busy, NeverSent, NoAnswer, TryAgain
 
 T = TypeVar("T")
-#: Told of a setback, and in how many seconds it will be tried again.
-Told = Callable[[TryAgain, float], None]
+#: Called before each pause with the error and the pause in seconds.
+OnRetry = Callable[[TryAgain, float], None]
 
 
-def silence(_: TryAgain, __: float) -> None:
-    """Tells nobody."""
+def ignore_retry(_: TryAgain, __: float) -> None:
+    """Reports nothing."""
 
 
 @dataclass(slots=True)
-class Patience:
-    """Times in seconds."""
+class RetryPolicy:
+    """How long calls are repeated, and with which pauses. All times in seconds."""
 
-    #: How long to go on trying a service that has been there, or may have received something.
+    #: For a service that has answered before, or that may have received a request.
     seconds: float = 120.0
-    #: How long to go on trying a service that has never been there: its address may be wrong.
+    #: For a service that was never reached: its address may be wrong.
     first_contact_seconds: float = 5.0
     longest_pause: float = 10.0
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
-    _met: bool = field(default=False, init=False)
+    _service_seen: bool = field(default=False, init=False)
 
-    def harmless(self, call: Callable[[], T], told: Told = silence) -> T:
-        """For what may be repeated whatever became of it. Raises the last setback when patience is at an end."""
-        return self._persist(call, told, (TryAgain,))
+    def call_idempotent(self, call: Callable[[], T], on_retry: OnRetry = ignore_retry) -> T:
+        """For calls that have the same effect when repeated: every TryAgain is tried again, the last one raised."""
+        return self._retry(call, on_retry, (TryAgain,))
 
-    def careful(self, call: Callable[[], T], told: Told = silence) -> T:
-        """For what may be repeated only when nothing has happened."""
-        return self._persist(call, told, (NeverSent, Busy))
+    def call_once(self, call: Callable[[], T], on_retry: OnRetry = ignore_retry) -> T:
+        """For other calls: tried again only when the call had no effect. Raises NoAnswer at once."""
+        return self._retry(call, on_retry, (NeverSent, Busy))
 
-    def pause_after(self, setback: TryAgain, failures: int) -> float:
-        """How long to wait after so many failures in a row."""
-        return max(setback.retry_after or 0.0, min(0.5 * 2.0**failures, self.longest_pause))
+    def pause_seconds(self, error: TryAgain, failures: int) -> float:
+        """The pause after so many failures in a row: it doubles, and is never shorter than Retry-After."""
+        return max(error.retry_after or 0.0, min(0.5 * 2.0**failures, self.longest_pause))
 
-    def lasts(self, setback: TryAgain, since: float, pause: float) -> bool:
-        """Whether to go on after the pause, in a row of failures that began at `since`."""
-        self._met = self._met or isinstance(setback, (Busy, NoAnswer))
-        allowed = self.seconds if self._met else min(self.seconds, self.first_contact_seconds)
+    def may_retry(self, error: TryAgain, since: float, pause: float) -> bool:
+        """Whether time is left for another try after the pause. `since`: the clock at the first failure in a row."""
+        self._service_seen = self._service_seen or isinstance(error, (Busy, NoAnswer))
+        allowed = self.seconds if self._service_seen else min(self.seconds, self.first_contact_seconds)
         return self.clock() - since + pause <= allowed
 
-    def met(self) -> None:
-        """The service has answered."""
-        self._met = True
-
-    def _persist(self, call: Callable[[], T], told: Told, kinds: tuple[type[TryAgain], ...]) -> T:
-        began, doubtful = self.clock(), False
+    def _retry(self, call: Callable[[], T], on_retry: OnRetry, kinds: tuple[type[TryAgain], ...]) -> T:
+        began, may_have_happened = self.clock(), False
 
         def attempt() -> T:
-            nonlocal doubtful
+            nonlocal may_have_happened
             try:
                 return call()
-            except TryAgain as setback:
-                doubtful = setback.doubtful = doubtful or not isinstance(setback, NeverSent)
+            except TryAgain as error:
+                may_have_happened = error.may_have_happened = may_have_happened or not isinstance(error, NeverSent)
                 raise
 
         def pause(state: tenacity.RetryCallState) -> float:
-            return self.pause_after(_setback(state), state.attempt_number - 1)
+            return self.pause_seconds(_error_of(state), state.attempt_number - 1)
 
         def stop(state: tenacity.RetryCallState) -> bool:
-            return not self.lasts(_setback(state), began, state.upcoming_sleep)
+            return not self.may_retry(_error_of(state), began, state.upcoming_sleep)
 
         answer = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(kinds),
             wait=pause,
             stop=stop,
             sleep=self.sleep,
-            before_sleep=lambda state: told(_setback(state), state.upcoming_sleep),
+            before_sleep=lambda state: on_retry(_error_of(state), state.upcoming_sleep),
             reraise=True,
         )(attempt)
-        self.met()
+        self._service_seen = True
         return answer
 
 
-def _setback(state: tenacity.RetryCallState) -> TryAgain:
+def _error_of(state: tenacity.RetryCallState) -> TryAgain:
     error = state.outcome.exception() if state.outcome else None
     if not isinstance(error, TryAgain):
-        raise TypeError("only setbacks are tried again")
+        raise TypeError("only TryAgain is tried again")
     return error

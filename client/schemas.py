@@ -1,4 +1,4 @@
-"""What the service answers, as far as this command reads it; what it does not know it passes on to `--json`."""
+"""The service's JSON documents, as far as this command reads them. Unknown members are kept for `--json`."""
 
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ FINAL = frozenset({"completed", "failed", "cancelled"})
 
 
 class Document(BaseModel):
-    """A JSON object, with whatever a newer service puts into it."""
+    """A JSON object; members that a newer service adds are kept."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -18,36 +18,36 @@ class Document(BaseModel):
         return self.model_dump(mode="json")
 
 
-class Done(Document):
-    """The answer to a request that has no more to tell than a sentence."""
+class CommandResponse(Document):
+    """The answer to a command: a sentence for the person."""
 
     message: str | None = None
 
 
 class SameFile(Document):
-    """A job that the same bytes became before."""
+    """An earlier job of the same bytes."""
 
     job_id: str
     created_at: datetime
 
 
 class RowProblem(Document):
-    """One thing wrong with a file. `row` is the line a spreadsheet shows; None when it is not about a row."""
+    """One error of a file. `row`: as a spreadsheet counts (first data row: 2); None when it is not about a row."""
 
     row: int | None = None
     column: str | None = None
     message: str
 
 
-class Accepted(Document):
-    """The file is a job now."""
+class AcceptedUpload(Document):
+    """The answer to an upload: the file is a job now."""
 
     job_id: str
     total_hospitals: int
 
 
-class Checked(Document):
-    """What an upload of the file would become."""
+class ValidationReport(Document):
+    """The answer to `validate`: what an upload of the file would become."""
 
     valid: bool
     total_hospitals: int
@@ -57,7 +57,7 @@ class Checked(Document):
 
 
 class Job(Document):
-    """How a job is."""
+    """A job as it is now."""
 
     job_id: str
     file_name: str
@@ -81,19 +81,19 @@ class Job(Document):
 
     @property
     def ended(self) -> bool:
-        """Whether it has come to an end."""
+        """Whether its status is final."""
         return self.status in FINAL
 
     @property
     def cancelling(self) -> bool:
-        """Whether somebody cancelled it, and it has not ended yet."""
+        """Whether it was cancelled and still has rows without a result."""
         return (
             self.cancel_requested_at is not None and not self.ended and self.processed_hospitals < self.total_hospitals
         )
 
     @property
     def percent(self) -> int:
-        """Rounded down: 100 means all."""
+        """Share of rows with a result, rounded down: 100 means all."""
         return 100 * self.processed_hospitals // max(self.total_hospitals, 1)
 
 
@@ -105,14 +105,14 @@ class JobPage(Document):
     next_cursor: str | None = None
 
 
-class Activation(Done):
-    """What became of an activation."""
+class Activation(CommandResponse):
+    """The answer to an activation by hand."""
 
     activated: bool
 
 
 class Problem(Document):
-    """A problem document (RFC 9457); a proxy's own error page has none of this."""
+    """A problem document (RFC 9457). All members are optional: a proxy's JSON error may have none of them."""
 
     detail: str | None = None
     error_type: str | None = None

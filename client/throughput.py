@@ -1,23 +1,26 @@
-"""How fast a job goes, from what was seen of it. Pure."""
+"""How many hospitals of a job are finished in a second, measured from its counts. Pure."""
 
 from typing import Final
 
 _WINDOW_SECONDS: Final = 15.0
 
 
-class Pace:
-    """Measured over the last 15 s."""
+class Throughput:
+    """The rate over the last 15 s."""
 
     def __init__(self) -> None:
-        self._seen: list[tuple[float, int]] = []
+        self._counts: list[tuple[float, int]] = []
 
-    def saw(self, processed: int, at: float) -> float | None:
-        """Hospitals a second now; None while nothing can be said. `at`: seconds on a clock that never goes back."""
-        # A retry begins a new round: what was processed before it is not its pace.
-        self._seen = [
-            (then, count) for then, count in self._seen if at - then <= _WINDOW_SECONDS and count <= processed
+    def record(self, processed: int, at: float) -> float | None:
+        """Adds a count and returns hospitals per second; None in the first second and while nothing has changed.
+
+        `at`: seconds on a clock that never goes back.
+        """
+        # A retry begins a new round with a lower count: counts from before it are left out.
+        self._counts = [
+            (then, count) for then, count in self._counts if at - then <= _WINDOW_SECONDS and count <= processed
         ]
-        self._seen.append((at, processed))
-        since, count = self._seen[0]
+        self._counts.append((at, processed))
+        since, count = self._counts[0]
         passed = at - since
         return (processed - count) / passed if passed >= 1 and processed > count else None

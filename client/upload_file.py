@@ -1,4 +1,4 @@
-"""The file on its way: read piece by piece, whatever its size, with the bytes that are gone counted."""
+"""The file of an upload: it is read in small pieces, and a callback learns how much was read."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,38 +6,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
-#: name, content, type: a part of a multipart body as httpx takes it.
-Part = tuple[str, IO[bytes], str]
+#: Name, content, media type: a part of a multipart body as httpx takes it.
+FilePart = tuple[str, IO[bytes], str]
 
 
-class Counted:
-    """A file that tells how much of it was read. httpx asks it for its number, to announce its length."""
+class CountingReader:
+    """A readable file that reports its position after each read. httpx needs `fileno` to know the length."""
 
-    def __init__(self, file: BinaryIO, sent: Callable[[int], None]) -> None:
+    def __init__(self, file: BinaryIO, on_sent: Callable[[int], None]) -> None:
         self._file = file
-        self._sent = sent
+        self._on_sent = on_sent
 
     def fileno(self) -> int:
-        """The file's number."""
+        """The file descriptor."""
         return self._file.fileno()
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
+        """At most `size` bytes; all that are left by default."""
         data = self._file.read(size)
-        self._sent(self._file.tell())
+        self._on_sent(self._file.tell())
         return data
 
 
 @dataclass(frozen=True, slots=True)
-class SentFile:
-    """A file to send, as often as it takes. `sent(bytes)`: how far the sending is, from 0 again with each try."""
+class UploadFile:
+    """A file that can be sent several times. `on_sent(bytes)`: how much was read; each try begins at 0 again."""
 
     path: Path
-    sent: Callable[[int], None] = lambda _: None
+    on_sent: Callable[[int], None] = lambda _: None
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name without its folder."""
         return self.path.name
 
     @property
@@ -46,7 +46,7 @@ class SentFile:
         return self.path.stat().st_size
 
     @contextmanager
-    def opened(self) -> Iterator[Part]:
-        """The part to send, from the file's beginning."""
+    def open(self) -> Iterator[FilePart]:
+        """The part of the multipart body, from the file's beginning. Raises OSError when it cannot be read."""
         with self.path.open("rb") as file:
-            yield self.name, Counted(file, self.sent), "text/csv"  # type: ignore[misc]
+            yield self.name, CountingReader(file, self.on_sent), "text/csv"  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""For programs: one JSON document on standard output, and nothing else there."""
+"""Output for programs: one JSON document on standard output, and nothing else there."""
 
 import json
 import sys
@@ -6,37 +6,37 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from client.output.output import Progressed, Sent
+from client.output.output import OnProgress, OnSent
 
 
-class JsonScreen:
-    """What happens meanwhile goes to standard error."""
+class JsonOutput:
+    """The document goes to standard output, notes and errors to standard error."""
 
     def say(self, line: str) -> None:
-        """Nothing: the document says it."""
+        """Writes nothing: the document has it."""
 
     def note(self, line: str) -> None:
-        """To standard error."""
+        """Writes to standard error."""
         sys.stderr.write(line + "\n")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Nothing: the document says it."""
+        """Writes nothing: the document has it."""
 
     def document(self, document: dict[str, Any]) -> None:
-        """The one document."""
+        """Writes the one document."""
         json.dump(document, sys.stdout, indent=2)
         sys.stdout.write("\n")
 
     def error(self, lines: Sequence[str]) -> None:
-        """Its first line; the document has the rest."""
+        """Writes the first line to standard error; the document has the rest."""
         self.note(lines[0])
 
     @contextmanager
-    def sending(self, _doing: str, _name: str, _size: int, /) -> Iterator[Sent]:
-        """Nothing."""
+    def sending(self, _doing: str, _name: str, _size: int, /) -> Iterator[OnSent]:
+        """Shows nothing."""
         yield lambda _: None
 
     @contextmanager
-    def following(self) -> Iterator[Progressed]:
-        """Nothing."""
+    def watching(self) -> Iterator[OnProgress]:
+        """Shows nothing."""
         yield lambda _, __: None

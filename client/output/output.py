@@ -1,4 +1,4 @@
-"""Where a command shows what happens: a terminal, plain lines, or one JSON document."""
+"""The protocol of the three outputs: a terminal, plain lines, one JSON document."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -6,32 +6,32 @@ from typing import Any, Protocol
 
 from client.schemas import Job
 
-#: Told how many bytes are sent.
-Sent = Callable[[int], None]
-#: Told how a job is, and its hospitals a second.
-Progressed = Callable[[Job, float | None], None]
+#: Called with the number of bytes sent so far.
+OnSent = Callable[[int], None]
+#: Called with a job and its hospitals per second (None: unknown).
+OnProgress = Callable[[Job, float | None], None]
 
 
-class Screen(Protocol):
-    """What a command says, whoever reads it."""
+class Output(Protocol):
+    """Where a command writes its result, its notes and its errors."""
 
     def say(self, line: str) -> None:
-        """What was asked for."""
+        """A line of the result."""
 
     def note(self, line: str) -> None:
-        """What happens meanwhile."""
+        """A line about what happens meanwhile."""
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """The same for several things."""
+        """A result of several rows."""
 
     def document(self, document: dict[str, Any]) -> None:
-        """What was asked for, for programs."""
+        """The result for programs."""
 
     def error(self, lines: Sequence[str]) -> None:
-        """Why it did not work; the first line is the point."""
+        """Why the command failed; the first line is the most important one."""
 
-    def sending(self, doing: str, name: str, size: int, /) -> AbstractContextManager[Sent]:
-        """While a file of so many bytes is sent. `doing`: what for, such as "Checking"."""
+    def sending(self, doing: str, name: str, size: int, /) -> AbstractContextManager[OnSent]:
+        """Shows the sending of a file of `size` bytes. `doing`: its label, such as "Checking"."""
 
-    def following(self) -> AbstractContextManager[Progressed]:
-        """While a job is watched."""
+    def watching(self) -> AbstractContextManager[OnProgress]:
+        """Shows the progress of a watched job."""

@@ -1,4 +1,7 @@
-"""For files, pipes and logs: a line per change, no escape codes. Results on standard output, the rest beside it."""
+"""Output for files, pipes and logs: a line per change, without escape codes.
+
+Results go to standard output, notes and errors to standard error.
+"""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -6,52 +9,52 @@ from contextlib import contextmanager
 from typing import Any
 
 from client.output import words
-from client.output.output import Progressed, Sent
+from client.output.output import OnProgress, OnSent
 from client.schemas import Job
 
 
-class PlainScreen:
-    """Every line is written at once."""
+class PlainOutput:
+    """Flushes each line."""
 
     def say(self, line: str) -> None:
-        """To standard output."""
+        """Writes to standard output."""
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
     def note(self, line: str) -> None:
-        """To standard error."""
+        """Writes to standard error."""
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Columns between tabs: what `cut` and `awk` expect."""
+        """Writes the columns separated by tabs, for `cut` and `awk`."""
         for row in (head, *rows):
             self.say("\t".join(row))
 
     def document(self, document: dict[str, Any]) -> None:
-        """Nothing: the lines have said it."""
+        """Writes nothing: the lines have it."""
 
     def error(self, lines: Sequence[str]) -> None:
-        """To standard error."""
+        """Writes to standard error."""
         for line in lines:
             self.note(line)
 
     @contextmanager
-    def sending(self, doing: str, name: str, size: int, /) -> Iterator[Sent]:
-        """One line."""
+    def sending(self, doing: str, name: str, size: int, /) -> Iterator[OnSent]:
+        """Writes one line."""
         self.note(f"{doing} {words.printable(name)} ({words.size(size)})")
         yield lambda _: None
 
     @contextmanager
-    def following(self) -> Iterator[Progressed]:
-        """A line when the percentage, the state or the reason has changed."""
+    def watching(self) -> Iterator[OnProgress]:
+        """Writes a line when the percentage, the state or the reason has changed."""
         before: tuple[object, ...] = ()
 
-        def progressed(job: Job, per_second: float | None) -> None:
+        def on_progress(job: Job, per_second: float | None) -> None:
             nonlocal before
             now = (job.percent, job.status, job.waiting_for, job.cancelling)
             if now != before and not job.ended:
                 self.say(words.progress(job, per_second))
             before = now
 
-        yield progressed
+        yield on_progress

@@ -1,4 +1,4 @@
-"""For a person at a terminal: bars that move, and tables."""
+"""Output for a person at a terminal: progress bars and tables."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,26 +19,26 @@ from rich.table import Table
 from rich.text import Text
 
 from client.output import words
-from client.output.output import Progressed, Sent
+from client.output.output import OnProgress, OnSent
 from client.schemas import Job
 
 
-class TerminalScreen:
-    """Notes stand above the bar that moves at the time."""
+class TerminalOutput:
+    """Prints lines above the current progress bar."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False, emoji=False)
 
     def say(self, line: str) -> None:
-        """As it is: what looks like markup is somebody's text."""
+        """Prints the text as it is, without markup: it may come from a file."""
         self._console.print(Text(line), soft_wrap=True)
 
     def note(self, line: str) -> None:
-        """Less bright."""
+        """Prints in yellow."""
         self._console.print(Text(line, style="yellow"), soft_wrap=True)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """With columns that line up."""
+        """Prints aligned columns."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for number, name in enumerate(head):
             table.add_column(name, overflow="fold", no_wrap=number == 0)
@@ -47,18 +47,18 @@ class TerminalScreen:
         self._console.print(table)
 
     def document(self, document: dict[str, Any]) -> None:
-        """Nothing: the lines have said it."""
+        """Writes nothing: the lines have it."""
 
     def error(self, lines: Sequence[str]) -> None:
-        """The first line stands out."""
+        """Prints the first line bold and red."""
         first, *others = lines
         self._console.print(Text(first, style="bold red"), soft_wrap=True)
         for line in others:
             self.say(line)
 
     @contextmanager
-    def sending(self, doing: str, name: str, size: int, /) -> Iterator[Sent]:
-        """A bar of bytes; when all are sent it says that the answer is waited for."""
+    def sending(self, doing: str, name: str, size: int, /) -> Iterator[OnSent]:
+        """Shows a bar of bytes, then that the answer is waited for."""
         what = TextColumn("{task.description}", markup=False)
         columns = (SpinnerColumn(), what, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self._console, transient=True) as bar:
@@ -72,8 +72,8 @@ class TerminalScreen:
             yield sent
 
     @contextmanager
-    def following(self) -> Iterator[Progressed]:
-        """A bar of hospitals with their pace, and under it why it is slow."""
+    def watching(self) -> Iterator[OnProgress]:
+        """Shows a bar of hospitals with their rate, and under it why the job waits."""
         bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -84,7 +84,7 @@ class TerminalScreen:
         task = bar.add_task("Waiting", total=None, counts="", speed="")
         with Live(bar, console=self._console, transient=True, refresh_per_second=8) as live:
 
-            def progressed(job: Job, per_second: float | None) -> None:
+            def on_progress(job: Job, per_second: float | None) -> None:
                 counts = f"{job.processed_hospitals:,} of {job.total_hospitals:,}, {job.percent} %"
                 failed = f", {job.failed_hospitals:,} failed" if job.failed_hospitals else ""
                 bar.update(
@@ -97,4 +97,4 @@ class TerminalScreen:
                 )
                 live.update(Group(bar, Text(words.reason(job), style="yellow")) if words.reason(job) else bar)
 
-            yield progressed
+            yield on_progress

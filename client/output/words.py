@@ -1,4 +1,4 @@
-"""Numbers, times and reasons in words. Pure."""
+"""Numbers, times and reasons as printed words. Pure."""
 
 import math
 from datetime import datetime
@@ -18,7 +18,7 @@ _UNITS: Final = ("bytes", "KB", "MB", "GB")
 
 
 def printable(text: str) -> str:
-    """Somebody else's text, without what could move the cursor or change colours."""
+    """Text from elsewhere, without characters that move the cursor or change colours."""
     return "".join(
         char if char.isprintable() else " " if char.isspace() else "\N{REPLACEMENT CHARACTER}" for char in text
     )
@@ -58,7 +58,7 @@ def duration(seconds: float) -> str:
     return counted(hours, "hour", "hours") + (f" {counted(rest, 'minute', 'minutes')}" if rest and hours < 10 else "")
 
 
-def pace(per_second: float) -> str:
+def rate(per_second: float) -> str:
     """Hospitals a second, or a minute when they are few."""
     return f"{per_second:,.1f} a second" if per_second >= 1 else f"{per_second * 60:,.1f} a minute"
 
@@ -75,7 +75,7 @@ def problem(found: RowProblem) -> str:
 
 
 def progress(job: Job, per_second: float | None) -> str:
-    """One line for a job that runs; why it waits, or how fast it is and how long it will take."""
+    """One line for a running job: its counts, its rate, the time left, and why it waits."""
     counts = f"{job.processed_hospitals:,} of {hospitals(job.total_hospitals)} ({job.percent} %)"
     if job.failed_hospitals:
         counts += f", {job.failed_hospitals:,} failed"
@@ -83,30 +83,30 @@ def progress(job: Job, per_second: float | None) -> str:
 
 
 def speed(job: Job, per_second: float | None) -> str:
-    """How fast it is and how long it will take, empty when nobody can tell."""
+    """The rate and the time left; empty when both are unknown."""
     left = f"{duration(job.eta_seconds)} left" if job.eta_seconds else ""
-    return ", ".join(filter(None, [pace(per_second) if per_second else "", left]))
+    return ", ".join(filter(None, [rate(per_second) if per_second else "", left]))
 
 
 def reason(job: Job) -> str:
-    """Why it is slow, empty when it flows; of a job that was cancelled what comes of it."""
+    """Why the job waits, or that it is being cancelled; empty otherwise."""
     if job.cancelling:
         return "It is being cancelled: what was not sent will not be sent, rows on their way are waited for."
     return WAITING.get(job.waiting_for, job.waiting_for) if job.waiting_for else ""
 
 
-def doubt(unknown: int, looking: str) -> str:
-    """What to know before failed.csv is uploaded again. `looking`: the command that settles a row."""
+def may_exist(unknown: int, resolve: str) -> str:
+    """The warning about rows whose outcome is unknown. `resolve`: the command that settles one."""
     one = unknown == 1
     return (
         f"{unknown:,} of these rows may already exist in the directory: "
         f"before {'it is' if one else 'they are'} uploaded again, look there and settle "
-        f"{'it' if one else 'each'} with `{looking}`, or `retry` the job, which looks first."
+        f"{'it' if one else 'each'} with `{resolve}`, or `retry` the job, which looks first."
     )
 
 
 def state(job: Job) -> str:
-    """One word, or a few."""
+    """The state in a few words."""
     if job.cancelling:
         return "cancelling"
     if job.outcome == "some_failed":
@@ -119,5 +119,5 @@ def state(job: Job) -> str:
 def ending(job: Job) -> str:
     """One line for a job that has ended."""
     took = f" It took {duration(job.processing_time_seconds)}." if job.processing_time_seconds else ""
-    told = printable(job.message.rstrip("."))
-    return f"{state(job).capitalize()}: {told}.{took}" + (f" {printable(job.error)}" if job.error else "")
+    message = printable(job.message.rstrip("."))
+    return f"{state(job).capitalize()}: {message}.{took}" + (f" {printable(job.error)}" if job.error else "")

@@ -9,19 +9,19 @@ from typer.testing import CliRunner
 
 from client.commands import app
 from client.options import API_KEY_VARIABLE, URL_VARIABLE
-from tests.client.service import Service, served
+from tests.client.fake_service import FakeService, running_service
 
 Run = Callable[..., Any]
 
 
 @pytest.fixture
-def service() -> Iterator[Service]:
-    with served() as service:
+def service() -> Iterator[FakeService]:
+    with running_service() as service:
         yield service
 
 
 @pytest.fixture
-def run(service: Service, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(service: FakeService, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command against the service: its result has exit_code, stdout and stderr."""
     monkeypatch.setenv(URL_VARIABLE, service.url)
     monkeypatch.delenv(API_KEY_VARIABLE, raising=False)

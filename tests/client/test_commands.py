@@ -5,7 +5,7 @@ import json
 import pytest
 
 from client.exit_status import ExitStatus
-from tests.client.service import DROPPED, JOB_ID, ROOT, Answer, checked, ended, job, problem
+from tests.client.fake_service import DROPPED, JOB_ID, ROOT, Answer, checked, ended, job, problem
 
 CSV = "name,address,result_error\nNowhere,2 Lost Lane,Refused here\n"
 
@@ -16,11 +16,11 @@ def csv(body=CSV, **more):
 
 def test_status_says_how_a_job_is(run, service):
     """One line; asking is no failure, whatever the job's outcome."""
-    service.tell("GET", f"/status/{JOB_ID}", job(waiting_for="paused"))
+    service.respond("GET", f"/status/{JOB_ID}", job(waiting_for="paused"))
     result = run("status", JOB_ID)
     assert result.exit_code == ExitStatus.DONE
     assert result.stdout.startswith("10 of 40 hospitals (25 %), 30 seconds left. Sending is paused")
-    service.tell("GET", f"/status/{JOB_ID}", ended("none_created", failed=40, message="No hospital was created"))
+    service.respond("GET", f"/status/{JOB_ID}", ended("none_created", failed=40, message="No hospital was created"))
     result = run("status", JOB_ID)
     assert (result.exit_code, result.stdout) == (0, "Failed: No hospital was created.\n")
 
@@ -28,7 +28,7 @@ def test_status_says_how_a_job_is(run, service):
 def test_a_watched_status_ends_as_the_job_does(run, service):
     """A line per change, without escape codes, and the exit status of its outcome."""
     states = [job(), job(), job(waiting_for="circuit_breaker", processed_hospitals=11), ended("some_failed", failed=3)]
-    service.tell("GET", f"/status/{JOB_ID}", *states)
+    service.respond("GET", f"/status/{JOB_ID}", *states)
     result = run("status", JOB_ID, "--watch")
     assert result.exit_code == ExitStatus.SOME_FAILED
     first, second, *_ = result.stdout.splitlines()
@@ -39,7 +39,7 @@ def test_a_watched_status_ends_as_the_job_does(run, service):
 
 def test_an_unknown_job_is_said_in_the_services_words(run, service):
     """One line, no traceback."""
-    service.tell("GET", "/status/nope", problem(404, "job_not_found", "There is no job nope."))
+    service.respond("GET", "/status/nope", problem(404, "job_not_found", "There is no job nope."))
     result = run("status", "nope")
     assert (result.exit_code, result.stderr) == (ExitStatus.REFUSED, "There is no job nope.\n")
 
@@ -47,12 +47,12 @@ def test_an_unknown_job_is_said_in_the_services_words(run, service):
 def test_an_id_cannot_become_another_path(run, service):
     """Whatever was pasted."""
     run("status", "../jobs?limit=1")
-    assert service.asked[0].path == f"{ROOT}/status/..%2Fjobs%3Flimit%3D1"
+    assert service.requests[0].path == f"{ROOT}/status/..%2Fjobs%3Flimit%3D1"
 
 
 def test_the_list_has_a_line_a_job(run, service):
     """Between tabs, for cut and awk."""
-    service.tell("GET", "/jobs", {"total_jobs": 1, "jobs": [ended("some_failed", failed=3)], "next_cursor": None})
+    service.respond("GET", "/jobs", {"total_jobs": 1, "jobs": [ended("some_failed", failed=3)], "next_cursor": None})
     head, line = run("list").stdout.splitlines()
     assert head.split("\t") == ["JOB", "ACCEPTED", "STATE", "HOSPITALS", "FAILED", "FILE"]
     fields = line.split("\t")
@@ -65,10 +65,10 @@ def test_a_search_turns_pages_until_it_has_found_enough(run, service):
         {"total_jobs": 900, "jobs": [job(file_name=f"north-{number}.csv")] * 200, "next_cursor": f"page-{number}"}
         for number in range(3)
     ]
-    service.tell("GET", "/jobs", *pages)
+    service.respond("GET", "/jobs", *pages)
     found = json.loads(run("list", "--search", "north", "--limit", "300", "--status", "processing", "--json").stdout)
     assert len(found["jobs"]) == 300
-    assert [asked.query for asked in service.asked] == [
+    assert [request.query for request in service.requests] == [
         "status=processing&q=north&limit=200",
         "status=processing&q=north&limit=200&cursor=page-0",
     ]
@@ -77,7 +77,7 @@ def test_a_search_turns_pages_until_it_has_found_enough(run, service):
 @pytest.mark.parametrize("kind", ["successful", "failed", "unprocessed"])
 def test_result_files_are_written(run, service, tmp_path, kind):
     """As the service sends them."""
-    service.tell("GET", f"/jobs/{JOB_ID}/{kind}.csv", csv())
+    service.respond("GET", f"/jobs/{JOB_ID}/{kind}.csv", csv())
     target = tmp_path / "result.csv"
     result = run(kind, JOB_ID, "-o", target)
     assert result.exit_code == ExitStatus.DONE
@@ -88,14 +88,14 @@ def test_result_files_are_written(run, service, tmp_path, kind):
 def test_rows_of_a_job_that_is_not_over_are_called_so(run, service, tmp_path):
     """There will be more of them."""
     so_far = Answer(200, CSV, {"Content-Type": "text/csv", "X-Result-Complete": "false"})
-    service.tell("GET", f"/jobs/{JOB_ID}/failed.csv", so_far)
+    service.respond("GET", f"/jobs/{JOB_ID}/failed.csv", so_far)
     assert "The job is not over" in run("failed", JOB_ID, "-o", tmp_path / "failed.csv").stderr
     assert "The job is not over" in run("failed", JOB_ID).stderr
 
 
 def test_a_result_file_that_breaks_off_is_fetched_again(run, service, tmp_path):
     """Until it is whole; nobody meets half a file under its name."""
-    service.tell("GET", f"/jobs/{JOB_ID}/failed.csv", csv(CSV[:20], broken=True), DROPPED, csv())
+    service.respond("GET", f"/jobs/{JOB_ID}/failed.csv", csv(CSV[:20], broken=True), DROPPED, csv())
     target = tmp_path / "failed.csv"
     assert run("failed", JOB_ID, "-o", target).exit_code == ExitStatus.DONE
     assert target.read_text() == CSV
@@ -104,7 +104,7 @@ def test_a_result_file_that_breaks_off_is_fetched_again(run, service, tmp_path):
 
 def test_a_result_file_that_never_comes_leaves_the_old_one(run, service, tmp_path):
     """With the exit status of a service that cannot be reached."""
-    service.tell("GET", f"/jobs/{JOB_ID}/failed.csv", csv(CSV[:20], broken=True))
+    service.respond("GET", f"/jobs/{JOB_ID}/failed.csv", csv(CSV[:20], broken=True))
     target = tmp_path / "failed.csv"
     target.write_text("yesterday's")
     assert run("failed", JOB_ID, "-o", target, "--patience", "0").exit_code == ExitStatus.NOT_REACHED
@@ -114,7 +114,7 @@ def test_a_result_file_that_never_comes_leaves_the_old_one(run, service, tmp_pat
 
 def test_half_a_result_file_on_standard_output_is_no_success(run, service):
     """What was written cannot be taken back: the exit status and a line say so."""
-    service.tell("GET", f"/jobs/{JOB_ID}/failed.csv", csv(CSV[:20], broken=True))
+    service.respond("GET", f"/jobs/{JOB_ID}/failed.csv", csv(CSV[:20], broken=True))
     result = run("failed", JOB_ID)
     assert result.exit_code == ExitStatus.NOT_REACHED
     assert "not complete" in result.stderr
@@ -122,27 +122,27 @@ def test_half_a_result_file_on_standard_output_is_no_success(run, service):
 
 def test_a_place_that_cannot_be_written_to_is_named(run, service, tmp_path):
     """One line."""
-    service.tell("GET", f"/jobs/{JOB_ID}/failed.csv", csv())
+    service.respond("GET", f"/jobs/{JOB_ID}/failed.csv", csv())
     result = run("failed", JOB_ID, "-o", tmp_path / "nowhere" / "failed.csv")
     assert result.exit_code == ExitStatus.USAGE
     assert "No such file or directory" in result.stderr
 
 
-@pytest.mark.parametrize("order", ["cancel", "retry"])
-def test_orders_are_given(run, service, order):
+@pytest.mark.parametrize("command", ["cancel", "retry"])
+def test_commands_are_sent(run, service, command):
     """And answered in the service's words."""
-    service.tell("GET", f"/status/{JOB_ID}", ended("some_failed", failed=3))
-    service.tell("POST", f"/jobs/{JOB_ID}/{order}", {"job_id": JOB_ID, "round": 2, "message": "As you like."})
-    result = run(order, JOB_ID)
+    service.respond("GET", f"/status/{JOB_ID}", ended("some_failed", failed=3))
+    service.respond("POST", f"/jobs/{JOB_ID}/{command}", {"job_id": JOB_ID, "round": 2, "message": "As you like."})
+    result = run(command, JOB_ID)
     assert (result.exit_code, result.stdout) == (ExitStatus.DONE, "As you like.\n")
-    assert json.loads(run(order, JOB_ID, "--json").stdout)["round"] == 2
+    assert json.loads(run(command, JOB_ID, "--json").stdout)["round"] == 2
 
 
 def test_a_watched_retry_is_not_over_before_it_has_begun(run, service):
     """For a moment the job still shows its earlier end."""
     earlier = ended("some_failed", failed=3, completed_at="2026-03-01T09:31:00Z")
-    service.tell("POST", f"/jobs/{JOB_ID}/retry", {"message": "3 hospitals run again, as round 2."})
-    service.tell("GET", f"/status/{JOB_ID}", earlier, earlier, job(), ended(completed_at="2026-03-01T09:32:00Z"))
+    service.respond("POST", f"/jobs/{JOB_ID}/retry", {"message": "3 hospitals run again, as round 2."})
+    service.respond("GET", f"/status/{JOB_ID}", earlier, earlier, job(), ended(completed_at="2026-03-01T09:32:00Z"))
     result = run("retry", JOB_ID, "--watch")
     assert result.exit_code == ExitStatus.DONE
     assert result.stdout.splitlines()[-1] == "Completed: Over."
@@ -150,22 +150,22 @@ def test_a_watched_retry_is_not_over_before_it_has_begun(run, service):
 
 def test_a_watched_cancel_ends_as_the_job_does(run, service):
     """Cancelled, or over before the cancel came."""
-    service.tell("POST", f"/jobs/{JOB_ID}/cancel", {"message": "The job is being cancelled."})
-    service.tell("GET", f"/status/{JOB_ID}", ended("cancelled"))
+    service.respond("POST", f"/jobs/{JOB_ID}/cancel", {"message": "The job is being cancelled."})
+    service.respond("GET", f"/status/{JOB_ID}", ended("cancelled"))
     assert run("cancel", JOB_ID, "--watch").exit_code == ExitStatus.CANCELLED
 
 
-def test_an_order_that_makes_no_sense_is_refused(run, service):
+def test_a_command_that_the_job_does_not_allow_is_refused(run, service):
     """With the reason."""
-    service.tell("POST", f"/jobs/{JOB_ID}/cancel", problem(409, "job_finished", "The job has ended."))
+    service.respond("POST", f"/jobs/{JOB_ID}/cancel", problem(409, "job_finished", "The job has ended."))
     result = run("cancel", JOB_ID)
     assert (result.exit_code, result.stderr) == (ExitStatus.REFUSED, "The job has ended.\n")
 
 
-def test_an_order_whose_answer_was_lost_is_not_given_twice(run, service):
+def test_a_command_whose_answer_was_lost_is_not_sent_twice(run, service):
     """The second answer would be about the first."""
-    service.tell("POST", f"/jobs/{JOB_ID}/retry", DROPPED)
-    service.tell("GET", f"/status/{JOB_ID}", ended("some_failed", failed=3))
+    service.respond("POST", f"/jobs/{JOB_ID}/retry", DROPPED)
+    service.respond("GET", f"/status/{JOB_ID}", ended("some_failed", failed=3))
     assert run("retry", JOB_ID).exit_code == ExitStatus.NOT_REACHED
     assert len(service.calls("POST", f"/jobs/{JOB_ID}/retry")) == 1
 
@@ -181,23 +181,23 @@ def test_an_order_whose_answer_was_lost_is_not_given_twice(run, service):
 )
 def test_a_row_is_settled_with_what_was_found(run, service, words, finding):
     """The directory's own kind of id."""
-    service.tell("POST", f"/jobs/{JOB_ID}/rows/7/resolve", {"message": "Row 7 is settled."})
+    service.respond("POST", f"/jobs/{JOB_ID}/rows/7/resolve", {"message": "Row 7 is settled."})
     assert run("resolve", JOB_ID, "7", *words).exit_code == ExitStatus.DONE
-    assert json.loads(service.asked[0].body) == finding
+    assert json.loads(service.requests[0].body) == finding
 
 
 @pytest.mark.parametrize("words", [["7"], ["7", "--absent", "--hospital-id", "1"], ["1", "--absent"]])
 def test_a_row_is_not_settled_without_one_finding(run, service, words):
     """Nothing is asked."""
     assert run("resolve", JOB_ID, *words).exit_code == ExitStatus.USAGE
-    assert service.asked == []
+    assert service.requests == []
 
 
 def test_a_batch_is_activated(run, service):
     """Or the directory's words say why not."""
-    service.tell("PATCH", "/bulk/batch/b-1/activate", {"batch_id": "b-1", "activated": True, "message": "Done so."})
+    service.respond("PATCH", "/bulk/batch/b-1/activate", {"batch_id": "b-1", "activated": True, "message": "Done so."})
     assert run("activate", "b-1").stdout == "Done so.\n"
-    service.tell("PATCH", "/bulk/batch/b-1/activate", problem(502, "activation_failed", "The directory did not."))
+    service.respond("PATCH", "/bulk/batch/b-1/activate", problem(502, "activation_failed", "The directory did not."))
     result = run("activate", "b-1")
     assert (result.exit_code, result.stderr) == (ExitStatus.REFUSED, "The directory did not.\n")
 
@@ -205,7 +205,7 @@ def test_a_batch_is_activated(run, service):
 def test_validate_names_every_error(run, service, file):
     """On standard output: it is what was asked for."""
     errors = [{"row": row, "column": "name", "message": "The name is missing."} for row in range(2, 1_002)]
-    service.tell("POST", "/validate", checked(valid=False, errors=errors))
+    service.respond("POST", "/validate", checked(valid=False, errors=errors))
     result = run("validate", file)
     assert result.exit_code == ExitStatus.REFUSED
     assert result.stdout.splitlines() == [f"row {row}, name: The name is missing." for row in range(2, 1_002)]
@@ -214,7 +214,7 @@ def test_validate_names_every_error(run, service, file):
 def test_validate_tells_of_an_earlier_upload(run, service, file):
     """Nothing is asked, since nothing is sent."""
     before = [{"job_id": "job-of-yesterday", "created_at": "2026-03-01T09:30:00Z"}]
-    service.tell("POST", "/validate", checked(same_file_as=before))
+    service.respond("POST", "/validate", checked(same_file_as=before))
     result = run("validate", file)
     assert result.exit_code == ExitStatus.DONE
     assert "The file is right: 40 hospitals, about 4 seconds at the allowed pace." in result.stdout
@@ -225,17 +225,17 @@ def test_the_address_and_the_key_come_from_options_before_or_after_the_command_o
     run, service, monkeypatch
 ):
     """What stands in the command is worth more."""
-    service.tell("GET", "/jobs", {"total_jobs": 0, "jobs": [], "next_cursor": None})
+    service.respond("GET", "/jobs", {"total_jobs": 0, "jobs": [], "next_cursor": None})
     monkeypatch.setenv("HOSPITAL_BULK_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("HOSPITAL_BULK_API_KEY", "from the environment")
     assert run("--url", service.url, "list").exit_code == ExitStatus.DONE
     assert run("list", "--url", service.url + "/", "--api-key", "mine").exit_code == ExitStatus.DONE
-    assert [asked.headers["x-api-key"] for asked in service.asked] == ["from the environment", "mine"]
+    assert [request.headers["x-api-key"] for request in service.requests] == ["from the environment", "mine"]
 
 
 def test_a_missing_key_says_where_it_belongs(run, service):
     """Behind the service's own words."""
-    service.tell("GET", "/jobs", problem(401, "unauthorized", "Send a valid API key in the header X-API-Key."))
+    service.respond("GET", "/jobs", problem(401, "unauthorized", "Send a valid API key in the header X-API-Key."))
     assert "--api-key or HOSPITAL_BULK_API_KEY" in run("list").stderr
 
 
@@ -245,7 +245,7 @@ def test_an_address_that_is_none_is_a_wrong_command(run, service, url):
     result = run("list", "--url", url)
     assert result.exit_code == ExitStatus.USAGE
     assert "--url" in result.stderr
-    assert service.asked == []
+    assert service.requests == []
 
 
 def test_an_address_in_the_environment_that_is_none_is_named_by_its_variable(run, monkeypatch):
@@ -258,7 +258,7 @@ def test_an_address_in_the_environment_that_is_none_is_named_by_its_variable(run
 
 def test_something_else_at_the_address_is_called_so(run, service):
     """Not an error of the job."""
-    service.tell("GET", "/jobs", Answer(200, "<html>It works!</html>", {"Content-Type": "text/html"}))
+    service.respond("GET", "/jobs", Answer(200, "<html>It works!</html>", {"Content-Type": "text/html"}))
     result = run("list")
     assert result.exit_code == ExitStatus.NOT_REACHED
     assert "Is --url right?" in result.stderr

@@ -1,14 +1,14 @@
-"""What is tried again, how often and for how long; the clock is a list."""
+"""Which calls are tried again, how often and for how long, by a fake clock."""
 
 import pytest
 
 from client.errors import Busy, NeverSent, NoAnswer, Refused, TryAgain
-from client.retry import Patience
+from client.retry import RetryPolicy
 from client.schemas import Problem
 
 
 class Clock:
-    """Sleeping moves it on."""
+    """A clock that only sleeping moves on."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -25,12 +25,12 @@ def clock():
 
 
 @pytest.fixture
-def patience(clock):
-    return Patience(sleep=clock.sleep, clock=lambda: clock.now)
+def policy(clock):
+    return RetryPolicy(sleep=clock.sleep, clock=lambda: clock.now)
 
 
 def calls(*answers):
-    """A call that answers so, the last one again and again."""
+    """A call that gives these answers in order and repeats the last one."""
     left = list(answers)
 
     def call():
@@ -42,64 +42,64 @@ def calls(*answers):
     return call
 
 
-@pytest.mark.parametrize("setback", [NeverSent("no"), Busy("no"), NoAnswer("no")])
-def test_what_is_harmless_is_tried_again(patience, setback):
+@pytest.mark.parametrize("error", [NeverSent("no"), Busy("no"), NoAnswer("no")])
+def test_an_idempotent_call_is_tried_again(policy, error):
     """Until it is answered."""
-    assert patience.harmless(calls(setback, setback, "yes")) == "yes"
+    assert policy.call_idempotent(calls(error, error, "yes")) == "yes"
 
 
-def test_what_may_have_happened_is_not_repeated_where_that_does_harm(patience, clock):
-    """A retry of a job, for example: its answer was lost, and the next would say that it makes no sense."""
+def test_a_call_that_may_have_had_an_effect_is_not_repeated(policy, clock):
+    """A retry of a job, for example: when its answer was lost, the second one would be refused."""
     with pytest.raises(NoAnswer):
-        patience.careful(calls(NoAnswer("lost"), "yes"))
+        policy.call_once(calls(NoAnswer("lost"), "yes"))
     assert clock.slept == []
-    assert patience.careful(calls(Busy("no"), NeverSent("no"), "yes")) == "yes"
+    assert policy.call_once(calls(Busy("no"), NeverSent("no"), "yes")) == "yes"
 
 
-def test_a_last_word_is_not_argued_with(patience, clock):
+def test_a_refused_call_is_not_repeated(policy, clock):
     """The same would be said again."""
     with pytest.raises(Refused):
-        patience.harmless(calls(Refused(400, Problem(detail="no")), "yes"))
+        policy.call_idempotent(calls(Refused(400, Problem(detail="no")), "yes"))
     assert clock.slept == []
 
 
-def test_pauses_grow_and_the_services_wish_is_obeyed(patience, clock):
+def test_pauses_grow_and_are_never_shorter_than_retry_after(policy, clock):
     """Retry-After is a lower bound."""
-    patience.harmless(calls(*[NoAnswer("no")] * 6, Busy("no", retry_after=30), "yes"))
+    policy.call_idempotent(calls(*[NoAnswer("no")] * 6, Busy("no", retry_after=30), "yes"))
     assert clock.slept == [0.5, 1, 2, 4, 8, 10, 30]
 
 
-def test_each_pause_is_told_with_its_reason(patience):
+def test_each_pause_is_reported_with_its_reason(policy):
     """So that a person who waits knows why."""
-    told = []
-    patience.harmless(
-        calls(Busy("no", retry_after=3), "yes"), lambda setback, pause: told.append((str(setback), pause))
+    pauses = []
+    policy.call_idempotent(
+        calls(Busy("no", retry_after=3), "yes"), lambda error, pause: pauses.append((str(error), pause))
     )
-    assert told == [("no", 3.0)]
+    assert pauses == [("no", 3.0)]
 
 
-def test_an_address_where_nobody_ever_was_is_given_up_soon(patience, clock):
+def test_a_service_that_was_never_reached_is_given_up_soon(policy, clock):
     """It may be wrong, and nothing was sent."""
     with pytest.raises(NeverSent) as raised:
-        patience.harmless(calls(NeverSent("no")))
+        policy.call_idempotent(calls(NeverSent("no")))
     assert clock.now <= 5
-    assert not raised.value.doubtful
+    assert not raised.value.may_have_happened
 
 
 @pytest.mark.parametrize("before", ["answered", "busy", "no answer"])
-def test_a_service_that_has_been_there_is_waited_for(patience, clock, before):
+def test_a_service_that_was_reached_before_is_waited_for(policy, clock, before):
     """It may just be restarting."""
     first = {"answered": "yes", "busy": Busy("no"), "no answer": NoAnswer("no")}[before]
     if before == "answered":
-        patience.harmless(calls(first))
+        policy.call_idempotent(calls(first))
     with pytest.raises(NeverSent) as raised:
-        patience.harmless(calls(first, NeverSent("no")) if before != "answered" else calls(NeverSent("no")))
+        policy.call_idempotent(calls(first, NeverSent("no")) if before != "answered" else calls(NeverSent("no")))
     assert 100 <= clock.now <= 120
-    assert raised.value.doubtful is (before != "answered")
+    assert raised.value.may_have_happened is (before != "answered")
 
 
-def test_a_wish_longer_than_the_patience_is_not_waited_for(patience, clock):
+def test_a_retry_after_beyond_the_time_limit_is_not_waited_for(policy, clock):
     """It says so at once instead."""
     with pytest.raises(TryAgain):
-        patience.harmless(calls(Busy("no", retry_after=121), "yes"))
+        policy.call_idempotent(calls(Busy("no", retry_after=121), "yes"))
     assert clock.slept == []

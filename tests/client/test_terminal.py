@@ -14,9 +14,9 @@ import pytest
 from rich.console import Console
 
 from client.exit_status import ExitStatus
-from client.output.terminal_output import TerminalScreen
+from client.output.terminal_output import TerminalOutput
 from client.schemas import Job
-from tests.client.service import JOB_ID, checked, job
+from tests.client.fake_service import JOB_ID, checked, job
 
 SAME_FILE = [{"job_id": "job-of-yesterday", "created_at": "2026-03-01T09:30:00Z"}]
 
@@ -28,31 +28,31 @@ def written():
 
 
 @pytest.fixture
-def screen(written):
-    return TerminalScreen(Console(file=written, force_terminal=True, width=120, highlight=False, emoji=False))
+def output(written):
+    return TerminalOutput(Console(file=written, force_terminal=True, width=120, highlight=False, emoji=False))
 
 
-def test_a_job_has_a_bar_its_pace_and_the_reason_why_it_waits(screen, written):
+def test_a_job_has_a_bar_its_rate_and_the_reason_why_it_waits(output, written):
     """The reason stands below, and goes when it does."""
-    with screen.following() as progressed:
-        progressed(Job(**job(failed_hospitals=2, waiting_for="paused")), 9.8)
+    with output.watching() as on_progress:
+        on_progress(Job(**job(failed_hospitals=2, waiting_for="paused")), 9.8)
     text = written.getvalue()
     for expected in ("Running", "10 of 40, 25 %, 2 failed", "9.8 a second, 30 seconds left", "Sending is paused"):
         assert expected in text
 
 
-def test_a_file_has_a_bar_and_then_waits_for_its_answer(screen, written):
+def test_a_file_has_a_bar_and_then_waits_for_its_answer(output, written):
     """A million rows are checked for a while after the last byte is sent."""
-    with screen.sending("Sending", "hospitals.csv", 2_000) as sent:
+    with output.sending("Sending", "hospitals.csv", 2_000) as sent:
         sent(1_000)
         sent(2_000)
     assert "Sending hospitals.csv (sent, waiting for the answer)" in written.getvalue()
 
 
-def test_somebodys_text_is_no_markup(screen, written):
+def test_somebodys_text_is_no_markup(output, written):
     """A hospital may be called [red]."""
-    screen.say("[red]Cross[/red] :hospital:")
-    screen.table(("FILE",), [("[red]a.csv",)])
+    output.say("[red]Cross[/red] :hospital:")
+    output.table(("FILE",), [("[red]a.csv",)])
     assert "[red]Cross[/red] :hospital:" in written.getvalue()
     assert "[red]a.csv" in written.getvalue()
 
@@ -95,8 +95,8 @@ class Terminal:
         return bool(data)
 
 
-def _hears_ctrl_c():
-    """As at a terminal: what runs in a script's background was told to ignore it, and so are its children."""
+def _obey_ctrl_c():
+    """A script's background processes ignore Ctrl-C, and so do their children: undo that, as at a terminal."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -104,10 +104,16 @@ def _hears_ctrl_c():
 def terminal(service, *words):
     """Runs the command at a terminal."""
     master, slave = pty.openpty()
-    told = {**os.environ, "HOSPITAL_BULK_URL": service.url, "TERM": "xterm", "COLUMNS": "200"}
+    environment = {**os.environ, "HOSPITAL_BULK_URL": service.url, "TERM": "xterm", "COLUMNS": "200"}
     command = [sys.executable, "-m", "client", *map(str, words)]
     process = subprocess.Popen(
-        command, env=told, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, preexec_fn=_hears_ctrl_c
+        command,
+        env=environment,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=_obey_ctrl_c,
     )
     os.close(slave)
     try:
@@ -120,8 +126,8 @@ def terminal(service, *words):
 
 def test_ctrl_c_says_that_the_job_goes_on_and_how_to_watch_it_again(service, file):
     """Watching is all that ends."""
-    service.takes()
-    service.tell("GET", f"/status/{JOB_ID}", job())
+    service.accept_uploads()
+    service.respond("GET", f"/status/{JOB_ID}", job())
     with terminal(service, "upload", file, "--watch") as at:
         at.until("10 of 40, 25 %")
         at.process.send_signal(signal.SIGINT)
@@ -134,8 +140,8 @@ def test_ctrl_c_says_that_the_job_goes_on_and_how_to_watch_it_again(service, fil
 @pytest.mark.parametrize(("answer", "status", "uploads"), [("y", ExitStatus.DONE, 1), ("n", ExitStatus.NOT_SENT, 0)])
 def test_at_a_terminal_the_same_file_is_asked_about(service, file, answer, status, uploads):
     """With the earlier job and its day; nothing is sent without a yes."""
-    service.takes()
-    service.tell("POST", "/validate", checked(same_file_as=SAME_FILE))
+    service.accept_uploads()
+    service.respond("POST", "/validate", checked(same_file_as=SAME_FILE))
     with terminal(service, "upload", file) as at:
         at.until("Send it all the same?")
         at.type(answer + "\n")

@@ -5,14 +5,14 @@ import json
 import pytest
 
 from client.exit_status import ExitStatus
-from tests.client.service import DROPPED, JOB_ID, checked, ended, problem
+from tests.client.fake_service import DROPPED, JOB_ID, checked, ended, problem
 
 SAME_FILE = [{"job_id": "job-of-yesterday", "created_at": "2026-03-01T09:30:00Z"}]
 
 
 def test_an_upload_says_which_job_it_is_and_how_to_watch_it(run, service, file):
     """The file, as it is, under a key."""
-    service.takes()
+    service.accept_uploads()
     result = run("upload", file)
     assert result.exit_code == ExitStatus.DONE
     assert f"Accepted: 40 hospitals, job {JOB_ID}" in result.stdout
@@ -25,15 +25,15 @@ def test_an_upload_says_which_job_it_is_and_how_to_watch_it(run, service, file):
 
 def test_each_invocation_has_a_key_of_its_own(run, service, file):
     """Another key is another job, as the person means it."""
-    service.takes()
+    service.accept_uploads()
     run("upload", file, "--yes")
     run("upload", file, "--yes")
-    first, second = (asked.headers["idempotency-key"] for asked in service.calls("POST", "/bulk"))
+    first, second = (request.headers["idempotency-key"] for request in service.calls("POST", "/bulk"))
     assert first != second
 
 
 @pytest.mark.parametrize(
-    "setback",
+    "failure",
     [
         DROPPED,
         problem(503, "message_queue_unavailable", "The message queue is currently down.", retry_after=1),
@@ -42,22 +42,22 @@ def test_each_invocation_has_a_key_of_its_own(run, service, file):
     ],
     ids=["dropped", "503", "409", "504"],
 )
-def test_an_upload_that_is_not_answered_is_sent_again_with_the_same_key(run, service, file, setback):
+def test_an_upload_that_is_not_answered_is_sent_again_with_the_same_key(run, service, file, failure):
     """Nobody knows whether it was accepted; with its key it is one job all the same. It says why it waits."""
-    service.takes()
+    service.accept_uploads()
     [accepted] = service.answers["POST", "/api/v1/hospitals/bulk"]
-    service.tell("POST", "/bulk", setback, accepted)
+    service.respond("POST", "/bulk", failure, accepted)
     result = run("upload", file)
     assert result.exit_code == ExitStatus.DONE
-    first, second = (asked.headers["idempotency-key"] for asked in service.calls("POST", "/bulk"))
+    first, second = (request.headers["idempotency-key"] for request in service.calls("POST", "/bulk"))
     assert first == second
     assert "Trying again in 1 second." in result.stderr
 
 
 def test_after_a_while_it_gives_up_and_says_how_to_find_out(run, service, file):
     """The same key, so that finding out makes no second job."""
-    service.takes()
-    service.tell("POST", "/bulk", DROPPED)
+    service.accept_uploads()
+    service.respond("POST", "/bulk", DROPPED)
     result = run("upload", file, "--key", "monday", "--patience", "0")
     assert result.exit_code == ExitStatus.NOT_REACHED
     assert "It may have been accepted." in result.stderr
@@ -78,7 +78,7 @@ def test_errors_are_named_before_anything_is_sent(run, service, file):
         {"row": 7, "column": "address", "message": "The address is missing."},
         {"row": None, "column": None, "message": "The file ends in the middle of a row."},
     ]
-    service.tell("POST", "/validate", checked(valid=False, errors=errors))
+    service.respond("POST", "/validate", checked(valid=False, errors=errors))
     result = run("upload", file)
     assert result.exit_code == ExitStatus.REFUSED
     assert result.stderr.splitlines()[-3:] == [
@@ -92,17 +92,17 @@ def test_errors_are_named_before_anything_is_sent(run, service, file):
 def test_a_file_that_the_service_refuses_is_refused_with_its_words(run, service, file):
     """With `--yes` nothing is asked before."""
     errors = [{"row": 2, "column": "name", "message": "The name is missing."}]
-    service.tell("POST", "/bulk", problem(400, "invalid_file", "The file has 1 error.", errors=errors))
+    service.respond("POST", "/bulk", problem(400, "invalid_file", "The file has 1 error.", errors=errors))
     result = run("upload", file, "--yes")
     assert result.exit_code == ExitStatus.REFUSED
     assert result.stderr.splitlines()[-2:] == ["The file has 1 error.", "row 2, name: The name is missing."]
-    assert len(service.asked) == 1
+    assert len(service.requests) == 1
 
 
 def test_a_file_that_was_accepted_before_is_not_sent_when_nobody_can_be_asked(run, service, file):
     """The commonest accident: the same file again tomorrow."""
-    service.takes()
-    service.tell("POST", "/validate", checked(same_file_as=SAME_FILE))
+    service.accept_uploads()
+    service.respond("POST", "/validate", checked(same_file_as=SAME_FILE))
     result = run("upload", file)
     assert result.exit_code == ExitStatus.NOT_SENT
     assert "was accepted before, as job job-of-yesterday" in result.stderr
@@ -112,17 +112,17 @@ def test_a_file_that_was_accepted_before_is_not_sent_when_nobody_can_be_asked(ru
 
 def test_yes_sends_it_without_a_question(run, service, file):
     """Somebody has thought about it."""
-    service.takes()
-    service.tell("POST", "/validate", checked(same_file_as=SAME_FILE))
+    service.accept_uploads()
+    service.respond("POST", "/validate", checked(same_file_as=SAME_FILE))
     assert run("upload", file, "--yes").exit_code == ExitStatus.DONE
-    assert len(service.asked) == 1
+    assert len(service.requests) == 1
 
 
 def test_duplicates_are_allowed_for_both_the_check_and_the_upload(run, service, file):
     """The check must not refuse what the upload would take."""
-    service.takes()
+    service.accept_uploads()
     run("upload", file, "--allow-duplicates")
-    assert [asked.query for asked in service.asked] == ["allow_duplicates=true"] * 2
+    assert [request.query for request in service.requests] == ["allow_duplicates=true"] * 2
 
 
 @pytest.mark.parametrize(
@@ -138,27 +138,27 @@ def test_duplicates_are_allowed_for_both_the_check_and_the_upload(run, service, 
 )
 def test_the_exit_status_of_a_watched_upload_tells_the_outcome(run, service, file, end, status):
     """As `--help` and the README promise."""
-    service.takes()
-    service.tell("GET", f"/status/{JOB_ID}", end)
+    service.accept_uploads()
+    service.respond("GET", f"/status/{JOB_ID}", end)
     assert run("upload", file, "--watch").exit_code == status
 
 
 def test_a_watched_upload_names_the_command_for_the_failed_rows(run, service, file):
     """What the person wants next."""
-    service.takes()
-    service.tell("GET", f"/status/{JOB_ID}", ended("some_failed", failed=3))
+    service.accept_uploads()
+    service.respond("GET", f"/status/{JOB_ID}", ended("some_failed", failed=3))
     assert f"hospital-bulk failed {JOB_ID} -o failed.csv" in run("upload", file, "--watch").stdout
 
 
 def test_a_key_that_cannot_be_sent_is_a_wrong_command(run, service, file):
     """Before anything is sent."""
     assert run("upload", file, "--key", "mönday").exit_code == ExitStatus.USAGE
-    assert service.asked == []
+    assert service.requests == []
 
 
 def test_json_is_one_document_that_names_job_and_key(run, service, file):
     """For a script that wants to repeat it later."""
-    service.takes(batch_ids=["batch-1"])
+    service.accept_uploads(batch_ids=["batch-1"])
     document = json.loads(run("upload", file, "--key", "monday", "--json").stdout)
     assert document["job_id"] == JOB_ID
     assert document["batch_ids"] == ["batch-1"]
@@ -169,8 +169,8 @@ def test_json_is_one_document_that_names_job_and_key(run, service, file):
 
 def test_json_of_a_watched_upload_is_the_job_as_it_ended(run, service, file):
     """All that the service says of it."""
-    service.takes()
-    service.tell("GET", f"/status/{JOB_ID}", ended("some_failed", failed=3))
+    service.accept_uploads()
+    service.respond("GET", f"/status/{JOB_ID}", ended("some_failed", failed=3))
     document = json.loads(run("--json", "upload", file, "--watch").stdout)
     assert (document["outcome"], document["batch_ids"]) == ("some_failed", ["batch-1"])
 
@@ -186,7 +186,7 @@ def test_json_of_a_watched_upload_is_the_job_as_it_ended(run, service, file):
 )
 def test_json_of_what_went_wrong_is_one_document_too(run, service, file, verdict, error_type):
     """With a type for programs."""
-    service.tell("POST", "/validate", verdict)
+    service.respond("POST", "/validate", verdict)
     result = run("upload", file, "--json", "--patience", "0")
     document = json.loads(result.stdout)
     assert document["error_type"] == error_type

@@ -3,9 +3,9 @@
 import httpx
 
 from client.api import Api, open_client
-from client.retry import Patience
-from client.upload_file import SentFile
-from tests.client.service import checked
+from client.retry import RetryPolicy
+from client.upload_file import UploadFile
+from tests.client.fake_service import checked
 
 MEGABYTE = 1_000_000
 
@@ -25,7 +25,7 @@ def test_a_large_file_is_never_held_whole(tmp_path):
     path.write_bytes(b"x" * 8 * MEGABYTE)
     transport, counted = Measuring(), []
     with open_client("http://hospital.example", None, transport) as client:
-        Api(client, Patience()).validate(SentFile(path, counted.append), False)
+        Api(client, RetryPolicy()).validate(UploadFile(path, counted.append), False)
     pieces = transport.pieces
     assert transport.announced == sum(pieces)
     assert sum(pieces) > 8 * MEGABYTE

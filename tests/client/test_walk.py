@@ -17,10 +17,10 @@ def test_a_script_uploads_two_files_and_corrects_what_failed(kafka_bootstrap, to
         system.refuse("Nowhere")
 
         def hospital_bulk(*words):
-            told = {**os.environ, "HOSPITAL_BULK_URL": system.url}
+            environment = {**os.environ, "HOSPITAL_BULK_URL": system.url}
             command = [sys.executable, "-m", "client", *map(str, words)]
             return subprocess.run(
-                command, env=told, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120
+                command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120
             )
 
         uploaded = hospital_bulk("upload", good, "--watch", "--key", "monday")

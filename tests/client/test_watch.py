@@ -7,9 +7,9 @@ import pytest
 
 from client.api import Api, open_client
 from client.errors import NoAnswer, Refused
-from client.retry import Patience
-from client.watch import Lost, Watching
-from tests.client.service import JOB_ID, ended, job
+from client.retry import RetryPolicy
+from client.watch import ConnectionLost, JobWatch
+from tests.client.fake_service import JOB_ID, ended, job
 
 
 class Script:
@@ -17,10 +17,10 @@ class Script:
 
     def __init__(self, states, streams=()):
         self.states, self.streams = list(states), list(streams)
-        self.asked: list[httpx.Request] = []
+        self.requests: list[httpx.Request] = []
 
     def answer(self, request):
-        self.asked.append(request)
+        self.requests.append(request)
         answers = self.streams if request.url.path.endswith("/events") else self.states
         given = answers.pop(0) if len(answers) > 1 else answers[0] if answers else httpx.Response(404, json={})
         if isinstance(given, Exception):
@@ -29,7 +29,7 @@ class Script:
 
     def resumed(self):
         """The Last-Event-ID of each stream that was asked for."""
-        return [each.headers.get("last-event-id") for each in self.asked if each.url.path.endswith("/events")]
+        return [each.headers.get("last-event-id") for each in self.requests if each.url.path.endswith("/events")]
 
 
 class Stream(httpx.SyncByteStream):
@@ -52,27 +52,27 @@ def stream(*events, breaks=False):
 
 
 def watched(script, seconds=120.0):
-    """All news of the job, as counts of hospitals or the words of a setback."""
+    """All updates of the job, as counts of hospitals or the words of an error."""
     now = [0.0]
 
     def sleep(duration):
         now[0] += duration
 
-    patience = Patience(seconds=seconds, sleep=sleep, clock=lambda: now[0])
+    policy = RetryPolicy(seconds=seconds, sleep=sleep, clock=lambda: now[0])
     with open_client("http://hospital.example", None, httpx.MockTransport(script.answer)) as client:
-        news = list(Watching(Api(client, patience), JOB_ID).news())
-    return [str(each.setback) if isinstance(each, Lost) else each.processed_hospitals for each in news]
+        updates = list(JobWatch(Api(client, policy), JOB_ID).updates())
+    return [str(each.error) if isinstance(each, ConnectionLost) else each.processed_hospitals for each in updates]
 
 
 def at(processed):
     return job(processed_hospitals=processed)
 
 
-def test_events_are_news_until_the_job_has_ended():
+def test_events_are_updates_until_the_job_has_ended():
     """Its end is asked for once more, in full."""
     script = Script([at(0), ended()], [stream((1, at(10)), (2, at(20)), (3, ended()))])
     assert watched(script) == [0, 10, 20, 40]
-    assert len(script.asked) == 3
+    assert len(script.requests) == 3
 
 
 def test_a_stream_that_breaks_is_resumed_where_it_broke():
@@ -80,10 +80,10 @@ def test_a_stream_that_breaks_is_resumed_where_it_broke():
     script = Script(
         [at(0), ended()], [stream((1, at(10)), (2, at(20)), breaks=True), stream((3, at(30)), (4, ended()))]
     )
-    [*news, last] = watched(script)
-    assert news[:3] == [0, 10, 20]
-    assert "broke" in news[3]
-    assert (news[4:], last) == ([30], 40)
+    [*updates, last] = watched(script)
+    assert updates[:3] == [0, 10, 20]
+    assert "broke" in updates[3]
+    assert (updates[4:], last) == ([30], 40)
     assert script.resumed() == [None, "2"]
 
 
@@ -106,31 +106,31 @@ def test_without_a_stream_it_asks_again_and_again(none):
     assert len(script.resumed()) == 1
 
 
-def test_an_event_that_does_not_tell_the_job_makes_us_ask():
+def test_an_event_without_the_job_makes_us_ask():
     """Its shape may change; that something has changed is what counts."""
     script = Script([at(0), at(10), ended()], [stream((1, {"changed": True}), (2, "more"))])
     assert watched(script) == [0, 10, 40]
 
 
 def test_a_service_that_is_away_for_a_while_is_waited_for():
-    """Each failure is told."""
+    """Each failure is reported."""
     away = httpx.Response(503, json={"detail": "The database is currently down."})
     script = Script([at(0), away, away, at(10), ended()], [httpx.Response(404, json={})])
     assert watched(script) == [0, *["The database is currently down."] * 2, 10, 40]
 
 
 def test_a_service_that_stays_away_is_given_up():
-    """The job goes on; who watches is told so."""
+    """The job goes on; whoever watches it gets an error."""
     script = Script([at(0)], [httpx.ReadTimeout("")])
     with pytest.raises(NoAnswer):
         watched(script, seconds=20)
 
 
-def test_failures_with_news_between_them_do_not_add_up():
+def test_failures_with_updates_between_them_do_not_add_up():
     """A watch over days survives a stream that a proxy cuts every few minutes."""
     cut = [stream((number, at(number)), breaks=True) for number in range(1, 21)]
-    news = watched(Script([at(0), ended()], [*cut, stream((21, ended()))]), seconds=1)
-    assert [each for each in news if isinstance(each, int)] == [*range(21), 40]
+    updates = watched(Script([at(0), ended()], [*cut, stream((21, ended()))]), seconds=1)
+    assert [each for each in updates if isinstance(each, int)] == [*range(21), 40]
 
 
 def test_a_job_that_does_not_exist_is_said_at_once():
@@ -139,8 +139,8 @@ def test_a_job_that_does_not_exist_is_said_at_once():
         watched(Script([httpx.Response(404, json={"detail": "There is no job 6f1c."})]))
 
 
-def test_a_job_that_has_ended_is_told_once():
+def test_a_job_that_has_ended_gives_one_update():
     """No stream is opened for it."""
     script = Script([ended()])
     assert watched(script) == [40]
-    assert len(script.asked) == 1
+    assert len(script.requests) == 1

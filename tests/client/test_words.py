@@ -4,8 +4,8 @@ import pytest
 
 from client.output import words
 from client.schemas import Job, RowProblem
-from client.throughput import Pace
-from tests.client.service import ended, job
+from client.throughput import Throughput
+from tests.client.fake_service import ended, job
 
 
 @pytest.mark.parametrize(
@@ -31,20 +31,20 @@ def test_somebody_elses_text_cannot_move_the_cursor():
     assert words.problem(RowProblem(row=2, column="na\x1bme", message="bad\r")) == "row 2, na\ufffdme: bad "
 
 
-def test_a_running_job_is_told_with_pace_and_time_left():
+def test_a_running_job_is_shown_with_its_rate_and_time_left():
     """And with what failed."""
-    told = words.progress(Job(**job(failed_hospitals=2)), 9.81)
-    assert told == "10 of 40 hospitals (25 %), 2 failed, 9.8 a second, 30 seconds left"
+    line = words.progress(Job(**job(failed_hospitals=2)), 9.81)
+    assert line == "10 of 40 hospitals (25 %), 2 failed, 9.8 a second, 30 seconds left"
 
 
 @pytest.mark.parametrize("reason", ["rate_limit", "circuit_breaker", "queue", "no_processor", "paused"])
 def test_a_job_that_waits_says_why(reason):
     """Each reason of the contract has its sentence."""
-    told = words.progress(Job(**job(waiting_for=reason, eta_seconds=None)), None)
-    assert told == f"10 of 40 hospitals (25 %). {words.WAITING[reason]}"
+    line = words.progress(Job(**job(waiting_for=reason, eta_seconds=None)), None)
+    assert line == f"10 of 40 hospitals (25 %). {words.WAITING[reason]}"
 
 
-def test_a_reason_that_is_not_known_yet_is_told_as_it_is():
+def test_a_reason_that_is_not_known_yet_is_shown_as_it_is():
     """A newer service may have one."""
     assert words.progress(Job(**job(waiting_for="full_moon", eta_seconds=None)), None).endswith(". full_moon")
 
@@ -55,12 +55,12 @@ def test_an_end_says_what_became_of_the_rows():
     assert words.ending(Job(**end)) == "Partly created: 37 of 40 hospitals created, 3 failed. It took 4 seconds."
 
 
-def test_the_pace_is_that_of_the_last_seconds():
+def test_the_throughput_is_that_of_the_last_seconds():
     """Not of the whole job, and not of a round before."""
-    pace = Pace()
-    assert pace.saw(0, 0.0) is None
-    assert pace.saw(5, 0.5) is None
-    assert pace.saw(20, 2.0) == 10.0
-    assert pace.saw(20 + 60, 20.0) is None
-    assert pace.saw(20 + 60 + 30, 30.0) == 3.0
-    assert pace.saw(50, 31.0) is None
+    throughput = Throughput()
+    assert throughput.record(0, 0.0) is None
+    assert throughput.record(5, 0.5) is None
+    assert throughput.record(20, 2.0) == 10.0
+    assert throughput.record(20 + 60, 20.0) is None
+    assert throughput.record(20 + 60 + 30, 30.0) == 3.0
+    assert throughput.record(50, 31.0) is None

@@ -7,7 +7,7 @@ import pytest
 from client.exit_status import ExitStatus
 from client.output import words
 from client.schemas import Job
-from tests.client.service import JOB_ID, Answer, ended, job
+from tests.client.fake_service import JOB_ID, Answer, ended, job
 
 CSV = "name,address,result_error\nNowhere,2 Lost Lane,Nobody can tell\n"
 FIRST = "3 of these rows may already exist in the directory"
@@ -19,7 +19,7 @@ def file(unknown):
 
 def test_a_file_with_rows_that_may_exist_says_so_before_it_is_uploaded_again(run, service, tmp_path):
     """On standard error, with the command that settles them; also in JSON."""
-    service.tell("GET", f"/jobs/{JOB_ID}/failed.csv", file("3"))
+    service.respond("GET", f"/jobs/{JOB_ID}/failed.csv", file("3"))
     target = tmp_path / "failed.csv"
     for result in (run("failed", JOB_ID, "-o", target), run("failed", JOB_ID)):
         assert result.exit_code == ExitStatus.DONE
@@ -29,25 +29,25 @@ def test_a_file_with_rows_that_may_exist_says_so_before_it_is_uploaded_again(run
     assert json.loads(run("failed", JOB_ID, "-o", target, "--json").stdout)["unknown"] == 3
 
 
-@pytest.mark.parametrize("told", ["0", "", "many"])
-def test_a_file_without_doubt_says_nothing(run, service, told):
+@pytest.mark.parametrize("count", ["0", "", "many"])
+def test_a_file_without_unknown_outcomes_says_nothing(run, service, count):
     """Nor one of an older service."""
-    service.tell("GET", f"/jobs/{JOB_ID}/failed.csv", file(told))
+    service.respond("GET", f"/jobs/{JOB_ID}/failed.csv", file(count))
     assert run("failed", JOB_ID).stderr == ""
 
 
-def test_a_watched_job_ends_with_the_doubt(run, service):
+def test_a_watched_job_ends_with_the_warning(run, service):
     """Right after the command that fetches the rows."""
-    service.tell("GET", f"/status/{JOB_ID}", ended("some_failed", failed=4, unknown_hospitals=3))
+    service.respond("GET", f"/status/{JOB_ID}", ended("some_failed", failed=4, unknown_hospitals=3))
     last = run("status", JOB_ID, "--watch").stdout.splitlines()[-1]
     assert last.startswith(FIRST)
-    service.tell("GET", f"/status/{JOB_ID}", ended("some_failed", failed=4))
+    service.respond("GET", f"/status/{JOB_ID}", ended("some_failed", failed=4))
     assert FIRST not in run("status", JOB_ID, "--watch").stdout
 
 
 def test_one_row_is_one():
     """Words for one."""
-    assert words.doubt(1, "look").startswith(
+    assert words.may_exist(1, "look").startswith(
         "1 of these rows may already exist in the directory: before it is uploaded"
     )
 
@@ -57,17 +57,17 @@ SINCE = "2026-03-01T09:30:02Z"
 
 def test_a_job_that_is_being_cancelled_is_called_so(run, service):
     """Whoever cancelled it, and from where; in the list too."""
-    service.tell("GET", f"/status/{JOB_ID}", job(cancel_requested_at=SINCE, waiting_for="paused"))
+    service.respond("GET", f"/status/{JOB_ID}", job(cancel_requested_at=SINCE, waiting_for="paused"))
     assert "It is being cancelled" in run("status", JOB_ID).stdout
     page = {"total_jobs": 1, "jobs": [job(cancel_requested_at=SINCE)], "next_cursor": None}
-    service.tell("GET", "/jobs", page)
+    service.respond("GET", "/jobs", page)
     assert "\tcancelling\t" in run("list").stdout
 
 
 def test_a_watch_says_when_somebody_cancels(run, service):
     """A line of its own, although the numbers are the same."""
     states = [job(), job(), job(cancel_requested_at=SINCE), ended("cancelled")]
-    service.tell("GET", f"/status/{JOB_ID}", *states)
+    service.respond("GET", f"/status/{JOB_ID}", *states)
     lines = run("status", JOB_ID, "--watch").stdout.splitlines()
     assert ["It is being cancelled" in line for line in lines] == [False, True, False]
 

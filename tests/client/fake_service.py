@@ -1,4 +1,4 @@
-"""A service that answers what a test wants, over real HTTP, and remembers what it was asked."""
+"""A fake of the HTTP API: it answers what a test has set, and keeps the requests."""
 
 import json
 import threading
@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 ROOT = "/api/v1/hospitals"
 JOB_ID = "6f1c1f0e-52f4-4f0e-9d4e-0d9f2a1b7c11"
-#: Closes the connection instead of answering.
+#: An answer that closes the connection instead.
 DROPPED = object()
 
 
 def job(**changes: Any) -> dict[str, Any]:
-    """A job of 40 rows, running unless told otherwise."""
+    """A job of 40 rows, running unless `changes` say otherwise."""
     running = {
         "job_id": JOB_ID,
         "file_name": "hospitals.csv",
@@ -44,8 +44,8 @@ def ended(outcome: str = "all_created", *, activated: bool = True, failed: int =
     """The same job at its end."""
     status = {"none_created": "failed", "cancelled": "cancelled"}.get(outcome, "completed")
     counts = {"processed_hospitals": 40, "created_hospitals": 40 - failed, "failed_hospitals": failed}
-    said = {"status": status, "outcome": outcome, "message": "Over", "eta_seconds": None, "activated": activated}
-    return job(**said, **counts) | changes
+    state = {"status": status, "outcome": outcome, "message": "Over", "eta_seconds": None, "activated": activated}
+    return job(**state, **counts) | changes
 
 
 def checked(**changes: Any) -> dict[str, Any]:
@@ -73,8 +73,8 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request that came."""
+class ReceivedRequest:
+    """A request that was received."""
 
     method: str
     path: str
@@ -84,47 +84,47 @@ class Asked:
 
 
 @dataclass
-class Service:
-    """Answers are given in order, the last one again and again; what was not told is 404."""
+class FakeService:
+    """Gives its answers in order and repeats the last one; a path without an answer is 404."""
 
     url: str = ""
     answers: dict[tuple[str, str], deque[Any]] = field(default_factory=dict)
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
 
-    def tell(self, method: str, path: str, *answers: Any) -> None:
-        """Answers to a call under /api/v1/hospitals: a dict is JSON, and 202 to a POST."""
+    def respond(self, method: str, path: str, *answers: Any) -> None:
+        """Sets the answers to a call under /api/v1/hospitals. A dict is sent as JSON, with 202 for an upload."""
         self.answers[method, ROOT + path] = deque(answers)
 
-    def calls(self, method: str, path: str) -> list[Asked]:
-        """The requests so far."""
-        return [each for each in self.asked if (each.method, each.path) == (method, ROOT + path)]
+    def calls(self, method: str, path: str) -> list[ReceivedRequest]:
+        """The requests to this path so far."""
+        return [each for each in self.requests if (each.method, each.path) == (method, ROOT + path)]
 
-    def answer(self, asked: Asked) -> Any:
-        """The next answer to it."""
-        self.asked.append(asked)
-        answers = self.answers.get((asked.method, asked.path))
+    def answer(self, request: ReceivedRequest) -> Any:
+        """Keeps the request and returns the next answer to it."""
+        self.requests.append(request)
+        answers = self.answers.get((request.method, request.path))
         if answers is None:
             return problem(404, "not_found", "Not Found")
         given = answers.popleft() if len(answers) > 1 else answers[0]
         if isinstance(given, dict):
-            return Answer(202 if asked.path.endswith("/bulk") else 200, json.dumps(given))
+            return Answer(202 if request.path.endswith("/bulk") else 200, json.dumps(given))
         return given
 
-    def takes(self, **changes: Any) -> None:
-        """Uploads are right, and accepted."""
-        self.tell("POST", "/validate", checked())
-        self.tell("POST", "/bulk", {"job_id": JOB_ID, "status": "pending", "total_hospitals": 40} | changes)
+    def accept_uploads(self, **changes: Any) -> None:
+        """Answers that every file is valid, and accepts uploads."""
+        self.respond("POST", "/validate", checked())
+        self.respond("POST", "/bulk", {"job_id": JOB_ID, "status": "pending", "total_hospitals": 40} | changes)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    service: Service
+    service: FakeService
 
     def _handle(self) -> None:
         url = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        answer = self.service.answer(Asked(self.command, url.path, url.query, headers, body))
+        answer = self.service.answer(ReceivedRequest(self.command, url.path, url.query, headers, body))
         self.close_connection = answer is DROPPED or answer.broken
         if answer is DROPPED:
             return
@@ -139,13 +139,13 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = _handle  # noqa: N815 - http.server's own names
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's own name
-        """Nothing."""
+        """Logs nothing."""
 
 
 @contextmanager
-def served() -> Iterator[Service]:
-    """A service on a free port."""
-    service = Service()
+def running_service() -> Iterator[FakeService]:
+    """A fake service on a free port."""
+    service = FakeService()
     handler = type("Handler", (_Handler,), {"service": service})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         service.url = f"http://127.0.0.1:{server.server_port}"

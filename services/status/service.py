@@ -31,7 +31,7 @@ from services.status.queries import job_queries
 from services.status.queries.batch_routes import batch_routes
 from services.status.queries.job_summaries import job_answer
 from services.status.queries.lookup import JobLookup
-from services.status.queries.read_database import CONNECTIONS, Database
+from services.status.queries.read_database import CONNECTIONS, ReadDatabase
 from services.status.queries.routes import RouteDependencies, api_routes
 from services.status.queries.topic_ends import TopicEnds
 from services.status.result_files.routes import result_file_routes
@@ -66,7 +66,7 @@ def build(settings: StatusSettings) -> FastAPI:
     retention = Retention(
         writing, positions, topics.jobs, lambda job_id: ends.partition_of(job_id).partition, settings.job_retention_days
     )
-    database = Database(reading, priority)
+    database = ReadDatabase(reading, priority)
     lookup = JobLookup(database, ends, change_signal)
     job_watchers = JobWatchers(database, change_signal)
     activation = Activation(database, lookup, publisher, topics.jobs, change_signal)
@@ -127,7 +127,7 @@ async def _count_jobs(engine: AsyncEngine) -> None:
     while True:
         with contextlib.suppress(SQLAlchemyError, OSError):
             async with engine.connect() as connection:
-                counts = await job_queries.status_counts(connection)
+                counts = await connection.run_sync(job_queries.status_counts)
             for status in JobStatus:
                 JOBS.labels(status.value).set(counts.get(status.value, 0))
         await asyncio.sleep(_COUNT_SECONDS)

@@ -28,7 +28,7 @@ import psutil
 from deploy.local.broker.kafka import Broker
 from deploy.local.ports import free_port
 from deploy.local.postgres import ThrowawayPostgres
-from deploy.local.supervisor.parent_death import tethered
+from deploy.local.supervisor.parent_death import die_with_parent
 from services.status.model.row_results import RowRecord, record_of
 from services.status.tables.schema_version import migrate
 from shared.runtime.databases import create_engine, database_url
@@ -171,7 +171,7 @@ async def asked(service: StatusService, jobs: list[Story], waits: list[float]) -
     base = str(service.http.base_url).rstrip("/")
     urls = [f"{base}{API}/status/{job.about['job_id']}" for job in jobs]
     asker = await asyncio.create_subprocess_exec(
-        *tethered([sys.executable, "-m", "tests.bench.asker", *urls]), stdin=PIPE, stdout=PIPE
+        *die_with_parent([sys.executable, "-m", "tests.bench.asker", *urls]), stdin=PIPE, stdout=PIPE
     )
     await progress(service, lambda done: done > 0)
     asker.stdin.write(b"begin\n")

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from services.status.commands import retry_partition, retry_rows
 from services.status.commands.retry_consumer import RetryConsumer
-from services.status.commands.retry_transactions import PURPOSE, RetriesFenced, RetryProgress, RetryTransactions
+from services.status.commands.retry_transactions import PURPOSE, RetryProgress, RetryTransactions
 from services.status.projection.event_batch import EventBatch, PositionedEvent
 from services.status.projection.transaction import project
 from services.status.tables import stored_offsets
@@ -21,6 +21,7 @@ from shared.contract.cloud_events import encode
 from shared.contract.events import JobEvent, JobOutcome
 from shared.runtime import kafka_options
 from shared.runtime.databases import create_engine, database_url
+from shared.runtime.fenced_transactions import Fenced
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.topic_admin import create_missing_topics
 from tests.support.status.job_histories import Story, apply_events
@@ -158,13 +159,14 @@ def stop_point(monkeypatch):
         async def commit(self, records, progress):
             stop_point.transactions += bool(records)
             await stop_point.reached("before")
-            commit = self._producer.commit_transaction
+            producer = self._transactions._producer
+            commit = producer.commit_transaction
 
             async def commit_transaction():
                 await stop_point.reached("in")
                 await commit()
 
-            self._producer.commit_transaction = commit_transaction
+            producer.commit_transaction = commit_transaction
             await super().commit(records, progress)
             await stop_point.reached("after")
 
@@ -232,7 +234,7 @@ async def test_whoever_takes_over_fences_the_former_owner(system):
         assert await former.open() is None
         await former.commit([], RetryProgress(3, 40))
         assert await present.open() == RetryProgress(3, 40)
-        with pytest.raises(RetriesFenced):
+        with pytest.raises(Fenced):
             await former.commit([], RetryProgress(4))
         await present.commit([], RetryProgress(4))
         assert await system.committed() == (4, "")

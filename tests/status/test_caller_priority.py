@@ -7,7 +7,7 @@ from itertools import count
 from services.status.caller_priority import CallerPriority
 from services.status.projection.decoding import Decoder
 from services.status.projection.transaction import project
-from services.status.queries.read_database import Database
+from services.status.queries.read_database import ReadDatabase
 from shared.contract.cloud_events import encode
 from shared.contract.topics import Topics
 from tests.support.status.job_histories import Story, event_batch
@@ -84,10 +84,10 @@ async def test_a_question_to_the_tables_counts_as_answering_until_it_is_answered
     priority = CallerPriority()
     asked = []
 
-    async def question(_):
+    def question(_):
         asked.append(priority._asking)
 
-    await Database(sqlite, priority).read(question)
+    await ReadDatabase(sqlite, priority).read(question)
     assert (asked, priority._asking) == ([1], 0)
 
 

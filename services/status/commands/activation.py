@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import Row, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, select
 
 from services.status.queries import job_queries
 from services.status.queries.job_queries import JobRow
 from services.status.queries.lookup import JobLookup
-from services.status.queries.read_database import Database
+from services.status.queries.read_database import ReadDatabase
 from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.definitions import activations
 from services.status.web.tenant import Tenant
@@ -50,7 +49,7 @@ class Activation:
 
     def __init__(
         self,
-        database: Database,
+        database: ReadDatabase,
         lookup: JobLookup,
         publisher: Publisher,
         topic: str,
@@ -70,10 +69,10 @@ class Activation:
         Raises a problem: 404 no such batch of this tenant, 409 its job still runs, 503 Kafka or the database is down.
         """
 
-        async def look_up(connection: AsyncConnection) -> JobRow | None:
-            return await job_queries.job_of_batch(connection, tenant, batch_id)
+        def find(connection: Connection) -> JobRow | None:
+            return job_queries.job_of_batch(connection, tenant, batch_id)
 
-        job = await self._lookup.batch(batch_id, look_up)
+        job = await self._lookup.batch(batch_id, find)
         if (done := await self._answer(batch_id, None)) is not None:
             return done
         _refuse_while_running(job)
@@ -105,8 +104,8 @@ class Activation:
         return next((Refused(answer.message) for answer in found if answer.request_id == request_id), None)
 
 
-async def _answers(connection: AsyncConnection, batch_id: str) -> list[Row[Any]]:
-    return list(await connection.execute(select(activations).where(activations.c.batch_id == batch_id)))
+def _answers(connection: Connection, batch_id: str) -> list[Row[Any]]:
+    return list(connection.execute(select(activations).where(activations.c.batch_id == batch_id)))
 
 
 def _refuse_while_running(job: JobRow) -> None:

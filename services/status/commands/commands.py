@@ -5,14 +5,13 @@ retry     JobRetryRequested    the partition's owner (`owner`) writes the rows o
 resolve   RowResolved          the projection settles the row
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
 import structlog
-from sqlalchemy import Row, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, select
 
 from services.status.model.job_state import FINAL, JobStatus
 from services.status.model.row_results import RowStatus
@@ -100,11 +99,11 @@ class Commands:
         Raises a problem: 404 no such job or row, 409 the row's outcome is not unknown, 503 as above.
         """
 
-        async def look_up(connection: AsyncConnection, job: JobRow) -> _RowOfJob:
+        def find(connection: Connection, job: JobRow) -> _RowOfJob:
             statement = select(rows).where(rows.c.job_id == job.job_id, rows.c.row == row)
-            return _RowOfJob(job, (await connection.execute(statement)).one_or_none())
+            return _RowOfJob(job, connection.execute(statement).one_or_none())
 
-        found = await self._find(tenant, job_id, look_up)
+        found = await self._find(tenant, job_id, find)
         stored, job = _open_to_a_decision(found, row), found.job
         resolved_by = tenant or OPEN_TENANT
         await self._append(
@@ -125,14 +124,12 @@ class Commands:
         )
         return CommandAccepted(job.job_id, stored.round, detail)
 
-    async def _find(
-        self, tenant: Tenant, job_id: str, question: Callable[[AsyncConnection, JobRow], Awaitable[T]]
-    ) -> T:
-        async def look_up(connection: AsyncConnection) -> T | None:
-            job = await job_queries.job(connection, tenant, job_id)
-            return None if job is None else await question(connection, job)
+    async def _find(self, tenant: Tenant, job_id: str, question: Callable[[Connection, JobRow], T]) -> T:
+        def find(connection: Connection) -> T | None:
+            job = job_queries.job(connection, tenant, job_id)
+            return None if job is None else question(connection, job)
 
-        return await self._lookup.job(job_id, look_up)
+        return await self._lookup.job(job_id, find)
 
     async def _append(self, event: JobEvent) -> None:
         try:
@@ -141,12 +138,12 @@ class Commands:
             raise kafka_down() from error
 
 
-async def _itself(_: AsyncConnection, job: JobRow) -> JobRow:
+def _itself(_: Connection, job: JobRow) -> JobRow:
     return job
 
 
-async def _retryable(connection: AsyncConnection, job: JobRow) -> _Retryable:
-    return _Retryable(job, await job_queries.retryable_rows(connection, job.job_id))
+def _retryable(connection: Connection, job: JobRow) -> _Retryable:
+    return _Retryable(job, job_queries.retryable_rows(connection, job.job_id))
 
 
 def _refuse_to_cancel(job: JobRow) -> None:

@@ -21,8 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.commands.retry_partition import RetryPartition
-from services.status.commands.retry_transactions import PURPOSE, CommitIndefinite, RetriesFenced, RetryProgress
+from services.status.commands.retry_transactions import PURPOSE, RetryProgress
 from shared.runtime import kafka_options
+from shared.runtime.fenced_transactions import CommitIndefinite, Fenced
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
 from shared.runtime.topic_admin import wait_for_topics
@@ -176,7 +177,7 @@ class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         for at, partition in list(self._partitions.items()):
             try:
                 busy |= await partition.step()
-            except RetriesFenced as error:
+            except Fenced as error:
                 # Whoever fenced us is the rightful owner, unless we are still assigned when the group has settled.
                 log.warning("retries_fenced", partition=at.partition, reason=str(error))
                 self._discard(at, partition, _SESSION_SECONDS)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.status.commands.retry_decision import RetryDecision, decide_retry
 from services.status.commands.retry_rows import Retry, next_chunk
-from services.status.commands.retry_transactions import OutgoingRecord, RetryProgress, RetryTransactions
+from services.status.commands.retry_transactions import RetryProgress, RetryRecord, RetryTransactions
 from services.status.metrics import RETRIED_ROWS
 from services.status.model.job_state import JobFacts
 from services.status.tables import stored_offsets
@@ -84,7 +84,7 @@ class RetryPartition:
     async def step(self) -> bool:
         """Does the next thing, at most one transaction. Returns whether there was anything that could be done now.
 
-        Raises RetriesFenced, CommitIndefinite, SQLAlchemyError, OSError.
+        Raises Fenced, CommitIndefinite, SQLAlchemyError, OSError.
         """
         if not self._pending:
             return await self._note_position()
@@ -123,7 +123,7 @@ class RetryPartition:
         await self._commit(RetryProgress(self._position), [])
         return True
 
-    async def _commit(self, progress: RetryProgress, records: Sequence[OutgoingRecord]) -> None:
+    async def _commit(self, progress: RetryProgress, records: Sequence[RetryRecord]) -> None:
         await self._transactions.commit(records, progress)
         self._committed = progress
         self._committed_at = time.monotonic()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.status.commands.retry_transactions import OutgoingRecord
+from services.status.commands.retry_transactions import RetryRecord
 from services.status.model.row_results import RowStatus
 from services.status.tables.definitions import rows
 from services.status.tables.row_lookup import last_row, stretch
@@ -30,7 +30,7 @@ class Chunk:
     """Records of rows in the file's order. `row`: the last one that was looked at; `last`: none comes after it."""
 
     row: int
-    records: list[OutgoingRecord] = field(default_factory=list)
+    records: list[RetryRecord] = field(default_factory=list)
     last: bool = False
     size: int = 0
 
@@ -39,7 +39,7 @@ class Chunk:
         """Whether a transaction should take no more."""
         return len(self.records) >= CHUNK_ROWS or self.size >= CHUNK_BYTES
 
-    def put(self, outgoing: OutgoingRecord) -> None:
+    def put(self, outgoing: RetryRecord) -> None:
         """One row more."""
         self.records.append(outgoing)
         self.size += len(outgoing[1].value)
@@ -79,7 +79,7 @@ async def _page(engine: AsyncEngine, request: JobRetryRequested, after: int) -> 
         return list(await connection.execute(statement))
 
 
-def _records(topics: Topics, retry: Retry, page: list[Row[Any]]) -> Iterator[OutgoingRecord]:
+def _records(topics: Topics, retry: Retry, page: list[Row[Any]]) -> Iterator[RetryRecord]:
     for row in page:
         event = retried(row, retry.request)
         topic = topics.results if isinstance(event, RowFailed) else topics.rows[0 if retry.express else 1]

@@ -18,7 +18,9 @@ HospitalId = (
     | Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 )
 
-_RESPONSES = EVERYWHERE | problems(_404="No such job or row", _503="Kafka or the database is down: the command was not taken")
+_RESPONSES = EVERYWHERE | problems(
+    _404="No such job or row", _503="Kafka or the database is down: the command was not taken"
+)
 
 
 class CommandAnswer(BaseModel):

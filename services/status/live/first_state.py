@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 
 from services.status.live.job_watchers import JobState
 from services.status.queries.job_summaries import summaries
-from services.status.queries.read_database import Database
+from services.status.queries.read_database import ReadDatabase
 from services.status.web.tenant import Tenant
 
 Found = dict[str, JobState]
@@ -24,7 +24,7 @@ class _Question:
 class FirstStates:
     """For each tenant one question under way, and one that gathers who comes meanwhile."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ReadDatabase) -> None:
         self._database = database
         self._gathering: dict[Tenant, _Question] = {}
         self._under_way: dict[Tenant, asyncio.Task[Found]] = {}

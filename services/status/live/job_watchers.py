@@ -18,7 +18,7 @@ import structlog
 from services.status.metrics import WATCHERS
 from services.status.model.job_state import FINAL
 from services.status.queries.job_summaries import summaries
-from services.status.queries.read_database import Database
+from services.status.queries.read_database import ReadDatabase
 from services.status.queries.schemas import JobSummary
 from services.status.tables.change_signal import ChangeSignal
 from shared.runtime.problems import Problem
@@ -80,7 +80,7 @@ class _Watcher:
 class JobWatchers:
     """The jobs that are watched, and by whom."""
 
-    def __init__(self, database: Database, change_signal: ChangeSignal) -> None:
+    def __init__(self, database: ReadDatabase, change_signal: ChangeSignal) -> None:
         self._database = database
         self._change_signal = change_signal
         self._watchers: defaultdict[str, set[_Watcher]] = defaultdict(set)

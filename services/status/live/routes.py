@@ -15,7 +15,7 @@ from typing import Annotated, Final
 
 import structlog
 from fastapi import APIRouter, Depends, Header
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
@@ -65,12 +65,12 @@ def event_stream_routes(
 
         loop = asyncio.get_running_loop()
 
-        async def look_up(connection: AsyncConnection) -> JobState | None:
+        def find(connection: Connection) -> JobState | None:
             asked_at = loop.time()
-            found = await summaries(connection, tenant, [job_id])
+            found = summaries(connection, tenant, [job_id])
             return JobState(found[job_id], asked_at) if job_id in found else None
 
-        first = await lookup.job(job_id, look_up, lambda: first_states.state(tenant, job_id))
+        first = await lookup.job(job_id, find, lambda: first_states.state(tenant, job_id))
         return EventStream(watchers, first, last_event_id)
 
     return router

@@ -6,8 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
 
 from services.status.model.timestamps import moment
 from services.status.queries import job_queries
@@ -41,20 +40,20 @@ def batch_routes(lookup: JobLookup, asking: Callable[..., Awaitable[Tenant]]) ->
     async def batches(job_id: JobId, tenant: Asking) -> BatchList:
         """The job's batches, each with its activation."""
 
-        async def look_up(connection: AsyncConnection) -> BatchList | None:
-            job = await job_queries.job(connection, tenant, job_id)
-            return None if job is None else await _batches(connection, job_id)
+        def find(connection: Connection) -> BatchList | None:
+            job = job_queries.job(connection, tenant, job_id)
+            return None if job is None else _batches(connection, job_id)
 
-        return await lookup.job(job_id, look_up)
+        return await lookup.job(job_id, find)
 
     return router
 
 
-async def _batches(connection: AsyncConnection, job_id: str) -> BatchList:
+def _batches(connection: Connection, job_id: str) -> BatchList:
     statement = select(activations).where(activations.c.job_id == job_id).order_by(activations.c.answered_at.desc())
     activated: dict[str, datetime] = {}
     refused: dict[str, str] = {}
-    for answer in await connection.execute(statement):
+    for answer in connection.execute(statement):
         if answer.activated:
             activated[answer.batch_id] = moment(answer.answered_at)  # the first one counts: it comes last here
         else:
@@ -67,6 +66,6 @@ async def _batches(connection: AsyncConnection, job_id: str) -> BatchList:
                 activated_at=activated.get(batch_id),
                 error=None if batch_id in activated else refused.get(batch_id),
             )
-            for batch_id in await job_queries.batch_ids(connection, job_id)
+            for batch_id in job_queries.batch_ids(connection, job_id)
         ]
     )

@@ -4,8 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Row, Select, func, or_, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, func, or_, select, tuple_
 
 from services.status.model.job_state import JobStatus, searched
 from services.status.model.row_results import SLOT_SECONDS, RowStatus, slot_of
@@ -51,18 +50,18 @@ def visible(tenant: Tenant | BindParameter[str], at: Moment | None = None) -> Se
     return accepted if tenant is None else accepted.where(jobs.c.tenant == tenant)
 
 
-async def job(connection: AsyncConnection, tenant: Tenant, job_id: str) -> JobRow | None:
+def job(connection: Connection, tenant: Tenant, job_id: str) -> JobRow | None:
     """The job; None when the tenant has none of that id, or it is not known yet."""
-    return await _one(connection, visible(tenant).where(jobs.c.job_id == job_id))
+    return _one(connection, visible(tenant).where(jobs.c.job_id == job_id))
 
 
-async def _one(connection: AsyncConnection, statement: Select[Any]) -> JobRow | None:
-    found: JobRow | None = (await connection.execute(statement)).one_or_none()
+def _one(connection: Connection, statement: Select[Any]) -> JobRow | None:
+    found: JobRow | None = connection.execute(statement).one_or_none()
     return found
 
 
-async def job_page(
-    connection: AsyncConnection,
+def job_page(
+    connection: Connection,
     tenant: Tenant,
     wanted_jobs: JobFilter,
     after: tuple[Micros, str] | None,
@@ -71,17 +70,17 @@ async def job_page(
     """The tenant's jobs, newest first, after a position."""
     wanted = visible(tenant).where(*wanted_jobs.conditions())
     counted = wanted.with_only_columns(func.count(), maintain_column_froms=True)
-    total = (await connection.execute(counted)).scalar_one()
+    total = connection.execute(counted).scalar_one()
     if after:
         wanted = wanted.where(tuple_(jobs.c.created_at, jobs.c.job_id) < tuple_(*after))
     newest = wanted.order_by(jobs.c.created_at.desc(), jobs.c.job_id.desc()).limit(limit)
-    return JobPage(total, list(await connection.execute(newest)))
+    return JobPage(total, list(connection.execute(newest)))
 
 
-async def retryable_rows(connection: AsyncConnection, job_id: str) -> int:
+def retryable_rows(connection: Connection, job_id: str) -> int:
     """How many rows of a finished job can run again: those without a hospital of which the columns are known."""
     statement = select(func.count()).where(rows.c.job_id == job_id, *retryable())
-    return int((await connection.execute(statement)).scalar_one())
+    return int(connection.execute(statement).scalar_one())
 
 
 def retryable() -> tuple[ColumnElement[bool], ...]:
@@ -90,25 +89,25 @@ def retryable() -> tuple[ColumnElement[bool], ...]:
     return rows.c.status != RowStatus.CREATED.value, readable
 
 
-async def job_of_batch(connection: AsyncConnection, tenant: Tenant, batch_id: str) -> JobRow | None:
+def job_of_batch(connection: Connection, tenant: Tenant, batch_id: str) -> JobRow | None:
     """The job that the batch belongs to; None as above."""
     of_batch = select(batches.c.job_id).where(batches.c.batch_id == batch_id).scalar_subquery()
-    return await _one(connection, visible(tenant).where(jobs.c.job_id == of_batch))
+    return _one(connection, visible(tenant).where(jobs.c.job_id == of_batch))
 
 
-async def batch_ids(connection: AsyncConnection, job_id: str) -> list[str]:
+def batch_ids(connection: Connection, job_id: str) -> list[str]:
     """The job's batches, in order."""
     statement = select(batches.c.batch_id).where(batches.c.job_id == job_id).order_by(batches.c.position)
-    return list((await connection.execute(statement)).scalars())
+    return list(connection.execute(statement).scalars())
 
 
-async def activated_batches(connection: AsyncConnection, job_id: str) -> set[str]:
+def activated_batches(connection: Connection, job_id: str) -> set[str]:
     """Those of the job's batches that are activated."""
     statement = select(activations.c.batch_id).where(activations.c.job_id == job_id, activations.c.activated)
-    return set((await connection.execute(statement)).scalars())
+    return set(connection.execute(statement).scalars())
 
 
-async def recent_rates(connection: AsyncConnection, job_ids: Collection[str], at: Micros) -> dict[str, float]:
+def recent_rates(connection: Connection, job_ids: Collection[str], at: Micros) -> dict[str, float]:
     """Rows per second of the last minute or so; jobs in which nothing happened are left out."""
     statement = (
         select(pace.c.job_id, func.sum(pace.c.hospitals), func.min(pace.c.slot), func.min(jobs.c.started_at))
@@ -116,7 +115,7 @@ async def recent_rates(connection: AsyncConnection, job_ids: Collection[str], at
         .where(pace.c.job_id.in_(job_ids), pace.c.slot >= first_recent_slot(at))
         .group_by(pace.c.job_id)
     )
-    found = await connection.execute(statement)
+    found = connection.execute(statement)
     return {job_id: rate(hospitals, oldest, started_at, at) for job_id, hospitals, oldest, started_at in found}
 
 
@@ -131,14 +130,14 @@ def rate(hospitals: int, oldest_slot: int, started_at: Micros | None, at: Micros
     return hospitals / max(at / 1_000_000 - since, 1.0)
 
 
-async def reports(connection: AsyncConnection) -> list[ProcessorReported]:
+def reports(connection: Connection) -> list[ProcessorReported]:
     """The latest report of every processor."""
-    found = (await connection.execute(select(processors.c.report))).scalars()
+    found = connection.execute(select(processors.c.report)).scalars()
     return [ProcessorReported.model_validate_json(report) for report in found]
 
 
-async def status_counts(connection: AsyncConnection) -> dict[str, int]:
+def status_counts(connection: Connection) -> dict[str, int]:
     """How many jobs have which status."""
     status = status_as_of(micros(now())).label("shown")
     statement = select(status, func.count()).where(jobs.c.created_at.is_not(None)).group_by(status)
-    return {status: hospitals for status, hospitals in await connection.execute(statement)}  # noqa: C416 - rows, not pairs
+    return {status: hospitals for status, hospitals in connection.execute(statement)}  # noqa: C416 - rows, not pairs

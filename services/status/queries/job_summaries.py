@@ -9,8 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, Select, Text, bindparam, cast, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, Select, Text, bindparam, cast, func, select
 
 from services.status.model.timestamps import Micros, micros
 from services.status.queries.job_queries import first_recent_slot, rate, visible
@@ -23,24 +22,24 @@ from shared.contract.events import ProcessorReported, now
 _REPORTS: Final = TypeAdapter(list[ProcessorReported])
 
 
-async def job_answer(connection: AsyncConnection, tenant: Tenant, job_id: str) -> JobAnswer | None:
+def job_answer(connection: Connection, tenant: Tenant, job_id: str) -> JobAnswer | None:
     """A job in full; None when the tenant has none of that id, or it is not known yet."""
     at = micros(now())
     statement = _in_full(connection.dialect.name, of_tenant=tenant is not None)
-    found = await connection.execute(statement, _asked(tenant, at) | {"job_id": job_id})
+    found = connection.execute(statement, _asked(tenant, at) | {"job_id": job_id})
     job = found.one_or_none()
     if job is None:
         return None
     batch_ids = [batch_id for _, batch_id in sorted(json.loads(job.all_batches or "[]"))]
     short = summary(job, _rate(job, at), _reports(job), batch_ids[0] if batch_ids else None)
-    return await job_in_full(connection, job, short, batch_ids)
+    return job_in_full(connection, job, short, batch_ids)
 
 
-async def summaries(connection: AsyncConnection, tenant: Tenant, job_ids: Collection[str]) -> dict[str, JobSummary]:
+def summaries(connection: Connection, tenant: Tenant, job_ids: Collection[str]) -> dict[str, JobSummary]:
     """Those jobs that the tenant has; the others are left out."""
     at = micros(now())
     statement = _in_short(of_tenant=tenant is not None)
-    found = list(await connection.execute(statement, _asked(tenant, at) | {"job_ids": list(job_ids)}))
+    found = list(connection.execute(statement, _asked(tenant, at) | {"job_ids": list(job_ids)}))
     reports = _reports(found[0]) if found else []
     return {job.job_id: summary(job, _rate(job, at), reports, job.first_batch) for job in found}
 

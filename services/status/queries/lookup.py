@@ -6,9 +6,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final, TypeVar
 
 from aiokafka import TopicPartition
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.status.queries.read_database import Database
+from services.status.queries.read_database import Question, ReadDatabase
 from services.status.queries.topic_ends import EndUnknown, TopicEnds
 from services.status.tables import stored_offsets
 from services.status.tables.change_signal import ChangeSignal
@@ -17,8 +16,8 @@ from shared.runtime.timeouts import run_with_timeout
 
 T = TypeVar("T")
 
-#: Asks the tables for what a caller named; None when they do not know it.
-LookUp = Callable[[AsyncConnection], Awaitable[T | None]]
+#: What a caller named, as the tables know it; None when they do not.
+Find = Question[T | None]
 
 _PATIENCE_SECONDS: Final = 1.6
 #: Where one slow question came after another.
@@ -31,12 +30,12 @@ _ID: Final = re.compile(r"[A-Za-z0-9._:~-]{1,128}")
 class JobLookup:
     """Finds what callers name, waiting for the projection where that is needed."""
 
-    def __init__(self, database: Database, ends: TopicEnds, change_signal: ChangeSignal) -> None:
+    def __init__(self, database: ReadDatabase, ends: TopicEnds, change_signal: ChangeSignal) -> None:
         self._database = database
         self._ends = ends
         self._change_signal = change_signal
 
-    async def job(self, job_id: str, look_up: LookUp[T], first: Callable[[], Awaitable[T | None]] | None = None) -> T:
+    async def job(self, job_id: str, find: Find[T], first: Callable[[], Awaitable[T | None]] | None = None) -> T:
         """What the tables know of a job. Raises a 404 or 503 problem as `_find` says.
 
         `first`: a cheaper way to ask, that finds what has been there for a while.
@@ -44,13 +43,13 @@ class JobLookup:
         absent = f"There is no job {job_id}."
         if first is not None and _ID.fullmatch(job_id) and (found := await first()) is not None:
             return found
-        return await self._find(job_id, look_up, [self._ends.partition_of(job_id)], absent)
+        return await self._find(job_id, find, [self._ends.partition_of(job_id)], absent)
 
-    async def batch(self, batch_id: str, look_up: LookUp[T]) -> T:
+    async def batch(self, batch_id: str, find: Find[T]) -> T:
         """The same for a batch, whose job may be in any partition."""
-        return await self._find(batch_id, look_up, self._ends.partitions(), f"There is no batch {batch_id}.")
+        return await self._find(batch_id, find, self._ends.partitions(), f"There is no batch {batch_id}.")
 
-    async def _find(self, name: str, look_up: LookUp[T], partitions: Collection[TopicPartition], absent: str) -> T:
+    async def _find(self, name: str, find: Find[T], partitions: Collection[TopicPartition], absent: str) -> T:
         """Waits up to 1.9 s. Raises a 404 problem when the projection has passed what Kafka held at the request
 
         and knows nothing, else a 503 problem: then nobody can tell.
@@ -59,22 +58,22 @@ class JobLookup:
             raise Problem(404, "not_found", absent)
         loop = asyncio.get_running_loop()
         began = loop.time()
-        if (found := await self._database.read(look_up)) is not None:
+        if (found := await self._database.read(find)) is not None:
             return found
         try:
             return await run_with_timeout(
-                _LIMIT_SECONDS - (loop.time() - began), self._wait(look_up, partitions, absent, began)
+                _LIMIT_SECONDS - (loop.time() - began), self._wait(find, partitions, absent, began)
             )
         except TimeoutError as error:
             raise _not_known_yet() from error
 
-    async def _wait(self, look_up: LookUp[T], partitions: Collection[TopicPartition], absent: str, began: float) -> T:
+    async def _wait(self, find: Find[T], partitions: Collection[TopicPartition], absent: str, began: float) -> T:
         loop = asyncio.get_running_loop()
         deadline = began + _PATIENCE_SECONDS
         ends = await self._ends_now(partitions)
         while True:
             passed = await self._passed(ends)  # asked first: what passes the end afterwards is found by the next line
-            if (found := await self._database.read(look_up)) is not None:
+            if (found := await self._database.read(find)) is not None:
                 return found
             if passed:
                 raise Problem(404, "not_found", absent)
@@ -89,7 +88,7 @@ class JobLookup:
             raise kafka_down() from error
 
     async def _passed(self, ends: Mapping[TopicPartition, int]) -> bool:
-        stored = await self._database.read(lambda connection: stored_offsets.stored(connection, list(ends)))
+        stored = await self._database.read(lambda connection: stored_offsets.read_offsets(connection, list(ends)))
         return all(partition in stored and stored[partition] >= end for partition, end in ends.items())
 
 

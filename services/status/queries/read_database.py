@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar
 
 import structlog
-from sqlalchemy import Connection, CursorResult, Dialect, Engine, Executable
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.caller_priority import NO_CALLERS, CallerPriority
 from shared.runtime.databases import create_sqlite_engine
@@ -19,20 +19,16 @@ from shared.runtime.timeouts import run_with_timeout
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-#: What is asked, and made of what the tables say. It may wait for its connection, and for nothing else.
-Question = Callable[[AsyncConnection], Awaitable[T]]
+#: Statements, and what is made of their rows: a plain function that waits for nothing but its connection.
+Question = Callable[[Connection], T]
 
 _PATIENCE_SECONDS: Final = 1.7
 #: More would not answer sooner: each answer takes most of its time in this process.
 CONNECTIONS: Final = 5
 
 
-class Database:
-    """The tables, for reading.
-
-    SQLite is asked in threads, a whole question in each: a busy event loop would have to be waited for before and
-    after every statement.
-    """
+class ReadDatabase:
+    """The tables, for reading. SQLite is asked in threads, PostgreSQL through SQLAlchemy's `run_sync`."""
 
     def __init__(self, engine: AsyncEngine, priority: CallerPriority = NO_CALLERS) -> None:
         self._engine = engine
@@ -76,28 +72,9 @@ class Database:
 
     async def _once(self, question: Question[T]) -> T:
         async with self._engine.connect() as connection:
-            return await question(connection)
-
-
-class _Direct:
-    """A connection of this thread, for questions that are written for one of the loop's. Its answers are there."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    @property
-    def dialect(self) -> Dialect:
-        return self._connection.dialect
-
-    async def execute(self, statement: Executable, parameters: dict[str, Any] | None = None) -> CursorResult[Any]:
-        return self._connection.execute(statement, parameters)
+            return await connection.run_sync(question)
 
 
 def _whole(engine: Engine, question: Question[T]) -> T:
     with engine.connect() as connection:
-        asked = question(cast("AsyncConnection", _Direct(connection))).__await__()
-        try:
-            next(asked)
-        except StopIteration as answered:
-            return cast("T", answered.value)
-    raise RuntimeError("a question may wait for nothing but its connection")
+        return question(connection)

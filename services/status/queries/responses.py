@@ -5,8 +5,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row
 
 from services.status.model import messages
 from services.status.model.eta import Work, eta_seconds, waiting_for
@@ -33,40 +32,36 @@ from shared.contract.events import JobOutcome, ProcessorReported, now
 RESULT_ROWS: Final = 1_000
 
 
-async def job_in_full(
-    connection: AsyncConnection, job: JobRow, short: JobSummary, batch_ids: Sequence[str]
-) -> JobAnswer:
+def job_in_full(connection: Connection, job: JobRow, short: JobSummary, batch_ids: Sequence[str]) -> JobAnswer:
     """The job with its batches, and its rows when they are few."""
-    result = await _result(connection, job, batch_ids[0]) if job.total_hospitals <= RESULT_ROWS else None
+    result = _result(connection, job, batch_ids[0]) if job.total_hospitals <= RESULT_ROWS else None
     return JobAnswer(**dict(short), batch_ids=list(batch_ids), result=result)
 
 
-async def job_list(
-    connection: AsyncConnection, tenant: Tenant, wanted: JobFilter, after: tuple[Micros, str] | None, limit: int
+def job_list(
+    connection: Connection, tenant: Tenant, wanted: JobFilter, after: tuple[Micros, str] | None, limit: int
 ) -> JobList:
     """A page of the tenant's jobs."""
-    page = await job_queries.job_page(connection, tenant, wanted, after, limit + 1)
+    page = job_queries.job_page(connection, tenant, wanted, after, limit + 1)
     shown = page.jobs[:limit]
     following = cursor(shown[-1].created_at, shown[-1].job_id) if len(page.jobs) > limit else None
-    return JobList(total_jobs=page.total, jobs=await _summaries(connection, shown), next_cursor=following)
+    return JobList(total_jobs=page.total, jobs=_summaries(connection, shown), next_cursor=following)
 
 
-async def row_list(
-    connection: AsyncConnection, job: JobRow, outcome: RowStatus | None, after: int, limit: int
-) -> RowList:
+def row_list(connection: Connection, job: JobRow, outcome: RowStatus | None, after: int, limit: int) -> RowList:
     """A page of a job's rows."""
-    found = await row_page(connection, job, outcome, after, limit + 1)
-    activated = await job_queries.activated_batches(connection, job.job_id)
+    found = row_page(connection, job, outcome, after, limit + 1)
+    activated = job_queries.activated_batches(connection, job.job_id)
     shown = found[:limit]
     following = cursor(shown[-1].row) if len(found) > limit else None
-    unknown = await undecided(connection, job, shown)
+    unknown = undecided(connection, job, shown)
     return RowList(rows=[_row(row, activated, unknown) for row in shown], next_cursor=following)
 
 
-async def _summaries(connection: AsyncConnection, jobs: Sequence[JobRow]) -> list[JobSummary]:
+def _summaries(connection: Connection, jobs: Sequence[JobRow]) -> list[JobSummary]:
     running = [job.job_id for job in jobs if job.status not in FINAL]
-    rates = await job_queries.recent_rates(connection, running, micros(now())) if running else {}
-    reports = await job_queries.reports(connection) if running else []
+    rates = job_queries.recent_rates(connection, running, micros(now())) if running else {}
+    reports = job_queries.reports(connection) if running else []
     return [summary(job, rates.get(job.job_id, 0.0), reports, None) for job in jobs]
 
 
@@ -138,9 +133,9 @@ def _processing_time(job: JobRow) -> float | None:
     return round(micros_taken / 1_000_000, 3)
 
 
-async def _result(connection: AsyncConnection, job: JobRow, batch_id: str) -> ResultAnswer:
-    activated = await job_queries.activated_batches(connection, job.job_id)
-    found = await row_page(connection, job, None, 0, RESULT_ROWS)
+def _result(connection: Connection, job: JobRow, batch_id: str) -> ResultAnswer:
+    activated = job_queries.activated_batches(connection, job.job_id)
+    found = row_page(connection, job, None, 0, RESULT_ROWS)
     return ResultAnswer(
         batch_id=batch_id,
         total_hospitals=job.total_hospitals,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from services.status.model.job_state import JobStatus
 from services.status.model.row_results import RowStatus
@@ -14,7 +14,7 @@ from services.status.queries import job_queries, job_summaries, responses
 from services.status.queries.cursors import after_job, after_row
 from services.status.queries.job_queries import JobFilter
 from services.status.queries.lookup import JobLookup
-from services.status.queries.read_database import Database
+from services.status.queries.read_database import ReadDatabase
 from services.status.queries.schemas import JobAnswer, JobList, RowList
 from services.status.web.openapi import EVERYWHERE, JobId, problems
 from services.status.web.tenant import Tenant
@@ -26,7 +26,7 @@ Cursor = Annotated[str | None, Query(description="`next_cursor` of the page befo
 class RouteDependencies:
     """What the routes are handed."""
 
-    database: Database
+    database: ReadDatabase
     lookup: JobLookup
     tenant: Callable[..., Awaitable[Tenant]]
 
@@ -40,11 +40,11 @@ def api_routes(desk: RouteDependencies) -> APIRouter:
     async def status(job_id: JobId, tenant: Asking) -> Response:
         """How a job is. One that was just accepted is never 404."""
 
-        async def look_up(connection: AsyncConnection) -> JobAnswer | None:
-            return await job_summaries.job_answer(connection, tenant, job_id)
+        def find(connection: Connection) -> JobAnswer | None:
+            return job_summaries.job_answer(connection, tenant, job_id)
 
         # The question that is asked most: FastAPI would check and walk through the answer once more.
-        return Response((await desk.lookup.job(job_id, look_up)).model_dump_json(), media_type="application/json")
+        return Response((await desk.lookup.job(job_id, find)).model_dump_json(), media_type="application/json")
 
     @router.get("/jobs", response_model=JobList, responses=problems(_400="A parameter is wrong"))
     async def jobs(
@@ -76,10 +76,10 @@ def api_routes(desk: RouteDependencies) -> APIRouter:
         """The rows that have a result, in the order of the file."""
         after = after_row(cursor)
 
-        async def look_up(connection: AsyncConnection) -> RowList | None:
-            job = await job_queries.job(connection, tenant, job_id)
-            return None if job is None else await responses.row_list(connection, job, outcome, after, limit)
+        def find(connection: Connection) -> RowList | None:
+            job = job_queries.job(connection, tenant, job_id)
+            return None if job is None else responses.row_list(connection, job, outcome, after, limit)
 
-        return await desk.lookup.job(job_id, look_up)
+        return await desk.lookup.job(job_id, find)
 
     return router

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Row, Select, and_, literal, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, and_, literal, select, tuple_
 
 from services.status.model.row_results import RowStatus
 from services.status.queries.job_queries import JobRow
@@ -27,18 +26,14 @@ _SHOWN = (
 _IN_FILES = (*_SHOWN, rows.c.columns)
 
 
-async def row_page(
-    connection: AsyncConnection, job: JobRow, outcome: RowStatus | None, after: int, limit: int
-) -> list[Row[Any]]:
+def row_page(connection: Connection, job: JobRow, outcome: RowStatus | None, after: int, limit: int) -> list[Row[Any]]:
     """Rows that have a result, in the order of the file, after a row."""
-    return list(await connection.execute(_page(select(*_SHOWN), job, outcome, after, limit)))
+    return list(connection.execute(_page(select(*_SHOWN), job, outcome, after, limit)))
 
 
-async def result_page(
-    connection: AsyncConnection, job: JobRow, outcome: RowStatus, after: int, limit: int
-) -> list[Row[Any]]:
+def result_page(connection: Connection, job: JobRow, outcome: RowStatus, after: int, limit: int) -> list[Row[Any]]:
     """The same, with all that result files tell."""
-    return list(await connection.execute(_page(select(*_IN_FILES), job, outcome, after, limit)))
+    return list(connection.execute(_page(select(*_IN_FILES), job, outcome, after, limit)))
 
 
 def _page(statement: Select[Any], job: JobRow, outcome: RowStatus | None, after: int, limit: int) -> Select[Any]:
@@ -68,12 +63,12 @@ def _created() -> ColumnElement[bool]:
     return and_(*(rows.c.status != status.value for status in RowStatus if status is not RowStatus.CREATED))
 
 
-async def undecided(connection: AsyncConnection, job: JobRow, found: Sequence[Row[Any]]) -> set[int]:
+def undecided(connection: Connection, job: JobRow, found: Sequence[Row[Any]]) -> set[int]:
     """Those of the found rows whose outcome is unknown, and of which nobody has said yet what they saw."""
     unknown = {row.row: row.round for row in found if _is_unknown(row)}
     if not unknown:
         return set()
-    decided = await connection.execute(
+    decided = connection.execute(
         select(resolutions.c.row, resolutions.c.round).where(
             resolutions.c.job_id == job.job_id, resolutions.c.row.in_(unknown)
         )

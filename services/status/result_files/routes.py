@@ -13,15 +13,14 @@ from typing import Annotated, Any, Final
 import structlog
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
-from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row
 from starlette.types import Send
 
 from services.status.model.job_state import FINAL
 from services.status.queries import job_queries
 from services.status.queries.job_queries import JobRow
 from services.status.queries.lookup import JobLookup
-from services.status.queries.read_database import Database
+from services.status.queries.read_database import ReadDatabase
 from services.status.queries.row_queries import result_page, undecided
 from services.status.result_files.download_name import content_disposition, file_name
 from services.status.result_files.result_csv import BYTE_ORDER_MARK, ResultCsv, ResultFileName
@@ -84,7 +83,7 @@ class _Opened:
 
 
 def result_file_routes(
-    database: Database, lookup: JobLookup, asking_tenant: Callable[..., Awaitable[Tenant]]
+    database: ReadDatabase, lookup: JobLookup, asking_tenant: Callable[..., Awaitable[Tenant]]
 ) -> APIRouter:
     """GET …/jobs/{job_id}/successful.csv, failed.csv and unprocessed.csv."""
     router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["result files"], responses=EVERYWHERE)
@@ -100,7 +99,7 @@ def result_file_routes(
 
 
 def _route(
-    name: ResultFileName, database: Database, lookup: JobLookup, asking_tenant: Callable[..., Awaitable[Tenant]]
+    name: ResultFileName, database: ReadDatabase, lookup: JobLookup, asking_tenant: Callable[..., Awaitable[Tenant]]
 ) -> Callable[..., Awaitable[StreamingResponse]]:
     Asking = Annotated[Tenant, Depends(asking_tenant)]  # noqa: N806 - a type
 
@@ -109,13 +108,13 @@ def _route(
     ) -> StreamingResponse:
         """The rows as they were uploaded, and what became of each in `result_*` columns, which an upload leaves out."""
 
-        async def look_up(connection: AsyncConnection) -> _Opened | None:
-            if (job := await job_queries.job(connection, tenant, job_id)) is None:
+        def find(connection: Connection) -> _Opened | None:
+            if (job := job_queries.job(connection, tenant, job_id)) is None:
                 return None
-            activated = await job_queries.activated_batches(connection, job_id)
-            return _Opened(job, activated, await _page(connection, job, name, 0, _FIRST_PAGE_ROWS))
+            activated = job_queries.activated_batches(connection, job_id)
+            return _Opened(job, activated, _page(connection, job, name, 0, _FIRST_PAGE_ROWS))
 
-        opened = await lookup.job(job_id, look_up)
+        opened = await lookup.job(job_id, find)
         marked = "text/html" in accept if bom is None else bom
         return ResultFile(database, opened, name, marked=marked)
 
@@ -125,7 +124,7 @@ def _route(
 class ResultFile(StreamingResponse):
     """The file, made as fast as the client takes it."""
 
-    def __init__(self, database: Database, opened: _Opened, name: ResultFileName, *, marked: bool) -> None:
+    def __init__(self, database: ReadDatabase, opened: _Opened, name: ResultFileName, *, marked: bool) -> None:
         self._database = database
         self._job = opened.job
         self._name = name
@@ -180,9 +179,9 @@ class ResultFile(StreamingResponse):
         return await self._database.read(lambda connection: _page(connection, self._job, self._name, after, limit))
 
 
-async def _page(connection: AsyncConnection, job: JobRow, name: ResultFileName, after: int, limit: int) -> _Page:
-    rows = await result_page(connection, job, name.outcome, after, limit)
-    return _Page(rows, await undecided(connection, job, rows))
+def _page(connection: Connection, job: JobRow, name: ResultFileName, after: int, limit: int) -> _Page:
+    rows = result_page(connection, job, name.outcome, after, limit)
+    return _Page(rows, undecided(connection, job, rows))
 
 
 def _complete(job: JobRow) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import TopicPartition
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status.tables.bulk_writes import write
@@ -44,8 +44,13 @@ async def advance(connection: AsyncConnection, steps: Iterable[Step]) -> None:
 
 async def stored(connection: AsyncConnection, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
     """The next offset of each partition that has one."""
+    return await connection.run_sync(read_offsets, partitions)
+
+
+def read_offsets(connection: Connection, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """The same, for a question to the tables."""
     topics = {partition.topic for partition in partitions}
-    found = await connection.execute(select(offsets).where(offsets.c.topic.in_(topics)))
+    found = connection.execute(select(offsets).where(offsets.c.topic.in_(topics)))
     every = {TopicPartition(topic, partition): offset for topic, partition, offset in found}
     return {partition: every[partition] for partition in partitions if partition in every}
 

@@ -59,7 +59,7 @@ async def test_those_who_come_while_the_database_is_away_all_hear_so_in_time(api
     async def silence(*_):
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(read_database.Database, "_ask", silence)
+    monkeypatch.setattr(read_database.ReadDatabase, "_ask", silence)
     loop = asyncio.get_running_loop()
     began = loop.time()
     first = asyncio.gather(*(api.get("/jobs/job-1/events") for _ in range(5)))

@@ -5,7 +5,7 @@ import threading
 import pytest
 from sqlalchemy import insert, select, text
 
-from services.status.queries.read_database import CONNECTIONS, Database
+from services.status.queries.read_database import CONNECTIONS, ReadDatabase
 from services.status.tables.definitions import processors
 from shared.runtime.databases import create_engine, database_url
 from shared.runtime.problems import Problem
@@ -21,15 +21,15 @@ ONE = {"instance": "a", "occurred_at": 0, "report": "{}"}
 @pytest.fixture
 async def database(engine):
     """Either database, as the service asks it."""
-    reading = Database(create_engine(engine.url, 2, reading=True))
+    reading = ReadDatabase(create_engine(engine.url, 2, reading=True))
     yield reading
     await reading.close()
 
 
-async def one_and_two(connection):
+def one_and_two(connection):
     """Two statements, and where they ran."""
-    first = (await connection.execute(text("SELECT 1"))).scalar_one()
-    return first, (await connection.execute(select(2))).scalar_one(), threading.current_thread()
+    first = connection.execute(text("SELECT 1")).scalar_one()
+    return first, connection.execute(select(2)).scalar_one(), threading.current_thread()
 
 
 async def test_a_question_may_have_several_statements(database):
@@ -39,7 +39,7 @@ async def test_a_question_may_have_several_statements(database):
 
 async def test_sqlite_is_asked_in_a_thread(sqlite):
     """All of a question, so that no statement waits for a busy event loop."""
-    database = Database(sqlite)
+    database = ReadDatabase(sqlite)
     *_, thread = await database.read(one_and_two)
     await database.close()
     assert thread is not threading.main_thread()
@@ -47,7 +47,7 @@ async def test_sqlite_is_asked_in_a_thread(sqlite):
 
 async def test_nothing_is_written_by_a_question_to_sqlite(sqlite):
     """SQLite itself refuses."""
-    database = Database(sqlite)
+    database = ReadDatabase(sqlite)
     with pytest.raises(Problem, match="database is currently down"):
         await database.read(lambda connection: connection.execute(insert(processors).values(ONE)))
     await database.close()
@@ -55,7 +55,7 @@ async def test_nothing_is_written_by_a_question_to_sqlite(sqlite):
 
 async def test_a_restart_of_postgresql_is_not_seen_by_those_who_ask(postgresql):
     """Its connections are tried by being used; a broken one makes the question be asked once more."""
-    database = Database(create_engine(postgresql.url, 2, reading=True))
+    database = ReadDatabase(create_engine(postgresql.url, 2, reading=True))
     await database.read(one_and_two)
     async with postgresql.connect() as connection:
         assert (await connection.execute(ALL_OTHERS)).scalar_one() >= 1
@@ -65,7 +65,7 @@ async def test_a_restart_of_postgresql_is_not_seen_by_those_who_ask(postgresql):
 
 async def test_callers_find_open_connections(postgresql):
     """To open one takes longer than an answer may, while the projection works."""
-    database = Database(create_engine(postgresql.url, CONNECTIONS, reading=True))
+    database = ReadDatabase(create_engine(postgresql.url, CONNECTIONS, reading=True))
     await database.warm_up(one_and_two)
     assert database.statements.pool.checkedin() == CONNECTIONS
     await database.close()
@@ -73,6 +73,6 @@ async def test_callers_find_open_connections(postgresql):
 
 async def test_a_database_that_is_away_does_not_keep_the_service_from_starting(tmp_path):
     """Connections are opened when it is back."""
-    database = Database(create_engine(database_url(f"sqlite:///{tmp_path}/missing/status.db"), reading=True))
+    database = ReadDatabase(create_engine(database_url(f"sqlite:///{tmp_path}/missing/status.db"), reading=True))
     await database.warm_up(one_and_two)
     await database.close()

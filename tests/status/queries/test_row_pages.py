@@ -37,9 +37,9 @@ async def test_no_page_is_sorted(engine):
         for round_ in (1, 2):
             job = SimpleNamespace(job_id="job-1", round=round_)
             for outcome in RowStatus:
-                await result_page(connection, job, outcome, ROWS // 2, 200)
+                await connection.run_sync(result_page, job, outcome, ROWS // 2, 200)
             for outcome in (None, *RowStatus):
-                await row_page(connection, job, outcome, 0, 101)
+                await connection.run_sync(row_page, job, outcome, 0, 101)
         plans = [
             str(step)
             for statement, values in list(asked)
@@ -54,10 +54,10 @@ async def test_pages_follow_one_another_without_a_gap_and_end_with_the_job(engin
     job = SimpleNamespace(job_id="job-1", round=1)
     found, after = [], 0
     async with engine.connect() as connection:
-        while page := await row_page(connection, job, None, after, 7_000):
+        while page := await connection.run_sync(row_page, job, None, after, 7_000):
             found += [row.row for row in page]
             after = found[-1]
-        created = await row_page(connection, job, RowStatus.CREATED, ROWS - 20, 1_000)
+        created = await connection.run_sync(row_page, job, RowStatus.CREATED, ROWS - 20, 1_000)
     assert found == list(range(2, ROWS + 2))
     assert [row.row for row in created] == [row for row in found if row > ROWS - 20 and row % 10 > 1]
 
@@ -67,7 +67,7 @@ async def test_rows_of_an_outcome_that_nobody_has_are_not_looked_for_among_all(e
     asked = []
     event.listen(engine.sync_engine, "before_cursor_execute", lambda *of: asked.append((of[2], of[3])))
     async with engine.connect() as connection:
-        await row_page(connection, SimpleNamespace(job_id="job-1", round=1), RowStatus.UNPROCESSED, 0, 101)
+        await connection.run_sync(row_page, SimpleNamespace(job_id="job-1", round=1), RowStatus.UNPROCESSED, 0, 101)
         statement, values = asked[-1]
         explained = EXPLAIN[engine.dialect.name] + statement
         if engine.dialect.name == "postgresql":

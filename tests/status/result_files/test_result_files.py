@@ -209,11 +209,11 @@ def failing_pages(monkeypatch, numbers):
     """The database fails when these pages are asked for, counted from 1."""
     read, asked = routes.result_page, 0
 
-    async def page(*question):
+    def page(*question):
         nonlocal asked
         asked += 1
         if asked in numbers:
             raise OperationalError("SELECT", {}, OSError("away"))
-        return await read(*question)
+        return read(*question)
 
     monkeypatch.setattr(routes, "result_page", page)

@@ -30,7 +30,10 @@ async def serve_api(api: ApiClient, send_buffer: int | None = None) -> AsyncIter
     if send_buffer:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)  # its connections inherit it
     server = uvicorn.Server(uvicorn.Config(api.app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
-    serving, looking = asyncio.create_task(server.serve(sockets=[listening])), asyncio.create_task(api.job_watchers.run())
+    serving, looking = (
+        asyncio.create_task(server.serve(sockets=[listening])),
+        asyncio.create_task(api.job_watchers.run()),
+    )
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:

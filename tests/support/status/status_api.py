@@ -19,7 +19,7 @@ from services.status.live.job_watchers import JobWatchers
 from services.status.live.routes import event_stream_routes
 from services.status.queries.batch_routes import batch_routes
 from services.status.queries.lookup import JobLookup
-from services.status.queries.read_database import Database
+from services.status.queries.read_database import ReadDatabase
 from services.status.queries.routes import RouteDependencies, api_routes
 from services.status.queries.topic_ends import EndUnknown
 from services.status.result_files.routes import result_file_routes
@@ -77,7 +77,7 @@ class ApiClient:
     ends: FakeTopicEnds
     publisher: FakePublisher
     change_signal: ChangeSignal
-    database: Database
+    database: ReadDatabase
 
     async def get(self, path: str, **more: object) -> httpx.Response:
         return await self.http.get(f"/api/v1/hospitals{path}", **more)
@@ -136,7 +136,7 @@ async def api_client(
     engine: AsyncEngine, keys: tuple[ApiKey, ...] = (), patience_seconds: float = 20.0
 ) -> AsyncIterator[ApiClient]:
     """The API over the engine's tables."""
-    ends, publisher, change_signal, database = FakeTopicEnds(), FakePublisher(), ChangeSignal(), Database(engine)
+    ends, publisher, change_signal, database = FakeTopicEnds(), FakePublisher(), ChangeSignal(), ReadDatabase(engine)
     lookup = JobLookup(database, ends, change_signal)
     job_watchers = JobWatchers(database, change_signal)
     routes = unused_routes.pop() if unused_routes else Routes()

@@ -1,16 +1,25 @@
 """SQL databases by URL: SQLite for one machine, PostgreSQL for production."""
 
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeVar
 
 import sqlalchemy
+import structlog
 from pydantic import AfterValidator
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from shared.runtime.timeouts import run_with_timeout
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 
@@ -93,3 +102,65 @@ def _stop_once(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     # Else a query that is cancelled twice, as at the end of a process, leaves a task that waits for ever: SQLAlchemy
     # closes its connection gracefully and by force, and aiosqlite's thread ends before it comes to the second stop.
     connection.driver_connection.stop = cache(connection.driver_connection.stop)
+
+
+class DatabaseDown(RuntimeError):
+    """The database did not answer in time, or refused: whether a transaction took place is unknown."""
+
+
+class Database:
+    """Runs short transactions, each written as a plain function of a connection. Nothing connects before the first.
+
+    SQLite's run as a whole in a thread: one that ran in the event loop would have to wait for a busy loop before and
+    after every statement. Writers of SQLite go one after the other, since it lets a second one wait by sleeping.
+
+    `connections`: how many run at a time. `reading`: as the engine was made.
+    """
+
+    def __init__(self, engine: AsyncEngine, connections: int, *, reading: bool = False) -> None:
+        sqlite = engine.dialect.name == "sqlite"
+        self._engine = engine
+        self._reading = reading
+        self._sqlite = create_sqlite_engine(engine.url, reading=reading) if sqlite else None
+        self._threads = ThreadPoolExecutor(connections if reading else 1, "sqlite")
+        # More connections than the pool keeps would be opened for one use.
+        self._free = asyncio.Semaphore(connections)
+        #: What hears every statement, for SQLAlchemy's events.
+        self.statements: Final[Engine] = self._sqlite or engine.sync_engine
+
+    async def run(self, work: Callable[[Connection], T], seconds: float) -> T:
+        """What `work` returns: committed then, rolled back when it raises. Raises DatabaseDown after `seconds`."""
+        try:
+            return await run_with_timeout(seconds, self._run(work))
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            log.warning("database_unavailable", reason=reason)
+            raise DatabaseDown(reason) from error
+
+    async def close(self) -> None:
+        """Closes every connection. What still runs ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._sqlite:
+            self._sqlite.dispose()
+        await self._engine.dispose()
+
+    async def _run(self, work: Callable[[Connection], T]) -> T:
+        if self._sqlite:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, _transaction, self._sqlite, work)
+        async with self._free:
+            try:
+                return await self._once(work)
+            except DBAPIError as error:
+                if not (self._reading and error.connection_invalidated):
+                    raise
+            # The connection was from before the database was started last; so were all others, and they are gone too.
+            return await self._once(work)
+
+    async def _once(self, work: Callable[[Connection], T]) -> T:
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
+
+
+def _transaction(engine: Engine, work: Callable[[Connection], T]) -> T:
+    with engine.begin() as connection:
+        return work(connection)

@@ -6,7 +6,7 @@ import threading
 import pytest
 from sqlalchemy import text
 
-from shared.runtime.databases import create_engine, database_url
+from shared.runtime.databases import Database, DatabaseDown, create_engine, database_url
 
 SOME_COUNTING = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT max(i) FROM n"
 
@@ -89,3 +89,55 @@ def test_a_query_that_is_cut_off_at_the_end_of_a_process_does_not_hold_it_up(tmp
     ending.start()
     ending.join(20)
     assert not ending.is_alive()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database(request, tmp_path):
+    """A database with an empty table `notes`."""
+    url = f"sqlite:///{tmp_path}/notes.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    database = Database(create_engine(database_url(url)), connections=2)
+    await database.run(lambda connection: connection.execute(text("CREATE TABLE notes (word TEXT)")), 10)
+    yield database
+    await database.close()
+
+
+def words(connection):
+    """What stands in the table."""
+    return [word for (word,) in connection.execute(text("SELECT word FROM notes ORDER BY word"))]
+
+
+def write(word, error=None):
+    """A transaction that writes a word, and then fails if it is told to."""
+
+    def work(connection):
+        connection.execute(text("INSERT INTO notes VALUES (:word)"), {"word": word})
+        if error:
+            raise error
+        return word
+
+    return work
+
+
+async def test_what_a_transaction_wrote_stays_when_it_returns(database):
+    """And what it returns is handed on; many at once wait for their turn."""
+    assert await asyncio.gather(*(database.run(write(word), 10) for word in "abcde")) == list("abcde")
+    assert await database.run(words, 10) == list("abcde")
+
+
+async def test_what_a_transaction_wrote_is_gone_when_it_raises(database):
+    """The error is the caller's own."""
+    with pytest.raises(KeyError):
+        await database.run(write("a", KeyError("a")), 10)
+    assert await database.run(words, 10) == []
+
+
+async def test_a_database_that_takes_too_long_is_down(database):
+    """The caller is told in time, whatever the database does."""
+    query = SOME_COUNTING.replace("3000000", "300000000")
+    if database.statements.dialect.name == "postgresql":
+        query = "SELECT pg_sleep(60)"
+    with pytest.raises(DatabaseDown):
+        await database.run(lambda connection: connection.execute(text("SELECT 1 FROM nowhere")), 10)
+    async with asyncio.timeout(5):
+        with pytest.raises(DatabaseDown, match=r"no answer within 0\.2 s"):
+            await database.run(lambda connection: connection.execute(text(query)).all(), 0.2)

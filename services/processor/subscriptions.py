@@ -34,7 +34,6 @@ from shared.contract.events import (
     SendingPaused,
     SendingResumed,
 )
-from shared.contract.topics import MAX_MESSAGE_BYTES
 from shared.runtime import kafka_options
 
 #: How much longer than a call a rebalance may take: calls in flight finish before their lane is handed over.
@@ -44,12 +43,7 @@ REBALANCE_MARGIN_SECONDS: Final = 20.0
 RETRY_BACKOFF_MS: Final = 500
 
 #: What every subscriber says for itself, since each of FastStream's defaults loses records.
-CAREFULLY: Final[dict[str, Any]] = {
-    "ack_policy": AckPolicy.MANUAL,
-    "auto_offset_reset": "none",
-    "isolation_level": "read_committed",
-    "max_partition_fetch_bytes": MAX_MESSAGE_BYTES + 4096,
-}
+SAFE_SUBSCRIBER: Final[dict[str, Any]] = {"ack_policy": AckPolicy.MANUAL, **kafka_options.SAFE_READING}
 
 
 #: What is read under which title: a subscriber without a handler cannot say it itself.
@@ -96,7 +90,7 @@ def declare(
         rebalance_timeout_ms=int((settings.hospital_api_timeout + REBALANCE_MARGIN_SECONDS) * 1000),
         title="ProcessorRows",
         description="RowAccepted: each becomes one hospital, and one result per round.",
-        **CAREFULLY,
+        **SAFE_SUBSCRIBER,
     )
     activations = broker.subscriber(
         topics.jobs,
@@ -107,13 +101,13 @@ def declare(
         heartbeat_interval_ms=settings.session_timeout_ms // 4,
         title="ProcessorActivationRequests",
         description="JobFinished with outcome all_created, BatchActivationRequested.",
-        **CAREFULLY,
+        **SAFE_SUBSCRIBER,
     )
     notices = broker.subscriber(
         partitions=[TopicPartition(topics.jobs, partition) for partition in range(topics.partitions)],
         title="ProcessorNotices",
         description="JobCancelRequested, SendingPaused, SendingResumed; read by every processor.",
-        **CAREFULLY,
+        **SAFE_SUBSCRIBER,
     )
     _declare_publishers(broker, settings)
     return Subscriptions(broker, rows, activations, notices)

@@ -12,6 +12,13 @@ from shared.contract.topics import MAX_MESSAGE_BYTES
 from shared.runtime.settings import KafkaSettings
 
 REQUEST_TIMEOUT_MS: Final = 10_000
+#: How every consumer reads, whoever makes it: committed records only, and no jump that nobody asked for.
+SAFE_READING: Final[dict[str, Any]] = {
+    "auto_offset_reset": "none",
+    "isolation_level": "read_committed",
+    # A record larger than this would be skipped with only a log line (aiokafka #1173).
+    "max_partition_fetch_bytes": MAX_MESSAGE_BYTES + 4096,
+}
 
 
 def connection_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -41,15 +48,8 @@ def producer_options(settings: KafkaSettings) -> dict[str, Any]:
 
 
 def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
-    """The options of an AIOKafkaConsumer: committed records only, no commit and no jump that nobody asked for."""
-    return {
-        **connection_options(settings),
-        "enable_auto_commit": False,
-        "auto_offset_reset": "none",
-        "isolation_level": "read_committed",
-        # A record larger than this would be skipped with only a log line (aiokafka #1173).
-        "max_partition_fetch_bytes": MAX_MESSAGE_BYTES + 4096,
-    }
+    """The options of an AIOKafkaConsumer: it reads safely, and commits only what it is told to."""
+    return {**connection_options(settings), **SAFE_READING, "enable_auto_commit": False}
 
 
 def admin_client(settings: KafkaSettings) -> AIOKafkaAdminClient:

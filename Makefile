@@ -33,10 +33,11 @@ run: $(STAMP) ## Run everything on this machine: http://localhost:8000
 ALL_TESTS = --numprocesses=5 --dist=loadfile --no-loadscope-reorder
 
 test: $(STAMP) ## Prove it: every test, on real Kafka and real PostgreSQL (a part: ARGS=tests/ingest)
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(or $(ARGS),$(ALL_TESTS))
+	@$(BIN)/python -m pytest $(or $(ARGS),--cov --cov-report=term:skip-covered $(ALL_TESTS))
 
-check: $(STAMP) ## Lint, format, types, import rules
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+check: $(STAMP) ## Lint, format, types, the rooms and what they may import
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && \
+		$(BIN)/python -m pytest -q tests/test_rooms.py
 
 chaos: $(STAMP) ## Kill, freeze and starve everything, at full size (CHAOS_ROUNDS=1)
 	@CHAOS_FULL=1 $(BIN)/python -m pytest tests/chaos --timeout=1200 -p no:cacheprovider $(ARGS)
@@ -65,10 +66,11 @@ down: ## Stop the containers; the data stays
 	@docker compose --profile sandbox down
 
 # With extras: without them, pip takes a newer release for one that is asked for with extras, and misses its hash.
-lock: ## Lock the newest allowed dependencies again, with hashes
+UPGRADE = --upgrade
+lock: ## Lock the newest allowed dependencies again, with hashes (only what is new: UPGRADE=)
 	@$(BIN)/python -c 'import uv' 2>/dev/null || $(BIN)/python -m pip install --quiet uv
 	@for extra in ingest processor status origin dev; do \
 		$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-			--no-strip-extras --upgrade --extra $$extra pyproject.toml --output-file requirements-$$extra.txt || exit 1; done
+			--no-strip-extras $(UPGRADE) --extra $$extra pyproject.toml --output-file requirements-$$extra.txt || exit 1; done
 
 .PHONY: help setup run test check chaos bench browser up down lock

@@ -1,4 +1,4 @@
-"""Where things that belong to this machine only are kept."""
+"""Where data of this machine is kept."""
 
 from pathlib import Path
 

@@ -3,32 +3,32 @@
 import random
 import socket
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 HOST: Final = "127.0.0.1"
-#: Below the range from which systems take the near end of outgoing connections: a client that keeps trying to reach a
-#: stopped server on a port inside that range ends up connected to itself, and then the server cannot come back.
+#: Below the range from which systems take the near end of outgoing connections. A client that keeps trying to reach a
+#: stopped server on a port of that range can end up connected to itself, and then the server cannot come back.
 _SERVER_PORTS: Final = range(20_000, 32_000)
 
 
-#: In the order in which they are given, and after the last the first again.
-_order: Final = deque(random.sample(_SERVER_PORTS, len(_SERVER_PORTS)))
+class PortSequence:
+    """Gives each of its ports once, and after the last one begins again with the first."""
 
+    def __init__(self, ports: Sequence[int]) -> None:
+        self._ports = deque(ports)
 
-def free_port() -> int:
-    """A port that nobody listens on now, and that was not given before; take it soon. Raises OSError."""
-    for _ in range(len(_order)):
-        _order.rotate(-1)
-        if not is_taken(_order[0]):
-            return _order[0]
-    raise OSError("all ports are taken")
+    def free_port(self) -> int:
+        """The next port that nobody listens on now; take it soon. Raises OSError when all are taken."""
+        for _ in range(len(self._ports)):
+            self._ports.rotate(-1)
+            if not is_taken(self._ports[0]):
+                return self._ports[0]
+        raise OSError("all ports are taken")
 
-
-def keep_to(share: int, of: int) -> None:
-    """From now on gives only each `of`th port: processes with different shares never give the same one."""
-    kept = [port for port in _order if port % of == share]
-    _order.clear()
-    _order.extend(kept)
+    def keep_to(self, share: int, of: int) -> None:
+        """From now on gives only each `of`th port: processes with different shares never give the same one."""
+        self._ports = deque(port for port in self._ports if port % of == share)
 
 
 def is_taken(port: int) -> bool:
@@ -40,3 +40,9 @@ def is_taken(port: int) -> bool:
         except OSError:
             return True
         return False
+
+
+#: One sequence for the whole process, in random order, so that no port is given twice soon.
+_sequence: Final = PortSequence(random.sample(_SERVER_PORTS, len(_SERVER_PORTS)))
+free_port: Final = _sequence.free_port
+keep_to: Final = _sequence.keep_to

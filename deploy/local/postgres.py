@@ -20,7 +20,7 @@ from typing import Final, Self
 
 from deploy.local.ports import HOST, free_port
 from deploy.local.supervisor.not_started import NotStarted
-from deploy.local.supervisor.parent_death import tethered
+from deploy.local.supervisor.parent_death import die_with_parent
 
 _READY_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 5.0
@@ -66,7 +66,7 @@ class ThrowawayPostgres:
         """Makes its directory and returns when it takes connections, about 2 s later. Raises PostgresNotStarted."""
         self._temporary = Path(tempfile.mkdtemp(prefix="postgres-"))
         try:
-            _give_to_our_user(self._temporary)
+            _give_to_server_user(self._temporary)
             binaries = self._binaries()
             self._init(binaries)
             self._launch(binaries)
@@ -116,13 +116,13 @@ class ThrowawayPostgres:
         raise PostgresNotStarted("There is no PostgreSQL here: install the wheel pgserver, or PostgreSQL itself")
 
     def _runs(self, directory: Path) -> bool:
-        command = _as_our_user([str(directory / "postgres"), "--version"])
+        command = _server_command([str(directory / "postgres"), "--version"])
         return subprocess.run(command, capture_output=True, cwd="/", check=False).returncode == 0
 
     def _init(self, binaries: Path) -> None:
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         with self._log.open("wb") as log:
-            command = _as_our_user([str(binaries / "initdb"), f"--pgdata={self._data}", *options])
+            command = _server_command([str(binaries / "initdb"), f"--pgdata={self._data}", *options])
             result = subprocess.run(command, stdout=log, stderr=log, cwd="/", check=False)
         if result.returncode != 0:
             raise PostgresNotStarted(f"PostgreSQL could not make its directory: {self._last_line()}")
@@ -132,7 +132,7 @@ class ThrowawayPostgres:
         options = [f"--{name}={value}" for name, value in (_OPTIONS | {"port": str(self.port)}).items()]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                _as_our_user([str(binaries / "postgres"), "-D", self._data, *options]),
+                _server_command([str(binaries / "postgres"), "-D", self._data, *options]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -161,10 +161,10 @@ def _installed() -> Iterator[Path]:
     yield from sorted(machine, key=lambda path: int(path.parent.name), reverse=True)
 
 
-def _as_our_user(command: list[str]) -> list[str]:
-    return tethered(command, signal.SIGQUIT, _NOBODY if os.geteuid() == 0 else None)
+def _server_command(command: list[str]) -> list[str]:
+    return die_with_parent(command, signal.SIGQUIT, _NOBODY if os.geteuid() == 0 else None)
 
 
-def _give_to_our_user(directory: Path) -> None:
+def _give_to_server_user(directory: Path) -> None:
     if os.geteuid() == 0:
         os.chown(directory, _NOBODY, _NOBODY)

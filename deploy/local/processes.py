@@ -1,4 +1,4 @@
-"""Which processes make the whole, and what each is told."""
+"""The processes of `make run`, and the environment of each."""
 
 import os
 import sys
@@ -6,31 +6,31 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.local.broker.kafka import Broker
-from deploy.local.broker.managed_kafka import KafkaPart
+from deploy.local.broker.managed_kafka import ManagedKafka
 from deploy.local.ports import HOST
 from deploy.local.run_settings import RunSettings
-from deploy.local.supervisor.managed_process import Part
+from deploy.local.supervisor.managed_process import ManagedProcess
 from deploy.local.supervisor.program import Program
 
 
-def parts(settings: RunSettings) -> list[list[Part]]:
-    """In the order of their start; a row is stopped when the rows behind it have ended. Every port has its number."""
-    return [_ground(settings), [*_services(settings), _origin(settings)]]
+def managed_processes(settings: RunSettings) -> list[list[ManagedProcess]]:
+    """All processes in rows: first Kafka and the sandbox, then the rest. `settings`: with a number for every port."""
+    return [_dependencies(settings), [*_services(settings), _origin(settings)]]
 
 
-def _ground(settings: RunSettings) -> list[Part]:
-    """What the services stand on, as far as it is ours."""
-    ground: list[Part] = []
+def _dependencies(settings: RunSettings) -> list[ManagedProcess]:
+    """What the services depend on, unless the settings name another Kafka or directory."""
+    dependencies: list[ManagedProcess] = []
     if settings.own_kafka:
         data = settings.kafka_data_dir or settings.local_dir / "kafka"
-        ground.append(KafkaPart(Broker(data, settings.kafka_port), _logs(settings)))
+        dependencies.append(ManagedKafka(Broker(data, settings.kafka_port), _logs(settings)))
     if settings.own_directory:
-        told = {"SANDBOX_HOST": HOST, "SANDBOX_PORT": str(settings.sandbox_port)}
-        ground.append(_python(settings, "sandbox", "deploy.local.sandbox", settings.sandbox_port, told, "/"))
-    return ground
+        variables = {"SANDBOX_HOST": HOST, "SANDBOX_PORT": str(settings.sandbox_port)}
+        dependencies.append(_python(settings, "sandbox", "deploy.local.sandbox", settings.sandbox_port, variables, "/"))
+    return dependencies
 
 
-def _services(settings: RunSettings) -> list[Part]:
+def _services(settings: RunSettings) -> list[ManagedProcess]:
     data = settings.local_dir / "data"
     data.mkdir(parents=True, exist_ok=True)
     common = {
@@ -46,19 +46,21 @@ def _services(settings: RunSettings) -> list[Part]:
     ]
 
 
-def _origin(settings: RunSettings) -> Part:
-    told = {"ORIGIN_PORT": str(settings.origin_port)}
-    told |= {f"{name.upper()}_URL": f"http://{HOST}:{port}" for name, port in _ports(settings).items()}
-    return _python(settings, "origin", "deploy.origin", settings.origin_port, told, "/docs")
+def _origin(settings: RunSettings) -> ManagedProcess:
+    variables = {"ORIGIN_PORT": str(settings.origin_port)}
+    variables |= {f"{name.upper()}_URL": f"http://{HOST}:{port}" for name, port in _ports(settings).items()}
+    return _python(settings, "origin", "deploy.origin", settings.origin_port, variables, "/docs")
 
 
 def _ports(settings: RunSettings) -> dict[str, int]:
     return {"ingest": settings.ingest_port, "status": settings.status_port, "processor": settings.processor_port}
 
 
-def _python(settings: RunSettings, name: str, module: str, port: int, told: Mapping[str, str], ready: str) -> Program:
+def _python(
+    settings: RunSettings, name: str, module: str, port: int, variables: Mapping[str, str], ready: str
+) -> Program:
     # Logs are read by a person here; LOG_FORMAT=json in the environment still says otherwise.
-    environment = {"LOG_FORMAT": "console", **os.environ, **told}
+    environment = {"LOG_FORMAT": "console", **os.environ, **variables}
     command = [sys.executable, "-m", module]
     return Program(name, command, environment, _logs(settings) / f"{name}.log", f"http://{HOST}:{port}", ready)
 

@@ -3,11 +3,11 @@
 import signal
 import sys
 
-from deploy.local.processes import parts
-from deploy.local.run_lock import only_run
+from deploy.local.processes import managed_processes
+from deploy.local.run_lock import hold_run_lock
 from deploy.local.run_settings import RunSettings
 from deploy.local.supervisor.not_started import NotStarted
-from deploy.local.supervisor.supervisor import Supervision, say, shown
+from deploy.local.supervisor.supervisor import Supervisor, display_path, say
 from shared.runtime.settings import load
 
 
@@ -18,11 +18,11 @@ def main() -> None:
     2 for a wrong setting.
     """
     settings = load(RunSettings)
-    _be_interrupted_by(signal.SIGINT, signal.SIGTERM)
+    _treat_as_interrupt(signal.SIGINT, signal.SIGTERM)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup means: go on when the terminal closes
-        _be_interrupted_by(signal.SIGHUP)
+        _treat_as_interrupt(signal.SIGHUP)
     try:
-        with only_run(settings.local_dir):
+        with hold_run_lock(settings.local_dir):
             _run(settings.with_free_ports())
     except KeyboardInterrupt:
         say("Everything is stopped.")
@@ -30,24 +30,24 @@ def main() -> None:
         sys.exit(str(reason))
 
 
-def _be_interrupted_by(*numbers: signal.Signals) -> None:
+def _treat_as_interrupt(*numbers: signal.Signals) -> None:
     # SIGINT too: a shell starts its background jobs with SIGINT ignored, and then kill -INT would do nothing.
     for number in numbers:
         signal.signal(number, signal.default_int_handler)
 
 
 def _run(settings: RunSettings) -> None:
-    supervision = Supervision(parts(settings))
-    say(f"Starting; data and logs are kept in {shown(settings.local_dir)}")
+    supervisor = Supervisor(managed_processes(settings))
+    say(f"Starting; data and logs are kept in {display_path(settings.local_dir)}")
     try:
-        supervision.start()
-        say(_invitation(settings))
-        supervision.watch()
+        supervisor.start()
+        say(_ready_message(settings))
+        supervisor.watch()
     finally:
-        supervision.stop()
+        supervisor.stop()
 
 
-def _invitation(settings: RunSettings) -> str:
+def _ready_message(settings: RunSettings) -> str:
     page = f"http://localhost:{settings.origin_port}"
     directory = settings.hospital_api_base_url or f"http://127.0.0.1:{settings.sandbox_port}"
     return f"""
@@ -57,7 +57,7 @@ Everything is up. Ctrl-C stops it.
   API docs    {page}/docs
   Directory   {directory}{"   (the sandbox; make it fail at /admin)" if settings.own_directory else ""}
   Kafka       {settings.kafka_bootstrap_servers or f"localhost:{settings.kafka_port}"}
-  Logs        {shown(settings.local_dir / "logs")}
+  Logs        {display_path(settings.local_dir / "logs")}
 
 Upload a file:
 

@@ -14,8 +14,8 @@ class AlreadyRunning(NotStarted):
 
 
 @contextmanager
-def only_run(directory: Path) -> Iterator[None]:
-    """Holds the directory until this process ends, however it does. Raises AlreadyRunning."""
+def hold_run_lock(directory: Path) -> Iterator[None]:
+    """Locks the directory inside the `with` block, or until this process ends. Raises AlreadyRunning."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "run.lock").open("a+") as file:
         try:

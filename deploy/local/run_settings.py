@@ -1,4 +1,4 @@
-"""What `make run` can be told by the environment."""
+"""The settings of `make run`, from the environment."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from shared.runtime.settings import Port, Settings
 
 
 class RunSettings(Settings):
-    """Ports (0 = a free one), the directory for data and logs, and what is somebody else's already.
+    """Ports (0 = a free one), the directory for data and logs, and servers that run already.
 
     With `KAFKA_BOOTSTRAP_SERVERS` or `HOSPITAL_API_BASE_URL` that Kafka or that directory is used, and none started.
     """
@@ -20,7 +20,7 @@ class RunSettings(Settings):
     origin_port: Port = 8000
     sandbox_port: Port = 8900
     kafka_port: Port = 9092
-    #: Nobody calls these by their number, so the usual one is only preferred.
+    #: Only the origin calls these three: another free port is as good when one is taken.
     ingest_port: Port = 8001
     status_port: Port = 8002
     processor_port: Port = 8003
@@ -41,7 +41,7 @@ class RunSettings(Settings):
         return self.hospital_api_base_url is None
 
     def with_free_ports(self) -> "RunSettings":
-        """The same with a number for every port. Raises NotStarted naming each that must be ours and is taken."""
+        """These settings with a number for every port. Raises NotStarted that names each needed port that is taken."""
         wanted = {"origin_port": "the page and the API"}
         if self.own_directory:
             wanted["sandbox_port"] = "the sandbox directory"

@@ -12,7 +12,7 @@ from deploy.local.broker.kafka_log import is_ready
 from deploy.local.broker.kafka_properties import server_properties
 from deploy.local.paths import local_dir
 from deploy.local.ports import HOST, free_port
-from deploy.local.supervisor.parent_death import tethered
+from deploy.local.supervisor.parent_death import die_with_parent
 from tests.support.until import until
 
 
@@ -74,7 +74,7 @@ class Cluster:
     def _java(self, main_class: str, arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
         with log.open("wb") as stream:
             return subprocess.Popen(
-                tethered(java_command(self._jars, main_class, arguments)),
+                die_with_parent(java_command(self._jars, main_class, arguments)),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,

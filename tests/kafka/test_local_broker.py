@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, ProducerFenced
 
-from deploy.local.broker.data_lock import DirectoryInUse
+from deploy.local.broker.data_lock import DataInUse
 from deploy.local.broker.jars import JarRefused
 from deploy.local.broker.kafka import Broker, BrokerNotStarted
 from deploy.local.paths import local_dir
@@ -106,7 +106,7 @@ async def test_topics_are_made_only_on_purpose(broker: Broker, topic_prefix: str
 
 def test_two_brokers_never_share_a_directory(broker: Broker):
     """The second says what to do and leaves the first alone."""
-    with pytest.raises(DirectoryInUse, match=f"^{broker.data_dir} is in use by another broker: stop it, or set KAFKA_"):
+    with pytest.raises(DataInUse, match=f"^{broker.data_dir} is in use by another broker: stop it, or set KAFKA_"):
         Broker(broker.data_dir).start()
     assert broker.pid
 

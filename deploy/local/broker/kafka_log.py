@@ -1,4 +1,4 @@
-"""What the broker's log says: that it is ready, or why it is not."""
+"""Reads from the broker's log whether it is ready, or why it ended."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ _ERROR = re.compile(r"^.*\b(?:ERROR|FATAL)\b (.+)$", re.MULTILINE)
 
 
 def is_ready(log: Path) -> bool:
-    """Whether the broker of this log takes requests."""
+    """Whether the broker that writes this log takes requests."""
     return _READY in _text(log)
 
 
@@ -19,8 +19,8 @@ def port_was_taken(log: Path) -> bool:
     return _PORT_TAKEN in _text(log)
 
 
-def last_words(log: Path) -> str:
-    """The reason why it ended, in one line: the deepest exception, else the last error, else the last line."""
+def failure_reason(log: Path) -> str:
+    """Why it ended, in one line: the deepest exception, else the last error, else the last line."""
     text = _text(log)
     if exceptions := _EXCEPTION.findall(text):
         kind, message = exceptions[-1]

@@ -1,4 +1,4 @@
-"""The broker as a part of `make run`."""
+"""The broker as a ManagedProcess of `make run`."""
 
 import contextlib
 import os
@@ -7,18 +7,18 @@ import time
 from pathlib import Path
 
 from deploy.local.broker.kafka import Broker
-from deploy.local.broker.kafka_log import is_ready, last_words
+from deploy.local.broker.kafka_log import failure_reason, is_ready
 
 _POLL_SECONDS = 0.05
 
 
-class KafkaPart:
-    """Starts the broker without waiting for it; its first start downloads Kafka in sight of the person who waits."""
+class ManagedKafka:
+    """Starts the broker without waiting for it. The very first start downloads Kafka and prints its progress."""
 
     name = "kafka"
 
     def __init__(self, broker: Broker, logs: Path) -> None:
-        """`logs`: where a link to its log is put, beside the logs of the others."""
+        """`logs`: the directory that gets a link to the broker's log."""
         self._broker = broker
         self._logs = logs
         self._started = False
@@ -35,7 +35,7 @@ class KafkaPart:
 
     def start(self) -> None:
         """Raises NotStarted."""
-        self._broker.stop()  # lets go of the data directory, should the broker have ended by itself
+        self._broker.stop()  # releases the data directory if the broker ended by itself
         self._link_log()
         self._broker.launch()
         self._started = True
@@ -45,17 +45,17 @@ class KafkaPart:
         return is_ready(self.log)
 
     def ended(self) -> str | None:
-        """Its last words."""
-        return last_words(self.log) if self._started and self._broker.pid is None else None
+        """Why it ended, from its log; None while it runs or was never started."""
+        return failure_reason(self.log) if self._started and self._broker.pid is None else None
 
     def ask_to_stop(self) -> None:
-        """SIGTERM; SIGCONT as well, since one that is stopped would not hear it."""
+        """Sends SIGTERM, and SIGCONT for a process that is frozen."""
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)
 
-    def stop(self, patience: float) -> None:
-        """Waits for its end, then kills it, which costs no data."""
-        deadline = time.monotonic() + patience
+    def stop(self, timeout: float) -> None:
+        """Waits for its end; after `timeout` seconds it is killed. No data is lost."""
+        deadline = time.monotonic() + timeout
         while self._broker.pid and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         self._broker.kill()

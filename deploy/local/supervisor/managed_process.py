@@ -1,23 +1,23 @@
-"""What everything that `make run` starts has in common."""
+"""What the supervisor needs of each process that `make run` starts."""
 
 from pathlib import Path
 from typing import Protocol
 
 
-class Part(Protocol):
-    """One process of the whole. No method blocks for long but `start` and `stop`."""
+class ManagedProcess(Protocol):
+    """One supervised process. No method blocks for long but `start` and `stop`."""
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """The name that is printed."""
 
     @property
     def address(self) -> str:
-        """Where it can be reached."""
+        """Its URL, or host:port."""
 
     @property
     def log(self) -> Path:
-        """Where it writes what it does."""
+        """The file with its log."""
 
     def start(self) -> None:
         """Starts the process, again if it has ended. Raises NotStarted."""
@@ -31,8 +31,8 @@ class Part(Protocol):
     def ask_to_stop(self) -> None:
         """Asks it to finish and end."""
 
-    def stop(self, patience: float) -> None:
-        """Returns when it has ended; after `patience` seconds it is killed."""
+    def stop(self, timeout: float) -> None:
+        """Returns when it has ended; after `timeout` seconds it is killed."""
 
     def kill(self) -> None:
         """Ends it at once."""

@@ -1,4 +1,4 @@
-"""Why something could not be started, for the person at the terminal."""
+"""The error of everything here that cannot be started."""
 
 
 class NotStarted(Exception):

@@ -1,4 +1,4 @@
-"""A program that `make run` starts: its process, its log, and whether it answers."""
+"""A ManagedProcess that runs a command line and answers HTTP."""
 
 import contextlib
 import http.client
@@ -10,18 +10,18 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deploy.local.supervisor.parent_death import tethered
+from deploy.local.supervisor.parent_death import die_with_parent
 
 _ANSWER_SECONDS = 3.0
 
 
 class Program:
-    """One child process with an HTTP address. It ends with us, however we end (on Linux)."""
+    """One child process with an HTTP address. It ends with this process, also after a kill -9 (on Linux)."""
 
     def __init__(
         self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path, address: str, ready: str
     ) -> None:
-        """`ready` is the path that answers 200 once it can do its work."""
+        """`ready`: the path that answers 200 when it can do its work."""
         self.name = name
         self.log = log
         self.address = address
@@ -36,13 +36,13 @@ class Program:
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self) -> None:
-        """Starts it. The first start begins a new log and keeps the one before; a later one goes on writing."""
+        """Starts it. The first start begins a new log and keeps the one before; a restart appends to it."""
         if self._process is None and self.log.exists():
             self.log.replace(self.log.with_suffix(".log.before"))
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                tethered(self._command),
+                die_with_parent(self._command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -51,7 +51,7 @@ class Program:
             )
 
     def is_ready(self) -> bool:
-        """Asks it, for at most 3 s."""
+        """Whether its `ready` path answers 200 within 3 s."""
         url = urlsplit(self.address)
         connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=_ANSWER_SECONDS)
         try:
@@ -70,17 +70,17 @@ class Program:
         return f"exit status {code}" if code >= 0 else f"signal {-code}"
 
     def ask_to_stop(self) -> None:
-        """SIGTERM; SIGCONT as well, since one that is stopped would not hear it."""
+        """Sends SIGTERM, and SIGCONT for a process that is frozen."""
         if self._process and self.pid:
             self._process.terminate()
             self._process.send_signal(signal.SIGCONT)
 
-    def stop(self, patience: float) -> None:
+    def stop(self, timeout: float) -> None:
         """Waits for its end, then kills it with all that it started."""
         if self._process is None:
             return
         try:
-            self._process.wait(max(patience, 0))
+            self._process.wait(max(timeout, 0))
         except subprocess.TimeoutExpired:
             self.kill()
             self._process.wait()

@@ -1,6 +1,6 @@
-"""Runs stand-ins as `make run` runs the services: `supervised.py DIRECTORY NAME:PORT:HABIT+HABIT ...`.
+"""Supervises fake programs as `make run` does the services: `supervised.py DIRECTORY NAME:PORT:BEHAVIOUR+… ...`.
 
-The first stand-in is the ground of the others.
+The first program is a row of its own, and is stopped last.
 """
 
 import os
@@ -10,14 +10,14 @@ from pathlib import Path
 
 from deploy.local.supervisor.not_started import NotStarted
 from deploy.local.supervisor.program import Program
-from deploy.local.supervisor.supervisor import Supervision, say
+from deploy.local.supervisor.supervisor import Supervisor, say
 
-STAND_IN = Path(__file__).with_name("stand_in.py")
+FAKE_PROGRAM = Path(__file__).with_name("fake_program.py")
 
 
 def program(directory: Path, text: str) -> Program:
-    name, port, habits = text.split(":")
-    command = [sys.executable, str(STAND_IN), port, *habits.split("+")]
+    name, port, behaviours = text.split(":")
+    command = [sys.executable, str(FAKE_PROGRAM), port, *behaviours.split("+")]
     return Program(name, command, os.environ, directory / f"{name}.log", f"http://127.0.0.1:{port}", "/")
 
 
@@ -25,17 +25,17 @@ def main(directory: str, *wanted: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     first, *others = (program(Path(directory), text) for text in wanted)
-    supervision = Supervision([[first], others])
+    supervisor = Supervisor([[first], others])
     try:
-        supervision.start()
+        supervisor.start()
         say("up")
-        supervision.watch()
+        supervisor.watch()
     except KeyboardInterrupt:
         say("stopped by a signal")
     except NotStarted as reason:
         sys.exit(str(reason))
     finally:
-        supervision.stop()
+        supervisor.stop()
 
 
 if __name__ == "__main__":

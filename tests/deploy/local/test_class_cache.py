@@ -1,15 +1,15 @@
-"""The cache with which Kafka starts in half the time: made once, by whoever comes first, or never."""
+"""The cache of Kafka's classes: made once by the first start, or never."""
 
 from pathlib import Path
 
 import pytest
 
-from deploy.local.broker import class_cache
-from deploy.local.broker.class_cache import quick_start_options
+from deploy.local.broker.class_cache import class_cache_options
+from deploy.local.broker.java import java_release
 
 
-class Runs:
-    """Runs of Kafka, each of which leaves a cache when Java was asked for one and can make it."""
+class TrainingRuns:
+    """Fake training runs: each writes a cache with this content, or none. Counts them."""
 
     def __init__(self, content: bytes | None = b"classes"):
         self.content = content
@@ -25,8 +25,8 @@ class Runs:
 
 def test_the_first_start_makes_it_and_all_use_it(tmp_path):
     """Under its own name only when it is whole."""
-    runs = Runs()
-    first, second = [quick_start_options(tmp_path, "a.jar", runs) for _ in range(2)]
+    runs = TrainingRuns()
+    first, second = [class_cache_options(tmp_path, "a.jar", runs) for _ in range(2)]
     assert first == second
     assert Path(first[-1].removeprefix("-XX:AOTCache=")).read_bytes() == b"classes"
     assert runs.count == 1
@@ -34,19 +34,18 @@ def test_the_first_start_makes_it_and_all_use_it(tmp_path):
 
 def test_a_machine_that_cannot_make_it_starts_without_and_does_not_try_again(tmp_path):
     """A Java that does not know the option, a full disk."""
-    runs = Runs(content=None)
-    assert [quick_start_options(tmp_path, "a.jar", runs) for _ in range(2)] == [[], []]
+    runs = TrainingRuns(content=None)
+    assert [class_cache_options(tmp_path, "a.jar", runs) for _ in range(2)] == [[], []]
     assert runs.count == 1
 
 
 @pytest.mark.parametrize("what", ["jars", "Java"])
-def test_other_jars_or_another_java_need_another_which_takes_its_place(tmp_path, monkeypatch, what):
+def test_other_jars_or_another_java_need_another_which_takes_its_place(tmp_path, what):
     """Java refuses one that was made with anything else; it is as large as all the jars."""
-    runs = Runs()
-    *_, old = quick_start_options(tmp_path, "a.jar", runs)
-    if what == "Java":
-        monkeypatch.setattr(class_cache, "java_release", lambda: "26")
-    *_, new = quick_start_options(tmp_path, "b.jar" if what == "jars" else "a.jar", runs)
+    runs = TrainingRuns()
+    *_, old = class_cache_options(tmp_path, "a.jar", runs)
+    jars, release = ("b.jar", java_release()) if what == "jars" else ("a.jar", "26")
+    *_, new = class_cache_options(tmp_path, jars, runs, lambda: release)
     assert new != old
     assert [f"-XX:AOTCache={path}" for path in tmp_path.glob("*.aot")] == [new]
     assert runs.count == 2

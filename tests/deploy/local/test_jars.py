@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.broker import jars
 from deploy.local.broker.jars import Jar, JarNotFetched, JarRefused, class_path, locked_jars
 
 KAFKA = Jar("org.apache.kafka", "kafka_2.13", "4.1.2", hashlib.sha256(b"kafka_2.13").hexdigest())
@@ -15,23 +14,21 @@ CLIENTS = Jar("org.apache.kafka", "kafka-clients", "4.1.2", hashlib.sha256(b"kaf
 
 
 class Downloads:
-    """Stands in for the network: a jar's content is its artifact's name."""
+    """A fake download: a jar's content is its artifact's name."""
 
     def __init__(self):
         self.asked: list[str] = []
 
-    def __call__(self, jar: Jar, staging: Path) -> Path:
+    def __call__(self, jar: Jar, directory: Path) -> Path:
         self.asked.append(jar.artifact)
-        path = staging / jar.file_name
+        path = directory / jar.file_name
         path.write_text(jar.artifact)
         return path
 
 
 @pytest.fixture
-def downloads(monkeypatch: pytest.MonkeyPatch) -> Downloads:
-    fake = Downloads()
-    monkeypatch.setattr(jars, "_download", fake)
-    return fake
+def downloads() -> Downloads:
+    return Downloads()
 
 
 def test_every_jar_is_pinned_once_with_a_hash():
@@ -48,8 +45,8 @@ def test_all_jars_of_kafka_are_of_one_version():
 
 def test_a_second_start_needs_no_network(tmp_path: Path, downloads: Downloads):
     """What was fetched once is kept."""
-    first = class_path(tmp_path, [KAFKA, CLIENTS])
-    assert class_path(tmp_path, [KAFKA, CLIENTS]) == first
+    first = class_path(tmp_path, [KAFKA, CLIENTS], downloads)
+    assert class_path(tmp_path, [KAFKA, CLIENTS], downloads) == first
     assert first == f"{tmp_path}/kafka_2.13-4.1.2.jar:{tmp_path}/kafka-clients-4.1.2.jar"
     assert sorted(downloads.asked) == ["kafka-clients", "kafka_2.13"]
 
@@ -57,16 +54,15 @@ def test_a_second_start_needs_no_network(tmp_path: Path, downloads: Downloads):
 def test_two_first_starts_at_once_fetch_each_jar_once(tmp_path: Path, downloads: Downloads):
     """The second waits for the first and finds everything there."""
     with ThreadPoolExecutor() as starts:
-        paths = list(starts.map(lambda _: class_path(tmp_path, [KAFKA, CLIENTS]), range(4)))
+        paths = list(starts.map(lambda _: class_path(tmp_path, [KAFKA, CLIENTS], downloads), range(4)))
     assert len(set(paths)) == 1
     assert sorted(downloads.asked) == ["kafka-clients", "kafka_2.13"]
 
 
-@pytest.mark.usefixtures("downloads")
-def test_a_download_that_is_not_the_locked_jar_never_reaches_the_cache(tmp_path: Path):
+def test_a_download_that_is_not_the_locked_jar_never_reaches_the_cache(tmp_path: Path, downloads: Downloads):
     """A bad mirror is named by its jar, and nothing of it stays."""
     with pytest.raises(JarRefused, match=r"^kafka-clients-4\.1\.2\.jar as downloaded is not the jar"):
-        class_path(tmp_path, [KAFKA, replace(CLIENTS, sha256="0" * 64)])
+        class_path(tmp_path, [KAFKA, replace(CLIENTS, sha256="0" * 64)], downloads)
     assert not (tmp_path / CLIENTS.file_name).exists()
 
 

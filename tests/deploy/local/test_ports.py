@@ -1,10 +1,8 @@
-"""Ports of 127.0.0.1, as the local servers choose them."""
+"""How local servers choose ports of 127.0.0.1."""
 
 import socket
-from collections import deque
 
-from deploy.local import ports
-from deploy.local.ports import free_port, is_taken, keep_to
+from deploy.local.ports import PortSequence, free_port, is_taken
 
 
 def test_a_port_with_a_listener_is_taken_on_any_address():
@@ -27,13 +25,13 @@ def test_none_is_given_twice_although_nobody_listens_yet():
     assert len(set(given)) == len(given)
 
 
-def test_processes_with_different_shares_never_give_the_same(monkeypatch):
+def test_processes_with_different_shares_never_give_the_same():
     """However many each of them gives."""
     shares = []
     for share in range(3):
-        monkeypatch.setattr(ports, "_order", deque(range(20_000, 20_030)))
-        keep_to(share, 3)
-        shares.append({free_port() for _ in range(20)})
+        ports = PortSequence(range(20_000, 20_030))
+        ports.keep_to(share, 3)
+        shares.append({ports.free_port() for _ in range(20)})
     assert not shares[0] & shares[1]
     assert not shares[1] & shares[2]
     assert all(shares)

@@ -47,14 +47,19 @@ def directory(tmp_path):
 @pytest.fixture
 def up(jars, directory):
     """A run that is up: its process, environment and output; ended afterwards, if it still runs."""
-    told, output = environment(directory), directory.with_suffix(".output")
+    variables, output = environment(directory), directory.with_suffix(".output")
     with output.open("wb") as terminal:
-        process = subprocess.Popen(COMMAND, cwd=ROOT, env=told, stdout=terminal, stderr=terminal)
+        process = subprocess.Popen(COMMAND, cwd=ROOT, env=variables, stdout=terminal, stderr=terminal)
     wait_for(lambda: "Everything is up" in output.read_text() or process.poll() is not None, 60, output)
     assert process.poll() is None, output.read_text()
-    yield process, told, output
+    yield process, variables, output
     process.kill()
     process.wait()
+
+
+def run_to_its_end(variables):
+    """A run that ends by itself within 20 s, with its output."""
+    return subprocess.run(COMMAND, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=20, check=False)
 
 
 def wait_for(holds, seconds, output):
@@ -83,13 +88,13 @@ def upload(url, path):
 
 def test_one_command_runs_everything_and_ctrl_c_leaves_nothing(up):
     """25 hospitals go in at the front, 25 are in the directory, active; then no process and no port is left."""
-    process, told, output = up
-    origin = f"http://localhost:{told['ORIGIN_PORT']}"
+    process, variables, output = up
+    origin = f"http://localhost:{variables['ORIGIN_PORT']}"
 
     status = origin + upload(f"{origin}/api/v1/hospitals/bulk", ROOT / "examples" / "hospitals.csv")
     job = wait_for(lambda: (now := get(status))["activated"] and now, 60, output)
     assert (job["status"], job["created_hospitals"], job["total_hospitals"]) == ("completed", 25, 25)
-    hospitals = get(f"http://127.0.0.1:{told['SANDBOX_PORT']}/hospitals/")
+    hospitals = get(f"http://127.0.0.1:{variables['SANDBOX_PORT']}/hospitals/")
     assert (len(hospitals), all(hospital["active"] for hospital in hospitals)) == (25, True)
 
     ready = get(f"{origin}/health/ready")
@@ -109,8 +114,8 @@ def test_one_command_runs_everything_and_ctrl_c_leaves_nothing(up):
 
 def test_a_second_run_says_in_one_line_that_one_runs(up):
     """With the process that does, and without touching it."""
-    process, told, _ = up
-    second = subprocess.run(COMMAND, cwd=ROOT, env=told, capture_output=True, text=True, timeout=20, check=False)
+    process, variables, _ = up
+    second = run_to_its_end(variables)
     assert second.returncode == 1
     assert second.stdout + second.stderr == (
         f"Already running here as process {process.pid}: stop it with Ctrl-C there, or with kill {process.pid}.\n"
@@ -123,8 +128,10 @@ def test_a_port_that_is_taken_is_named_in_one_line_before_anything_starts(direct
     """With the variable that chooses another."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        told = environment(directory, **{name: port})
-        refused = subprocess.run(COMMAND, cwd=ROOT, env=told, capture_output=True, text=True, timeout=20, check=False)
+        variables = environment(directory, **{name: port})
+        refused = subprocess.run(
+            COMMAND, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=20, check=False
+        )
     [line] = (refused.stdout + refused.stderr).splitlines()
     assert refused.returncode == 1
     assert line.startswith("Nothing was started")
@@ -135,7 +142,7 @@ def test_a_port_that_is_taken_is_named_in_one_line_before_anything_starts(direct
 
 def test_a_wrong_port_is_named_by_its_variable(directory):
     """One line, exit status 2, as with every setting."""
-    told = environment(directory, ORIGIN_PORT="eight thousand")
-    refused = subprocess.run(COMMAND, cwd=ROOT, env=told, capture_output=True, text=True, timeout=20, check=False)
+    variables = environment(directory, ORIGIN_PORT="eight thousand")
+    refused = run_to_its_end(variables)
     [line] = (refused.stdout + refused.stderr).splitlines()
     assert (refused.returncode, "ORIGIN_PORT" in line) == (2, True)

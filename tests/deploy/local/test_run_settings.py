@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from deploy.local.processes import parts
-from deploy.local.run_lock import AlreadyRunning, only_run
+from deploy.local.processes import managed_processes
+from deploy.local.run_lock import AlreadyRunning, hold_run_lock
 from deploy.local.run_settings import RunSettings
 from deploy.local.supervisor.not_started import NotStarted
 
@@ -25,11 +25,11 @@ def free(tmp_path, **changes):
 
 
 def names(settings):
-    return [part.name for row in parts(settings.with_free_ports()) for part in row]
+    return [process.name for row in managed_processes(settings.with_free_ports()) for process in row]
 
 
 def test_everything_is_started_where_nothing_is_given(tmp_path):
-    """The ground first."""
+    """Kafka and the sandbox first."""
     assert names(free(tmp_path)) == ["kafka", "sandbox", "ingest", "status", "processor", "origin"]
 
 
@@ -63,7 +63,12 @@ def test_a_free_port_is_kept(tmp_path, free_port):
 def test_a_second_run_in_the_same_place_is_refused_and_in_another_is_not(tmp_path):
     """The first lets go when it ends."""
     here, there = tmp_path / "a", tmp_path / "b"
-    with only_run(here), only_run(there), pytest.raises(AlreadyRunning, match="Already running"), only_run(here):
+    with (
+        hold_run_lock(here),
+        hold_run_lock(there),
+        pytest.raises(AlreadyRunning, match="Already running"),
+        hold_run_lock(here),
+    ):
         pass
-    with only_run(here):
+    with hold_run_lock(here):
         pass

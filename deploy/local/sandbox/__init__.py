@@ -1,4 +1,4 @@
-"""A stand-in for the external hospital directory: for `make run`, tests, chaos rounds and benchmarks, in no image.
+"""A fake of the external hospital directory: for `make run`, tests, chaos rounds and benchmarks, in no image.
 
 ``python -m deploy.local.sandbox`` is a process of its own; ``async with Sandbox() as directory`` is one inside a test.
 """

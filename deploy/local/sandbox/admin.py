@@ -1,4 +1,4 @@
-"""``/admin``: faults in, counts out. No fault ever applies here, and nothing here is counted."""
+"""``/admin``: sets faults and reads logs and counts. No fault applies here, and nothing here is counted."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deploy.local.sandbox.directory import Directory
 from deploy.local.sandbox.faults import NO_FAULTS, Faults
-from deploy.local.sandbox.request_handler import Reception, json_response
-from deploy.local.sandbox.request_log import Creation, RequestSeen
+from deploy.local.sandbox.request_handler import RequestHandler, json_response
+from deploy.local.sandbox.request_log import Creation, LoggedRequest
 
 Refuse = Callable[[float, web.Request], Awaitable[None]]
 PAGE_ENTRIES = 10_000
@@ -20,7 +20,7 @@ DOUBLES_SHOWN = 1_000
 
 
 class RefuseConnections(BaseModel):
-    """For ``seconds`` nothing listens on the port any more: connections are refused by the machine itself."""
+    """For ``seconds`` nothing listens on the port: the kernel refuses connections."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,9 +30,9 @@ class RefuseConnections(BaseModel):
 class Admin:
     """``refuse(seconds, request)`` closes the port and every connection but the request's own."""
 
-    def __init__(self, directory: Directory, reception: Reception, refuse: Refuse) -> None:
+    def __init__(self, directory: Directory, handler: RequestHandler, refuse: Refuse) -> None:
         self._directory = directory
-        self._reception = reception
+        self._handler = handler
         self._refuse = refuse
 
     def add_to(self, router: web.UrlDispatcher) -> None:
@@ -46,7 +46,7 @@ class Admin:
         router.add_post("/admin/refuse", self.refuse)
         router.add_post("/admin/reset", self.reset)
         router.add_get("/admin/stats", self.stats)
-        router.add_delete("/admin/stats", self.forget_stats)
+        router.add_delete("/admin/stats", self.clear_stats)
         router.add_get("/admin/requests", self.requests)
         router.add_get("/admin/creates", self.creates)
         router.add_get("/admin/overview", self.overview)
@@ -56,11 +56,11 @@ class Admin:
         return json_response(self._directory.faults.model_dump(mode="json"))
 
     async def faults_schema(self, _: web.Request) -> web.Response:
-        """What can be injected, with units, as JSON Schema."""
+        """All faults with their units, as JSON Schema."""
         return json_response(Faults.model_json_schema())
 
     async def replace_faults(self, request: web.Request) -> web.Response:
-        """What the body does not name is off afterwards."""
+        """Faults that the body does not name are off afterwards."""
         try:
             self._directory.faults = Faults.model_validate_json(await request.read())
         except ValidationError as error:
@@ -68,7 +68,7 @@ class Admin:
         return await self.faults(request)
 
     async def change_faults(self, request: web.Request) -> web.Response:
-        """What the body does not name stays as it is."""
+        """Faults that the body does not name stay as they are."""
         body = await request.read()
         try:
             changes = Faults.model_validate_json(body)
@@ -92,17 +92,17 @@ class Admin:
         return response
 
     async def reset(self, request: web.Request) -> web.Response:
-        """No hospitals, no faults, no counts, nothing late to come."""
+        """Deletes hospitals, faults, logs and counts, and cancels late creations."""
         await self.delete_hospitals(request)
         self._directory.faults = NO_FAULTS
-        self._directory.ledger.forget()
-        return json_response(self._directory.holdings())
+        self._directory.request_log.clear()
+        return json_response(self._directory.counts())
 
     async def delete_hospitals(self, _: web.Request) -> web.Response:
-        """Also the late creations that are still to come. The counts stay."""
-        self._reception.forget_late()
+        """Also cancels late creations. Logs and counts stay."""
+        self._handler.cancel_late()
         self._directory.hospitals.clear()
-        return json_response(self._directory.holdings())
+        return json_response(self._directory.counts())
 
     async def stats(self, request: web.Request) -> web.Response:
         """``?window=`` in seconds (default 1) is for ``busiest_window``."""
@@ -115,43 +115,45 @@ class Admin:
         return json_response(self._stats(seconds))
 
     def _stats(self, window: float) -> dict[str, Any]:
-        ledger = self._directory.ledger
-        doubles = [{**asdict(sent), "creates": creates} for sent, creates in islice(ledger.doubles(), DOUBLES_SHOWN)]
+        request_log = self._directory.request_log
+        doubles = [
+            {**asdict(sent), "creates": creates} for sent, creates in islice(request_log.doubles(), DOUBLES_SHOWN)
+        ]
         return {
-            **self._directory.holdings(),
-            "creates": ledger.creates,
-            "late_pending": self._reception.late_pending,
-            "doubles_total": ledger.doubles_total,
+            **self._directory.counts(),
+            "creates": request_log.creates,
+            "late_pending": self._handler.late_pending,
+            "doubles_total": request_log.doubles_total,
             "doubles": doubles,
-            "requests_total": ledger.total_requests(),
-            "requests": ledger.statuses(),
-            "in_flight": ledger.in_flight,
-            "peak_in_flight": ledger.peak_in_flight,
-            "busiest_window": {"seconds": window, "requests": ledger.busiest(window)},
+            "requests_total": request_log.total_requests(),
+            "requests": request_log.statuses(),
+            "in_flight": request_log.in_flight,
+            "peak_in_flight": request_log.peak_in_flight,
+            "busiest_window": {"seconds": window, "requests": request_log.busiest(window)},
         }
 
-    async def forget_stats(self, request: web.Request) -> web.Response:
-        self._directory.ledger.forget()
+    async def clear_stats(self, request: web.Request) -> web.Response:
+        self._directory.request_log.clear()
         return await self.stats(request)
 
     async def requests(self, request: web.Request) -> web.Response:
         """``?since=<seq>&limit=``: the log after that entry, oldest first. Entries are arrays that ``fields`` names."""
-        return log_page(request, self._directory.ledger.requests, RequestSeen._fields)
+        return log_page(request, self._directory.request_log.requests, LoggedRequest._fields)
 
     async def creates(self, request: web.Request) -> web.Response:
         """As ``/admin/requests``, for creations."""
-        return log_page(request, self._directory.ledger.creations, Creation._fields)
+        return log_page(request, self._directory.request_log.creations, Creation._fields)
 
     async def overview(self, _: web.Request) -> web.Response:
         """What the page shows: counts, newest hospitals and batches, and the faults that are on."""
-        hospitals, ledger = self._directory.hospitals, self._directory.ledger
+        hospitals, request_log = self._directory.hospitals, self._directory.request_log
         return json_response(
             {
-                **self._directory.holdings(),
-                "creates": ledger.creates,
-                "doubles_total": ledger.doubles_total,
-                "requests_total": ledger.total_requests(),
-                "in_flight": ledger.in_flight,
+                **self._directory.counts(),
+                "creates": request_log.creates,
+                "doubles_total": request_log.doubles_total,
+                "requests_total": request_log.total_requests(),
+                "in_flight": request_log.in_flight,
                 "newest_hospitals": [hospital.as_json() for hospital in hospitals.newest(12)],
                 "newest_batches": hospitals.newest_batches(8),
                 "faults": self._directory.faults.model_dump(mode="json", exclude_defaults=True),

@@ -6,21 +6,21 @@ from aiohttp import web
 
 from deploy.local.sandbox.directory import Directory
 from deploy.local.sandbox.fault_plan import Call, Kind
-from deploy.local.sandbox.hospitals import Hospital, HospitalDraft
-from deploy.local.sandbox.request_bodies import BadDraft, read_draft
-from deploy.local.sandbox.request_handler import Reception, Reply, Work, remote_port
+from deploy.local.sandbox.hospitals import Hospital, HospitalBody
+from deploy.local.sandbox.request_bodies import InvalidBody, parse_body
+from deploy.local.sandbox.request_handler import Reply, RequestHandler, Work, remote_port
 from deploy.local.sandbox.request_log import Caller
-from deploy.local.sandbox.rewriting import rewritten
+from deploy.local.sandbox.rewriting import rewrite
 
 NO_HOSPITAL = Reply({"detail": "Hospital not found"}, 404)
 
 
 class HospitalsApi:
-    """Handlers only say what is done; whether and when it is done is the reception's business."""
+    """The routes. Each says what its call does; the RequestHandler decides by the fault plan whether and when."""
 
-    def __init__(self, directory: Directory, reception: Reception) -> None:
+    def __init__(self, directory: Directory, handler: RequestHandler) -> None:
         self._directory = directory
-        self._reception = reception
+        self._handler = handler
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         router.add_route("*", "/hospitals", redirect_to_slash)
@@ -34,24 +34,24 @@ class HospitalsApi:
         router.add_delete("/hospitals/{hospital_id}", self.delete)
 
     async def create(self, request: web.Request) -> web.StreamResponse:
-        draft = read_draft(await request.read())
-        if isinstance(draft, BadDraft):
-            return await self._take(request, "/hospitals/", "other", lambda _: refused(draft))
+        body = parse_body(await request.read())
+        if isinstance(body, InvalidBody):
+            return await self._handle(request, "/hospitals/", "other", lambda _: refused(body))
         caller = caller_of(request)
-        return await self._take(
-            request, "/hospitals/", "create", lambda told: self._create(draft, told, caller), draft.name
+        return await self._handle(
+            request, "/hospitals/", "create", lambda outcome: self._create(body, outcome, caller), body.name
         )
 
-    def _create(self, sent: HospitalDraft, told: str, caller: Caller) -> Reply:
-        hospital = self._directory.hospitals.create(rewritten(sent, self._directory.faults.rewrite))
-        self._directory.ledger.created(hospital.id, sent, told, caller)
+    def _create(self, sent: HospitalBody, outcome: str, caller: Caller) -> Reply:
+        hospital = self._directory.hospitals.create(rewrite(sent, self._directory.faults.rewrite))
+        self._directory.request_log.created(hospital.id, sent, outcome, caller)
         return Reply(hospital.as_json())
 
     async def list_all(self, request: web.Request) -> web.StreamResponse:
         def work(_: str) -> Reply:
             return Reply([hospital.as_json() for hospital in self._directory.hospitals])
 
-        return await self._take(request, "/hospitals/", "look_up", work)
+        return await self._handle(request, "/hospitals/", "look_up", work)
 
     async def list_batch(self, request: web.Request) -> web.StreamResponse:
         batch_id = request.match_info["batch_id"]
@@ -59,7 +59,7 @@ class HospitalsApi:
         def work(_: str) -> Reply:
             return Reply([hospital.as_json() for hospital in self._visible(batch_id)])
 
-        return await self._take(request, "/hospitals/batch/{batch_id}", "look_up", work)
+        return await self._handle(request, "/hospitals/batch/{batch_id}", "look_up", work)
 
     def _visible(self, batch_id: str) -> list[Hospital]:
         hospitals = self._directory.hospitals.of_batch(batch_id)
@@ -72,7 +72,7 @@ class HospitalsApi:
             deleted = self._directory.hospitals.delete_batch(batch_id)
             return Reply({"batch_id": batch_id, "deleted": deleted, "message": f"{deleted} hospitals deleted"})
 
-        return await self._take(request, "/hospitals/batch/{batch_id}", "other", work)
+        return await self._handle(request, "/hospitals/batch/{batch_id}", "other", work)
 
     async def activate_batch(self, request: web.Request) -> web.StreamResponse:
         batch_id = request.match_info["batch_id"]
@@ -83,40 +83,40 @@ class HospitalsApi:
                 return Reply({"detail": "No hospitals found for this batch"}, 404)
             return Reply({"batch_id": batch_id, "activated": activated, "message": f"{activated} hospitals activated"})
 
-        return await self._take(request, "/hospitals/batch/{batch_id}/activate", "activate", work)
+        return await self._handle(request, "/hospitals/batch/{batch_id}/activate", "activate", work)
 
     async def find(self, request: web.Request) -> web.StreamResponse:
         def work(_: str) -> Reply:
             return with_id(request, lambda hospital_id: found(self._directory.hospitals.find(hospital_id)))
 
-        return await self._take(request, "/hospitals/{hospital_id}", "look_up", work)
+        return await self._handle(request, "/hospitals/{hospital_id}", "look_up", work)
 
     async def replace(self, request: web.Request) -> web.StreamResponse:
-        draft = read_draft(await request.read())
+        body = parse_body(await request.read())
 
         def work(_: str) -> Reply:
-            if isinstance(draft, BadDraft):
-                return refused(draft)
-            return with_id(request, lambda hospital_id: found(self._directory.hospitals.replace(hospital_id, draft)))
+            if isinstance(body, InvalidBody):
+                return refused(body)
+            return with_id(request, lambda hospital_id: found(self._directory.hospitals.replace(hospital_id, body)))
 
-        return await self._take(request, "/hospitals/{hospital_id}", "other", work)
+        return await self._handle(request, "/hospitals/{hospital_id}", "other", work)
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
         def work(_: str) -> Reply:
             return with_id(request, self._delete)
 
-        return await self._take(request, "/hospitals/{hospital_id}", "other", work)
+        return await self._handle(request, "/hospitals/{hospital_id}", "other", work)
 
     def _delete(self, hospital_id: int) -> Reply:
         if not self._directory.hospitals.delete(hospital_id):
             return NO_HOSPITAL
         return Reply({"id": hospital_id, "message": "Hospital deleted"})
 
-    async def _take(
+    async def _handle(
         self, request: web.Request, route: str, kind: Kind, work: Work, name: str = ""
     ) -> web.StreamResponse:
         call = Call(kind, name, request.headers.get("Authorization"))
-        return await self._reception.take(request, route, call, work)
+        return await self._handler.handle(request, route, call, work)
 
 
 async def redirect_to_slash(request: web.Request) -> web.Response:
@@ -135,14 +135,14 @@ def found(hospital: Hospital | None) -> Reply:
 
 
 def with_id(request: web.Request, act: Callable[[int], Reply]) -> Reply:
-    """Acts on the id in the path, or refuses with FastAPI's words what is no integer."""
+    """Acts on the id in the path, or answers FastAPI's 422 when it is no integer."""
     text = request.match_info["hospital_id"]
     if text.isascii() and text.isdigit():
         return act(int(text))
     message = "Input should be a valid integer, unable to parse string as an integer"
     problem = {"type": "int_parsing", "loc": ["path", "hospital_id"], "msg": message, "input": text}
-    return refused(BadDraft([problem]))
+    return refused(InvalidBody([problem]))
 
 
-def refused(bad: BadDraft) -> Reply:
+def refused(bad: InvalidBody) -> Reply:
     return Reply({"detail": bad.problems}, 422)

@@ -1,4 +1,4 @@
-"""What becomes of one call, decided from the call, the faults and chance alone: no I/O, no clock."""
+"""Decides which faults one call gets, from the call, the faults that are on and a random number. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,12 +10,12 @@ from deploy.local.sandbox.faults import Faults, NameRule
 
 Kind = Literal["create", "look_up", "activate", "other"]
 Draw = Callable[[], float]
-"""The next number of chance, 0 ≤ n < 1."""
+"""Returns the next random number, 0 ≤ n < 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to /hospitals. ``limit_wait``: seconds until the rate limit lets it in; None when it does now."""
+    """One request to /hospitals. ``limit_wait``: seconds until the rate limit admits it; None when it does now."""
 
     kind: Kind
     name: str = ""
@@ -36,7 +36,7 @@ class Effect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The caller gets the true answer."""
+    """The caller gets the directory's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ Ending = Answered | Refused | Dropped | Silent
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Wait ``delay`` seconds, do or do not, then end. ``effect_delay`` (s) belongs to a late effect."""
+class FaultPlan:
+    """Wait ``delay`` seconds, do the ``effect`` (a late one after ``effect_delay`` s), then the ``ending``."""
 
     effect: Effect = Effect.NOW
     ending: Ending = Answered()
@@ -71,26 +71,26 @@ class Plan:
     effect_delay: float = 0.0
 
 
-PLAIN = Plan()
+WITHOUT_FAULTS = FaultPlan()
 ERROR = Refused(500, "Internal Server Error")
 
 
-def decide(call: Call, faults: Faults, draw: Draw) -> Plan:
-    """The door first (outage, token, limit, 429), at once; then, after the latency, what this kind of call suffers."""
-    refusal = _at_the_door(call, faults, draw)
+def decide(call: Call, faults: Faults, draw: Draw) -> FaultPlan:
+    """The plan for a call. Outage, token, rate limit and 429 refuse it at once; other faults come after the latency."""
+    refusal = _refusal(call, faults, draw)
     if refusal is not None:
-        return Plan(Effect.NEVER, refusal)
+        return FaultPlan(Effect.NEVER, refusal)
     rule = _rule_for(call, faults)
     delay = (faults.latency_ms + (rule.latency_ms if rule else 0)) / 1000
     if faults.jitter_ms:
         delay += draw() * faults.jitter_ms / 1000
     if rule and rule.status:
-        return Plan(Effect.NEVER, Refused(rule.status, f"Names with {rule.contains!r} are refused here"), delay)
-    effect, ending = _fate(call, faults, draw)
-    return Plan(effect, ending, delay, faults.late_ms / 1000 if effect is Effect.LATE else 0.0)
+        return FaultPlan(Effect.NEVER, Refused(rule.status, f"Names with {rule.contains!r} are refused here"), delay)
+    effect, ending = _drawn_fault(call, faults, draw)
+    return FaultPlan(effect, ending, delay, faults.late_ms / 1000 if effect is Effect.LATE else 0.0)
 
 
-def _at_the_door(call: Call, faults: Faults, draw: Draw) -> Ending | None:
+def _refusal(call: Call, faults: Faults, draw: Draw) -> Ending | None:
     if faults.outage == "dropped":
         return Dropped()
     if faults.outage == "unavailable":
@@ -110,19 +110,19 @@ def _rule_for(call: Call, faults: Faults) -> NameRule | None:
     return next((rule for rule in faults.name_rules if rule.contains in call.name), None)
 
 
-def _fate(call: Call, faults: Faults, draw: Draw) -> tuple[Effect, Ending]:
-    fates = _fates(call.kind, faults)
-    if not any(chance for chance, _, _ in fates):
+def _drawn_fault(call: Call, faults: Faults, draw: Draw) -> tuple[Effect, Ending]:
+    outcomes = _possible_faults(call.kind, faults)
+    if not any(probability for probability, _, _ in outcomes):
         return Effect.NOW, Answered()
-    thrown = draw()
-    for chance, effect, ending in fates:
-        if thrown < chance:
+    number = draw()
+    for probability, effect, ending in outcomes:
+        if number < probability:
             return effect, ending
-        thrown -= chance
+        number -= probability
     return Effect.NOW, Answered()
 
 
-def _fates(kind: Kind, faults: Faults) -> list[tuple[float, Effect, Ending]]:
+def _possible_faults(kind: Kind, faults: Faults) -> list[tuple[float, Effect, Ending]]:
     if kind == "create":
         return [
             (faults.error_before, Effect.NEVER, ERROR),

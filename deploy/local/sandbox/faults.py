@@ -19,7 +19,7 @@ class NameRule(BaseModel):
 
 
 class RateLimit(BaseModel):
-    """At most ``requests`` are let in during any ``period_seconds``; the others get 429 with Retry-After."""
+    """At most ``requests`` are admitted during any ``period_seconds``; the others get 429 with Retry-After."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,8 +28,8 @@ class RateLimit(BaseModel):
 
 
 class Faults(BaseModel):
-    """How the directory misbehaves towards ``/hospitals``; ``/admin`` always answers. Probabilities are 0 to 1, times
-    are ms unless the name says otherwise. The six faults of a creation share one throw: together they are at most 1."""
+    """The faults of ``/hospitals``; ``/admin`` has none. Probabilities are 0 to 1; times are ms unless the name says
+    otherwise. One random number decides about the six faults of a creation: together they are at most 1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,11 +41,11 @@ class Faults(BaseModel):
     )
     token: str | None = Field(default=None, description="401 without `Authorization: Bearer <token>`")
     rate_limit: RateLimit | None = None
-    too_many: Probability = Field(default=0, ge=0, le=1, description="429 by chance, nothing done")
-    retry_after_seconds: int = Field(default=1, ge=0, description="told with a 429 by chance and a 503 of an outage")
+    too_many: Probability = Field(default=0, ge=0, le=1, description="429 at random, nothing done")
+    retry_after_seconds: int = Field(default=1, ge=0, description="Retry-After of a random 429 and of an outage's 503")
     drip_ms: float = Field(default=0, ge=0, description="between any two bytes of an answer's body")
 
-    # Creations (POST /hospitals/); the next six share one throw.
+    # Creations (POST /hospitals/); one random number decides about the next six.
     error_before: Probability = Field(default=0, ge=0, le=1, description="500, nothing created")
     error_after: Probability = Field(default=0, ge=0, le=1, description="500, yet created")
     hang_before: Probability = Field(default=0, ge=0, le=1, description="no answer ever, nothing created")
@@ -66,10 +66,10 @@ class Faults(BaseModel):
     )
     activation_errors: Probability = Field(default=0, ge=0, le=1, description="500, nothing activated")
 
-    seed: int | None = Field(default=None, description="set: chance begins anew from this seed")
+    seed: int | None = Field(default=None, description="when set: random numbers begin again from this seed")
 
     @model_validator(mode="after")
-    def _one_throw_decides(self) -> Self:
+    def _probabilities_fit(self) -> Self:
         chances = (self.error_before, self.error_after, self.hang_before, self.hang_after, self.lose_answer, self.late)
         if sum(chances) > 1 + 1e-9:
             raise ValueError(

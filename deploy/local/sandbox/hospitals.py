@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class HospitalDraft:
+class HospitalBody:
     """What a client sends to create or replace a hospital."""
 
     name: str
@@ -35,7 +35,7 @@ class Hospital:
 
 class Hospitals:
     """Creates, finds, replaces, deletes and activates. Like the public directories it is not idempotent:
-    the same draft twice makes two hospitals."""
+    the same body twice makes two hospitals."""
 
     def __init__(self) -> None:
         self._by_id: dict[int, Hospital] = {}
@@ -48,11 +48,11 @@ class Hospitals:
     def __iter__(self) -> Iterator[Hospital]:
         return iter(self._by_id.values())
 
-    def create(self, draft: HospitalDraft) -> Hospital:
+    def create(self, body: HospitalBody) -> Hospital:
         """A hospital of a batch stays inactive until its batch is activated; one without is active at once."""
-        batch = draft.creation_batch_id
+        batch = body.creation_batch_id
         now = datetime.now(UTC).isoformat()
-        hospital = Hospital(next(self._ids), draft.name, draft.address, draft.phone, batch, batch is None, now)
+        hospital = Hospital(next(self._ids), body.name, body.address, body.phone, batch, batch is None, now)
         self._by_id[hospital.id] = hospital
         if batch is not None:
             self._ids_of_batch.setdefault(batch, {})[hospital.id] = None
@@ -61,12 +61,12 @@ class Hospitals:
     def find(self, hospital_id: int) -> Hospital | None:
         return self._by_id.get(hospital_id)
 
-    def replace(self, hospital_id: int, draft: HospitalDraft) -> Hospital | None:
+    def replace(self, hospital_id: int, body: HospitalBody) -> Hospital | None:
         """Changes name, address and phone; batch, activity and creation time stay. None: no such hospital."""
         found = self._by_id.get(hospital_id)
         if found is None:
             return None
-        changed = replace(found, name=draft.name, address=draft.address, phone=draft.phone)
+        changed = replace(found, name=body.name, address=body.address, phone=body.phone)
         self._by_id[hospital_id] = changed
         return changed
 

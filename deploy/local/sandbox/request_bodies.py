@@ -1,29 +1,29 @@
-"""Reading the body of a POST or PUT: a draft, or the problems in the shape that FastAPI answers with a 422."""
+"""Parses the body of a POST or PUT; its problems have the shape of a FastAPI 422."""
 
 import json
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.local.sandbox.hospitals import HospitalDraft
+from deploy.local.sandbox.hospitals import HospitalBody
 
 MAX_CHARS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class BadDraft:
+class InvalidBody:
     """``problems`` is the ``detail`` of a FastAPI 422: ``[{type, loc, msg, input}]``."""
 
     problems: list[dict[str, Any]]
 
 
-def read_draft(body: bytes) -> HospitalDraft | BadDraft:
+def parse_body(body: bytes) -> HospitalBody | InvalidBody:
     """``name`` and ``address`` may not be missing or blank; ``phone`` and ``creation_batch_id`` may be."""
     try:
         fields = json.loads(body)
     except ValueError as error:
-        return BadDraft([_problem("json_invalid", ["body"], f"JSON decode error: {error}", None)])
+        return InvalidBody([_problem("json_invalid", ["body"], f"JSON decode error: {error}", None)])
     if not isinstance(fields, dict):
-        return BadDraft([_problem("model_attributes_type", ["body"], "Input should be a valid dictionary", fields)])
+        return InvalidBody([_problem("model_attributes_type", ["body"], "Input should be a valid dictionary", fields)])
     problems = [
         *_required(fields, "name"),
         *_required(fields, "address"),
@@ -31,8 +31,8 @@ def read_draft(body: bytes) -> HospitalDraft | BadDraft:
         *_optional(fields, "creation_batch_id"),
     ]
     if problems:
-        return BadDraft(problems)
-    return HospitalDraft(fields["name"], fields["address"], fields.get("phone"), fields.get("creation_batch_id"))
+        return InvalidBody(problems)
+    return HospitalBody(fields["name"], fields["address"], fields.get("phone"), fields.get("creation_batch_id"))
 
 
 def _required(fields: dict[str, Any], field: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Every call to /hospitals comes in here: it is counted, its plan is made and carried out over HTTP."""
+"""Handles every call to /hospitals: logs it, asks for its fault plan, and carries the plan out over HTTP."""
 
 import asyncio
 import json
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from deploy.local.sandbox.directory import Directory
-from deploy.local.sandbox.fault_plan import Answered, Call, Dropped, Effect, Plan, Refused, Silent
+from deploy.local.sandbox.fault_plan import Answered, Call, Dropped, Effect, FaultPlan, Refused, Silent
 
-LOOK_FOR_HANG_UP_SECONDS = 0.5
+DISCONNECT_POLL_SECONDS = 0.5
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The directory's true answer, before any fault touched it."""
+    """The directory's answer when no fault changes it."""
 
     content: object
     status: int = 200
 
 
 Work = Callable[[str], Reply]
-"""Does what the call asks for. Given what the caller will see of it: answered, refused, dropped, silent or late."""
+"""Does what the call asks for. Its argument is what the caller will see: answered, refused, dropped, silent or late."""
 
 
-class Reception:
-    """``closing`` set ends the calls that would never be answered, so that the server can stop."""
+class RequestHandler:
+    """Once ``closing`` is set, calls that would never be answered end, so that the server can stop."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
@@ -36,22 +36,22 @@ class Reception:
 
     @property
     def late_pending(self) -> int:
-        """Late creations that are still to come."""
+        """The number of late creations that are still to happen."""
         return len(self._late)
 
-    def forget_late(self) -> None:
+    def cancel_late(self) -> None:
         for handle in self._late:
             handle.cancel()
         self._late.clear()
 
     def close(self) -> None:
         self.closing.set()
-        self.forget_late()
+        self.cancel_late()
 
-    async def take(self, request: web.Request, route: str, call: Call, work: Work) -> web.StreamResponse:
-        """Carries out the call as planned. A caller who hangs up does not stop the work: directories do not notice."""
-        ledger = self._directory.ledger
-        arrived = ledger.arrive()
+    async def handle(self, request: web.Request, route: str, call: Call, work: Work) -> web.StreamResponse:
+        """Carries out the call by its fault plan. Like a real directory it goes on when the caller disconnects."""
+        request_log = self._directory.request_log
+        arrived = request_log.begin()
         port = remote_port(request)
         status = "gone"
         try:
@@ -59,12 +59,12 @@ class Reception:
             if plan.delay:
                 await asyncio.sleep(plan.delay)
             reply = self._do(plan, work)
-            status = told(plan, reply)
+            status = status_of(plan, reply)
             return await self._end(request, plan, reply)
         finally:
-            ledger.leave(arrived, request.method, route, status, port)
+            request_log.finish(arrived, request.method, route, status, port)
 
-    def _do(self, plan: Plan, work: Work) -> Reply | None:
+    def _do(self, plan: FaultPlan, work: Work) -> Reply | None:
         if plan.effect is Effect.NOW:
             return work(type(plan.ending).__name__.lower())
         if plan.effect is Effect.LATE:
@@ -79,7 +79,7 @@ class Reception:
         handle = asyncio.get_running_loop().call_later(seconds, act)
         self._late.add(handle)
 
-    async def _end(self, request: web.Request, plan: Plan, reply: Reply | None) -> web.StreamResponse:
+    async def _end(self, request: web.Request, plan: FaultPlan, reply: Reply | None) -> web.StreamResponse:
         match plan.ending:
             case Answered():
                 return await self._answer(request, reply or Reply(None))
@@ -87,7 +87,7 @@ class Reception:
                 headers = None if retry_after is None else {"Retry-After": str(retry_after)}
                 return json_response({"detail": detail}, status, headers)
             case Silent():
-                await self._until_the_caller_hangs_up(request)
+                await self._wait_for_disconnect(request)
                 return dropped(request)
             case Dropped():
                 return dropped(request)
@@ -111,8 +111,8 @@ class Reception:
             await self._closing_within(seconds)
         return slow
 
-    async def _until_the_caller_hangs_up(self, request: web.Request) -> None:
-        while is_connected(request) and not await self._closing_within(LOOK_FOR_HANG_UP_SECONDS):
+    async def _wait_for_disconnect(self, request: web.Request) -> None:
+        while is_connected(request) and not await self._closing_within(DISCONNECT_POLL_SECONDS):
             pass
 
     async def _closing_within(self, seconds: float) -> bool:
@@ -123,8 +123,8 @@ class Reception:
         return True
 
 
-def told(plan: Plan, reply: Reply | None) -> str:
-    """The ledger's word for what the caller saw: an HTTP status, ``dropped`` or ``silent``."""
+def status_of(plan: FaultPlan, reply: Reply | None) -> str:
+    """What the caller saw, for the request log: an HTTP status, ``dropped`` or ``silent``."""
     match plan.ending:
         case Answered():
             return str(reply.status) if reply else "200"
@@ -140,7 +140,7 @@ def json_response(content: object, status: int = 200, headers: dict[str, str] | 
 
 
 def remote_port(request: web.Request) -> int:
-    """0 when the caller has already gone."""
+    """The caller's port; 0 when it has disconnected already."""
     peer = request.transport.get_extra_info("peername") if request.transport else None
     return peer[1] if peer else 0
 
@@ -150,7 +150,7 @@ def is_connected(request: web.Request) -> bool:
 
 
 def dropped(request: web.Request) -> web.Response:
-    """Closes the connection. The response is for aiohttp only, which finds nobody to write it to."""
+    """Closes the connection. aiohttp needs the response, but cannot write it any more."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()

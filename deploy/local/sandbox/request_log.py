@@ -1,4 +1,4 @@
-"""The counts that proofs rest on: every creation, every request, the busiest moment."""
+"""Logs and counts every creation and every request, for tests and benchmarks."""
 
 import time
 from array import array
@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
-from deploy.local.sandbox.hospitals import HospitalDraft
+from deploy.local.sandbox.hospitals import HospitalBody
 
 LOG_ENTRIES = 200_000
 ARRIVALS = 4_000_000
 
 
 class Creation(NamedTuple):
-    """One hospital created; times in seconds. ``told``: the caller saw answered, refused, dropped, silent or late."""
+    """One creation; times in seconds. ``outcome``: the caller saw answered, refused, dropped, silent or late."""
 
     seq: int
     monotonic: float
@@ -22,13 +22,13 @@ class Creation(NamedTuple):
     hospital_id: int
     creation_batch_id: str | None
     name: str
-    told: str
+    outcome: str
     port: int
     idempotency_key: str | None
     traceparent: str | None
 
 
-class RequestSeen(NamedTuple):
+class LoggedRequest(NamedTuple):
     """One finished request to /hospitals, at its arrival; ``status`` is the HTTP status, or dropped, or silent."""
 
     seq: int
@@ -42,34 +42,34 @@ class RequestSeen(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """Who asked: remote port and the two headers that tie a call to a row."""
+    """The caller's port, and the two headers that identify the row of a call."""
 
     port: int
     idempotency_key: str | None = None
     traceparent: str | None = None
 
 
-class Ledger:
-    """Totals and doubles are exact for ever; the two logs keep the newest ``LOG_ENTRIES``."""
+class RequestLog:
+    """Totals and doubles count everything since ``clear``; the two logs keep the newest ``LOG_ENTRIES``."""
 
     def __init__(self) -> None:
         self.in_flight = 0
-        self.forget()
+        self.clear()
 
-    def forget(self) -> None:
-        """Starts counting anew. Calls that are under way stay in flight."""
+    def clear(self) -> None:
+        """Empties the logs and sets the counts to 0. Calls that are under way stay in flight."""
         self._seqs = count(1)
         self.creations: deque[Creation] = deque(maxlen=LOG_ENTRIES)
-        self.requests: deque[RequestSeen] = deque(maxlen=LOG_ENTRIES)
+        self.requests: deque[LoggedRequest] = deque(maxlen=LOG_ENTRIES)
         self.creates = 0
-        self._creates_of: dict[HospitalDraft, int] = {}
-        self._doubled: set[HospitalDraft] = set()
+        self._creates_of: dict[HospitalBody, int] = {}
+        self._doubled: set[HospitalBody] = set()
         self._statuses: Counter[tuple[str, str, str]] = Counter()
         self._arrivals: array[float] = array("d")
         self.peak_in_flight = self.in_flight
 
-    def arrive(self) -> float:
-        """A request came in. Returns its monotonic time, to be handed to ``leave``."""
+    def begin(self) -> float:
+        """Counts a request that has just arrived. Returns its monotonic time, for ``finish``."""
         now = time.monotonic()
         if len(self._arrivals) >= ARRIVALS:
             del self._arrivals[: ARRIVALS // 2]
@@ -78,35 +78,35 @@ class Ledger:
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         return now
 
-    def leave(self, arrived: float, method: str, route: str, status: str, port: int) -> None:
-        """The request that came in at ``arrived`` is over."""
+    def finish(self, arrived: float, method: str, route: str, status: str, port: int) -> None:
+        """Logs a request that is over. ``arrived``: what ``begin`` returned."""
         self.in_flight -= 1
         self._statuses[method, route, status] += 1
         took = time.monotonic() - arrived
-        seen = RequestSeen(next(self._seqs), arrived, time.time() - took, method, route, status, port, took * 1000)
+        seen = LoggedRequest(next(self._seqs), arrived, time.time() - took, method, route, status, port, took * 1000)
         self.requests.append(seen)
 
-    def created(self, hospital_id: int, sent: HospitalDraft, told: str, caller: Caller) -> None:
-        """A hospital was created from ``sent``, as it was sent, before any rewriting."""
+    def created(self, hospital_id: int, sent: HospitalBody, outcome: str, caller: Caller) -> None:
+        """Logs a creation. ``sent``: the body as it was sent, before any rewriting."""
         self.creates += 1
         times = self._creates_of[sent] = self._creates_of.get(sent, 0) + 1
         if times > 1:
             self._doubled.add(sent)
         now, wall = time.monotonic(), time.time()
         batch = sent.creation_batch_id
-        self.creations.append(Creation(next(self._seqs), now, wall, hospital_id, batch, sent.name, told, *caller))
+        self.creations.append(Creation(next(self._seqs), now, wall, hospital_id, batch, sent.name, outcome, *caller))
 
     @property
     def doubles_total(self) -> int:
-        """How many different drafts were created more than once."""
+        """How many different bodies were created more than once."""
         return len(self._doubled)
 
-    def doubles(self) -> Iterator[tuple[HospitalDraft, int]]:
-        """What was created more than once (same batch, name, address and phone), with how often."""
-        return ((draft, self._creates_of[draft]) for draft in self._doubled)
+    def doubles(self) -> Iterator[tuple[HospitalBody, int]]:
+        """Each body (batch, name, address, phone) that was created more than once, and how often."""
+        return ((body, self._creates_of[body]) for body in self._doubled)
 
     def busiest(self, seconds: float) -> int:
-        """The most requests that arrived within any ``seconds``, refused ones included."""
+        """The largest number of requests that arrived within any ``seconds``; refused ones count."""
         return busiest_window(self._arrivals, seconds)
 
     def statuses(self) -> list[dict[str, Any]]:
@@ -121,7 +121,7 @@ class Ledger:
 
 
 def busiest_window(arrivals: Sequence[float], seconds: float) -> int:
-    """The most of the (ascending) ``arrivals`` in any half-open window of ``seconds``."""
+    """The largest number of ``arrivals`` (ascending, s) in any half-open window of ``seconds``."""
     most = first = 0
     for last, arrived in enumerate(arrivals):
         while arrivals[first] <= arrived - seconds:

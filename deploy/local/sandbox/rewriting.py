@@ -1,16 +1,16 @@
-"""Directories that store something else than they were sent."""
+"""Rewrites names and addresses, as directories do that store something else than they were sent."""
 
 from dataclasses import replace
 
 from deploy.local.sandbox.faults import Rewrite
-from deploy.local.sandbox.hospitals import HospitalDraft
+from deploy.local.sandbox.hospitals import HospitalBody
 
 
-def rewritten(draft: HospitalDraft, how: Rewrite) -> HospitalDraft:
-    """The draft as it is stored and echoed: ``upper`` and ``trim`` fold away, ``street`` (St. → Street) does not."""
+def rewrite(body: HospitalBody, how: Rewrite) -> HospitalBody:
+    """The body as it is stored and echoed: ``upper`` and ``trim`` fold away, ``street`` (St. → Street) does not."""
     if how == "none":
-        return draft
-    return replace(draft, name=_rewrite(draft.name, how), address=_rewrite(draft.address, how))
+        return body
+    return replace(body, name=_rewrite(body.name, how), address=_rewrite(body.address, how))
 
 
 def _rewrite(text: str, how: Rewrite) -> str:

@@ -13,8 +13,8 @@ from deploy.local.sandbox.api import HospitalsApi
 from deploy.local.sandbox.directory import Directory
 from deploy.local.sandbox.faults import Faults
 from deploy.local.sandbox.hospitals import Hospitals
-from deploy.local.sandbox.request_handler import Reception
-from deploy.local.sandbox.request_log import Ledger
+from deploy.local.sandbox.request_handler import RequestHandler
+from deploy.local.sandbox.request_log import RequestLog
 
 PAGE = Path(__file__).with_name("page.html")
 PAGE_HEADERS: Mapping[str, str] = {
@@ -25,16 +25,16 @@ PAGE_HEADERS: Mapping[str, str] = {
 
 
 class Sandbox:
-    """A hospital directory for ``async with``: listens on entry, is gone on exit. Port 0 takes a free one.
+    """A hospital directory for ``async with``: listens on entry, stops on exit. Port 0 takes a free one.
 
-    ``hospitals``, ``ledger``, ``faults`` and ``inject(...)`` are the state itself.
-    ``OSError`` on entry: the port is taken.
+    ``hospitals``, ``request_log``, ``faults`` and ``inject(...)`` are the state itself.
+    Raises ``OSError`` on entry when the port is taken.
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self._host, self._port = host, port
         self._directory = Directory()
-        self._reception = Reception(self._directory)
+        self._handler = RequestHandler(self._directory)
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=1.0)
         self._reopening: asyncio.Task[None] | None = None
 
@@ -49,13 +49,13 @@ class Sandbox:
         return self._directory.hospitals
 
     @property
-    def ledger(self) -> Ledger:
-        return self._directory.ledger
+    def request_log(self) -> RequestLog:
+        return self._directory.request_log
 
     @property
     def late_pending(self) -> int:
-        """Late creations that are still to come."""
-        return self._reception.late_pending
+        """The number of late creations that are still to happen."""
+        return self._handler.late_pending
 
     @property
     def faults(self) -> Faults:
@@ -81,10 +81,10 @@ class Sandbox:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._reception.close()
+        self._handler.close()
         if self._reopening is not None:
             self._reopening.cancel()
-        self._hang_up_on_all_but(None)
+        self._close_connections(None)
         await self._runner.cleanup()
 
     async def refuse(self, seconds: float, caller: web.Request | None = None) -> None:
@@ -93,7 +93,7 @@ class Sandbox:
             self._reopening.cancel()
         for site in list(self._runner.sites):
             await site.stop()
-        self._hang_up_on_all_but(caller)
+        self._close_connections(caller)
         self._reopening = asyncio.create_task(self._reopen_in(seconds))
 
     async def _reopen_in(self, seconds: float) -> None:
@@ -108,7 +108,7 @@ class Sandbox:
         await web.TCPSite(self._runner, self._host, self._port, backlog=1_024).start()
         self._port = self._runner.addresses[0][1]
 
-    def _hang_up_on_all_but(self, caller: web.Request | None) -> None:
+    def _close_connections(self, caller: web.Request | None) -> None:
         server = self._runner.server
         for connection in list(server.connections) if server else ():
             if connection.transport is not None and (caller is None or connection is not caller.protocol):
@@ -116,8 +116,8 @@ class Sandbox:
 
     def _app(self) -> web.Application:
         app = web.Application()
-        HospitalsApi(self._directory, self._reception).add_to(app.router)
-        Admin(self._directory, self._reception, self.refuse).add_to(app.router)
+        HospitalsApi(self._directory, self._handler).add_to(app.router)
+        Admin(self._directory, self._handler, self.refuse).add_to(app.router)
         app.router.add_get("/", page)
         return app
 

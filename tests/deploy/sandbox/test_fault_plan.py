@@ -1,4 +1,4 @@
-"""What becomes of one call: decided without I/O."""
+"""Which faults one call gets: decided without I/O."""
 
 import random
 from collections import Counter
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from deploy.local.sandbox.fault_plan import PLAIN, Answered, Call, Dropped, Effect, Refused, Silent, decide
+from deploy.local.sandbox.fault_plan import WITHOUT_FAULTS, Answered, Call, Dropped, Effect, Refused, Silent, decide
 from deploy.local.sandbox.faults import Faults, NameRule, RateLimit
 from deploy.local.sandbox.rate_window import RateWindow
 
@@ -17,14 +17,14 @@ LOOK_UP = Call("look_up")
 ACTIVATE = Call("activate")
 
 
-def never_drawn() -> float:
-    raise AssertionError("nothing here is left to chance")
+def no_draw() -> float:
+    raise AssertionError("nothing here is random")
 
 
 def test_without_faults_every_call_is_done_and_answered_at_once() -> None:
-    """No fault, no chance, no delay."""
+    """No fault, no random number, no delay."""
     for call in (CREATE, LOOK_UP, ACTIVATE, Call("other")):
-        assert decide(call, Faults(), never_drawn) == PLAIN
+        assert decide(call, Faults(), no_draw) == WITHOUT_FAULTS
 
 
 @pytest.mark.parametrize(
@@ -43,45 +43,45 @@ def test_a_certain_creation_fault_always_happens_to_creations_and_to_nothing_els
     faults = Faults.model_validate({fault: 1})
     plan = decide(CREATE, faults, random.Random(1).random)
     assert (plan.effect, plan.ending) == (effect, ending)
-    assert decide(LOOK_UP, faults, never_drawn).ending == Answered()
-    assert decide(ACTIVATE, faults, never_drawn).ending == Answered()
+    assert decide(LOOK_UP, faults, no_draw).ending == Answered()
+    assert decide(ACTIVATE, faults, no_draw).ending == Answered()
 
 
 def test_creation_faults_happen_as_often_as_their_probabilities_say() -> None:
-    """One throw decides, so that 20 % and 10 % are 20 % and 10 % of all creations, not of what the first leaves."""
+    """One number decides, so that 20 % and 10 % are 20 % and 10 % of all creations, not of what the first leaves."""
     faults = Faults(lose_answer=0.2, error_before=0.1)
-    chance = random.Random(7)
-    seen = Counter(type(decide(CREATE, faults, chance.random).ending).__name__ for _ in range(20_000))
+    numbers = random.Random(7)
+    seen = Counter(type(decide(CREATE, faults, numbers.random).ending).__name__ for _ in range(20_000))
     assert seen["Dropped"] / 20_000 == pytest.approx(0.2, abs=0.01)
     assert seen["Refused"] / 20_000 == pytest.approx(0.1, abs=0.01)
 
 
 @given(st.floats(0, 1, exclude_max=True), st.floats(0, 0.5), st.floats(0, 0.5))
-def test_a_creation_is_refused_lost_or_answered_by_where_the_throw_falls(thrown, error, lost) -> None:
-    """The throw's interval is cut into the faults' shares, in the order of the settings."""
-    plan = decide(CREATE, Faults(error_before=error, lose_answer=lost), lambda: thrown)
-    if thrown < error:
+def test_a_creation_is_refused_lost_or_answered_by_where_the_number_falls(drawn, error, lost) -> None:
+    """The interval from 0 to 1 is divided among the faults, in the order of the settings."""
+    plan = decide(CREATE, Faults(error_before=error, lose_answer=lost), lambda: drawn)
+    if drawn < error:
         assert plan.ending == Refused(500, "Internal Server Error")
-    elif thrown - error < lost:
+    elif drawn - error < lost:
         assert plan.ending == Dropped()
     else:
         assert plan.ending == Answered()
 
 
-def test_the_same_seed_gives_the_same_fates() -> None:
+def test_the_same_seed_gives_the_same_outcomes() -> None:
     """A chaos round can be run again."""
     faults = Faults(lose_answer=0.3, late=0.3, jitter_ms=100)
 
-    def fates(seed):
-        chance = random.Random(seed)
-        return [decide(CREATE, faults, chance.random) for _ in range(50)]
+    def outcomes(seed):
+        numbers = random.Random(seed)
+        return [decide(CREATE, faults, numbers.random) for _ in range(50)]
 
-    assert fates(3) == fates(3)
-    assert fates(3) != fates(4)
+    assert outcomes(3) == outcomes(3)
+    assert outcomes(3) != outcomes(4)
 
 
 def test_probabilities_that_exceed_one_together_are_refused_with_what_to_do() -> None:
-    """A throw cannot have more than one outcome."""
+    """A call cannot have more than one of them."""
     with pytest.raises(ValidationError, match="together they may be 1 at most"):
         Faults(lose_answer=0.8, late=0.3)
 
@@ -102,9 +102,9 @@ def test_latency_jitter_and_a_slow_name_add_up() -> None:
 def test_a_name_rule_refuses_its_rows_only() -> None:
     """The first rule that matches decides."""
     faults = Faults(name_rules=(NameRule(contains="Mary", status=422), NameRule(contains="St.", status=500)))
-    assert decide(CREATE, faults, never_drawn).ending == Refused(422, "Names with 'Mary' are refused here")
-    assert decide(Call("create", name="St. John"), faults, never_drawn).ending.status == 500
-    assert decide(Call("create", name="Other"), faults, never_drawn) == PLAIN
+    assert decide(CREATE, faults, no_draw).ending == Refused(422, "Names with 'Mary' are refused here")
+    assert decide(Call("create", name="St. John"), faults, no_draw).ending.status == 500
+    assert decide(Call("create", name="Other"), faults, no_draw) == WITHOUT_FAULTS
 
 
 @pytest.mark.parametrize(
@@ -114,23 +114,23 @@ def test_an_outage_spares_no_call_and_creates_nothing(outage, ending) -> None:
     """Both kinds, before token, limit and latency."""
     faults = Faults(outage=outage, token="t", latency_ms=500, retry_after_seconds=4)
     for call in (CREATE, LOOK_UP, ACTIVATE, Call("other")):
-        plan = decide(call, faults, never_drawn)
+        plan = decide(call, faults, no_draw)
         assert (plan.effect, plan.ending, plan.delay) == (Effect.NEVER, ending, 0)
 
 
 def test_a_missing_or_wrong_token_is_401() -> None:
-    """Only the very token opens the door."""
+    """Only the right token is admitted."""
     faults = Faults(token="secret")
-    assert decide(CREATE, faults, never_drawn).ending.status == 401
-    assert decide(Call("create", authorization="Bearer wrong"), faults, never_drawn).ending.status == 401
-    assert decide(Call("create", authorization="Bearer secret"), faults, never_drawn).ending == Answered()
+    assert decide(CREATE, faults, no_draw).ending.status == 401
+    assert decide(Call("create", authorization="Bearer wrong"), faults, no_draw).ending.status == 401
+    assert decide(Call("create", authorization="Bearer secret"), faults, no_draw).ending == Answered()
 
 
 def test_a_call_over_the_limit_is_told_whole_seconds_to_wait() -> None:
     """Retry-After knows no fractions, and 0 would invite at once."""
     limited = Faults(rate_limit=RateLimit(requests=1))
-    assert decide(CREATE.waiting(1.2), limited, never_drawn).ending == Refused(429, "Too Many Requests", 2)
-    assert decide(CREATE.waiting(0.0), limited, never_drawn).ending.retry_after == 1
+    assert decide(CREATE.waiting(1.2), limited, no_draw).ending == Refused(429, "Too Many Requests", 2)
+    assert decide(CREATE.waiting(0.0), limited, no_draw).ending.retry_after == 1
 
 
 def test_look_ups_and_activations_fail_by_their_own_faults() -> None:
@@ -139,22 +139,22 @@ def test_look_ups_and_activations_fail_by_their_own_faults() -> None:
     assert decide(LOOK_UP, faults, lambda: 0.0).ending.status == 500
     assert decide(ACTIVATE, faults, lambda: 0.0).ending.status == 500
     assert decide(LOOK_UP, Faults(lookup_hangs=1), lambda: 0.0).ending == Silent()
-    assert decide(CREATE, faults, never_drawn) == PLAIN
+    assert decide(CREATE, faults, no_draw) == WITHOUT_FAULTS
 
 
 @given(st.lists(st.integers(0, 90), max_size=200), st.integers(1, 5))
 def test_the_rate_window_never_lets_more_than_the_limit_into_any_window(gaps, requests) -> None:
-    """Whatever the arrivals (gaps in 1/128 s, exact as floats): count the let-in of every half-open second."""
-    window, now, let_in = RateWindow(RateLimit(requests=requests)), 0.0, []
+    """Whatever the arrivals (gaps in 1/128 s, exact as floats): count the admitted ones of every half-open second."""
+    window, now, admitted = RateWindow(RateLimit(requests=requests)), 0.0, []
     for gap in gaps:
         now += gap / 128
         wait = window.wait_at(now)
         if wait is None:
-            let_in.append(now)
+            admitted.append(now)
         else:
             assert 0 <= wait <= 1
-    for start in let_in:
-        assert sum(start - 1 < at <= start for at in let_in) <= requests
+    for start in admitted:
+        assert sum(start - 1 < at <= start for at in admitted) <= requests
 
 
 def test_the_rate_window_opens_again_after_exactly_the_wait_it_named() -> None:

@@ -73,7 +73,7 @@ async def test_the_same_post_twice_makes_two_hospitals_and_is_counted_as_a_doubl
     assert (stats["creates"], stats["doubles"]) == (2, [MARY | {"creates": 2}])
     _, log = await call(client, "GET", "/admin/creates")
     entry = dict(zip(log["fields"], log["entries"][0], strict=True))
-    assert (entry["idempotency_key"], entry["traceparent"], entry["told"]) == ("job:2:1", "00-a", "answered")
+    assert (entry["idempotency_key"], entry["traceparent"], entry["outcome"]) == ("job:2:1", "00-a", "answered")
     assert entry["port"] > 0
 
 
@@ -139,8 +139,8 @@ async def test_a_lost_answer_leaves_a_hospital_behind(directory, client) -> None
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await create(client)
     assert len(directory.hospitals) == 1
-    assert [(seen.status, seen.route) for seen in directory.ledger.requests] == [("dropped", "/hospitals/")]
-    assert [creation.told for creation in directory.ledger.creations] == ["dropped"]
+    assert [(seen.status, seen.route) for seen in directory.request_log.requests] == [("dropped", "/hospitals/")]
+    assert [creation.outcome for creation in directory.request_log.creations] == ["dropped"]
 
 
 async def test_a_late_creation_comes_after_the_connection_is_gone(directory, client) -> None:
@@ -152,7 +152,7 @@ async def test_a_late_creation_comes_after_the_connection_is_gone(directory, cli
     assert directory.late_pending == 1
     await eventually(lambda: directory.late_pending == 0)
     assert len(directory.hospitals) == 1
-    assert [creation.told for creation in directory.ledger.creations] == ["late"]
+    assert [creation.outcome for creation in directory.request_log.creations] == ["late"]
 
 
 async def test_emptying_the_directory_also_drops_what_was_still_to_come_late(directory, client) -> None:
@@ -171,12 +171,12 @@ async def test_an_answer_that_never_comes_ends_when_the_caller_hangs_up(director
     with pytest.raises(TimeoutError):
         await call(client, "POST", "/hospitals/", json=MARY, timeout=aiohttp.ClientTimeout(total=0.2))
     assert len(directory.hospitals) == held
-    await eventually(lambda: directory.ledger.in_flight == 0)
-    assert [seen.status for seen in directory.ledger.requests] == ["silent"]
+    await eventually(lambda: directory.request_log.in_flight == 0)
+    assert [seen.status for seen in directory.request_log.requests] == ["silent"]
 
 
 async def test_a_seed_makes_a_round_repeatable(directory, client) -> None:
-    """The same seed, the same answers; another fault changed in between does not begin chance anew."""
+    """The same seed, the same answers; another fault changed in between does not restart the numbers."""
 
     async def statuses(seed: int) -> list[int]:
         directory.inject(error_before=0.5, seed=seed)
@@ -199,7 +199,7 @@ async def test_a_500_may_come_before_or_after_the_creation(directory, client, fa
 
 
 async def test_a_429_says_when_to_come_back_and_creates_nothing(directory, client) -> None:
-    """By chance here; by the real limit below."""
+    """At random here; by the real limit below."""
     directory.inject(too_many=1, retry_after_seconds=7)
     async with client.post("/hospitals/", json=MARY) as answer:
         assert (answer.status, answer.headers["Retry-After"]) == (429, "7")
@@ -246,7 +246,7 @@ async def test_a_rewriting_directory_echoes_and_lists_other_names_than_it_was_se
     _, echoed = await create(client)
     _, (listed,) = await call(client, "GET", "/hospitals/batch/batch-1")
     assert echoed["name"] == listed["name"] == "Street Mary's"
-    assert directory.ledger.creations[0].name == "St. Mary's"
+    assert directory.request_log.creations[0].name == "St. Mary's"
     directory.inject(rewrite="upper")
     assert (await create(client))[1]["name"] == "ST. MARY'S"
     directory.inject(rewrite="trim")

@@ -1,6 +1,6 @@
-"""Brings the parts together and keeps them going.
+"""Makes the parts of a processor and keeps them running.
 
-Consumers that break are made anew; any other error ends the process, so that whoever runs it sees it.
+A consumer that fails is made anew. Any other error ends the process, so that whoever runs it notices.
 """
 
 import asyncio
@@ -12,20 +12,20 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from services.processor.activation.activation_consumer import ActivationIntake
+from services.processor.activation.activation_consumer import ActivationConsumer
 from services.processor.activation.activations import Activations
-from services.processor.directory.client import Directory
-from services.processor.job_commands import Notices
+from services.processor.directory.client import DirectoryClient
+from services.processor.job_commands import JobCommands
 from services.processor.lane.lane import Lane
-from services.processor.lane.lane_consumer import Intake
+from services.processor.lane.lane_consumer import LaneConsumer
 from services.processor.limits.backoff import Backoff
-from services.processor.limits.circuit_breaker import Breaker
-from services.processor.limits.rate_limit import Pace
+from services.processor.limits.circuit_breaker import CircuitBreaker
+from services.processor.limits.rate_limit import RateLimit
 from services.processor.operations.liveness import Liveness, kafka_answers
-from services.processor.operations.reports import Reporting
-from services.processor.publishing import SEND_SECONDS, send_in_any_case
-from services.processor.sending.lookups import InDoubt
-from services.processor.sending.sender import Sendable, Sender
+from services.processor.operations.reports import Reports
+from services.processor.publishing import SEND_SECONDS, send_until_written
+from services.processor.sending.lookups import LookupQueue
+from services.processor.sending.sender import Sender, SenderParts
 from services.processor.settings import ProcessorSettings
 from services.processor.subscriptions import declare
 from shared.runtime.publisher import Publisher
@@ -38,59 +38,63 @@ FORGET_SECONDS = 10.0
 
 
 class Engine:
-    """One processor: made of its parts here, run by `run`, ended cleanly by cancelling that."""
+    """One processor. `run` runs it; cancelling `run` hands its lanes over and ends it."""
 
     def __init__(self, settings: ProcessorSettings) -> None:
         self._settings = settings
-        self._directory = Directory(settings)
-        self._breaker = Breaker(settings.circuit_breaker_failure_threshold, settings.circuit_breaker_recovery_timeout)
+        self._directory = DirectoryClient(settings)
+        self._breaker = CircuitBreaker(
+            settings.circuit_breaker_failure_threshold, settings.circuit_breaker_recovery_timeout
+        )
         self._publisher = Publisher(settings, "processor")
         backoff = Backoff(settings.retry_min_wait, settings.retry_max_wait)
-        self.intake = Intake(settings, self._make_lane)
-        self._pace = Pace(
+        self.lane_consumer = LaneConsumer(settings, self._make_lane)
+        self._rate_limit = RateLimit(
             settings.rate_limit_requests, settings.rate_limit_period, settings.kafka_topic_partitions, self._owned
         )
-        self._notices = Notices(self._cancel, self._changed)
-        self._in_doubt = InDoubt(
-            settings.retry_max_attempts, backoff, self._changed, settings.hospital_api_settle_seconds
+        self._job_commands = JobCommands(self._cancel, self._notify)
+        self._lookups = LookupQueue(
+            settings.retry_max_attempts, backoff, self._notify, settings.hospital_api_settle_seconds
         )
-        answer = partial(send_in_any_case, self._publisher, settings.topics.jobs)
-        activations = Activations(settings.retry_max_attempts, backoff, answer, self._changed)
-        self._activation_intake = ActivationIntake(settings, activations)
-        parts = Sendable(
-            self._directory, self._breaker, self._pace, self._in_doubt, activations, self._notices, backoff
+        answer = partial(send_until_written, self._publisher, settings.topics.jobs)
+        activations = Activations(settings.retry_max_attempts, backoff, answer, self._notify)
+        self._activation_consumer = ActivationConsumer(settings, activations)
+        parts = SenderParts(
+            self._directory, self._breaker, self._rate_limit, self._lookups, activations, self._job_commands, backoff
         )
-        self._sender = Sender(settings, settings.topics, parts, self.intake.running_lanes)
+        self._sender = Sender(settings, settings.topics, parts, self.lane_consumer.running_lanes)
         report = partial(self._publisher.send, settings.topics.processors, timeout=SEND_SECONDS)
-        self._reporting = Reporting(settings, self.intake, self._breaker, self._pace, self._notices, report)
+        self._reports = Reports(
+            settings, self.lane_consumer, self._breaker, self._rate_limit, self._job_commands, report
+        )
         self.liveness = Liveness(
             {
-                "rows": lambda: self.intake.last_poll,
-                "activations": lambda: self._activation_intake.last_poll,
-                "notices": lambda: self._notices.last_poll,
+                "rows": lambda: self.lane_consumer.last_poll,
+                "activations": lambda: self._activation_consumer.last_poll,
+                "notices": lambda: self._job_commands.last_poll,
             },
             lambda: kafka_answers(settings),
         )
-        self._subscriptions = declare(settings, self.intake, self._activation_intake)
-        self.intake.attach(self._subscriptions.rows)
-        self._activation_intake.attach(self._subscriptions.activations)
+        self._subscriptions = declare(settings, self.lane_consumer, self._activation_consumer)
+        self.lane_consumer.attach(self._subscriptions.rows)
+        self._activation_consumer.attach(self._subscriptions.activations)
 
     async def run(self) -> None:
         """Processes rows until cancelled, then hands its lanes over."""
         await wait_for_topics(self._settings)
         await self._breaker.start()
         async with self._directory, self._publisher, asyncio.TaskGroup() as parts:
-            rows, activations, notices = (
+            rows, activations, job_commands = (
                 self._subscriptions.rows,
                 self._subscriptions.activations,
                 self._subscriptions.notices,
             )
             parts.create_task(self._sender.run())
-            parts.create_task(self._keep_consuming("notices", notices, self._notices.run))
-            parts.create_task(self._keep_consuming("activations", activations, self._activation_intake.run))
-            parts.create_task(self._reporting.run(lambda: rows.consumer))
-            parts.create_task(self._keep_forgetting())
-            await self._keep_consuming("rows", rows, self.intake.run, self.intake.close)
+            parts.create_task(self._keep_consuming("notices", job_commands, self._job_commands.run))
+            parts.create_task(self._keep_consuming("activations", activations, self._activation_consumer.run))
+            parts.create_task(self._reports.run(lambda: rows.consumer))
+            parts.create_task(self._keep_forgetting_batches())
+            await self._keep_consuming("rows", rows, self.lane_consumer.run, self.lane_consumer.close)
 
     async def _keep_consuming(
         self,
@@ -107,7 +111,7 @@ class Engine:
                 await consume(subscriber.consumer)
             except (KafkaError, OSError) as error:
                 log.warning(
-                    "consumer_broke", consumer=name, reason=repr(error), again_in_seconds=CONSUMER_RETRY_SECONDS
+                    "consumer_failed", consumer=name, reason=repr(error), again_in_seconds=CONSUMER_RETRY_SECONDS
                 )
             finally:
                 if close is not None:
@@ -115,23 +119,23 @@ class Engine:
                 await subscriber.stop()
             await asyncio.sleep(CONSUMER_RETRY_SECONDS)
 
-    async def _keep_forgetting(self) -> None:
+    async def _keep_forgetting_batches(self) -> None:
         while True:
             await asyncio.sleep(FORGET_SECONDS)
-            lanes = self.intake.running_lanes()
-            self._in_doubt.forget_batches({row.event.batch_id for lane in lanes for row in lane.unfinished_rows()})
+            lanes = self.lane_consumer.running_lanes()
+            self._lookups.forget_batches({row.event.batch_id for lane in lanes for row in lane.unfinished_rows()})
 
     def _make_lane(self, partition: int, consumer: AIOKafkaConsumer) -> Lane:
-        return Lane(self._settings, partition, consumer, self._notices, self._changed, self._in_doubt.add)
+        return Lane(self._settings, partition, consumer, self._job_commands, self._notify, self._lookups.add)
 
     def _owned(self) -> list[int]:
-        return [lane.partition for lane in self.intake.running_lanes() if lane.owns_slots]
+        return [lane.partition for lane in self.lane_consumer.running_lanes() if lane.owns_slots]
 
-    def _changed(self) -> None:
-        self._sender.changed()
+    def _notify(self) -> None:
+        self._sender.notify()
 
     def _cancel(self, job_ids: set[str]) -> None:
-        for lane in self.intake.running_lanes():
-            # At the start these are all jobs that were ever cancelled: the rows are not looked through for each.
+        for lane in self.lane_consumer.running_lanes():
+            # After a start these are all jobs that were ever cancelled, so the lanes' own jobs are looked through.
             for job_id in job_ids & {row.event.job_id for row in lane.unfinished_rows()}:
                 lane.cancel(job_id)

@@ -17,18 +17,22 @@ log = structlog.get_logger(__name__)
 POLL_MS = 500
 
 
-class Notices:
-    """Cancelled jobs and the pause. `on_cancel` hears of jobs, `on_change` of the pause and of being up to date."""
+class JobCommands:
+    """The cancelled jobs and the pause.
+
+    `on_cancel` gets the ids of newly cancelled jobs. `on_change` is called when sending is paused or resumed, and when
+    everything that was on the topic at the start has been read.
+    """
 
     def __init__(self, on_cancel: Callable[[set[str]], None], on_change: Callable[[], None]) -> None:
-        #: Nothing is forgotten: a later round may end while rows of the cancelled one lie behind a backlog.
+        #: The last cancelled round by job. Kept for ever: rows of a cancelled round may be delivered after a later one.
         self._cancelled: dict[str, int] = {}
-        self._untold: set[str] = set()
+        self._unannounced: set[str] = set()
         self._on_cancel = on_cancel
         self._on_change = on_change
         self._paused = False
         self._read_from_the_start = False
-        #: When a poll last came back (monotonic).
+        #: When the last poll returned (monotonic).
         self.last_poll: float | None = None
 
     @property
@@ -45,51 +49,54 @@ class Notices:
         """Whether rows of this round of the job are not to be sent any more."""
         return self._cancelled.get(job_id, 0) >= round_
 
-    def take(self, records: Iterable[ConsumerRecord]) -> None:
-        """Records of `hospital.jobs`."""
+    def apply(self, records: Iterable[ConsumerRecord]) -> None:
+        """Applies records of `hospital.jobs`. Other events, and what cannot be decoded, change nothing."""
         for record in records:
-            self._take(record)
+            self._apply(record)
         if self._read_from_the_start:
-            self._tell_cancels()
+            self._announce_cancels()
 
     def caught_up(self) -> None:
-        """Everything that was known at the start has been read: what has been cancelled ever is told at once."""
+        """Everything that was on the topic at the start has been read. Announces all cancelled jobs in one call."""
         self._read_from_the_start = True
-        self._tell_cancels()
+        self._announce_cancels()
         self._on_change()
 
-    def _tell_cancels(self) -> None:
-        if self._untold:
-            untold, self._untold = self._untold, set()
-            self._on_cancel(untold)
+    def _announce_cancels(self) -> None:
+        if self._unannounced:
+            job_ids, self._unannounced = self._unannounced, set()
+            self._on_cancel(job_ids)
 
-    def _take(self, record: ConsumerRecord) -> None:
+    def _apply(self, record: ConsumerRecord) -> None:
         try:
             event = decode(record.headers, record.value)
         except UndecodableEvent:
-            return  # the status service gives it to the dead letters
+            return  # the status service writes it to the dead letters
         match event:
             case JobCancelRequested():
                 self._cancelled[event.job_id] = max(event.round, self._cancelled.get(event.job_id, 0))
-                self._untold.add(event.job_id)
+                self._unannounced.add(event.job_id)
             case SendingPaused() | SendingResumed():
                 self._paused = isinstance(event, SendingPaused)
                 log.warning("sending_paused" if self._paused else "sending_resumed", by=event.requested_by)
                 self._on_change()
 
-    def begin_anew(self) -> None:
-        """Everything is read again: until then nobody knows whether an old resume or a later pause holds."""
+    def restart(self) -> None:
+        """Everything is read again. Nothing is sent meanwhile: an old resume may come before the pause that holds."""
         self._read_from_the_start = False
 
     async def run(self, consumer: AIOKafkaConsumer) -> None:
-        """Reads everything from the start, and then for ever. Raises KafkaError when the consumer is of no more use."""
-        self.begin_anew()
+        """Reads everything from the start, and goes on until cancelled.
+
+        Raises KafkaError when the consumer has to be made anew.
+        """
+        self.restart()
         partitions = list(consumer.assignment())
         await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)
         while True:
             for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
-                self.take(records)
+                self.apply(records)
             self.last_poll = time.monotonic()
             if not self._read_from_the_start and await self._has_passed(consumer, ends):
                 self.caught_up()

@@ -1,4 +1,4 @@
-"""What an on-call engineer wants to see of a processor."""
+"""The processor's Prometheus metrics."""
 
 from functools import cache
 
@@ -31,26 +31,26 @@ LANE_LAG_ROWS = Gauge("hospital_processor_lane_lag_rows", "Rows behind the water
 LANE_LAG_SECONDS = Gauge("hospital_processor_lane_lag_seconds", "Age of the oldest unfinished row", ["partition"])
 
 
-@cache  # looking a series up by its labels costs more than counting
+@cache  # finding a series by its labels costs more than counting
 def results(outcome: str) -> Counter:
-    """The rows that got this result."""
+    """The counter of rows with this result."""
     return RESULTS.labels(outcome)
 
 
 @cache
 def calls(call: str, outcome: str) -> Counter:
-    """The calls that ended so."""
+    """The counter of calls with this outcome."""
     return CALLS.labels(call, outcome)
 
 
 @cache
 def call_seconds(call: str) -> Histogram:
-    """How long these calls took."""
+    """The histogram of these calls' seconds."""
     return CALL_SECONDS.labels(call)
 
 
 def total(metric: Counter | Histogram, suffix: str = "_total", **labels: str) -> float:
-    """What a metric has counted in this process, over all series with these labels."""
+    """The sum of a metric's samples in this process, over all series with these labels."""
     return sum(
         sample.value
         for family in metric.collect()
@@ -60,7 +60,7 @@ def total(metric: Counter | Histogram, suffix: str = "_total", **labels: str) ->
 
 
 def forget_lane(partition: int) -> None:
-    """Another processor tells of the lane now."""
+    """Removes the lane's gauges: another processor shows them now."""
     for state in LANE_STATES:
         LANE_ROWS.remove(str(partition), state)
     for gauge in (LANE_LAG_ROWS, LANE_LAG_SECONDS):

@@ -1,4 +1,4 @@
-"""How the processor sends single events. Results of rows go through lanes' transactions."""
+"""How the processor writes single events. Results of rows go through the lanes' transactions."""
 
 import asyncio
 from typing import Final
@@ -14,8 +14,8 @@ SEND_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 1.0
 
 
-async def send_in_any_case(publisher: Publisher, topic: str, event: Event) -> None:
-    """Returns when the event is on its topic, however long Kafka is away. It may then be there twice."""
+async def send_until_written(publisher: Publisher, topic: str, event: Event) -> None:
+    """Returns when the event is on its topic, however long Kafka is away. It may be there twice then."""
     while True:
         try:
             return await publisher.send(topic, event, SEND_SECONDS)

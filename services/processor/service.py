@@ -36,7 +36,7 @@ def build(settings: ProcessorSettings) -> Service:
     """
     engine = Engine(settings)
     app = FastAPI(title="Hospital bulk: processor", docs_url="/docs")
-    checks = {"kafka": lambda: check_topics(settings), "lanes": engine.intake.check_lanes}
+    checks = {"kafka": lambda: check_topics(settings), "lanes": engine.lane_consumer.check_lanes}
     app.include_router(health_routes(checks, engine.liveness.check))
     answer_with_problems(app)
     return Service(engine, app)

@@ -23,7 +23,7 @@ import psutil
 from deploy.local.broker.kafka import Broker
 from tests.support.processor.jobs import make_job
 from tests.support.processor.processor_process import Processor
-from tests.support.processor.processor_system import Rig
+from tests.support.processor.processor_system import ProcessorSystem
 from tests.support.until import until
 
 FULL = os.environ.get("BENCH_FULL") == "1"
@@ -34,7 +34,7 @@ PLAIN_ROWS = 5_000 if FULL else 2_000
 LATENCY_MS = 50
 MEMORY_ROWS = 200_000
 MEMORY_STEPS = 8
-#: The service's own defaults, but for the pace, which would hide the cost.
+#: The service's own defaults, but for the rate limit, which would hide the cost.
 ENVIRONMENT = {
     "RATE_LIMIT_REQUESTS": "0",
     "LEASE_SECONDS": "10",
@@ -65,23 +65,23 @@ class Figure:
 async def main() -> None:
     """Measures one after the other, and prints each figure as it comes."""
     with tempfile.TemporaryDirectory(prefix="bench-") as directory, Broker(Path(directory) / "kafka") as broker:
-        async with rig_on(broker, Path(directory)) as rig:
-            await at_zero_latency(rig, broker)
-            await rig.inject(latency_ms=LATENCY_MS)
-            await at_latency(rig)
-            await rig.inject(latency_ms=0)
-            await memory(rig)
-            await rig.stop_processors()
+        async with system_on(broker, Path(directory)) as system:
+            await at_zero_latency(system, broker)
+            await system.inject(latency_ms=LATENCY_MS)
+            await at_latency(system)
+            await system.inject(latency_ms=0)
+            await memory(system)
+            await system.stop_processors()
 
 
-async def at_zero_latency(rig: Rig, broker: Broker) -> None:
+async def at_zero_latency(system: ProcessorSystem, broker: Broker) -> None:
     """The three in turns, so that the machine's other work falls on all."""
-    (processor,) = await rig.start_processors(1)
+    (processor,) = await system.start_processors(1)
     bares, plains, engines = [], [], []
     for _ in range(ROUNDS):
-        bares.append(await bare_loop(rig))
-        plains.append(await plain_consumer(rig, broker.bootstrap))
-        engines.append(await of_engine(rig, processor, ROWS))
+        bares.append(await bare_loop(system))
+        plains.append(await plain_consumer(system, broker.bootstrap))
+        engines.append(await of_engine(system, processor, ROWS))
     bare, plain, engine = (max(each, key=lambda figure: figure.rows_per_second) for each in (bares, plains, engines))
     print(bare.line("(a) bare loop, aiohttp"))
     print(plain.line("(b) plain FastStream consumer, httpx"))
@@ -90,13 +90,13 @@ async def at_zero_latency(rig: Rig, broker: Broker) -> None:
     print(f"    {engine.rows_per_second / plain.rows_per_second:.1f} times the plain consumer (aim: 3)", flush=True)
 
 
-async def at_latency(rig: Rig) -> None:
+async def at_latency(system: ProcessorSystem) -> None:
     """With a directory that takes its time, the connections are the bound."""
     possible = CONNECTIONS * 1000 / LATENCY_MS
     bares, engines = [], []
     for _ in range(ROUNDS):
-        bares.append(await bare_loop(rig))
-        engines.append(await of_engine(rig, rig.processors[0], ROWS))
+        bares.append(await bare_loop(system))
+        engines.append(await of_engine(system, system.processors[0], ROWS))
     bare, engine = (max(each, key=lambda figure: figure.rows_per_second) for each in (bares, engines))
     print(bare.line(f"(a) bare loop, {LATENCY_MS} ms a call, {CONNECTIONS} connections"))
     print(engine.line(f"engine, {LATENCY_MS} ms a call, {CONNECTIONS} connections"))
@@ -106,69 +106,69 @@ async def at_latency(rig: Rig) -> None:
 
 
 @asynccontextmanager
-async def rig_on(broker: Broker, folder: Path) -> AsyncIterator[Rig]:
-    """A rig with topics of its own."""
-    async with Rig(broker.bootstrap, f"b{uuid4().hex[:6]}.", folder, **ENVIRONMENT) as rig:
-        yield rig
+async def system_on(broker: Broker, folder: Path) -> AsyncIterator[ProcessorSystem]:
+    """A system with topics of its own."""
+    async with ProcessorSystem(broker.bootstrap, f"b{uuid4().hex[:6]}.", folder, **ENVIRONMENT) as system:
+        yield system
 
 
-async def bare_loop(rig: Rig) -> Figure:
+async def bare_loop(system: ProcessorSystem) -> Figure:
     """The client alone."""
-    return await of_process(rig, ROWS, "tests.bench.bare_loop", rig.directory_url, ROWS, CONNECTIONS)
+    return await of_process(system, ROWS, "tests.bench.bare_loop", system.directory_url, ROWS, CONNECTIONS)
 
 
-async def plain_consumer(rig: Rig, bootstrap: str) -> Figure:
+async def plain_consumer(system: ProcessorSystem, bootstrap: str) -> Figure:
     """The consumer that one would write first; its rows are on a topic that the engine does not read."""
-    topic = rig.topics.dead_letters
-    await rig.write([(topic, row) for row in make_job(PLAIN_ROWS).rows])
+    topic = system.topics.dead_letters
+    await system.write([(topic, row) for row in make_job(PLAIN_ROWS).rows])
     module = "tests.bench.plain_consumer"
-    return await of_process(rig, PLAIN_ROWS, module, bootstrap, topic, rig.directory_url, PLAIN_ROWS, CONNECTIONS)
+    return await of_process(system, PLAIN_ROWS, module, bootstrap, topic, system.directory_url, PLAIN_ROWS, CONNECTIONS)
 
 
-async def of_process(rig: Rig, rows: int, module: str, *arguments: object) -> Figure:
+async def of_process(system: ProcessorSystem, rows: int, module: str, *arguments: object) -> Figure:
     """Runs a contender that prints its CPU seconds."""
-    await rig.reset()
+    await system.reset()
     command = [sys.executable, "-m", module, *map(str, arguments)]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()
     assert process.returncode == 0, f"{module} failed"
-    return Figure(rows, await seconds_seen(rig), json.loads(out)["cpu"])
+    return Figure(rows, await seconds_seen(system), json.loads(out)["cpu"])
 
 
-async def of_engine(rig: Rig, processor: Processor, rows: int) -> Figure:
+async def of_engine(system: ProcessorSystem, processor: Processor, rows: int) -> Figure:
     """A job of that many rows through a processor that idles: from the topics to its results."""
-    await rig.reset()
-    before = len(await rig.results())
+    await system.reset()
+    before = len(await system.results())
     process = psutil.Process(processor.process.pid)
     cpu = sum(process.cpu_times()[:2])
-    await rig.publish(make_job(rows), express=False)
-    await until(f"{rows} rows are created", lambda: has_created(rig, rows), 1200)
-    await rig.wait_for_results(before + rows, 30)
-    return Figure(rows, await seconds_seen(rig), sum(process.cpu_times()[:2]) - cpu)
+    await system.publish(make_job(rows), express=False)
+    await until(f"{rows} rows are created", lambda: has_created(system, rows), 1200)
+    await system.wait_for_results(before + rows, 30)
+    return Figure(rows, await seconds_seen(system), sum(process.cpu_times()[:2]) - cpu)
 
 
-async def memory(rig: Rig) -> None:
+async def memory(system: ProcessorSystem) -> None:
     """Prints the resident memory after each eighth of 200,000 rows: it must not grow with what has been done."""
-    process = psutil.Process(rig.processors[0].process.pid)
-    await rig.reset()
+    process = psutil.Process(system.processors[0].process.pid)
+    await system.reset()
     step = MEMORY_ROWS // MEMORY_STEPS
     print(f"memory over {MEMORY_ROWS:,} rows, MB:", end="", flush=True)
     for number in range(1, MEMORY_STEPS + 1):
-        await rig.publish(make_job(step), express=False)
-        await until("another step is created", lambda done=number * step: has_created(rig, done), 1200)
+        await system.publish(make_job(step), express=False)
+        await until("another step is created", lambda done=number * step: has_created(system, done), 1200)
         print(f" {process.memory_info().rss / 1e6:.0f}", end="", flush=True)
     print()
 
 
-async def has_created(rig: Rig, rows: int) -> bool:
+async def has_created(system: ProcessorSystem, rows: int) -> bool:
     """Whether the directory holds so many; asked seldom, since it answers from the same core."""
     await asyncio.sleep(0.3)
-    return (await rig.admin("overview"))["creates"] >= rows
+    return (await system.admin("overview"))["creates"] >= rows
 
 
-async def seconds_seen(rig: Rig) -> float:
+async def seconds_seen(system: ProcessorSystem) -> float:
     """From the first to the last request that the directory saw."""
-    times = [request["wall"] for request in await rig.log("requests")]
+    times = [request["wall"] for request in await system.log("requests")]
     return max(times) - min(times)
 
 

@@ -31,7 +31,7 @@ from services.ingest.job_events.prepared_job import PreparedJob, prepare
 from shared.contract.events import now
 from tests.support.ingest.ingest_process import IngestProcess
 from tests.support.ingest.raw_upload import raw_upload
-from tests.support.processor.processor_system import Rig
+from tests.support.processor.processor_system import ProcessorSystem
 from tests.support.until import until
 
 FULL = os.environ.get("BENCH_FULL") == "1"
@@ -132,23 +132,23 @@ async def crowd(process: IngestProcess) -> None:
 async def first_row(bootstrap: str, directory: Path, large: bytes) -> None:
     """An idle processor gets a large job: prints when the directory saw its first row."""
     where = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "KAFKA_TOPIC_PREFIX": "first."}
-    async with Rig(bootstrap, "first.", directory, RATE_LIMIT_REQUESTS="10") as rig:
+    async with ProcessorSystem(bootstrap, "first.", directory, RATE_LIMIT_REQUESTS="10") as system:
         process = IngestProcess(directory, where)
         await process.start()
-        await rig.start_processors(1)
+        await system.start_processors(1)
         began = time.time()
         await accepted(process, "first-row", large)
         answered = time.time() - began
-        await until("a row is at the directory", lambda: has_requests(rig), 120)
-        seconds = min(request["wall"] for request in await rig.log("requests")) - began
+        await until("a row is at the directory", lambda: has_requests(system), 120)
+        seconds = min(request["wall"] for request in await system.log("requests")) - began
         print(f"first row at the directory after {seconds:.1f} s, {seconds - answered:+.1f} s to the upload's answer")
         process.terminate()
-        await rig.stop_processors()
+        await system.stop_processors()
 
 
-async def has_requests(rig: Rig) -> bool:
+async def has_requests(system: ProcessorSystem) -> bool:
     """Whether the directory was asked for anything."""
-    return bool(await rig.log("requests"))
+    return bool(await system.log("requests"))
 
 
 async def accepted(process: IngestProcess, key: str, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What chaos tests share: rigs with names of their own, a seed that is told, and a line per promise that was kept."""
+"""What chaos tests share: systems with topics of their own, a seed, and a line per promise that was kept."""
 
 import os
 import random
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.size import FULL, HASTE, ROUNDS
-from tests.support.processor.processor_system import Rig
+from tests.chaos.size import FASTER_SETTINGS, FULL, ROUNDS
+from tests.support.processor.processor_system import ProcessorSystem
 
 Kept = Callable[[str], None]
 
@@ -51,17 +51,19 @@ def chance(chaos_round: int) -> random.Random:
 
 
 @pytest.fixture
-async def make_rig(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Callable[..., Rig]]:
-    """A factory of rigs on the shared broker: `rig = await make_rig(LEASE_SECONDS="1")`."""
+async def make_system(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> AsyncIterator[Callable[..., ProcessorSystem]]:
+    """A factory of systems on the shared broker: `system = await make_system(LEASE_SECONDS="1")`."""
     async with AsyncExitStack() as stack:
 
-        async def make(bootstrap: str = kafka_bootstrap, **environment: str) -> Rig:
-            return await stack.enter_async_context(Rig(bootstrap, topic_prefix, tmp_path, **environment))
+        async def make(bootstrap: str = kafka_bootstrap, **environment: str) -> ProcessorSystem:
+            return await stack.enter_async_context(ProcessorSystem(bootstrap, topic_prefix, tmp_path, **environment))
 
         yield make
 
 
 @pytest.fixture
-async def rig(make_rig: Callable[..., Rig]) -> Rig:
-    """A rig with short lease, settle time and session time-out, and no limit of the pace."""
-    return await make_rig(**HASTE)
+async def system(make_system: Callable[..., ProcessorSystem]) -> ProcessorSystem:
+    """A system with short lease, settle time and session time-out, and no limit of the pace."""
+    return await make_system(**FASTER_SETTINGS)

@@ -1,4 +1,4 @@
-"""A job's life by order: cancelled in the middle, retried by two at once while the service is killed."""
+"""A job's life under commands: cancelled in the middle, retried by two at once while the service is killed."""
 
 import asyncio
 from collections import Counter
@@ -14,9 +14,9 @@ from shared.contract.events import JobFinished, JobOutcome, JobRetryRequested, R
 from shared.contract.outcomes_digest import OutcomesDigest
 from tests.chaos.conftest import Kept
 from tests.chaos.size import only_in_full, sized
-from tests.chaos.test_commands import order
+from tests.chaos.test_commands import run_command
 from tests.support.processor.jobs import Job, make_job
-from tests.support.processor.processor_system import Rig
+from tests.support.processor.processor_system import ProcessorSystem
 from tests.support.status.status_service import API, StatusService
 from tests.support.until import until
 
@@ -25,14 +25,14 @@ BROKEN = ROWS // 10
 KILLS = sized(2, 10)
 
 
-class Desk:
-    """Two replicas of the status service over one database, beside the rig's processors."""
+class StatusReplicas:
+    """Two replicas of the status service over one database, beside the system's processors."""
 
-    def __init__(self, rig: Rig, replicas: list[StatusService]) -> None:
-        self.rig = rig
+    def __init__(self, system: ProcessorSystem, replicas: list[StatusService]) -> None:
+        self.system = system
         self.replicas = replicas
 
-    async def order(self, replica: int, job: Job, what: str) -> httpx.Response:
+    async def command(self, replica: int, job: Job, what: str) -> httpx.Response:
         """Asks one of them to cancel or retry."""
         return await self.replicas[replica].http.post(f"{API}/jobs/{job.job_id}/{what}")
 
@@ -62,18 +62,20 @@ class Desk:
 
     async def finishes(self) -> list[JobFinished]:
         """What was said of rounds that ended, each round once."""
-        found = [event for event in await self.rig.events(self.rig.topics.jobs) if isinstance(event, JobFinished)]
+        found = [event for event in await self.system.events(self.system.topics.jobs) if isinstance(event, JobFinished)]
         return list({event.event_id: event for event in found}.values())
 
 
 @pytest.fixture
-async def desk(rig: Rig, postgres_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+async def status(system: ProcessorSystem, postgres_url: str, tmp_path: Path) -> AsyncIterator[StatusReplicas]:
     """Small windows, so that a cancel finds rows behind them."""
-    rig.environment |= {"WINDOW_ROWS": "40", "HOSPITAL_API_MAX_CONNECTIONS": "4"}
-    times = {name: rig.environment[name] for name in rig.environment if name.startswith(("LEASE", "HOSPITAL_API_"))}
+    system.environment |= {"WINDOW_ROWS": "40", "HOSPITAL_API_MAX_CONNECTIONS": "4"}
+    times = {
+        name: system.environment[name] for name in system.environment if name.startswith(("LEASE", "HOSPITAL_API_"))
+    }
     async with AsyncExitStack() as stack:
         replicas = [
-            StatusService(rig.settings, postgres_url, free_port(), tmp_path / f"status-{number}.log", **times)
+            StatusService(system.settings, postgres_url, free_port(), tmp_path / f"status-{number}.log", **times)
             for number in (1, 2)
         ]
         assert await replicas[0].run("migrate") == 0
@@ -81,29 +83,31 @@ async def desk(rig: Rig, postgres_url: str, tmp_path: Path) -> AsyncIterator[Des
             await stack.enter_async_context(replica)
         for replica in replicas:
             await replica.ready()
-        yield Desk(rig, replicas)
+        yield StatusReplicas(system, replicas)
 
 
-async def test_cancel_in_mid_job_then_two_retries_at_once_while_status_is_killed(desk: Desk, rig: Rig, kept: Kept):
+async def test_cancel_in_mid_job_then_two_retries_at_once_while_status_is_killed(
+    status: StatusReplicas, system: ProcessorSystem, kept: Kept
+):
     """Created + failed + unprocessed = total, the directory holds exactly the created; the retry is one round and
 
     finishes the rest; nothing is created twice, and no row has two results in a round.
     """
-    await rig.inject(latency_ms=40, name_rules=[{"contains": "Broken", "status": 422}])
+    await system.inject(latency_ms=40, name_rules=[{"contains": "Broken", "status": 422}])
     job = make_job(ROWS, names=[f"Broken {index}" if index % 10 == 0 else f"Sound {index}" for index in range(ROWS)])
-    await rig.start_processors(2)
-    await rig.publish(job, express=False)
-    await until("the job has begun", lambda: has_created(rig, ROWS // 8), 60)
+    await system.start_processors(2)
+    await system.publish(job, express=False)
+    await until("the job has begun", lambda: has_created(system, ROWS // 8), 60)
 
-    assert (await desk.order(0, job, "cancel")).status_code == 202
-    cancelled = await desk.shows(job, 60, status="cancelled")
-    await until("its last row has its result", lambda: has_finished(desk, 1), 60)
-    cancelled = await desk.shows(job, 30, status="cancelled")
+    assert (await status.command(0, job, "cancel")).status_code == 202
+    cancelled = await status.shows(job, 60, status="cancelled")
+    await until("its last row has its result", lambda: has_finished(status, 1), 60)
+    cancelled = await status.shows(job, 30, status="cancelled")
     created, failed, unprocessed = (cancelled[f"{kind}_hospitals"] for kind in ("created", "failed", "unprocessed"))
     assert created + failed + unprocessed == ROWS
     assert failed > 0 < unprocessed, "cancelled when it was over"
-    assert (await rig.admin("stats"))["creates"] == created, "the directory holds others than the created"
-    [first] = await desk.finishes()
+    assert (await system.admin("stats"))["creates"] == created, "the directory holds others than the created"
+    [first] = await status.finishes()
     assert first.outcome is JobOutcome.CANCELLED
     assert (first.created_hospitals, first.failed_hospitals, first.unprocessed_hospitals) == (
         created,
@@ -111,27 +115,27 @@ async def test_cancel_in_mid_job_then_two_retries_at_once_while_status_is_killed
         unprocessed,
     )
 
-    await rig.inject(latency_ms=5, name_rules=[])
-    answers = await asyncio.gather(desk.order(0, job, "retry"), desk.order(1, job, "retry"))
+    await system.inject(latency_ms=5, name_rules=[])
+    answers = await asyncio.gather(status.command(0, job, "retry"), status.command(1, job, "retry"))
     assert {answer.status_code for answer in answers} <= {202, 409}
     assert 202 in [answer.status_code for answer in answers]
     for number in range(KILLS):
-        victim = desk.replicas[number % 2]
+        victim = status.replicas[number % 2]
         await victim.kill()
         await victim.start()
         await asyncio.sleep(sized(1.5, 3))
-    done = await desk.shows(job, sized(120, 300), status="completed")
+    done = await status.shows(job, sized(120, 300), status="completed")
     assert (done["outcome"], done["created_hospitals"], done["activated"]) == ("all_created", ROWS, True)
 
-    await check_manifests(rig, desk)
-    await rig.stop_processors()
-    stats = await rig.admin("stats")
+    await check_manifests(system, status)
+    await system.stop_processors()
+    stats = await system.admin("stats")
     assert (stats["creates"], stats["doubles_total"]) == (ROWS, 0)
-    assert [event.round for event in await desk.finishes()] == [1, 2]
-    asked = [event for event in await rig.events(rig.topics.jobs) if isinstance(event, JobRetryRequested)]
+    assert [event.round for event in await status.finishes()] == [1, 2]
+    asked = [event for event in await system.events(system.topics.jobs) if isinstance(event, JobRetryRequested)]
     assert {event.round for event in asked} == {2}
-    assert_each_once(await rows_of(rig, 2), failed + unprocessed)
-    results = await rig.results()
+    assert_each_once(await rows_of(system, 2), failed + unprocessed)
+    results = await system.results()
     assert max(Counter((result.row, result.round) for result in results).values()) == 1
     assert sum(isinstance(result, RowCreated) for result in results) == ROWS
     kept(
@@ -142,38 +146,38 @@ async def test_cancel_in_mid_job_then_two_retries_at_once_while_status_is_killed
 
 
 @only_in_full
-async def test_why_a_job_waits_is_what_really_holds_it_up(desk: Desk, rig: Rig, kept: Kept):
+async def test_why_a_job_waits_is_what_really_holds_it_up(status: StatusReplicas, system: ProcessorSystem, kept: Kept):
     """The pace, a pause, an outage, nobody there: told within seconds, with a time left only where something moves."""
-    rig.environment["RATE_LIMIT_REQUESTS"] = "4"
+    system.environment["RATE_LIMIT_REQUESTS"] = "4"
     job = make_job(2_000)
-    await rig.publish(job, express=False)
-    await desk.shows(job, 40, waiting_for="no_processor", eta_seconds=None)
-    [processor] = await rig.start_processors(1)
-    found = await desk.shows(job, 40, waiting_for="rate_limit")
+    await system.publish(job, express=False)
+    await status.shows(job, 40, waiting_for="no_processor", eta_seconds=None)
+    [processor] = await system.start_processors(1)
+    found = await status.shows(job, 40, waiting_for="rate_limit")
     rows_left = found["total_hospitals"] - found["processed_hospitals"]
     assert 0.5 * rows_left / 4 < found["eta_seconds"] < 4 * rows_left / 4
-    await order(rig, "pause")
-    await desk.shows(job, 20, waiting_for="paused", eta_seconds=None)
-    await order(rig, "resume")
-    await rig.inject(outage="unavailable")
-    await desk.shows(job, 40, waiting_for="circuit_breaker", eta_seconds=None)
+    await run_command(system, "pause")
+    await status.shows(job, 20, waiting_for="paused", eta_seconds=None)
+    await run_command(system, "resume")
+    await system.inject(outage="unavailable")
+    await status.shows(job, 40, waiting_for="circuit_breaker", eta_seconds=None)
     processor.kill()
-    await desk.shows(job, 40, waiting_for="no_processor", eta_seconds=None)
+    await status.shows(job, 40, waiting_for="no_processor", eta_seconds=None)
     kept(f"why a job waits: no_processor, rate_limit ({found['eta_seconds']} s left), paused, circuit_breaker, told")
 
 
-async def has_created(rig: Rig, count: int) -> bool:
-    return (await rig.admin("stats"))["creates"] >= count
+async def has_created(system: ProcessorSystem, count: int) -> bool:
+    return (await system.admin("stats"))["creates"] >= count
 
 
-async def has_finished(desk: Desk, rounds: int) -> bool:
-    return len(await desk.finishes()) == rounds
+async def has_finished(status: StatusReplicas, rounds: int) -> bool:
+    return len(await status.finishes()) == rounds
 
 
-async def check_manifests(rig: Rig, desk: Desk) -> None:
+async def check_manifests(system: ProcessorSystem, status: StatusReplicas) -> None:
     """As a reader of the topics would: it has every result of a round when the hash over them is the one told."""
-    results = await rig.results()
-    for finish in await desk.finishes():
+    results = await system.results()
+    for finish in await status.finishes():
         latest: dict[int, RowOutcome] = {}
         for result in results:
             known = latest.get(result.row)
@@ -181,14 +185,14 @@ async def check_manifests(rig: Rig, desk: Desk) -> None:
                 latest[result.row] = result
         digest = OutcomesDigest()
         for row, result in sorted(latest.items()):
-            status = type(result).__name__.removeprefix("Row").lower()
-            digest.add(row, status, result.hospital_id if isinstance(result, RowCreated) else None)
+            outcome = type(result).__name__.removeprefix("Row").lower()
+            digest.add(row, outcome, result.hospital_id if isinstance(result, RowCreated) else None)
         assert digest.hexdigest() == finish.outcomes_sha256
 
 
-async def rows_of(rig: Rig, round_: int) -> list[RowAccepted]:
+async def rows_of(system: ProcessorSystem, round_: int) -> list[RowAccepted]:
     """What the rows topics hold of a round."""
-    events = [*await rig.events(rig.topics.rows_express), *await rig.events(rig.topics.rows_bulk)]
+    events = [*await system.events(system.topics.rows_express), *await system.events(system.topics.rows_bulk)]
     return [event for event in events if isinstance(event, RowAccepted) and event.round == round_]
 
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from tests.chaos.conftest import Kept
 from tests.chaos.size import only_in_full
-from tests.support.account import cancel, settle
+from tests.support.audit import cancel, finish_and_audit
 from tests.support.processor.jobs import make_job
-from tests.support.processor.processor_system import Rig
+from tests.support.processor.processor_system import ProcessorSystem
 
 CHURN_SECONDS = 60
 ROWS = 6000
@@ -19,62 +19,65 @@ STALL_SECONDS = 10
 STAYING_ROWS = 4000
 
 
-async def test_lanes_that_stay_repeat_nothing_and_lanes_that_move_need_no_look_up(rig: Rig, kept: Kept):
+async def test_lanes_that_stay_repeat_nothing_and_lanes_that_move_need_no_look_up(system: ProcessorSystem, kept: Kept):
     """One joins and leaves in order in mid-job: a call for each row and none more, nothing in doubt."""
-    await rig.inject(latency_ms=50)
-    rig.environment |= {"HOSPITAL_API_MAX_CONNECTIONS": "4", "HOSPITAL_API_TIMEOUT": "5"}
-    await rig.start_processors(1)
+    await system.inject(latency_ms=50)
+    system.environment |= {"HOSPITAL_API_MAX_CONNECTIONS": "4", "HOSPITAL_API_TIMEOUT": "5"}
+    await system.start_processors(1)
     job = make_job(STAYING_ROWS)
-    await rig.publish(job, express=False)
-    (guest,) = await rig.start_processors(1)
+    await system.publish(job, express=False)
+    (guest,) = await system.start_processors(1)
     await asyncio.sleep(1)
     await guest.stop()
-    await rig.settled()
-    await cancel(rig, job)  # what is left would only take time
-    account = await settle(rig, job, seconds=60)
-    created = account.kinds["RowCreated"]
+    await system.settled()
+    await cancel(system, job)  # what is left would only take time
+    audit = await finish_and_audit(system, job, seconds=60)
+    created = audit.kinds["RowCreated"]
     assert created < STAYING_ROWS, "the job was over before the guest had left"
-    assert account.stats["requests_total"] == created, "calls were repeated, or rows looked up"
-    assert all(line["clean"] for each in rig.processors for line in each.told("lane_taken_over"))
-    kept(f"one joins and leaves: {account.says()}, {account.stats['requests_total']} calls")
+    assert audit.stats["requests_total"] == created, "calls were repeated, or rows looked up"
+    assert all(line["clean"] for each in system.processors for line in each.logged("lane_taken_over"))
+    kept(f"one joins and leaves: {audit.summary()}, {audit.stats['requests_total']} calls")
 
 
 @only_in_full
-async def test_join_and_leave_every_2_seconds_for_a_minute(rig: Rig, chance: random.Random, kept: Kept):
+async def test_join_and_leave_every_2_seconds_for_a_minute(system: ProcessorSystem, chance: random.Random, kept: Kept):
     """No lane stalls, calls of lanes that stay are not repeated, every hospital is created once."""
-    rig.environment |= {"RATE_LIMIT_REQUESTS": str(ROWS // (CHURN_SECONDS + 15)), "HOSPITAL_API_MAX_CONNECTIONS": "8"}
-    await rig.inject(latency_ms=50)
-    members = await rig.start_processors(2)
+    system.environment |= {
+        "RATE_LIMIT_REQUESTS": str(ROWS // (CHURN_SECONDS + 15)),
+        "HOSPITAL_API_MAX_CONNECTIONS": "8",
+    }
+    await system.inject(latency_ms=50)
+    members = await system.start_processors(2)
     job = make_job(ROWS)
-    await rig.publish(job, express=False)
+    await system.publish(job, express=False)
     ends = time.monotonic() + CHURN_SECONDS
     leaving: list[asyncio.Task[None]] = []
     while time.monotonic() < ends:
         # One that is still starting knows no way to stop in order, and somebody has to be there.
-        settled_in = [each for each in members if each.told("lanes_assigned")]
+        settled_in = [each for each in members if each.logged("lanes_assigned")]
         if len(members) < 3:
-            members.append(await rig.start_processor())
+            members.append(await system.start_processor())
         elif len(settled_in) > 1:
             members.remove(leaver := chance.choice(settled_in))
             leaving.append(asyncio.create_task(leaver.stop()))
         await asyncio.sleep(2)
     await asyncio.gather(*leaving)
     churned = time.time()
-    account = await settle(rig, job, seconds=400)
-    assert account.kinds == {"RowCreated": ROWS}
-    gaps = await longest_gaps(rig, before=churned)
-    assert len(gaps) == rig.settings.kafka_topic_partitions
+    audit = await finish_and_audit(system, job, seconds=400)
+    assert audit.kinds == {"RowCreated": ROWS}
+    gaps = await longest_gaps(system, before=churned)
+    assert len(gaps) == system.settings.kafka_topic_partitions
     assert max(gaps.values()) < STALL_SECONDS, f"seconds without a creation, by lane: {gaps}"
-    posts = sum(entry["count"] for entry in account.stats["requests"] if entry["method"] == "POST")
+    posts = sum(entry["count"] for entry in audit.stats["requests"] if entry["method"] == "POST")
     assert posts == ROWS, f"{posts - ROWS} calls were repeated"
-    kept(f"join and leave every 2 s for {CHURN_SECONDS} s: {account.says()}, longest stall {max(gaps.values()):.1f} s")
+    kept(f"join and leave every 2 s for {CHURN_SECONDS} s: {audit.summary()}, longest stall {max(gaps.values()):.1f} s")
 
 
-async def longest_gaps(rig: Rig, before: float) -> dict[int, float]:
+async def longest_gaps(system: ProcessorSystem, before: float) -> dict[int, float]:
     """By lane: the longest time in seconds between two creations, up to a moment of the wall clock."""
-    rows = await (await rig.reader(rig.topics.rows_bulk)).read()
+    rows = await (await system.reader(system.topics.rows_bulk)).read()
     lanes = {record.key.decode(): record.partition for record in rows}
-    creates = await rig.log("creates")
+    creates = await system.log("creates")
     times: dict[int, list[float]] = defaultdict(list)
     for create in creates:
         if create["wall"] < before:

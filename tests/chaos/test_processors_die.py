@@ -7,11 +7,11 @@ import time
 from shared.contract.events import BatchActivationRequested
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.support.account import activate, settle
+from tests.support.audit import activate, finish_and_audit
 from tests.support.processor.jobs import make_job
 from tests.support.processor.processor_process import Processor, wall_time
-from tests.support.processor.processor_system import Rig
-from tests.support.topic_tap import Request, Tap
+from tests.support.processor.processor_system import ProcessorSystem
+from tests.support.recording_proxy import RecordingProxy, Request
 from tests.support.until import until
 
 KILLED_ROWS = sized(600, 1500)
@@ -21,40 +21,42 @@ FROZEN_ROWS = sized(300, 600)
 ACTIVATIONS = 60
 
 
-async def test_kill_9_of_one_processor_of_three_every_1500_ms(rig: Rig, chance: random.Random, kept: Kept):
+async def test_kill_9_of_one_processor_of_three_every_1500_ms(
+    system: ProcessorSystem, chance: random.Random, kept: Kept
+):
     """Whoever dies, whenever: every hospital is created once, every row has one result, the job is activated."""
-    await rig.inject(latency_ms=50)
+    await system.inject(latency_ms=50)
     # Few connections, so that the job outlasts the kills.
-    rig.environment["HOSPITAL_API_MAX_CONNECTIONS"] = "2"
-    alive = await rig.start_processors(3)
+    system.environment["HOSPITAL_API_MAX_CONNECTIONS"] = "2"
+    alive = await system.start_processors(3)
     job = make_job(KILLED_ROWS)
-    await rig.publish(job, express=False)
+    await system.publish(job, express=False)
     for _ in range(KILLS):
         await asyncio.sleep(1.5)
         victim = alive.pop(chance.randrange(len(alive)))
         victim.kill()
-        alive.append(await rig.start_processor())
-    assert (await rig.admin("stats"))["creates"] < KILLED_ROWS, "the job was over before the last kill"
-    await rig.wait_for_results(KILLED_ROWS, 120)
-    await activate(rig, job)
-    account = await settle(rig, job, seconds=1)
-    assert account.kinds == {"RowCreated": KILLED_ROWS}
-    kept(f"kill -9 of one of three, {KILLS} times: {account.says()}, {account.look_ups} look-ups, activated")
+        alive.append(await system.start_processor())
+    assert (await system.admin("stats"))["creates"] < KILLED_ROWS, "the job was over before the last kill"
+    await system.wait_for_results(KILLED_ROWS, 120)
+    await activate(system, job)
+    audit = await finish_and_audit(system, job, seconds=1)
+    assert audit.kinds == {"RowCreated": KILLED_ROWS}
+    kept(f"kill -9 of one of three, {KILLS} times: {audit.summary()}, {audit.look_ups} look-ups, activated")
 
 
-async def test_a_frozen_processor_sends_nothing_more_when_it_thaws(rig: Rig, kept: Kept):
+async def test_a_frozen_processor_sends_nothing_more_when_it_thaws(system: ProcessorSystem, kept: Kept):
     """SIGSTOP past the session time-out, takeover, SIGCONT: its rows and requests are another's, and it knows."""
-    await rig.inject(latency_ms=50)
+    await system.inject(latency_ms=50)
     two_calls = {"HOSPITAL_API_MAX_CONNECTIONS": "2"}
-    async with Tap(rig.directory_url) as tap:
-        frozen = await rig.start_processor(HOSPITAL_API_BASE_URL=tap.url, **two_calls)
-        other = await rig.start_processor(**two_calls)
-        await rig.settled()
+    async with RecordingProxy(system.directory_url) as proxy:
+        frozen = await system.start_processor(HOSPITAL_API_BASE_URL=proxy.url, **two_calls)
+        other = await system.start_processor(**two_calls)
+        await system.settled()
         job = make_job(FROZEN_ROWS)
-        await rig.publish(job, express=False)
-        await until("the first of them is in the middle of its rows", lambda: len(tap.requests) > 30, 20)
-        await rig.write([(rig.topics.jobs, request) for request in requests(ACTIVATIONS)])
-        await until("and of requests for activation", lambda: bool(sent(tap, "PATCH")), 20)
+        await system.publish(job, express=False)
+        await until("the first of them is in the middle of its rows", lambda: len(proxy.requests) > 30, 20)
+        await system.write([(system.topics.jobs, request) for request in requests(ACTIVATIONS)])
+        await until("and of requests for activation", lambda: bool(sent(proxy, "PATCH")), 20)
         frozen.freeze()
         froze = time.time()
         await until("the other one has taken everything over", lambda: len(other.lanes()) == 6, 30)
@@ -62,14 +64,14 @@ async def test_a_frozen_processor_sends_nothing_more_when_it_thaws(rig: Rig, kep
         await until("activations too", lambda: first(other, "activations_assigned", since=froze) < time.time(), 30)
         thawed = time.time()
         frozen.thaw()
-        account = await settle(rig, job, seconds=60)
+        audit = await finish_and_audit(system, job, seconds=60)
     back = first(frozen, "lane_taken_over", since=thawed)
-    stale = [request for request in tap.requests if thawed < request.wall < back and "PATCH" not in request.line]
+    stale = [request for request in proxy.requests if thawed < request.wall < back and "PATCH" not in request.line]
     back = first(frozen, "activations_assigned", since=thawed)
-    stale += [request for request in sent(tap, "PATCH") if thawed < request.wall < back]
-    assert not stale, f"sent on a permit or a tenure that had ended: {stale[:3]}"
-    assert account.kinds == {"RowCreated": FROZEN_ROWS}
-    kept(f"SIGSTOP, takeover, SIGCONT: {account.says()}, {len(stale)} requests of the frozen one on its old permit")
+    stale += [request for request in sent(proxy, "PATCH") if thawed < request.wall < back]
+    assert not stale, f"sent on a permit or a lease that had ended: {stale[:3]}"
+    assert audit.kinds == {"RowCreated": FROZEN_ROWS}
+    kept(f"SIGSTOP, takeover, SIGCONT: {audit.summary()}, {len(stale)} requests of the frozen one on its old permit")
 
 
 def requests(count: int) -> list[BatchActivationRequested]:
@@ -78,11 +80,11 @@ def requests(count: int) -> list[BatchActivationRequested]:
     return [BatchActivationRequested(tenant="public", job_id=name, batch_id=name, request_id="r") for name in names]
 
 
-def sent(tap: Tap, method: str) -> list[Request]:
+def sent(proxy: RecordingProxy, method: str) -> list[Request]:
     """The requests with this method so far."""
-    return [request for request in tap.requests if request.line.startswith(method)]
+    return [request for request in proxy.requests if request.line.startswith(method)]
 
 
 def first(processor: Processor, event: str, since: float) -> float:
     """When a processor first logged an event after a moment; both in seconds of the wall clock."""
-    return min((wall_time(line) for line in processor.told(event) if wall_time(line) > since), default=1e99)
+    return min((wall_time(line) for line in processor.logged(event) if wall_time(line) > since), default=1e99)

@@ -1,4 +1,4 @@
-"""What an operator orders reaches every processor's topic, or is refused with a reason."""
+"""An operator's command reaches every processor's topic, or is refused with a reason."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ def settings(kafka_bootstrap, topic_prefix, monkeypatch):
 
 
 @pytest.mark.parametrize("command", [["pause"], ["dead-letters", "list"]])
-def test_an_order_to_the_wrong_kafka_is_refused(settings, command, capfd):
+def test_a_command_to_the_wrong_kafka_is_refused(settings, command, capfd):
     """A pause that pauses nobody must not look like one that does."""
     with pytest.raises(SystemExit):
         carry_out(parse(command))
@@ -34,8 +34,8 @@ def test_pause_and_resume_are_written_in_order(settings, capfd):
     asyncio.run(create_missing_topics(settings))
     carry_out(parse(["pause"]))
     carry_out(parse(["resume"]))
-    told = capfd.readouterr().err.splitlines()
-    assert [line.split(":")[0] for line in told] == ["Paused", "Resumed"]
+    lines = capfd.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["Paused", "Resumed"]
 
     async def read():
         async with TopicReader(settings, settings.topics.jobs) as reader:

@@ -34,10 +34,10 @@ from tests.support.processor.lane_doubles import accepted
 from tests.support.topic_reader import TopicReader
 from tests.support.until import until
 
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
-class Bench:
+class Installation:
     """An installation with two lanes, its directory in this process."""
 
     def __init__(self, settings: ProcessorSettings, sandbox: Sandbox) -> None:
@@ -64,8 +64,10 @@ class Bench:
         """Waits until an engine has taken over exactly these lanes."""
         await until(
             f"lanes {partitions}",
-            lambda: sorted(lane.partition for lane in engine.intake.running_lanes() if lane.sought) == [*partitions],
-            PATIENCE,
+            lambda: (
+                sorted(lane.partition for lane in engine.lane_consumer.running_lanes() if lane.sought) == [*partitions]
+            ),
+            TIMEOUT_SECONDS,
         )
 
     async def write(self, *events, topic: str | None = None, partition: int = 0, abort: bool = False) -> None:
@@ -90,7 +92,7 @@ class Bench:
     async def results(self, count: int) -> list:
         """Waits for that many results."""
         async with TopicReader(self.settings, self.topics.results) as reader:
-            await until(f"{count} results", lambda: has(reader, count), PATIENCE)
+            await until(f"{count} results", lambda: has(reader, count), TIMEOUT_SECONDS)
             await asyncio.sleep(0.2)
             return await reader.events()
 
@@ -101,7 +103,7 @@ class Bench:
             async def found() -> bool:
                 return sum(isinstance(event, kind) for event in await reader.events()) >= count
 
-            await until(f"{count} {kind.__name__}", found, PATIENCE)
+            await until(f"{count} {kind.__name__}", found, TIMEOUT_SECONDS)
             return [event for event in await reader.events() if isinstance(event, kind)]
 
     async def commits(self) -> dict[TopicPartition, tuple[int, str]]:
@@ -120,7 +122,7 @@ async def has(reader: TopicReader, count: int) -> bool:
 
 
 @pytest.fixture
-async def bench(kafka_bootstrap, topic_prefix):
+async def installation(kafka_bootstrap, topic_prefix):
     """Short times: a call 1 s, settling 0.5 s, a lease 2 s."""
     async with Sandbox() as sandbox:
         settings = ProcessorSettings(
@@ -138,118 +140,120 @@ async def bench(kafka_bootstrap, topic_prefix):
             circuit_breaker_recovery_timeout=0.3,
         )
         await create_missing_topics(settings)
-        yield Bench(settings, sandbox)
+        yield Installation(settings, sandbox)
 
 
 def rows(count: int, start: int = 2, **changes: object) -> list:
     return [accepted(row, **changes) for row in range(start, start + count)]
 
 
-async def test_rows_become_hospitals_and_an_idle_lane_has_no_lag(bench):
+async def test_rows_become_hospitals_and_an_idle_lane_has_no_lag(installation):
     """The offset passes the transaction's marker too, else it shows a lag of 1 for ever."""
-    async with bench.processing():
-        await bench.write(*rows(30))
-        await bench.write(*rows(30, job_id="other", batch_id="b2"), topic=bench.topics.rows_bulk, partition=1)
-        found = await bench.results(60)
+    async with installation.processing():
+        await installation.write(*rows(30))
+        await installation.write(
+            *rows(30, job_id="other", batch_id="b2"), topic=installation.topics.rows_bulk, partition=1
+        )
+        found = await installation.results(60)
         assert {type(result) for result in found} == {RowCreated}
 
         async def no_lag() -> bool:
-            commits = await bench.commits()
+            commits = await installation.commits()
             return (
-                commits.get(TopicPartition(bench.topics.rows_express, 0), (0, ""))[0] == 31
-                and commits.get(TopicPartition(bench.topics.rows_bulk, 1), (0, ""))[0] == 31
+                commits.get(TopicPartition(installation.topics.rows_express, 0), (0, ""))[0] == 31
+                and commits.get(TopicPartition(installation.topics.rows_bulk, 1), (0, ""))[0] == 31
             )
 
-        await until("no lag", no_lag, PATIENCE)
-    assert bench.sandbox.ledger.creates == 60
-    assert bench.sandbox.ledger.doubles_total == 0
+        await until("no lag", no_lag, TIMEOUT_SECONDS)
+    assert installation.sandbox.request_log.creates == 60
+    assert installation.sandbox.request_log.doubles_total == 0
 
 
-async def test_a_clean_hand_over_has_no_lease_to_wait_for(bench):
+async def test_a_clean_hand_over_has_no_lease_to_wait_for(installation):
     """`released` was committed: the next owner sends at once, and nothing is sent twice."""
     slow = {"lease_seconds": 60.0}
-    async with bench.processing(**slow):
-        await bench.write(*rows(10))
-        await bench.results(10)
-    assert all(":r:" in f":{metadata.split(':')[1]}:" for _, metadata in (await bench.commits()).values())
-    async with bench.processing(**slow):
-        await bench.write(*rows(10, start=12))
-        await bench.results(20)
-    assert bench.sandbox.ledger.creates == 20
+    async with installation.processing(**slow):
+        await installation.write(*rows(10))
+        await installation.results(10)
+    assert all(":r:" in f":{metadata.split(':')[1]}:" for _, metadata in (await installation.commits()).values())
+    async with installation.processing(**slow):
+        await installation.write(*rows(10, start=12))
+        await installation.results(20)
+    assert installation.sandbox.request_log.creates == 20
 
 
-async def test_a_lane_that_stays_through_a_rebalance_goes_on_where_it_was(bench):
+async def test_a_lane_that_stays_through_a_rebalance_goes_on_where_it_was(installation):
     """A second processor joins and leaves; every row is created once, whoever had it."""
-    bench.sandbox.inject(latency_ms=20)
-    async with bench.processing(hospital_api_max_connections=4) as first:
-        await bench.owns(first, 0, 1)
-        await bench.write(*rows(300))
-        await bench.write(*rows(300, job_id="other", batch_id="b2"), partition=1)
-        async with bench.processing(hospital_api_max_connections=4) as second:
-            await until("a lane each", lambda: len(second.intake.running_lanes()) == 1, PATIENCE)
-            await bench.results(100)
-        await bench.results(600)
-    assert bench.sandbox.ledger.creates == 600
-    assert bench.sandbox.ledger.doubles_total == 0
+    installation.sandbox.inject(latency_ms=20)
+    async with installation.processing(hospital_api_max_connections=4) as first:
+        await installation.owns(first, 0, 1)
+        await installation.write(*rows(300))
+        await installation.write(*rows(300, job_id="other", batch_id="b2"), partition=1)
+        async with installation.processing(hospital_api_max_connections=4) as second:
+            await until("a lane each", lambda: len(second.lane_consumer.running_lanes()) == 1, TIMEOUT_SECONDS)
+            await installation.results(100)
+        await installation.results(600)
+    assert installation.sandbox.request_log.creates == 600
+    assert installation.sandbox.request_log.doubles_total == 0
 
 
-async def test_a_fenced_lane_is_discarded_and_comes_back_only_when_it_is_still_assigned(bench):
+async def test_a_fenced_lane_is_discarded_and_comes_back_only_when_it_is_still_assigned(installation):
     """It must not fence its rightful owner; after a session time-out without a rebalance it is the owner itself."""
-    async with bench.processing() as engine:
-        await bench.owns(engine, 0, 1)
-        fenced = engine.intake.lanes[0]
-        stranger = LaneTransactions(bench.settings, 0)
+    async with installation.processing() as engine:
+        await installation.owns(engine, 0, 1)
+        fenced = engine.lane_consumer.lanes[0]
+        stranger = LaneTransactions(installation.settings, 0)
         await stranger.open()
-        await bench.write(*rows(5))
-        await until("the lane is fenced", lambda: fenced.end is LaneEnd.FENCED, PATIENCE)
-        assert engine.intake.lanes[0] is fenced
+        await installation.write(*rows(5))
+        await until("the lane is fenced", lambda: fenced.end is LaneEnd.FENCED, TIMEOUT_SECONDS)
+        assert engine.lane_consumer.lanes[0] is fenced
         await asyncio.sleep(1)
-        await stranger.commit([], {topic: Watermark(0, 5) for topic in bench.topics.rows})
+        await stranger.commit([], {topic: Watermark(0, 5) for topic in installation.topics.rows})
         await stranger.close()
-        assert engine.intake.lanes[0] is fenced, "it came back by itself"
-        assert bench.sandbox.ledger.creates <= 5
-        found = await bench.results(5)
-        assert engine.intake.lanes[0] is not fenced
+        assert engine.lane_consumer.lanes[0] is fenced, "it came back by itself"
+        assert installation.sandbox.request_log.creates <= 5
+        found = await installation.results(5)
+        assert engine.lane_consumer.lanes[0] is not fenced
     assert len(found) == 5
-    assert bench.sandbox.ledger.doubles_total == 0, "rows below the stranger's horizon were looked up first"
+    assert installation.sandbox.request_log.doubles_total == 0, "rows below the stranger's horizon were looked up first"
 
 
-async def test_a_commit_that_nobody_answered_is_followed_by_a_takeover(bench, monkeypatch):
+async def test_a_commit_that_nobody_answered_is_followed_by_a_takeover(installation, monkeypatch):
     """The results are either there or made again; never twice."""
-    async with bench.processing() as engine:
-        await bench.owns(engine, 0, 1)
+    async with installation.processing() as engine:
+        await installation.owns(engine, 0, 1)
         original, broken = LaneTransactions.commit, []
 
         async def commit(transactions, records, marks):
             await original(transactions, records, marks)
             if records and not broken:
                 broken.append(transactions)
-                transactions._producer._txn_manager.state = None  # as a transaction that was left half-way
+                transactions._transactions._producer._txn_manager.state = None  # as a transaction that was left half-way
                 await original(transactions, [], marks)
 
         monkeypatch.setattr(LaneTransactions, "commit", commit)
-        before = engine.intake.lanes[0]
-        await bench.write(*rows(20))
-        found = await bench.results(20)
+        before = engine.lane_consumer.lanes[0]
+        await installation.write(*rows(20))
+        found = await installation.results(20)
         assert before.end is LaneEnd.INDEFINITE
     assert len(found) == 20
-    assert bench.sandbox.ledger.creates == 20
+    assert installation.sandbox.request_log.creates == 20
 
 
-async def test_results_and_offsets_are_of_one_transaction(bench):
+async def test_results_and_offsets_are_of_one_transaction(installation):
     """A fenced owner leaves neither: no result without its offset, no offset without its result."""
-    old = LaneTransactions(bench.settings, 0)
+    old = LaneTransactions(installation.settings, 0)
     await old.open()
-    await old.commit([], {bench.topics.rows_express: Watermark(3, 3)})
-    new = LaneTransactions(bench.settings, 0)
+    await old.commit([], {installation.topics.rows_express: Watermark(3, 3)})
+    new = LaneTransactions(installation.settings, 0)
     await new.open()
     result = encode(RowFailed(**failure()), "t")
-    records = [(bench.topics.results, result.key, result.value, result.headers)]
+    records = [(installation.topics.results, result.key, result.value, result.headers)]
     with pytest.raises(LaneFenced):
-        await old.commit(records, {bench.topics.rows_express: Watermark(9, 9)})
-    await new.commit(records, {bench.topics.rows_express: Watermark(5, 5)})
-    assert len(await bench.results(1)) == 1
-    assert (await bench.commits())[TopicPartition(bench.topics.rows_express, 0)][0] == 5
+        await old.commit(records, {installation.topics.rows_express: Watermark(9, 9)})
+    await new.commit(records, {installation.topics.rows_express: Watermark(5, 5)})
+    assert len(await installation.results(1)) == 1
+    assert (await installation.commits())[TopicPartition(installation.topics.rows_express, 0)][0] == 5
     for transactions in (old, new):
         await transactions.close()
 
@@ -260,141 +264,145 @@ def failure() -> dict[str, object]:
     return {**facts, "attempts": 1, "started_at": row.occurred_at, "code": "rejected", "message": "no"}
 
 
-async def test_a_takeover_reads_what_its_predecessor_wrote_last(bench):
+async def test_a_takeover_reads_what_its_predecessor_wrote_last(installation):
     """Horizon, bitmap and all; damaged metadata reaches up to the end of the topic; a lane without commits as well."""
-    await bench.write(*rows(8))
-    consumer = kafka_consumer(bench)
+    await installation.write(*rows(8))
+    consumer = kafka_consumer(installation)
     async with consumer:
-        fresh = await take_over(bench.settings, consumer, 0)
+        fresh = await take_over(installation.settings, consumer, 0)
         assert (fresh.unowned, fresh.clean) == (True, True)
-        express = bench.topics.rows_express
+        express = installation.topics.rows_express
         assert fresh.watermarks[express] == Watermark(0, 9), "all that there is is in doubt"
         mark = Watermark(2, 6, 3, 0b110)
-        await fresh.transactions.commit([], {express: mark, bench.topics.rows_bulk: Watermark(0, 0)})
-        heir = await take_over(bench.settings, consumer, 0)
+        await fresh.transactions.commit([], {express: mark, installation.topics.rows_bulk: Watermark(0, 0)})
+        heir = await take_over(installation.settings, consumer, 0)
         assert heir.watermarks[express] == mark
         assert (heir.unowned, heir.clean) == (False, False)
         with pytest.raises(LaneFenced):
             await fresh.transactions.commit([], {express: Watermark(0, 0)})
-        await heir.transactions.commit([], {topic: Watermark(3, 3, released=True) for topic in bench.topics.rows})
-        assert (await take_over(bench.settings, consumer, 0)).clean
+        await heir.transactions.commit(
+            [], {topic: Watermark(3, 3, released=True) for topic in installation.topics.rows}
+        )
+        assert (await take_over(installation.settings, consumer, 0)).clean
 
 
-def kafka_consumer(bench):
-    return AIOKafkaConsumer(**kafka_options.consumer_options(bench.settings))
+def kafka_consumer(installation):
+    return AIOKafkaConsumer(**kafka_options.consumer_options(installation.settings))
 
 
 @pytest.mark.no_cover  # 40,000 records, one like the other
-async def test_aborted_records_inside_a_window_keep_the_commit_small(bench):
+async def test_aborted_records_inside_a_window_keep_the_commit_small(installation):
     """[run] Bits by offset made 6,672 characters; the broker refuses more than 4,096, the producer is dead for good."""
-    bench.sandbox.inject(name_rules=[{"contains": "Slow", "latency_ms": 900}])
-    await bench.write(accepted(2, name="Slow"), accepted(3))
+    installation.sandbox.inject(name_rules=[{"contains": "Slow", "latency_ms": 900}])
+    await installation.write(accepted(2, name="Slow"), accepted(3))
     for start in range(0, 40_000, 10_000):
-        await bench.write(*rows(10_000, start=10 + start, job_id="aborted"), abort=True)
-    await bench.write(*rows(50, start=4))
+        await installation.write(*rows(10_000, start=10 + start, job_id="aborted"), abort=True)
+    await installation.write(*rows(50, start=4))
     sizes = []
-    async with bench.processing():
+    async with installation.processing():
 
         async def seen() -> bool:
-            offset, metadata = (await bench.commits()).get(TopicPartition(bench.topics.rows_express, 0), (-1, ""))
+            offset, metadata = (await installation.commits()).get(
+                TopicPartition(installation.topics.rows_express, 0), (-1, "")
+            )
             sizes.append((offset, len(metadata)))
             return offset >= 40_000
 
         await until("the commit has passed them", seen, 40)
-        found = await bench.results(52)
-    assert len(found) == bench.sandbox.ledger.creates == 52
+        found = await installation.results(52)
+    assert len(found) == installation.sandbox.request_log.creates == 52
     assert max(size for _, size in sizes) <= MAX_METADATA_BYTES // 10
 
 
-async def test_records_deleted_below_the_commit_stop_that_lane_and_no_other(bench):
+async def test_records_deleted_below_the_commit_stop_that_lane_and_no_other(installation):
     """Going on would hide that rows are lost; readiness says which, and what to do."""
-    async with bench.processing():
-        await bench.write(*rows(3))
-        await bench.results(3)
-    await bench.write(*rows(20, start=5))
-    admin = kafka_options.admin_client(bench.settings)
+    async with installation.processing():
+        await installation.write(*rows(3))
+        await installation.results(3)
+    await installation.write(*rows(20, start=5))
+    admin = kafka_options.admin_client(installation.settings)
     await admin.start()
-    await admin.delete_records({TopicPartition(bench.topics.rows_express, 0): RecordsToDelete(before_offset=15)})
+    await admin.delete_records({TopicPartition(installation.topics.rows_express, 0): RecordsToDelete(before_offset=15)})
     await admin.close()
-    async with bench.processing() as engine:
-        await until("the lane has stopped", lambda: ended(engine, 0) is LaneEnd.LOST, PATIENCE)
-        await bench.write(*rows(5, job_id="other", batch_id="b2"), partition=1)
-        await bench.results(8)
-        assert [lane.partition for lane in engine.intake.running_lanes()] == [1]
+    async with installation.processing() as engine:
+        await until("the lane has stopped", lambda: ended(engine, 0) is LaneEnd.RECORDS_MISSING, TIMEOUT_SECONDS)
+        await installation.write(*rows(5, job_id="other", batch_id="b2"), partition=1)
+        await installation.results(8)
+        assert [lane.partition for lane in engine.lane_consumer.running_lanes()] == [1]
         with pytest.raises(RuntimeError, match="rows were deleted before they were processed"):
-            await engine.intake.check_lanes()
+            await engine.lane_consumer.check_lanes()
         await engine.liveness.check()
 
 
 def ended(engine: Engine, partition: int) -> LaneEnd | None:
-    lane = engine.intake.lanes.get(partition)
+    lane = engine.lane_consumer.lanes.get(partition)
     return lane.end if lane else None
 
 
-async def test_dead_letters_are_listed_and_exported(bench):
+async def test_dead_letters_are_listed_and_exported(installation):
     """With the reason and the place; the row that the key names has failed; the others go on."""
-    await bench.write(accepted(2))
-    await bench.write_raw(b"job:3", b"{", [("ce_type", b"RowAccepted"), ("ce_id", b"job:3:2")])
-    await bench.write_raw(None, b"\xff", [])
-    await bench.write(accepted(4))
-    async with bench.processing():
-        found = await bench.results(3)
+    await installation.write(accepted(2))
+    await installation.write_raw(b"job:3", b"{", [("ce_type", b"RowAccepted"), ("ce_id", b"job:3:2")])
+    await installation.write_raw(None, b"\xff", [])
+    await installation.write(accepted(4))
+    async with installation.processing():
+        found = await installation.results(3)
     assert sorted((result.row, result.round, type(result)) for result in found) == [
         (2, 1, RowCreated),
         (3, 2, RowFailed),
         (4, 1, RowCreated),
     ]
     out = io.StringIO()
-    assert await list_letters(bench.settings, out) == 2
+    assert await list_letters(installation.settings, out) == 2
     assert "job:3" in out.getvalue()
     out = io.StringIO()
-    assert await export_letters(bench.settings, out) == 2
+    assert await export_letters(installation.settings, out) == 2
 
 
-async def test_the_largest_poison_record_becomes_a_dead_letter(bench):
+async def test_the_largest_poison_record_becomes_a_dead_letter(installation):
     """As large as the topic takes it: with the reason in its headers it is larger still."""
-    await bench.write_raw(b"job:3", b"x" * (1_048_588 - 120), [("ce_type", b"RowAccepted")])
-    await bench.write_raw(b"job:4", b"{}", [("ce_type", b"x" * (1_048_588 - 120))])
-    await bench.write_raw(b"x" * (1_048_588 - 120) + b":5", b"{}", [("ce_type", b"RowAccepted")])
-    await bench.write(accepted(6))
-    async with bench.processing():
-        found = await bench.results(3)
+    await installation.write_raw(b"job:3", b"x" * (1_048_588 - 120), [("ce_type", b"RowAccepted")])
+    await installation.write_raw(b"job:4", b"{}", [("ce_type", b"x" * (1_048_588 - 120))])
+    await installation.write_raw(b"x" * (1_048_588 - 120) + b":5", b"{}", [("ce_type", b"RowAccepted")])
+    await installation.write(accepted(6))
+    async with installation.processing():
+        found = await installation.results(3)
     assert sorted((result.row, type(result)) for result in found) == [(3, RowFailed), (4, RowFailed), (6, RowCreated)]
 
 
-async def test_cancelled_rows_are_unprocessed_and_the_rest_goes_on(bench):
+async def test_cancelled_rows_are_unprocessed_and_the_rest_goes_on(installation):
     """Those that wait in a window at once; a processor that starts later knows of the cancel too."""
-    bench.sandbox.inject(latency_ms=200)
-    async with bench.processing(hospital_api_max_connections=1):
-        await bench.write(*rows(50))
-        await until("a call", lambda: bench.sandbox.ledger.creates > 1, PATIENCE)
-        await bench.write(JobCancelRequested(tenant="t", job_id="job"), topic=bench.topics.jobs)
-        found = await bench.results(50)
+    installation.sandbox.inject(latency_ms=200)
+    async with installation.processing(hospital_api_max_connections=1):
+        await installation.write(*rows(50))
+        await until("a call", lambda: installation.sandbox.request_log.creates > 1, TIMEOUT_SECONDS)
+        await installation.write(JobCancelRequested(tenant="t", job_id="job"), topic=installation.topics.jobs)
+        found = await installation.results(50)
     created = sum(isinstance(result, RowCreated) for result in found)
     assert sum(isinstance(result, RowUnprocessed) for result in found) == 50 - created
-    assert bench.sandbox.ledger.creates == created
-    bench.sandbox.inject(latency_ms=0)
-    async with bench.processing():
-        await bench.write(*rows(5, start=100))
-        assert len(await bench.results(55)) == 55
-    assert bench.sandbox.ledger.creates == created
+    assert installation.sandbox.request_log.creates == created
+    installation.sandbox.inject(latency_ms=0)
+    async with installation.processing():
+        await installation.write(*rows(5, start=100))
+        assert len(await installation.results(55)) == 55
+    assert installation.sandbox.request_log.creates == created
 
 
-async def test_rows_whose_answers_are_lost_are_found_by_look_up(bench):
+async def test_rows_whose_answers_are_lost_are_found_by_look_up(installation):
     """And those that the directory failed to create are tried again."""
-    bench.sandbox.inject(lose_answer=0.3, error_before=0.3, seed=4)
-    async with bench.processing():
-        await bench.write(*rows(40))
-        found = await bench.results(40)
+    installation.sandbox.inject(lose_answer=0.3, error_before=0.3, seed=4)
+    async with installation.processing():
+        await installation.write(*rows(40))
+        found = await installation.results(40)
     created = [result for result in found if isinstance(result, RowCreated)]
-    assert bench.sandbox.ledger.creates == len(created)
-    assert bench.sandbox.ledger.doubles_total == 0
+    assert installation.sandbox.request_log.creates == len(created)
+    assert installation.sandbox.request_log.doubles_total == 0
     assert any(result.found for result in created)
 
 
-async def test_batches_are_activated_when_their_job_has_finished_or_somebody_asks(bench):
+async def test_batches_are_activated_when_their_job_has_finished_or_somebody_asks(installation):
     """Each answer once a request, also for a processor that starts later."""
-    await bench.write(*rows(2))
+    await installation.write(*rows(2))
     finished = JobFinished(
         tenant="t",
         job_id="job",
@@ -406,25 +414,25 @@ async def test_batches_are_activated_when_their_job_has_finished_or_somebody_ask
         batch_ids=("batch",),
     )
     asked = BatchActivationRequested(tenant="t", job_id="job", batch_id="batch", request_id="by hand")
-    async with bench.processing():
-        await bench.results(2)
-        await bench.write(finished, asked, topic=bench.topics.jobs)
-        await bench.job_events(BatchActivated, 2)
-    assert all(hospital.active for hospital in bench.sandbox.hospitals)
-    async with bench.processing() as engine:
-        await bench.owns(engine, 0, 1)
+    async with installation.processing():
+        await installation.results(2)
+        await installation.write(finished, asked, topic=installation.topics.jobs)
+        await installation.job_events(BatchActivated, 2)
+    assert all(hospital.active for hospital in installation.sandbox.hospitals)
+    async with installation.processing() as engine:
+        await installation.owns(engine, 0, 1)
         await asyncio.sleep(0.5)
-    answers = await bench.job_events(BatchActivated, 2)
+    answers = await installation.job_events(BatchActivated, 2)
     assert sorted(answer.request_id for answer in answers) == ["by hand", "finished:1"]
 
 
-async def test_a_processor_reports_itself(bench):
+async def test_a_processor_reports_itself(installation):
     """Every few seconds: lanes, breaker, pace."""
-    async with bench.processing() as engine:
-        await bench.owns(engine, 0, 1)
-        async with TopicReader(bench.settings, bench.topics.processors) as reader:
+    async with installation.processing() as engine:
+        await installation.owns(engine, 0, 1)
+        async with TopicReader(installation.settings, installation.topics.processors) as reader:
 
             async def lanes() -> bool:
                 return any(len(report.lanes) == 2 for report in await reader.events())
 
-            await until("a report with lanes", lanes, PATIENCE)
+            await until("a report with lanes", lanes, TIMEOUT_SECONDS)

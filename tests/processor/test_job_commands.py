@@ -2,14 +2,14 @@
 
 import pytest
 
-from services.processor.job_commands import Notices
+from services.processor.job_commands import JobCommands
 from shared.contract.events import JobCancelRequested, JobFinished, JobOutcome, SendingPaused, SendingResumed
 from tests.support.processor.lane_doubles import record
 
 
-def notices():
+def job_commands():
     cancelled, changes = [], []
-    return Notices(lambda jobs: cancelled.append(sorted(jobs)), lambda: changes.append(True)), cancelled, changes
+    return JobCommands(lambda jobs: cancelled.append(sorted(jobs)), lambda: changes.append(True)), cancelled, changes
 
 
 def cancel(round_=1):
@@ -32,66 +32,66 @@ def finished(round_):
 
 def test_a_cancel_holds_for_its_round_and_earlier_ones():
     """A retry after it is sent."""
-    known, heard, _ = notices()
+    known, announced, _ = job_commands()
     known.caught_up()
-    known.take([record(cancel(2), 0)])
-    assert heard == [["job"]]
+    known.apply([record(cancel(2), 0)])
+    assert announced == [["job"]]
     assert [known.is_cancelled("job", round_) for round_ in (1, 2, 3)] == [True, True, False]
     assert not known.is_cancelled("another", 1)
 
 
 def test_an_older_cancel_changes_nothing():
     """Job events may repeat after a crash."""
-    known, _, _ = notices()
-    known.take([record(cancel(2), 0)])
-    known.take([record(cancel(1), 1)])
+    known, _, _ = job_commands()
+    known.apply([record(cancel(2), 0)])
+    known.apply([record(cancel(1), 1)])
     assert known.is_cancelled("job", 2)
 
 
 @pytest.mark.parametrize("round_", [1, 2])
 def test_a_cancel_stays_whatever_round_finishes(round_):
     """Rows of the cancelled round may still be reached, behind a backlog of the other topic."""
-    known, _, _ = notices()
-    known.take([record(cancel(1), 0)])
-    known.take([record(finished(round_), 1)])
+    known, _, _ = job_commands()
+    known.apply([record(cancel(1), 0)])
+    known.apply([record(finished(round_), 1)])
     assert known.is_cancelled("job", 1)
 
 
 def test_nothing_is_sent_before_everything_is_known():
     """A processor that has just started may not know of a pause."""
-    known, _, changes = notices()
+    known, _, changes = job_commands()
     assert not known.may_send
-    known.take([record(SendingPaused(request_id="1"), 0)])
+    known.apply([record(SendingPaused(request_id="1"), 0)])
     assert (known.paused, changes) == (True, [True])
-    known.take([record(SendingResumed(request_id="2"), 1)])
+    known.apply([record(SendingResumed(request_id="2"), 1)])
     assert (known.paused, known.may_send) == (False, False)
 
 
-def test_all_that_was_ever_cancelled_is_told_at_once():
+def test_all_that_was_ever_cancelled_is_announced_at_once():
     """Looking through the windows for each of thousands of jobs would take a start minutes."""
-    known, heard, _ = notices()
+    known, announced, _ = job_commands()
     cancels = [JobCancelRequested(tenant="t", job_id=f"job-{number}") for number in range(3)]
-    known.take([record(event, offset) for offset, event in enumerate(cancels)])
-    assert heard == []
+    known.apply([record(event, offset) for offset, event in enumerate(cancels)])
+    assert announced == []
     known.caught_up()
-    assert heard == [["job-0", "job-1", "job-2"]]
-    known.take([])
-    assert len(heard) == 1
+    assert announced == [["job-0", "job-1", "job-2"]]
+    known.apply([])
+    assert len(announced) == 1
 
 
 def test_what_cannot_be_read_is_left_to_others():
     """The status service gives it to the dead letters."""
-    known, heard, changes = notices()
-    known.take([record(None, 0, headers=(("ce_type", b"JobCancelRequested"),), value=b"{")])
-    known.take([record(None, 1, value=b"x")])
-    assert (heard, changes) == ([], [])
+    known, announced, changes = job_commands()
+    known.apply([record(None, 0, headers=(("ce_type", b"JobCancelRequested"),), value=b"{")])
+    known.apply([record(None, 1, value=b"x")])
+    assert (announced, changes) == ([], [])
 
 
 def test_reading_everything_again_sends_nothing_meanwhile():
-    """A consumer that was made anew reads old resumes before it comes to the pause that holds."""
-    known, _, _ = notices()
+    """A consumer that was made again reads old resumes before it comes to the pause that holds."""
+    known, _, _ = job_commands()
     known.caught_up()
-    known.take([record(SendingPaused(request_id="1"), 0)])
-    known.begin_anew()
-    known.take([record(SendingResumed(request_id="0"), 0)])
+    known.apply([record(SendingPaused(request_id="1"), 0)])
+    known.restart()
+    known.apply([record(SendingResumed(request_id="0"), 0)])
     assert not known.may_send

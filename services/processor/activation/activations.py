@@ -1,8 +1,8 @@
-"""Activates batches: those of a job whose rows were all created, and those that somebody asks for by hand.
+"""The batches to activate: those of a job whose rows were all created, and those that somebody asks for by hand.
 
-Activation may be repeated without harm, so at least once is enough here: the group's offset passes a request when its
-answer has been written, and an answer that a crash makes appear twice has the same event id. All the same a processor
-that is frozen or replaced sends nothing more: a request may be sent only while its tenure holds.
+At least once is enough here, because activation may be repeated. The group's offset passes a request when its answer
+has been written. After a crash the answer may be written again, with the same event id. A request may be sent only
+while its lease holds, so a frozen or replaced processor sends nothing more.
 """
 
 import asyncio
@@ -14,18 +14,18 @@ from typing import assert_never
 import structlog
 
 from services.processor import metrics
-from services.processor.activation.group_lease import Tenure
+from services.processor.activation.group_lease import GroupLease
 from services.processor.directory.outcomes import (
     Activated,
     ActivationOutcome,
     Conflicted,
-    NeverSent,
-    Refused,
+    ConnectionFailed,
+    NotSent,
     Rejected,
     ServerError,
+    ServiceRejected,
     Throttled,
     Unanswered,
-    Withheld,
 )
 from services.processor.limits.backoff import Backoff
 from shared.contract.events import (
@@ -42,25 +42,25 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class Activation:
-    """One batch that is to be activated. `done` is called when its answer has been written."""
+    """A request to activate one batch. `done` is called when its answer has been written."""
 
     tenant: str
     job_id: str
     batch_id: str
     request_id: str
-    tenure: Tenure
+    lease: GroupLease
     done: Callable[[], None]
     failures: int = 0
-    setbacks: int = 0
+    backoff_count: int = 0
 
     def activated(self, message: str) -> BatchActivated:
-        """The answer when it worked."""
+        """The answer when the directory has activated the batch."""
         return BatchActivated(
             tenant=self.tenant, job_id=self.job_id, batch_id=self.batch_id, request_id=self.request_id, message=message
         )
 
     def failed(self, message: str, status: int | None) -> BatchActivationFailed:
-        """The answer when it did not, and will not by itself."""
+        """The answer when the directory will not activate the batch."""
         return BatchActivationFailed(
             tenant=self.tenant,
             job_id=self.job_id,
@@ -71,8 +71,8 @@ class Activation:
         )
 
 
-def requested_by(event: Event, tenure: Tenure, done: Callable[[], None]) -> list[Activation]:
-    """The activations that an event of `hospital.jobs` asks for; `done` is called after the last of them."""
+def requested_by(event: Event, lease: GroupLease, done: Callable[[], None]) -> list[Activation]:
+    """The activations that an event of `hospital.jobs` asks for. `done` is called when all of them are done."""
     match event:
         case JobFinished(outcome=JobOutcome.ALL_CREATED):
             batches, request_id = event.batch_ids, f"finished:{event.round}"
@@ -88,78 +88,78 @@ def requested_by(event: Event, tenure: Tenure, done: Callable[[], None]) -> list
         if left == 0:
             done()
 
-    return [Activation(event.tenant, event.job_id, batch, request_id, tenure, one_done) for batch in batches]
+    return [Activation(event.tenant, event.job_id, batch, request_id, lease, one_done) for batch in batches]
 
 
 class Activations:
-    """The batches that wait for their activation. `publish` returns when the event has been written."""
+    """The requests that wait to be sent. `publish` returns when the event has been written."""
 
     def __init__(
         self,
         max_attempts: int,
         backoff: Backoff,
         publish: Callable[[Event], Awaitable[None]],
-        changed: Callable[[], None],
+        notify: Callable[[], None],
     ) -> None:
         self._max_attempts = max_attempts
         self._backoff = backoff
         self._publish = publish
-        self._changed = changed
-        self._waiting: deque[Activation] = deque()
+        self._notify = notify
+        self._queue: deque[Activation] = deque()
 
     @property
-    def waiting(self) -> int:
+    def ready(self) -> int:
         """How many may be sent now."""
-        return len(self._waiting) if self._waiting and self._waiting[0].tenure.holds else 0
+        return len(self._queue) if self._queue and self._queue[0].lease.holds else 0
 
     def add(self, activation: Activation) -> None:
-        """One more batch to activate."""
-        if not activation.tenure.over:
-            self._waiting.append(activation)
-            self._changed()
+        """Takes a request, unless its lease has ended."""
+        if not activation.lease.ended:
+            self._queue.append(activation)
+            self._notify()
 
-    def renewed(self) -> None:
-        """The tenure holds again."""
-        if self._waiting:
-            self._changed()
+    def lease_renewed(self) -> None:
+        """The lease holds again: waiting requests may be sent."""
+        if self._queue:
+            self._notify()
 
-    def forget(self) -> None:
-        """What was asked of an earlier tenure is asked again, of us or of another processor."""
-        self._waiting = deque(activation for activation in self._waiting if not activation.tenure.over)
+    def drop_ended(self) -> None:
+        """Drops the requests whose lease has ended: whoever has the partition now reads them again."""
+        self._queue = deque(activation for activation in self._queue if not activation.lease.ended)
 
     def take(self) -> Activation | None:
-        """The next one to send; its outcome has to be told by `answered`."""
-        return self._waiting.popleft() if self.waiting else None
+        """The next request to send, None when there is none. Hand its outcome to `record_outcome`."""
+        return self._queue.popleft() if self.ready else None
 
-    def mildest(self) -> Activation | None:
-        """Of those that may be sent now the one that failed least."""
-        return min(self._waiting, key=lambda activation: activation.setbacks) if self.waiting else None
+    def least_failed(self) -> Activation | None:
+        """Of the requests that may be sent now the one that failed least often in a row."""
+        return min(self._queue, key=lambda activation: activation.backoff_count) if self.ready else None
 
     def begin(self, activation: Activation) -> None:
-        """This one is sent now; its outcome has to be told by `answered`."""
-        self._waiting.remove(activation)
+        """This request is sent now. Hand its outcome to `record_outcome`."""
+        self._queue.remove(activation)
 
-    async def answered(self, activation: Activation, outcome: ActivationOutcome) -> None:
-        """Writes the answer, or puts the batch back for another try."""
+    async def record_outcome(self, activation: Activation, outcome: ActivationOutcome) -> None:
+        """Writes the answer, or puts the request back for a retry."""
         match outcome:
             case Activated(message):
-                await self._settle(activation, activation.activated(message))
+                await self._answer(activation, activation.activated(message))
             case Rejected(status, message) | Conflicted(message, status):
-                await self._settle(activation, activation.failed(message, status))
+                await self._answer(activation, activation.failed(message, status))
             case ServerError(message, status):
                 activation.failures += 1
                 if activation.failures >= self._max_attempts:
-                    await self._settle(activation, activation.failed(message, status))
+                    await self._answer(activation, activation.failed(message, status))
                 else:
-                    self._again(activation, message)
-            case Refused(_, message) | NeverSent(message) | Unanswered(message):
-                self._again(activation, message)
-            case Withheld() | Throttled():
+                    self._retry_later(activation, message)
+            case ServiceRejected(_, message) | ConnectionFailed(message) | Unanswered(message):
+                self._retry_later(activation, message)
+            case NotSent() | Throttled():
                 self.add(activation)
             case _:
                 assert_never(outcome)
 
-    async def _settle(self, activation: Activation, answer: BatchActivated | BatchActivationFailed) -> None:
+    async def _answer(self, activation: Activation, answer: BatchActivated | BatchActivationFailed) -> None:
         await self._publish(answer)
         metrics.ACTIVATIONS.labels(type(answer).__name__).inc()
         log.info(
@@ -171,9 +171,9 @@ class Activations:
         )
         activation.done()
 
-    def _again(self, activation: Activation, reason: str) -> None:
-        activation.setbacks += 1
-        wait = self._backoff.seconds(activation.setbacks)
+    def _retry_later(self, activation: Activation, reason: str) -> None:
+        activation.backoff_count += 1
+        wait = self._backoff.seconds(activation.backoff_count)
         log.warning(
             "activation_postponed", batch_id=activation.batch_id, reason=reason, again_in_seconds=round(wait, 1)
         )

@@ -1,34 +1,34 @@
-"""How long we may act on what a consumer group has given us: the activations' counterpart of a lane's permit."""
+"""How long a processor may act on what a consumer group has assigned to it. A lane has a send permit instead."""
 
 import time
 from dataclasses import dataclass, field
 
 
 @dataclass(slots=True, eq=False)
-class Tenure:
-    """Our share of a group from one rebalance to the next, in seconds of the monotonic clock.
+class GroupLease:
+    """The lease on an assignment, from one rebalance to the next. Times in seconds of the monotonic clock.
 
-    A commit that Kafka takes shows that we were a member when it began, and keeps us one for a session time-out. What
-    the share brought may be sent only for a lease after that, so a frozen or replaced processor stops by itself.
+    A commit that Kafka accepts shows that we were a member of the group when it began. For `lease_seconds` after that
+    we may act on what the assignment brought. A frozen or replaced processor therefore stops by itself.
     """
 
     lease_seconds: float
-    over: bool = False
-    _confirmed: float = field(default=float("-inf"))
+    ended: bool = False
+    _renewed_at: float = field(default=float("-inf"))
 
-    def confirm(self, began: float) -> None:
-        """Kafka took a commit that began then."""
-        self._confirmed = max(self._confirmed, began)
+    def renew(self, began: float) -> None:
+        """Kafka has accepted a commit that began then."""
+        self._renewed_at = max(self._renewed_at, began)
 
     @property
     def holds(self) -> bool:
         """Whether something may be sent now."""
-        return not self.over and self._age() < self.lease_seconds
+        return not self.ended and self._age() < self.lease_seconds
 
     @property
-    def needs_commit(self) -> bool:
-        """Whether it is time to show again that we are a member."""
+    def needs_renewal(self) -> bool:
+        """Whether the next commit is due: after a third of the lease."""
         return self._age() > self.lease_seconds / 3
 
     def _age(self) -> float:
-        return time.monotonic() - self._confirmed
+        return time.monotonic() - self._renewed_at

@@ -1,6 +1,6 @@
-"""The hospital directory's HTTP API: one method per call, one outcome per answer, never an exception.
+"""The hospital directory's HTTP API: one method per call, one outcome per call, never an exception.
 
-aiohttp, without httpx over it: httpx's requests and responses cost more than half as much again as the call itself.
+aiohttp without httpx around it: httpx's requests and responses made each call half as expensive again.
 """
 
 import ssl
@@ -15,18 +15,24 @@ from services.processor.directory.deadlines import Deadlines
 from services.processor.directory.outcomes import (
     ActivationOutcome,
     CallOutcome,
+    ConnectionFailed,
+    LookupFailed,
     LookUpOutcome,
-    NeverSent,
+    NotSent,
     Unanswered,
-    Unlisted,
-    Withheld,
 )
-from services.processor.directory.responses import Answer, activation, creation, look_up
-from services.processor.directory.send_guard import Gate, GateClosed, GatedBody, Passage, gated_without_body
+from services.processor.directory.responses import Response, activation_outcome, creation_outcome, look_up_outcome
+from services.processor.directory.send_guard import (
+    GuardedBody,
+    GuardedCall,
+    SendForbidden,
+    SendGuard,
+    guard_without_body,
+)
 from services.processor.settings import DirectorySettings
 from shared.contract.events import RowAccepted
 
-#: Idle connections are closed by us before the directory does it in the middle of our next request.
+#: We close idle connections before the directory does, which would break our next request on them.
 KEEP_ALIVE_SECONDS = 2.0
 
 
@@ -34,7 +40,7 @@ def _always() -> bool:
     return True
 
 
-class Directory:
+class DirectoryClient:
     """A client of the directory; an async context manager."""
 
     def __init__(self, settings: DirectorySettings) -> None:
@@ -42,7 +48,7 @@ class Directory:
         self._url = str(settings.hospital_api_base_url).rstrip("/")
         self._hospitals = URL(f"{self._url}/hospitals/")
         self._deadlines = Deadlines(settings.hospital_api_timeout)
-        #: Two sessions over the same connections: only calls without a body need the trace.
+        #: Two sessions share the connections: only calls without a body need the guard's trace, which costs time.
         self._with_body: aiohttp.ClientSession | None = None
         self._without_body: aiohttp.ClientSession | None = None
 
@@ -50,7 +56,7 @@ class Directory:
         limit = self._settings.hospital_api_max_connections
         connector = aiohttp.TCPConnector(limit=limit, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=_tls(self._url))
         self._with_body = self._session(connector)
-        self._without_body = self._session(connector, gated_without_body())
+        self._without_body = self._session(connector, guard_without_body())
         return self
 
     def _session(self, connector: aiohttp.TCPConnector, *traces: aiohttp.TraceConfig) -> aiohttp.ClientSession:
@@ -63,7 +69,7 @@ class Directory:
                 "User-Agent": "hospital-bulk",
                 **({"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}),
             },
-            # The deadline is ours: aiohttp's own is rounded up to a whole second.
+            # `Deadlines` is used instead: aiohttp rounds its own up to a whole second.
             timeout=aiohttp.ClientTimeout(total=None),
             trace_configs=[*traces],
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -74,8 +80,8 @@ class Directory:
             if session is not None:
                 await session.close()
 
-    async def create(self, row: RowAccepted, gate: Gate, traceparent: str | None = None) -> CallOutcome:
-        """POST /hospitals/: one hospital, if the answer says so."""
+    async def create(self, row: RowAccepted, guard: SendGuard, traceparent: str | None = None) -> CallOutcome:
+        """POST /hospitals/: creates one hospital. Never repeat it before a look-up: the directory would double it."""
         body = {
             "name": row.name,
             "address": row.address,
@@ -85,67 +91,66 @@ class Directory:
         headers = {"Idempotency-Key": quote(row.event_id, safe=":")}
         if traceparent:
             headers["traceparent"] = traceparent
-        answer = await self._call("POST", self._hospitals, gate, body, headers)
-        return creation(row, answer) if isinstance(answer, Answer) else answer
+        response = await self._call("POST", self._hospitals, guard, body, headers)
+        return creation_outcome(row, response) if isinstance(response, Response) else response
 
-    async def look_up(self, batch_id: str, gate: Gate = _always) -> LookUpOutcome:
-        """GET /hospitals/batch/{id}: what the directory holds of a batch."""
-        answer = await self._call("GET", self._batch(batch_id), gate)
-        match answer:
-            case Answer():
-                return look_up(answer)
+    async def look_up(self, batch_id: str, guard: SendGuard = _always) -> LookUpOutcome:
+        """GET /hospitals/batch/{id}: the hospitals that the directory holds of a batch."""
+        response = await self._call("GET", self._batch(batch_id), guard)
+        match response:
+            case Response():
+                return look_up_outcome(response)
             case Unanswered(message):
-                return Unlisted(message)
+                return LookupFailed(message)
             case _:
-                return answer
+                return response
 
-    async def activate(self, batch_id: str, gate: Gate = _always) -> ActivationOutcome:
+    async def activate(self, batch_id: str, guard: SendGuard = _always) -> ActivationOutcome:
         """PATCH /hospitals/batch/{id}/activate. May be repeated."""
-        answer = await self._call("PATCH", self._batch(batch_id, "/activate"), gate)
-        return activation(answer) if isinstance(answer, Answer) else answer
+        response = await self._call("PATCH", self._batch(batch_id, "/activate"), guard)
+        return activation_outcome(response) if isinstance(response, Response) else response
 
-    def _batch(self, batch_id: str, what: str = "") -> URL:
-        # A batch's id is one part of the path, also when it is nothing that we would have made: a part of dots only
-        # would be resolved away.
-        part = quote(batch_id, safe="").replace(".", "%2E")
-        return URL(f"{self._url}/hospitals/batch/{part}{what}", encoded=True)
+    def _batch(self, batch_id: str, path: str = "") -> URL:
+        # Any id is one segment of the path, whoever made it. An unquoted segment of dots would be resolved away.
+        segment = quote(batch_id, safe="").replace(".", "%2E")
+        return URL(f"{self._url}/hospitals/batch/{segment}{path}", encoded=True)
 
     async def _call(
         self,
         method: str,
         url: URL,
-        gate: Gate,
+        guard: SendGuard,
         body: dict[str, str | None] | None = None,
         headers: dict[str, str] | None = None,
-    ) -> Answer | NeverSent | Withheld | Unanswered:
+    ) -> Response | ConnectionFailed | NotSent | Unanswered:
         session = self._without_body if body is None else self._with_body
         if session is None:
             raise RuntimeError("the directory is used outside its context")
-        passage = Passage(gate)
+        call = GuardedCall(guard)
         try:
-            # A total deadline: time-outs per read are outlasted by a dripping server.
+            # A deadline for the whole call: a server that drips bytes outlasts time-outs per read.
             with self._deadlines.begin():
                 response = await session.request(
                     method,
                     url,
-                    data=None if body is None else GatedBody(to_json(body), passage),
+                    data=None if body is None else GuardedBody(to_json(body), call),
                     headers=headers,
                     allow_redirects=False,
-                    trace_request_ctx=passage,
+                    trace_request_ctx=call,
                 )
-                return Answer(response, await response.read())
-        except GateClosed:
-            return Withheld()
+                return Response(response, await response.read())
+        except SendForbidden:
+            return NotSent()
         except TimeoutError:
-            return self._broken(passage, f"no answer within {self._settings.hospital_api_timeout:g} s")
+            return self._without_response(call, f"no answer within {self._settings.hospital_api_timeout:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return self._broken(passage, str(error) or type(error).__name__)
+            return self._without_response(call, str(error) or type(error).__name__)
 
     @staticmethod
-    def _broken(passage: Passage, message: str) -> NeverSent | Withheld | Unanswered:
-        if passage.passed:
+    def _without_response(call: GuardedCall, message: str) -> ConnectionFailed | NotSent | Unanswered:
+        if call.sent:
             return Unanswered(message)
-        return Withheld() if passage.refused else NeverSent(f"no connection: {message}")
+        return NotSent() if call.forbidden else ConnectionFailed(f"no connection: {message}")
 
 
 def _tls(url: str) -> ssl.SSLContext | bool:

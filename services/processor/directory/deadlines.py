@@ -1,6 +1,6 @@
-"""The deadlines of calls, which all last equally long: one timer for all, since one for each was much of a call's cost.
+"""Deadlines for calls that all have the same time-out. They share one timer: one for each was much of a call's cost.
 
-What began first is due first, so only the oldest has to be timed.
+All last equally long, so the one that began first is due first, and only that one has to be timed.
 """
 
 import asyncio
@@ -9,42 +9,42 @@ from typing import Self
 
 
 class Deadlines:
-    """Total deadlines of `seconds` each; as with `asyncio.timeout`, what runs longer ends with TimeoutError."""
+    """Deadlines of `seconds` each. What runs longer ends with TimeoutError, as with `asyncio.timeout`."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        #: What is under way, in the order of its beginning.
+        #: The running ones, in the order in which they began.
         self._running: dict[Deadline, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> "Deadline":
-        """Use it at once, in the task that it shall end: `with deadlines.begin(): ...`."""
+        """A deadline for the current task, counted from now. Use it at once: `with deadlines.begin(): ...`."""
         loop = asyncio.get_running_loop()
         deadline = Deadline(self, loop.time() + self.seconds)
         self._running[deadline] = None
         if self._timer is None:
-            self._timer = loop.call_at(deadline.at, self._end_those_due)
+            self._timer = loop.call_at(deadline.at, self._expire_due)
         return deadline
 
-    def over(self, deadline: "Deadline") -> None:
-        """What it was for has ended."""
+    def remove(self, deadline: "Deadline") -> None:
+        """The deadline is not needed any more."""
         self._running.pop(deadline, None)
 
-    def _end_those_due(self) -> None:
+    def _expire_due(self) -> None:
         loop = asyncio.get_running_loop()
         now, self._timer = loop.time(), None
         for deadline in list(self._running):
             if deadline.at > now:
-                self._timer = loop.call_at(deadline.at, self._end_those_due)
+                self._timer = loop.call_at(deadline.at, self._expire_due)
                 return
             deadline.expire()
-            self.over(deadline)
+            self.remove(deadline)
 
 
 class Deadline:
-    """One of them: a context manager around what has to end in time."""
+    """One deadline: a context manager around what has to end in time."""
 
-    __slots__ = ("_before", "_deadlines", "_expired", "_task", "at")
+    __slots__ = ("_cancelling_before", "_deadlines", "_expired", "_task", "at")
 
     def __init__(self, deadlines: Deadlines, at: float) -> None:
         task = asyncio.current_task()
@@ -53,21 +53,21 @@ class Deadline:
         self.at = at
         self._deadlines = deadlines
         self._task = task
-        self._before = task.cancelling()
+        self._cancelling_before = task.cancelling()
         self._expired = False
 
     def __enter__(self) -> Self:
         return self
 
     def expire(self) -> None:
-        """It is due."""
+        """Cancels the task; the context manager turns that into TimeoutError."""
         self._expired = True
         self._task.cancel()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._deadlines.over(self)
-        # Whoever cancels the task meanwhile means it, and not us.
-        if self._expired and self._task.uncancel() <= self._before and kind is asyncio.CancelledError:
+        self._deadlines.remove(self)
+        # If somebody else has cancelled the task too, it stays cancelled: that is no time-out.
+        if self._expired and self._task.uncancel() <= self._cancelling_before and kind is asyncio.CancelledError:
             raise TimeoutError from error

@@ -1,7 +1,9 @@
-"""How a call to the directory can end, as types; what follows from each is decided in `verdict`.
+"""How a call to the directory can end, as types. What follows from each is decided in `lane.transitions`.
 
-creation   Created | Rejected | Conflicted | Throttled | Refused | ServerError | NeverSent | Withheld | Unanswered
-look-up    Listed | Unlisted | (Throttled, NeverSent and Withheld as above)
+creation    Created | Rejected | Conflicted | Throttled | ServiceRejected | ServerError | ConnectionFailed | NotSent
+            | Unanswered
+look-up     Listed | LookupFailed | Throttled | ConnectionFailed | NotSent
+activation  Activated instead of Created, else as a creation
 """
 
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """2xx with an id. `echoed` is False when the hospital in the answer is not alike the one that was sent."""
+    """2xx with an id. `echoed` is False when the hospital in the answer does not match the one that was sent."""
 
     hospital_id: int | str
     echoed: bool = True
@@ -25,7 +27,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Conflicted:
-    """409: somebody has created it, perhaps we."""
+    """409: the hospital exists. Perhaps an earlier call of ours created it."""
 
     message: str
     status: int = 409
@@ -33,14 +35,14 @@ class Conflicted:
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """429. `retry_after` in seconds, when the directory named it."""
+    """429. `retry_after` in seconds, None when the directory did not say."""
 
     retry_after: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """401, 403, 404, 405, 408, 425: the fault of the directory or of our set-up, not of the row."""
+class ServiceRejected:
+    """401, 403, 404, 405, 408, 425: the directory rejects this service, not the row. A wrong token, for example."""
 
     status: int
     message: str
@@ -48,29 +50,29 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """500, answered: the directory has finished with the call; what came of it can be looked up at once."""
+    """500: the directory has finished with the call. A look-up can tell at once whether the hospital was created."""
 
     message: str
     status: int = 500
 
 
 @dataclass(frozen=True, slots=True)
-class NeverSent:
+class ConnectionFailed:
     """No connection: the row cannot have reached the directory."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
-    """The permit, the slot or the breaker ended before the first byte: nothing was sent, nobody is at fault."""
+class NotSent:
+    """Not sent, and nothing went wrong: the permit ended or the circuit breaker opened before the first byte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """Time-out, dropped, 502, 503, 504, 2xx without an id, 3xx: the hospital may exist, now or a little later.
+    """Time-out, connection lost, 502, 503, 504, 2xx without an id, 3xx: the hospital may exist, now or a little later.
 
-    `retry_after` in seconds, when the directory named it beside a 503.
+    `retry_after` in seconds, when the directory sent it with a 503.
     """
 
     message: str
@@ -97,8 +99,8 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Unlisted:
-    """The look-up failed: it says nothing about any row. `retry_after` as above."""
+class LookupFailed:
+    """The look-up failed: it says nothing about any row. `retry_after` as in `Unanswered`."""
 
     message: str
     retry_after: float | None = None
@@ -111,11 +113,29 @@ class Activated:
     message: str
 
 
-CallOutcome = Created | Rejected | Conflicted | Throttled | Refused | ServerError | NeverSent | Withheld | Unanswered
-LookUpOutcome = Listed | Unlisted | Throttled | NeverSent | Withheld
+CallOutcome = (
+    Created
+    | Rejected
+    | Conflicted
+    | Throttled
+    | ServiceRejected
+    | ServerError
+    | ConnectionFailed
+    | NotSent
+    | Unanswered
+)
+LookUpOutcome = Listed | LookupFailed | Throttled | ConnectionFailed | NotSent
 ActivationOutcome = (
-    Activated | Rejected | Conflicted | Throttled | Refused | ServerError | NeverSent | Withheld | Unanswered
+    Activated
+    | Rejected
+    | Conflicted
+    | Throttled
+    | ServiceRejected
+    | ServerError
+    | ConnectionFailed
+    | NotSent
+    | Unanswered
 )
 
-#: These say that the directory, or the way to it, is in trouble: the breaker counts them.
-TROUBLE = (Refused, ServerError, NeverSent, Unanswered, Unlisted)
+#: The outcomes that the circuit breaker counts as failures of the directory, or of the way to it.
+FAILURES = (ServiceRejected, ServerError, ConnectionFailed, Unanswered, LookupFailed)

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-#: No directory may silence us for longer than this, in seconds.
+#: The longest wait that is accepted, in seconds.
 LONGEST: Final = 3600.0
 
 
-def seconds_of(value: str | None, now: datetime | None = None) -> float | None:
-    """How long to wait, between 0 and an hour; None when the header is missing or says nothing."""
+def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """The header's wait in seconds, between 0 and an hour; None when it is missing or cannot be read."""
     if value is None:
         return None
     if value.strip().isdecimal():

@@ -1,9 +1,13 @@
-"""The gate in front of a call: asked when the connection is there, right before the first byte is written.
+"""The send guard: asked whether a call may be sent, right before its first byte is written.
 
-aiohttp writes a request with a body in a task of its own, and the headers go out with the body's first bytes: so the
-body itself asks. A process that was frozen before that must not send when it thaws. A request without a body is
-written as soon as it has a connection: there a trace asks. If the gate refuses, nothing is sent. That is also where
-"never sent" ends: whatever goes wrong afterwards may have reached the directory.
+A process that was frozen after it chose a row must not send it when it thaws. So the permit is checked again as late
+as aiohttp allows:
+
+- A request with a body is written in a task of its own, and its headers go out with the body's first bytes. There the
+  body itself asks the guard.
+- A request without a body is written as soon as it has a connection. There a trace asks the guard.
+
+If the guard says no, nothing is sent. After it has said yes, whatever goes wrong may have reached the directory.
 """
 
 from collections.abc import Callable
@@ -13,52 +17,52 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
 #: True = send.
-Gate = Callable[[], bool]
+SendGuard = Callable[[], bool]
 
 
-class GateClosed(Exception):
-    """Nothing was sent."""
+class SendForbidden(Exception):
+    """The send guard said no: nothing was sent."""
 
 
-class Passage:
-    """Whether a call has passed its gate."""
+class GuardedCall:
+    """One call and what its send guard said: `sent` when it said yes, `forbidden` when it said no."""
 
-    __slots__ = ("_gate", "passed", "refused")
+    __slots__ = ("_guard", "forbidden", "sent")
 
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self.passed = False
-        self.refused = False
+    def __init__(self, guard: SendGuard) -> None:
+        self._guard = guard
+        self.sent = False
+        self.forbidden = False
 
-    def ask(self) -> None:
-        """What comes next is the first byte. Raises GateClosed when the gate refuses."""
-        self.refused = not self._gate()
-        if self.refused:
-            raise GateClosed
-        self.passed = True
+    def check(self) -> None:
+        """Asks the guard; the first byte has to follow at once. Raises SendForbidden when the guard says no."""
+        self.forbidden = not self._guard()
+        if self.forbidden:
+            raise SendForbidden
+        self.sent = True
 
 
-class GatedBody(aiohttp.BytesPayload):
-    """A JSON body that goes through a gate."""
+class GuardedBody(aiohttp.BytesPayload):
+    """A JSON body that asks its call's guard before it is written."""
 
-    def __init__(self, body: bytes, passage: Passage) -> None:
+    def __init__(self, body: bytes, call: GuardedCall) -> None:
         super().__init__(body, content_type="application/json")
-        self._passage = passage
+        self._call = call
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        """aiohttp calls this when the connection is there."""
-        self._passage.ask()
+        """aiohttp calls this when the request has its connection."""
+        self._call.check()
         await super().write_with_length(writer, content_length)
 
 
-def gated_without_body() -> aiohttp.TraceConfig:
-    """For calls without a body: their `trace_request_ctx` is their passage."""
+def guard_without_body() -> aiohttp.TraceConfig:
+    """A trace that asks the guard of calls without a body. Their `trace_request_ctx` has to be the GuardedCall."""
     trace = aiohttp.TraceConfig()
-    trace.on_connection_create_end.append(_ask)
-    trace.on_connection_reuseconn.append(_ask)
+    trace.on_connection_create_end.append(_check)
+    trace.on_connection_reuseconn.append(_check)
     return trace
 
 
-async def _ask(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    passage: Passage = context.trace_request_ctx
-    passage.ask()
+async def _check(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+    call: GuardedCall = context.trace_request_ctx
+    call.check()

@@ -2,20 +2,23 @@
 
 from dataclasses import dataclass
 
-#: A lane with work commits that often in a lease, with or without results: else its permit would end.
+#: A lane with work commits this often per lease, with or without results: otherwise its permit would end.
 COMMITS_PER_LEASE = 3
 
 
-#: Of its time a lane spends at most one part in so many in commits: when Kafka or this processor is busy, fewer and
-#: larger transactions follow instead of ever more waiting ones.
+#: A lane spends at most one part in so many of its time in commits. When Kafka or this processor is busy, fewer and
+#: larger transactions follow.
 COMMIT_SHARE = 5
-#: But no commit comes later than after so many intervals.
+#: The longest time between two commits, in intervals.
 LONGEST_GAP = 5
 
 
 @dataclass(slots=True)
-class Cadence:
-    """Not more often than the interval; with work, not more seldom than a third of the lease."""
+class CommitSchedule:
+    """When the next commit may begin, and when it must.
+
+    Commits are at least `interval` seconds apart. With work in the lane they are at most a third of `lease` apart.
+    """
 
     interval: float
     lease: float
@@ -32,51 +35,51 @@ class Cadence:
         """The seconds from the beginning of the last commit to that of the next."""
         return min(max(self.interval, COMMIT_SHARE * self.took), self.longest_gap)
 
-    def begins(self, now: float) -> None:
+    def commit_begins(self, now: float) -> None:
         """A commit begins."""
         self.began = now
 
-    def ends(self, now: float) -> None:
-        """The commit has succeeded."""
+    def committed(self, now: float) -> None:
+        """The commit that began last has succeeded."""
         self.took = now - self.began
 
-    def forget(self) -> None:
+    def make_due(self) -> None:
         """The next commit is due at once."""
         self.began = float("-inf")
 
-    def pause(self, now: float) -> float:
+    def seconds_until_next(self, now: float) -> float:
         """How long until the next commit may begin."""
         return max(self.began + self.gap - now, 0.0)
 
-    def renewal(self, now: float) -> float:
+    def seconds_until_renewal(self, now: float) -> float:
         """How long until a lane with work has to commit."""
         return max(self.began + self.lease / COMMITS_PER_LEASE - now, 0.0)
 
 
 @dataclass(slots=True)
-class Reach:
-    """How many rows may be sent before the next commit: as many as its horizon has to cover.
+class SendAhead:
+    """How many rows may be sent before the next commit. The commit's horizon has to cover them.
 
-    `rate` is the pace in calls per second, None without a limit: then twice of what was sent lately counts. `gap` is
-    the most seconds from one commit to the next.
+    `rate` is the rate limit in calls per second. None means no limit: then twice the number of rows sent between the
+    last two commits counts. `gap` is the most seconds from one commit to the next.
     """
 
     connections: int
     rate: float | None
     gap: float
     _sent: int = 0
-    _sent_lately: int = 0
+    _sent_before: int = 0
 
     def sent(self) -> None:
         """A call begins."""
         self._sent += 1
 
     def commit_begins(self) -> None:
-        """What was sent since the last commit is what was sent lately."""
-        self._sent_lately, self._sent = self._sent, 0
+        """Starts the count for the time between this commit and the next."""
+        self._sent_before, self._sent = self._sent, 0
 
     @property
     def rows(self) -> int:
         """The number of rows."""
-        lately = 2 * self._sent_lately if self.rate is None else int(self.rate * self.gap) + 1
-        return self.connections + lately
+        expected = 2 * self._sent_before if self.rate is None else int(self.rate * self.gap) + 1
+        return self.connections + expected

@@ -1,7 +1,7 @@
 """A lane: one partition index of both topics of rows, from takeover to hand-over.
 
-It holds the windows, says which rows may be sent, and commits what has been done. It never calls the directory itself
-(`sending` does) and never reads Kafka (`intake` does). All its methods run on the event loop's thread.
+It holds the windows, says which rows may be sent, and commits what has been done. It never calls the directory
+(`sending` does) and never polls Kafka (`lane_consumer` does). All its methods run on the event loop's thread.
 """
 
 import asyncio
@@ -14,20 +14,21 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from services.processor import metrics
-from services.processor.job_commands import Notices
-from services.processor.lane.commit_schedule import Cadence, Reach
-from services.processor.lane.records import Arrival, DeadRecord, read_record
-from services.processor.lane.rounds import Rounds, Turn
+from services.processor.job_commands import JobCommands
+from services.processor.lane.commit_schedule import CommitSchedule, SendAhead
+from services.processor.lane.records import DeadRecord, Delivered, read_record
+from services.processor.lane.rounds import RoundOrder, Rounds
 from services.processor.lane.row import Row, State
-from services.processor.lane.row_queue import WaitingRows
-from services.processor.lane.send_permit import Permit
-from services.processor.lane.takeover import Inheritance, take_over
-from services.processor.lane.transactions import CommitIndefinite, LaneFenced, LaneTransactions, OutgoingRecord
-from services.processor.offsets.lane_offsets import Progress
+from services.processor.lane.row_queue import RowQueue
+from services.processor.lane.send_permit import SendPermit
+from services.processor.lane.takeover import Takeover, take_over
+from services.processor.lane.transactions import LaneFenced, LaneTransactions
+from services.processor.offsets.lane_offsets import LaneOffsets
 from services.processor.offsets.watermark import Watermark
 from services.processor.settings import ProcessorSettings
 from shared.contract.cloud_events import encode
 from shared.contract.events import LaneReport, RowOutcome
+from shared.runtime.fenced_transactions import CommitIndefinite, OutgoingRecord
 
 log = structlog.get_logger(__name__)
 
@@ -37,18 +38,18 @@ SUPERSEDED = "A later round of this row took its place."
 
 
 class LaneEnd(Enum):
-    """Why a lane is over: what its intake does next follows from it."""
+    """Why a lane has ended. It decides what the lane consumer does next."""
 
     CLOSED = auto()  # handed over, or the processor stops
     FENCED = auto()  # another processor owns it
-    INDEFINITE = auto()  # take over again
-    LOST = auto()  # records are missing: stay stopped, loudly
+    INDEFINITE = auto()  # nobody knows whether its last commit happened: take over again
+    RECORDS_MISSING = auto()  # rows were deleted before they were processed: stay stopped, readiness says so
 
 
 class Lane:
-    """One lane in one ownership. A lane that is over is never used again: a new one takes over.
+    """One ownership of a lane. A lane that has ended is never used again: a new one takes over.
 
-    `changed` is called whenever there may be something to send. `doubtful` takes the rows that need a look-up, with
+    `notify` is called whenever there may be something to send. `on_doubt` takes each row that needs a look-up, with
     the earliest monotonic time at which it may be made.
     """
 
@@ -57,9 +58,9 @@ class Lane:
         settings: ProcessorSettings,
         partition: int,
         consumer: AIOKafkaConsumer,
-        notices: Notices,
-        changed: Callable[[], None],
-        doubtful: Callable[[Row, float], None],
+        job_commands: JobCommands,
+        notify: Callable[[], None],
+        on_doubt: Callable[[Row, float], None],
     ) -> None:
         self.partition = partition
         self.end: LaneEnd | None = None
@@ -68,20 +69,22 @@ class Lane:
         self._topics = settings.topics.rows
         self._results = settings.topics.results
         self._consumer = consumer
-        self._notices = notices
-        self._changed = changed
-        self._doubtful = doubtful
-        self._permit = Permit(settings.lease_seconds)
-        self._cadence = Cadence(settings.commit_interval_ms / 1000, settings.lease_seconds)
-        self._reach = Reach(settings.hospital_api_max_connections, settings.rate_per_second, self._cadence.longest_gap)
-        self._progress = Progress({})  # none before the takeover
-        self._waiting = WaitingRows(self._topics)
+        self._job_commands = job_commands
+        self._notify_sender = notify
+        self._on_doubt = on_doubt
+        self._permit = SendPermit(settings.lease_seconds)
+        self._schedule = CommitSchedule(settings.commit_interval_ms / 1000, settings.lease_seconds)
+        self._send_ahead = SendAhead(
+            settings.hospital_api_max_connections, settings.rate_per_second, self._schedule.longest_gap
+        )
+        self._offsets = LaneOffsets({})  # none before the takeover
+        self._queue = RowQueue(self._topics)
         self._rounds = Rounds()
         self._outgoing: list[OutgoingRecord] = []
         self._transactions: LaneTransactions | None = None
-        self._held = False
-        self._not_before = 0.0  # monotonic: the lease of the former owner
-        self._look_ups_from = 0.0
+        self._draining = False
+        self._not_before = 0.0  # monotonic: when the former owner's lease has ended
+        self._look_ups_from = 0.0  # monotonic: when nothing that the former owner sent can still be created
         self._committed_offsets: dict[str, int] = {}
         self._wake = asyncio.Event()
         self._commit_lock = asyncio.Lock()
@@ -91,7 +94,7 @@ class Lane:
     # ---- life --------------------------------------------------------------------------------------------------------
 
     async def run(self) -> LaneEnd:
-        """Takes over, then commits whenever there is something to commit, until the lane is over."""
+        """Takes over, then commits whenever there is something to commit, until the lane ends. Returns why."""
         try:
             await self._take_over()
             while self.end is None:
@@ -100,12 +103,12 @@ class Lane:
                     await self._commit()
         except LaneFenced:
             metrics.FENCED.inc()
-            self._over(LaneEnd.FENCED)
+            self._finish_lane(LaneEnd.FENCED)
         except CommitIndefinite as error:
             log.warning("lane_indefinite", partition=self.partition, reason=str(error), next="takeover")
-            self._over(LaneEnd.INDEFINITE)
+            self._finish_lane(LaneEnd.INDEFINITE)
         finally:
-            self._over(self.end or LaneEnd.CLOSED)
+            self._finish_lane(self.end or LaneEnd.CLOSED)
             if self._transactions is not None:
                 await self._transactions.close()
         return self.end or LaneEnd.CLOSED
@@ -113,162 +116,162 @@ class Lane:
     async def _take_over(self) -> None:
         while self.end is None:
             try:
-                self._inherit(await take_over(self._settings, self._consumer, self.partition))
+                self._start(await take_over(self._settings, self._consumer, self.partition))
             except (KafkaError, TimeoutError, OSError) as error:
                 log.warning("takeover_failed", partition=self.partition, reason=repr(error), next="again")
                 await asyncio.sleep(TAKEOVER_RETRY_SECONDS)
             else:
                 return
 
-    def _inherit(self, inheritance: Inheritance) -> None:
+    def _start(self, takeover: Takeover) -> None:
         now = time.monotonic()
-        self._transactions = inheritance.transactions
-        self._progress = Progress(inheritance.watermarks)
+        self._transactions = takeover.transactions
+        self._offsets = LaneOffsets(takeover.watermarks)
         self._committed_offsets = dict.fromkeys(self._topics, -1)
-        wait = 0.0 if inheritance.clean else self._settings.lease_seconds
+        wait = 0.0 if takeover.clean else self._settings.lease_seconds
         self._not_before = now + wait
         self._look_ups_from = now
-        if not inheritance.unowned:
+        if not takeover.unowned:
             self._look_ups_from += wait + self._settings.hospital_api_timeout
             self._look_ups_from += self._settings.hospital_api_settle_seconds
         if self.end is None:
             self.seek()
         metrics.TAKEOVERS.inc()
-        log.info("lane_taken_over", partition=self.partition, clean=inheritance.clean, sends_in_seconds=wait)
+        log.info("lane_taken_over", partition=self.partition, clean=takeover.clean, sends_in_seconds=wait)
         if wait:
-            asyncio.get_running_loop().call_later(wait, self._stir)
-        self._stir()
+            asyncio.get_running_loop().call_later(wait, self._notify)
+        self._notify()
 
     def seek(self) -> None:
         """Points the consumer at the lane's next row: after a takeover, and after a rebalance that left it here."""
         if self._transactions is not None and self.end is None:
-            for topic, position in self._progress.positions.items():
+            for topic, position in self._offsets.positions.items():
                 self._consumer.seek(TopicPartition(topic, self.partition), position)
             self.sought = True
 
-    def _stir(self) -> None:
+    def _notify(self) -> None:
+        """Wakes the lane's own loop and the sender."""
         self._wake.set()
-        self._changed()
+        self._notify_sender()
 
-    def _over(self, end: LaneEnd) -> None:
+    def _finish_lane(self, end: LaneEnd) -> None:
         if self.end is None:
             self.end = end
         self._permit.withdraw()
-        self._stir()
+        self._notify()
         self._drained.set()
 
     # ---- hand-over ---------------------------------------------------------------------------------------------------
 
-    async def hold(self) -> None:
+    async def drain(self) -> None:
         """Sends nothing more, waits for the calls in flight, and commits that nothing is under way: a clean hand-over.
 
         The caller bounds the wait. The lane goes on after `resume`.
         """
-        self._held = True
+        self._draining = True
         if self.end is not None or self._transactions is None:
             return
         while self._in_flight:
             self._drained.clear()
             await self._drained.wait()
         try:
-            # While a former owner's lease may still run, nobody can say that nothing is sent any more.
+            # While a former owner's lease may still run, that owner may be sending.
             await self._commit(released=time.monotonic() >= self._not_before)
         except LaneFenced:
-            self._over(LaneEnd.FENCED)
+            self._finish_lane(LaneEnd.FENCED)
         except CommitIndefinite:
-            self._over(LaneEnd.INDEFINITE)
+            self._finish_lane(LaneEnd.INDEFINITE)
 
     def resume(self) -> None:
-        """The rebalance left the lane here."""
-        self._held = False
-        self._cadence.forget()  # nothing is sent before a commit says that the lane is back
+        """Goes on after `drain`: the rebalance left the lane here."""
+        self._draining = False
+        self._schedule.make_due()  # nothing is sent before a commit without `released`
         self.seek()
-        self._stir()
+        self._notify()
 
     def close(self) -> None:
-        """The lane is somebody else's now, or the processor stops."""
-        self._over(LaneEnd.CLOSED)
+        """Ends the lane: another processor gets it, or this one stops."""
+        self._finish_lane(LaneEnd.CLOSED)
 
-    def lose(self, reason: str) -> None:
-        """Records that were never processed are gone from the topic: stop, since going on would hide it."""
+    def stop(self, reason: str) -> None:
+        """Ends the lane because rows were deleted before they were processed. Going on would hide that."""
         log.error("lane_stopped", partition=self.partition, reason=reason)
-        self._over(LaneEnd.LOST)
+        self._finish_lane(LaneEnd.RECORDS_MISSING)
 
     # ---- what comes in -----------------------------------------------------------------------------------------------
 
     @property
     def used(self) -> int:
-        """How many delivered rows are held, done or not."""
-        return self._progress.used
+        """How many delivered rows the windows hold, done or not."""
+        return self._offsets.used
 
     def has_room(self, topic: str, records: int) -> bool:
-        """Whether that many more records of a topic may come. A tenth is kept for express rows."""
+        """Whether so many more records of a topic fit. A tenth of the window is kept for express rows."""
         limit = self._settings.window_rows
         return self.used + records <= (limit if topic == self._topics[0] else limit - limit // 10)
 
     def admit(self, topic: str, records: list[ConsumerRecord], position: int) -> None:
-        """Takes delivered records in; `position` is where the consumer stands after them."""
-        window = self._progress.window(topic)
+        """Takes delivered records in. `position`: the consumer's position after them."""
+        window = self._offsets.window(topic)
         for record in records:
             if record.offset < window.position:
-                continue  # delivered before the rebalance that brought it again
+                continue  # delivered before a rebalance, and now once more
             place = window.admit(record.offset)
             if place is not None:
-                self._arrived(read_record(record, place, self))
+                self._deliver(read_record(record, place, self))
         before = window.position
         window.moved_to(position)
         if records or window.position != before:
-            self._stir()
+            self._notify()
 
-    def _arrived(self, arrival: Arrival) -> None:
-        if isinstance(arrival, DeadRecord):
-            self._bury(arrival)
+    def _deliver(self, delivered: Delivered) -> None:
+        if isinstance(delivered, DeadRecord):
+            self._dead_letter(delivered)
             return
-        match self._rounds.turn_of(arrival):
-            case Turn.NOW:
-                self._begin(arrival)
-            case Turn.AFTER:
-                self._block(arrival)
-            case Turn.TOO_LATE:
-                # The later round's look-up answers for this one too: nothing of either is sent before it.
-                self.finish(arrival, arrival.unprocessed(SUPERSEDED))
-            case Turn.TWICE:
-                event = arrival.event
-                log.error("row_came_twice", job_id=event.job_id, row=event.row, round=event.round)
-                self._progress.finish(arrival)
+        match self._rounds.order_of(delivered):
+            case RoundOrder.NOW:
+                self._begin(delivered)
+            case RoundOrder.AFTER:
+                self._block(delivered)
+            case RoundOrder.TOO_LATE:
+                # The later round is looked up before it is sent, and its look-up answers for this one too.
+                self.finish(delivered, delivered.unprocessed(SUPERSEDED))
+            case RoundOrder.DUPLICATE:
+                event = delivered.event
+                log.error("row_duplicate", job_id=event.job_id, row=event.row, round=event.round)
+                self._offsets.finish(delivered)
 
     def _block(self, row: Row) -> None:
         row.state = State.BLOCKED
-        if self._progress.is_in_doubt(row):
-            self._progress.unsettle(row)
+        if self._offsets.is_in_doubt(row):
+            self._offsets.mark_uncertain(row)
         self._supersede(self._rounds.wait(row))
 
-    def _bury(self, dead: DeadRecord) -> None:
+    def _dead_letter(self, dead: DeadRecord) -> None:
         metrics.DEAD_LETTERS.inc()
         log.error("dead_letter", partition=self.partition, offset=dead.place.offset, reason=dead.reason)
         self._outgoing += dead.records(self._settings.topics)
-        self._progress.window(dead.topic).finish(dead.place)
+        self._offsets.window(dead.topic).finish(dead.place)
 
     def _begin(self, row: Row) -> None:
-        """A row whose turn in the lane has come."""
         self._rounds.begin(row)
         # A former owner may have sent an earlier round of the row just before it was fenced.
-        if row.event.round > 1 or self._progress.is_in_doubt(row):
-            self.doubt(row, self._look_ups_from)
+        if row.event.round > 1 or self._offsets.is_in_doubt(row):
+            self.put_in_doubt(row, self._look_ups_from)
         elif self._is_cancelled(row):
             self.finish(row, row.unprocessed(CANCELLED))
         else:
-            self._waiting.append(row)
+            self._queue.append(row)
 
     def _supersede(self, row: Row) -> None:
         if row.state in (State.READY, State.WAITING):
             self.finish(row, row.unprocessed(SUPERSEDED))
 
     def _is_cancelled(self, row: Row) -> bool:
-        return row.successor is not None or self._notices.is_cancelled(row.event.job_id, row.event.round)
+        return row.successor is not None or self._job_commands.is_cancelled(row.event.job_id, row.event.round)
 
     def cancel(self, job_id: str) -> None:
-        """Rows of a cancelled job that wait here become unprocessed at once, without a call."""
+        """Finishes the waiting rows of a cancelled job as unprocessed, without a call."""
         for row in self._rounds.of_job(job_id):
             if row.state in (State.READY, State.WAITING) and self._is_cancelled(row):
                 self.finish(row, row.unprocessed(CANCELLED))
@@ -276,47 +279,47 @@ class Lane:
     # ---- what goes out -----------------------------------------------------------------------------------------------
 
     def may_send(self, now: float) -> bool:
-        """Whether the lane may send anything at all."""
-        return self.end is None and not self._held and now >= self._not_before and self._permit.holds(now)
+        """Whether the lane may send anything at all. `now`: monotonic."""
+        return self.end is None and not self._draining and now >= self._not_before and self._permit.holds(now)
 
     def permits(self, row: Row) -> bool:
-        """The last question before the first byte of a row's call."""
+        """Whether a row may be sent now. Asked right before the first byte of its call."""
         now = time.monotonic()
         return self.may_send(now) and self._permit.allows(row.topic, row.place.offset, now)
 
     def next_row(self, topic: str) -> Row | None:
-        """The first row of a topic that may be sent now; rows that failed before go behind fresh ones."""
-        if not self._waiting.any(topic) or not self.may_send(now := time.monotonic()):
+        """The first row of a topic that may be sent now; retries go behind fresh rows."""
+        if not self._queue.any(topic) or not self.may_send(now := time.monotonic()):
             return None
-        for row in self._waiting.first(topic):
+        for row in self._queue.heads(topic):
             if self._permit.allows(topic, row.place.offset, now):
                 return row
             self._wake.set()  # a commit has to move the horizon
         return None
 
-    def sending(self, row: Row) -> None:
-        """A call for the row begins. Its end has to be told by `landed`."""
-        self._waiting.take(row)
+    def call_begins(self, row: Row) -> None:
+        """A call for the row begins. Every call has to be ended with `call_ended`."""
+        self._queue.take(row)
         row.state = State.IN_FLIGHT
-        self._progress.unsettle(row)
+        self._offsets.mark_uncertain(row)
         self._in_flight += 1
-        self._reach.sent()
+        self._send_ahead.sent()
 
-    def landed(self) -> None:
-        """A call has ended, whatever became of it."""
+    def call_ended(self) -> None:
+        """A call has ended, with whatever outcome."""
         self._in_flight -= 1
         if not self._in_flight:
             self._drained.set()
 
-    def doubt(self, row: Row, look_up_after: float) -> None:
-        """The row may exist in the directory: it stays below the horizon until a look-up has answered."""
+    def put_in_doubt(self, row: Row, look_up_after: float) -> None:
+        """The row may be in the directory: it stays below the horizon until a look-up has told (monotonic time)."""
         row.state = State.IN_DOUBT
-        self._progress.unsettle(row)
-        self._doubtful(row, look_up_after)
+        self._offsets.mark_uncertain(row)
+        self._on_doubt(row, look_up_after)
 
-    def again(self, row: Row, wait: float) -> None:
-        """The row is certainly not in the directory and gets another turn after `wait` seconds."""
-        self._progress.settle(row)
+    def retry(self, row: Row, wait: float) -> None:
+        """The row is certainly not in the directory: it may be sent again after `wait` seconds."""
+        self._offsets.mark_certain(row)
         if self._is_cancelled(row):
             self.finish(row, row.unprocessed(SUPERSEDED if row.successor else CANCELLED))
         elif wait:
@@ -327,18 +330,18 @@ class Lane:
 
     def _ready_again(self, row: Row, *, front: bool = False) -> None:
         if self.end is None and row.state is not State.DONE:
-            self._waiting.append_again(row, front=front)
-            self._changed()
+            self._queue.append_retry(row, front=front)
+            self._notify_sender()
 
     def finish(self, row: Row, result: RowOutcome) -> None:
-        """The row has its result: it goes out with the next commit."""
+        """The row has its result: it goes out with the next commit. Does nothing when the lane has ended."""
         if self.end is not None:
             return
         row.state = State.DONE
         self._rounds.end(row)
         record = encode(result, "processor", row.traceparent)
         self._outgoing.append((self._results, record.key, record.value, record.headers))
-        self._progress.finish(row)
+        self._offsets.finish(row)
         metrics.results(type(result).__name__).inc()
         log.debug("row_finished", job_id=row.event.job_id, row=row.event.row, result=type(result).__name__)
         if row.successor is not None:
@@ -348,69 +351,70 @@ class Lane:
     # ---- commits -----------------------------------------------------------------------------------------------------
 
     async def _wait_until_due(self) -> None:
-        working = self._progress.has_work and not self._held
+        """Returns when a commit may be due; with work at the latest when the permit has to be renewed."""
+        working = self._offsets.has_work and not self._draining
         try:
-            async with asyncio.timeout(self._cadence.renewal(time.monotonic()) if working else None):
+            async with asyncio.timeout(self._schedule.seconds_until_renewal(time.monotonic()) if working else None):
                 await self._wake.wait()
         except TimeoutError:
-            return  # with work the permit has to be renewed, whatever else there is to say
+            return
         self._wake.clear()
-        await asyncio.sleep(self._cadence.pause(time.monotonic()))
+        await asyncio.sleep(self._schedule.seconds_until_next(time.monotonic()))
 
     def _something_to_commit(self) -> bool:
-        if self._held or self.end is not None or self._transactions is None:
+        if self._draining or self.end is not None or self._transactions is None:
             return False
-        if self._outgoing or self._progress.offsets != self._committed_offsets:
+        if self._outgoing or self._offsets.to_commit != self._committed_offsets:
             return True
-        if not self._cadence.renewal(time.monotonic()):
-            return self._progress.has_work
+        if not self._schedule.seconds_until_renewal(time.monotonic()):
+            return self._offsets.has_work
         return any(self._needs_permit(topic) for topic in self._topics)
 
     def _needs_permit(self, topic: str) -> bool:
-        place = self._waiting.last_within(topic, self._reach.rows)
+        place = self._queue.last_within(topic, self._send_ahead.rows)
         return place is not None and place.offset >= self._permit.horizon(topic)
 
     async def _commit(self, *, released: bool = False) -> None:
+        """Commits results and watermarks. `released`: nothing is sent after it, until the next commit."""
         async with self._commit_lock:
             if self._transactions is None or self.end is not None:
                 return
             outgoing, self._outgoing = self._outgoing, []
             marks = self._watermarks(released=released)
             began = time.monotonic()
-            self._cadence.begins(began)
+            self._schedule.commit_begins(began)
             if released:
-                self._permit.withdraw()  # nothing is sent after it began, also when the lane stays here
+                self._permit.withdraw()  # also when the lane stays here after all
             else:
                 self._permit.commit_begins(began, marks)
             await self._transactions.commit(outgoing, marks)
-            self._cadence.ends(time.monotonic())
+            self._schedule.committed(time.monotonic())
             self._permit.committed()
             self._committed_offsets = {topic: mark.offset for topic, mark in marks.items()}
-        self._stir()
+        self._notify()
 
     def _watermarks(self, *, released: bool) -> dict[str, Watermark]:
-        self._reach.commit_begins()
+        self._send_ahead.commit_begins()
         for topic in self._topics:
             if released:
-                self._progress.draw_in(topic)
+                self._offsets.shrink_horizon(topic)
             else:
-                self._progress.reach_to(topic, self._waiting.last_within(topic, self._reach.rows))
-        return self._progress.watermarks(released=released)
+                self._offsets.extend_horizon(topic, self._queue.last_within(topic, self._send_ahead.rows))
+        return self._offsets.watermarks(released=released)
 
     # ---- what can be seen of it --------------------------------------------------------------------------------------
 
     @property
     def owns_slots(self) -> bool:
-        """Whether the lane's slots of the pace are ours: not while a former or the next owner may be using them."""
-        ours = self.end is None and not self._held and self._transactions is not None
+        """Whether the lane's slots of the rate limit are ours. A former or the next owner may be using them."""
+        ours = self.end is None and not self._draining and self._transactions is not None
         return ours and time.monotonic() >= self._not_before
 
     def report(self, end_offsets: dict[str, int]) -> LaneReport:
-        """The lane as an engineer wants to see it; `end_offsets` by topic."""
+        """The lane's counts and lag for ProcessorReported. `end_offsets`: the ends of its partitions, by topic."""
         now = time.time()
         oldest = min((row.received_at for row in self._rounds), default=now)
-        offsets = self._progress.offsets
-        lags = {topic: max(end_offsets.get(topic, 0) - offset, 0) for topic, offset in offsets.items()}
+        lags = {topic: max(end_offsets.get(topic, 0) - at, 0) for topic, at in self._offsets.to_commit.items()}
         return LaneReport(
             partition=self.partition,
             in_flight=self._in_flight,

@@ -1,4 +1,4 @@
-"""A delivered record becomes a row, or a dead letter."""
+"""Reads a delivered record: it becomes a row, or a dead letter."""
 
 import re
 from collections.abc import Iterable
@@ -8,32 +8,32 @@ from typing import TYPE_CHECKING, Final
 from aiokafka import ConsumerRecord
 
 from services.processor.lane.row import Row
-from services.processor.lane.transactions import OutgoingRecord
 from services.processor.offsets.window import Place
 from shared.contract.cloud_events import Headers, UndecodableEvent, decode, encode, header
 from shared.contract.dead_letter_headers import dead_letter_headers
 from shared.contract.events import RowAccepted, RowErrorCode, RowFailed, now
 from shared.contract.topics import MAX_MESSAGE_BYTES, Topics
+from shared.runtime.fenced_transactions import OutgoingRecord
 
 if TYPE_CHECKING:
     from services.processor.lane.lane import Lane
 
-#: Numbers that every database takes.
+#: At most 9 digits: larger numbers do not fit into every database's integer.
 _ROW_KEY: Final = re.compile(r"(.{1,255}):([0-9]{1,9})", re.DOTALL)
 _ROUND: Final = re.compile(r".*:([0-9]{1,9})", re.DOTALL)
-#: https://www.w3.org/TR/trace-context/#traceparent-header; anything else may not even be a header.
+#: https://www.w3.org/TR/trace-context/#traceparent-header. Anything else may not be sendable as an HTTP header.
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 MAX_REASON_CHARACTERS: Final = 500
-#: A dead letter carries its reason too: a record this large would make one that no topic takes.
+#: A larger record is shortened: with its reason in the headers it would be too large for the topic.
 MAX_KEPT_BYTES: Final = MAX_MESSAGE_BYTES - 8_192
-#: What is kept of a larger one. All of it still stands where it was found.
+#: How much of a larger record's key and value is kept. The whole record is still on its own topic.
 KEPT_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class DeadRecord:
-    """A record that cannot be read, with what can be said of it: it goes to the dead letters, and its row fails."""
+    """A record that cannot be read, as it was received, with the reason."""
 
     topic: str
     partition: int
@@ -44,7 +44,7 @@ class DeadRecord:
     reason: str
 
     def records(self, topics: Topics) -> list[OutgoingRecord]:
-        """The dead letter, and the failed result of its row where the key names one."""
+        """The dead letter; and the failed result of its row, if the record's key names one."""
         letter = self._letter(topics)
         result = self._result()
         if result is None:
@@ -56,11 +56,11 @@ class DeadRecord:
         size = len(self.key or b"") + len(self.value or b"")
         size += sum(len(name) + len(value or b"") + 8 for name, value in self.headers)
         if size <= MAX_KEPT_BYTES:
-            return topics.dead_letters, self.key, self.value, self._about(self.headers)
+            return topics.dead_letters, self.key, self.value, self._with_place(self.headers)
         key, value = (part and part[:KEPT_BYTES] for part in (self.key, self.value))
-        return topics.dead_letters, key, value, [*self._about(()), ("shortened_from", str(size).encode())]
+        return topics.dead_letters, key, value, [*self._with_place(()), ("shortened_from", str(size).encode())]
 
-    def _about(self, received: Iterable[tuple[str, bytes]]) -> Headers:
+    def _with_place(self, received: Iterable[tuple[str, bytes]]) -> Headers:
         return dead_letter_headers(received, self.topic, self.partition, self.place.offset, self.reason)
 
     def _result(self) -> RowFailed | None:
@@ -86,11 +86,11 @@ class DeadRecord:
         return max(int(named[1]), 1) if named else 1
 
 
-Arrival = Row | DeadRecord
+Delivered = Row | DeadRecord
 
 
-def read_record(record: ConsumerRecord, place: Place, lane: "Lane") -> Arrival:
-    """The row in a record. What is no RowAccepted is dead."""
+def read_record(record: ConsumerRecord, place: Place, lane: "Lane") -> Delivered:
+    """The row in a record, or a DeadRecord when the record is no readable RowAccepted."""
     try:
         event = decode(record.headers, record.value)
         if not isinstance(event, RowAccepted):

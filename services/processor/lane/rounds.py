@@ -1,4 +1,7 @@
-"""The unfinished rows of a lane by job and number. A row may be here in several rounds, of which one runs at a time."""
+"""The unfinished rows of a lane by job and row number.
+
+A row may be here in several rounds. Only one of them runs at a time.
+"""
 
 from collections.abc import Iterator
 from enum import Enum, auto
@@ -6,13 +9,13 @@ from enum import Enum, auto
 from services.processor.lane.row import Row
 
 
-class Turn(Enum):
-    """When it is the turn of a round that arrives."""
+class RoundOrder(Enum):
+    """When a round that has just been delivered may run."""
 
     NOW = auto()
-    AFTER = auto()  # of an earlier round, which is not over
+    AFTER = auto()  # behind an earlier round that is not finished
     TOO_LATE = auto()  # a later round is here already
-    TWICE = auto()  # this very round, or one between those that are here
+    DUPLICATE = auto()  # this round, or one between those that are here, has been delivered before
 
 
 class Rounds:
@@ -27,27 +30,27 @@ class Rounds:
     def __iter__(self) -> Iterator[Row]:
         return iter(self._running.values())
 
-    def turn_of(self, row: Row) -> Turn:
-        """When the row, which has just arrived, may run."""
+    def order_of(self, row: Row) -> RoundOrder:
+        """When the row, which has just been delivered, may run."""
         running = self._running.get(row.identity)
         if running is None:
-            return Turn.NOW
+            return RoundOrder.NOW
         if row.event.round < running.event.round:
-            return Turn.TOO_LATE
-        return Turn.TWICE if row.event.round <= running.latest.event.round else Turn.AFTER
+            return RoundOrder.TOO_LATE
+        return RoundOrder.DUPLICATE if row.event.round <= running.latest.event.round else RoundOrder.AFTER
 
     def begin(self, row: Row) -> None:
-        """The row's turn has come."""
+        """The row is the running round from now on."""
         self._running[row.identity] = row
 
     def wait(self, row: Row) -> Row:
-        """The row waits behind all rounds that are here. Returns the one that runs."""
+        """Puts the row behind all rounds that are here. Returns the running one."""
         running = self._running[row.identity]
         running.latest.successor = row
         return running
 
     def end(self, row: Row) -> None:
-        """The row has its result."""
+        """The row has its result. Does nothing when another round of it is running."""
         if self._running.get(row.identity) is row:
             del self._running[row.identity]
 

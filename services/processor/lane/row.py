@@ -1,4 +1,4 @@
-"""A row on its way: what a lane knows of it until its result is written."""
+"""One row on its way from its event to its result."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class State(Enum):
-    """Where a row is.
+    """The state of a row.
 
-    READY      may be sent when permit, pace and breaker allow it
+    READY      may be sent when the permit, the rate limit and the circuit breaker allow it
     WAITING    for its next attempt
     IN_FLIGHT  a call is under way
     IN_DOUBT   may have reached the directory: a look-up has to tell
@@ -33,8 +33,8 @@ class State(Enum):
 
 
 @dataclass(slots=True)
-class Trouble:
-    """What went wrong last, in the directory's words where there are any."""
+class LastError:
+    """What went wrong last, in the directory's words where it sent any, with the HTTP status if there was one."""
 
     message: str
     status: int | None = None
@@ -48,25 +48,26 @@ class Row:
     topic: str
     place: Place
     lane: "Lane"
-    #: When Kafka took its event in, in seconds of the wall clock: so old is the lag, whoever has the row.
+    #: When Kafka took the event in, in seconds of the wall clock. The lane's lag is measured from here.
     received_at: float
     traceparent: str | None = None
     started_at: datetime = field(default_factory=now)
     state: State = State.READY
-    #: Attempts that counted: the directory had the row, and a look-up told that nothing came of it.
+    #: Calls that the directory answered for, or whose outcome a look-up has told.
     attempts: int = 0
-    #: All tries in a row that did not get through, for the length of the next wait.
-    setbacks: int = 0
-    trouble: Trouble | None = None
-    #: The last call counts as an attempt once its look-up has been answered.
-    counts: bool = False
-    #: The directory said that the row exists (409): when it is absent all the same, the row has failed.
+    #: How often in a row the row was not created, whether that was an attempt or not. Sets the length of the next wait.
+    backoff_count: int = 0
+    last_error: LastError | None = None
+    #: The last call becomes an attempt when its look-up has been answered.
+    counts_as_attempt: bool = False
+    #: The directory answered 409. If the look-up does not find the hospital all the same, the row has failed.
     conflicted: bool = False
+    #: The next later round of the same row.
     successor: "Row | None" = None
 
     @property
     def identity(self) -> tuple[str, int]:
-        """The job and the row, whatever the round."""
+        """The job's id and the row's number: the same in all rounds."""
         return self.event.job_id, self.event.row
 
     @property
@@ -75,22 +76,22 @@ class Row:
         return self.successor.latest if self.successor is not None else self
 
     def matching_key(self) -> MatchingKey:
-        """By which it is found in the directory."""
+        """The key by which the row's hospital is found in the directory."""
         return matching_key(self.event.name, self.event.address, self.event.phone)
 
     def created(self, hospital_id: int | str, *, found: bool = False) -> RowCreated:
-        """The result when the directory holds the hospital."""
-        return RowCreated(**self._facts(), hospital_id=hospital_id, found=found)
+        """The result when the directory holds the hospital. `found`: a look-up told so, not the call's answer."""
+        return RowCreated(**self._common_fields(), hospital_id=hospital_id, found=found)
 
     def failed(self, code: RowErrorCode, message: str, status: int | None = None) -> RowFailed:
         """The result when it did not become a hospital."""
-        return RowFailed(**self._facts(), code=code, message=message, http_status=status)
+        return RowFailed(**self._common_fields(), code=code, message=message, http_status=status)
 
     def unprocessed(self, message: str) -> RowUnprocessed:
-        """The result when it was not to be sent any more."""
-        return RowUnprocessed(**self._facts(), message=message)
+        """The result when the row is not sent any more: its job was cancelled, or a later round took its place."""
+        return RowUnprocessed(**self._common_fields(), message=message)
 
-    def _facts(self) -> dict[str, object]:
+    def _common_fields(self) -> dict[str, object]:
         event = self.event
         return {
             "tenant": event.tenant,

@@ -1,4 +1,4 @@
-"""The rows of a lane that wait for their turn: fresh ones in the order of the topic, then those that come again."""
+"""The rows of a lane that are ready to be sent: fresh ones in the order of the topic, then those that are retried."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -9,52 +9,52 @@ from services.processor.lane.row import Row, State
 from services.processor.offsets.window import Place
 
 
-class WaitingRows:
-    """Rows by topic. Those that are elsewhere by now, cancelled or in doubt, are passed over."""
+class RowQueue:
+    """Ready rows by topic. Rows that are no longer READY (cancelled, or in doubt) are skipped."""
 
     def __init__(self, topics: Iterable[str]) -> None:
         self._fresh: dict[str, deque[Row]] = {topic: deque() for topic in topics}
-        self._again: dict[str, deque[Row]] = {topic: deque() for topic in self._fresh}
+        self._retries: dict[str, deque[Row]] = {topic: deque() for topic in self._fresh}
 
     def append(self, row: Row) -> None:
-        """A row that has just come."""
+        """Adds a row that has never been sent."""
         row.state = State.READY
         self._fresh[row.topic].append(row)
 
-    def append_again(self, row: Row, *, front: bool = False) -> None:
-        """A row that was not sent, or to no avail. `front`: nobody was at fault."""
+    def append_retry(self, row: Row, *, front: bool = False) -> None:
+        """Adds a row that is tried again. `front`: before the other retries, because nothing went wrong with it."""
         row.state = State.READY
-        queue = self._again[row.topic]
+        queue = self._retries[row.topic]
         (queue.appendleft if front else queue.append)(row)
 
-    def first(self, topic: str) -> Iterator[Row]:
-        """The first fresh row and the first that comes again, as far as there are any."""
-        for queue in (self._fresh[topic], self._again[topic]):
-            _drop_others(queue)
+    def heads(self, topic: str) -> Iterator[Row]:
+        """The first fresh row and the first retry, as far as there are any."""
+        for queue in (self._fresh[topic], self._retries[topic]):
+            _drop_rows_not_ready(queue)
             if queue:
                 yield queue[0]
 
     def take(self, row: Row) -> None:
-        """It is the turn of a row that was first."""
-        for queue in (self._fresh[row.topic], self._again[row.topic]):
+        """Removes a row that is one of the `heads`."""
+        for queue in (self._fresh[row.topic], self._retries[row.topic]):
             if queue and queue[0] is row:
                 queue.popleft()
                 return
 
     def any(self, topic: str) -> bool:
-        """False when nothing waits; True may mean that only rows which are elsewhere by now do."""
-        return bool(self._fresh[topic] or self._again[topic])
+        """False when the queue is empty. True may mean that it only holds rows that `heads` would skip."""
+        return bool(self._fresh[topic] or self._retries[topic])
 
-    def last_within(self, topic: str, reach: int) -> Place | None:
-        """The furthest place among the rows whose turn comes within so many."""
+    def last_within(self, topic: str, rows: int) -> Place | None:
+        """The highest place among the first so many fresh rows and the first so many retries."""
         fresh = self._fresh[topic]
-        _drop_others(fresh)
-        places = [row.place for row in islice(self._again[topic], reach)]
+        _drop_rows_not_ready(fresh)
+        places = [row.place for row in islice(self._retries[topic], rows)]
         if fresh:
-            places.append(fresh[min(reach, len(fresh)) - 1].place)
+            places.append(fresh[min(rows, len(fresh)) - 1].place)
         return max(places, key=attrgetter("offset"), default=None)
 
 
-def _drop_others(queue: deque[Row]) -> None:
+def _drop_rows_not_ready(queue: deque[Row]) -> None:
     while queue and queue[0].state is not State.READY:
         queue.popleft()

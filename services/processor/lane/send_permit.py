@@ -1,7 +1,9 @@
-"""What a lane may send: only rows below the horizon that its last commit made known, and only for a lease after it.
+"""What a lane may send: rows below the horizon of its last commit, and only for a lease after that commit began.
 
-A frozen or replaced processor so stops by itself: whoever takes over waits until the lease has ended, and knows which
-rows may have been sent. Pure: times are handed in, in seconds of the monotonic clock.
+A frozen or replaced processor therefore stops by itself. The next owner of the lane waits until the lease has ended,
+and the horizon tells it which rows may have been sent.
+
+Pure: times are handed in, in seconds of the monotonic clock.
 """
 
 from dataclasses import dataclass, field
@@ -12,8 +14,8 @@ Horizons = dict[str, int]
 
 
 @dataclass(slots=True)
-class Permit:
-    """A lane's permission to send. There is none before the first commit."""
+class SendPermit:
+    """A lane's permission to send. It permits nothing before the first commit has succeeded."""
 
     lease_seconds: float
     _committed: Horizons = field(default_factory=dict)
@@ -22,7 +24,7 @@ class Permit:
     _pending_began: float = float("-inf")
 
     def commit_begins(self, now: float, watermarks: dict[str, Watermark]) -> None:
-        """While a commit is under way nobody knows which of the two horizons holds: the lower of both counts."""
+        """A commit begins. Until its outcome is known, the lower of the old and the new horizon counts."""
         self._pending = {topic: watermark.horizon for topic, watermark in watermarks.items()}
         self._pending_began = now
 
@@ -44,6 +46,6 @@ class Permit:
         return self.holds(now) and offset < self.horizon(topic)
 
     def horizon(self, topic: str) -> int:
-        """Below this offset rows may be sent."""
+        """The offset below which rows may be sent."""
         committed = self._committed.get(topic, 0)
         return committed if self._pending is None else min(committed, self._pending.get(topic, 0))

@@ -1,6 +1,6 @@
-"""Taking a lane over: fence its former owner, and only then read what it committed last.
+"""Taking a lane over: first fence its former owner, then read what it committed last.
 
-Reading first would be acting on what a late commit of the former owner changes afterwards.
+The other order would be wrong: a late commit of the former owner could change what has been read.
 """
 
 import asyncio
@@ -17,31 +17,34 @@ READ_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Inheritance:
-    """What the lane's former owner left. `clean`: it sent nothing after its last commit began, or never could."""
+class Takeover:
+    """The lane's open transactions, and what its former owner committed last, by topic.
+
+    `clean`: the former owner has handed the lane over. It has sent nothing since its last commit began.
+    """
 
     transactions: LaneTransactions
     watermarks: dict[str, Watermark]
     clean: bool
-    #: Nobody has ever committed for this lane, so nobody can have sent anything a lease ago or less.
+    #: Nobody has ever committed for this lane. A commit comes before the first call, so nobody has sent anything.
     unowned: bool
 
 
-async def take_over(settings: KafkaSettings, consumer: AIOKafkaConsumer, partition: int) -> Inheritance:
+async def take_over(settings: KafkaSettings, consumer: AIOKafkaConsumer, partition: int) -> Takeover:
     """Fences the former owner and reads its watermarks. Raises KafkaError or TimeoutError: try again later."""
     transactions = LaneTransactions(settings, partition)
     try:
         await transactions.open()
         async with asyncio.timeout(READ_TIMEOUT_SECONDS):
-            committed = await _read(settings, partition)
+            committed = await _committed_watermarks(settings, partition)
             watermarks = {
-                topic: await _bounded(consumer, TopicPartition(topic, partition), committed.get(topic))
+                topic: await _with_known_horizon(consumer, TopicPartition(topic, partition), committed.get(topic))
                 for topic in settings.topics.rows
             }
     except BaseException:
         await transactions.close()
         raise
-    return Inheritance(
+    return Takeover(
         transactions,
         watermarks,
         clean=all(mark.released for mark in committed.values()),
@@ -49,7 +52,7 @@ async def take_over(settings: KafkaSettings, consumer: AIOKafkaConsumer, partiti
     )
 
 
-async def _read(settings: KafkaSettings, partition: int) -> dict[str, Watermark]:
+async def _committed_watermarks(settings: KafkaSettings, partition: int) -> dict[str, Watermark]:
     """The committed watermarks by topic. aiokafka's consumer drops the metadata, the admin client does not."""
     partitions = [TopicPartition(topic, partition) for topic in settings.topics.rows]
     admin = kafka_options.admin_client(settings)
@@ -65,8 +68,10 @@ async def _read(settings: KafkaSettings, partition: int) -> dict[str, Watermark]
     }
 
 
-async def _bounded(consumer: AIOKafkaConsumer, where: TopicPartition, committed: Watermark | None) -> Watermark:
-    """The watermark to begin with: a horizon that nobody knows lies at the end of what there is now."""
+async def _with_known_horizon(
+    consumer: AIOKafkaConsumer, where: TopicPartition, committed: Watermark | None
+) -> Watermark:
+    """The watermark to begin with. A horizon that is not known is put at the topic's present end."""
     if committed is None:
         beginning = (await consumer.beginning_offsets([where]))[where]
         committed = Watermark(beginning, EVERYTHING)

@@ -1,12 +1,12 @@
-"""How long a row waits before it is tried again."""
+"""How long to wait before something is tried again."""
 
 from tenacity import RetryCallState, Retrying, wait_exponential, wait_random
 
 
 class Backoff:
-    """Exponential from `shortest` to `longest` seconds, with jitter of up to a quarter of the shortest.
+    """Exponential waits from `shortest` to `longest` seconds, with jitter of up to a quarter of the shortest.
 
-    The jitter stays when the waits do not grow any more: rows that failed together must not come back together.
+    The longest wait has jitter too: rows that failed together must not come back together.
     """
 
     def __init__(self, shortest: float, longest: float) -> None:

@@ -1,6 +1,6 @@
-"""The circuit breaker: purgatory's, with a gate that lets one probe through at a time when it is half-open.
+"""The circuit breaker: purgatory's, and one probe at a time when it is half-open.
 
-While it is open rows wait, they do not fail. purgatory itself would let every waiting caller through at once.
+While it is open rows wait, they do not fail. purgatory alone would let all waiting callers through at once.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from purgatory.domain.model import OpenedState
 from purgatory.service._async.circuitbreaker import AsyncCircuitBreaker
 
 from services.processor import metrics
-from services.processor.directory.outcomes import TROUBLE, Withheld
+from services.processor.directory.outcomes import FAILURES, NotSent
 from shared.contract.events import BreakerState
 
 log = structlog.get_logger(__name__)
@@ -22,27 +22,27 @@ log = structlog.get_logger(__name__)
 _STATES = {"closed": BreakerState.CLOSED, "opened": BreakerState.OPEN, "half-opened": BreakerState.HALF_OPEN}
 
 
-class BreakerOpened(Exception):
-    """The breaker opened between the decision to send and the call: nothing was sent."""
+class CircuitOpen(Exception):
+    """The circuit breaker opened between the choice of a call and its first byte: nothing was sent."""
 
 
-class _Troubled(Exception):
+class _CallFailed(Exception):
     """Tells purgatory that a call has failed."""
 
 
-class Breaker:
-    """Opens after `threshold` failures in a row; after `recovery` seconds one probe decides."""
+class CircuitBreaker:
+    """Opens after `threshold` failures in a row. After `recovery` seconds one probe decides whether it closes."""
 
     def __init__(self, threshold: int, recovery: float) -> None:
         self._factory = AsyncCircuitBreakerFactory(default_threshold=threshold, default_ttl=recovery)
-        self._factory.add_listener(self._changed)
+        self._factory.add_listener(self._on_event)
         self._circuit: AsyncCircuitBreaker | None = None
         self._recovery = recovery
         self._probing = False
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     async def start(self) -> None:
-        """Makes the circuit."""
+        """Makes purgatory's circuit. To be awaited before anything else is used."""
         await self._factory.initialize()
         self._circuit = await self._factory.get_breaker("directory")
         metrics.BREAKER_STATE.state(BreakerState.CLOSED.value)
@@ -51,7 +51,7 @@ class Breaker:
     def state(self) -> BreakerState:
         """Closed, open, or half-open (one probe at a time)."""
         state = _STATES[self._context.state]
-        return BreakerState.HALF_OPEN if state is BreakerState.OPEN and self._wait() <= 0 else state
+        return BreakerState.HALF_OPEN if state is BreakerState.OPEN and self._open_seconds() <= 0 else state
 
     @property
     def _context(self) -> Any:
@@ -59,50 +59,50 @@ class Breaker:
             raise RuntimeError("the breaker has not been started")
         return self._circuit.context
 
-    async def admission(self) -> bool:
-        """Returns when a call may be made; True when it is the probe, which has to end with `probe_over`."""
+    async def acquire(self) -> bool:
+        """Returns when a call may be made; True when it is the probe, which has to end with `release_probe`."""
         while self._context.state != "closed":
-            self._news.clear()
-            if not self._probing and self._wait() <= 0:
+            self._changed.clear()
+            if not self._probing and self._open_seconds() <= 0:
                 self._probing = True
                 return True
-            await self._wait_for_news()
+            await self._wait_for_change()
         return False
 
-    def _wait(self) -> float:
+    def _open_seconds(self) -> float:
         opened_at = self._context.opened_at
-        # purgatory lets the first call through *after* the recovery time has passed, so a hair more is needed.
+        # purgatory lets the first call through *after* the recovery time has passed: a millisecond more is needed.
         return float(opened_at) + self._recovery + 0.001 - time.time() if opened_at is not None else 0.0
 
-    async def _wait_for_news(self) -> None:
+    async def _wait_for_change(self) -> None:
         try:
-            async with asyncio.timeout(max(self._wait(), 0.01) if not self._probing else None):
-                await self._news.wait()
+            async with asyncio.timeout(max(self._open_seconds(), 0.01) if not self._probing else None):
+                await self._changed.wait()
         except TimeoutError:
             return
 
-    def probe_over(self) -> None:
-        """The probe has ended, or nobody wanted to make it."""
+    def release_probe(self) -> None:
+        """The probe has ended, or there was nothing to probe with."""
         self._probing = False
-        self._news.set()
+        self._changed.set()
 
-    def judging(self) -> "Judgement":
-        """A call under the breaker's eyes: `async with` it, and hand it the call's outcome."""
+    def call(self) -> "CountedCall":
+        """A call that the breaker counts: `async with` it, and `record` the call's outcome in it."""
         if self._circuit is None:
             raise RuntimeError("the breaker has not been started")
-        return Judgement(self._circuit)
+        return CountedCall(self._circuit)
 
-    def _changed(self, _name: str, what: str, event: Any) -> None:
+    def _on_event(self, _name: str, what: str, event: Any) -> None:
         if what != "state_changed":
             return
         state = _STATES[event.state]
         metrics.BREAKER_STATE.state(state.value)
         log.warning("breaker_changed", state=state.value, recovery_seconds=self._recovery)
-        self._news.set()
+        self._changed.set()
 
 
-class Judgement:
-    """Tells purgatory of one call. Entering raises BreakerOpened when the call must not be made."""
+class CountedCall:
+    """One call as the circuit breaker counts it. Entering raises CircuitOpen when the call must not be made."""
 
     def __init__(self, circuit: AsyncCircuitBreaker) -> None:
         self._circuit = circuit
@@ -112,18 +112,18 @@ class Judgement:
         try:
             await self._circuit.__aenter__()
         except OpenedState as opened:
-            raise BreakerOpened from opened
+            raise CircuitOpen from opened
         return self
 
-    def on(self, outcome: object) -> None:
+    def record(self, outcome: object) -> None:
         """How the call ended."""
         self._outcome = outcome
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(self._outcome, Withheld):
-            return  # it proves nothing: the count of failures stands, and of a probe the place is free for the next
-        if isinstance(self._outcome, TROUBLE):
-            kind, error = _Troubled, _Troubled()
+        if isinstance(self._outcome, NotSent):
+            return  # it proves nothing: the count of failures stays, and another call may be the probe
+        if isinstance(self._outcome, FAILURES):
+            kind, error = _CallFailed, _CallFailed()
         await self._circuit.__aexit__(kind, error, trace)

@@ -1,7 +1,7 @@
-"""When a call may be made so that all processors together keep the pace: slots of the wall clock.
+"""When a call may be made so that all processors together keep the rate limit: slots of the wall clock.
 
-Slot n begins at n x 1.05 x period / rate and belongs to partition n mod partitions. Nobody has to talk to anybody: a
-partition has one owner, so a slot has one owner. The 5 % leave room for a call that starts a little late in its slot.
+Slot n begins at n x 1.05 x period / rate and belongs to partition n mod partitions. A partition has one owner, so a
+slot has one owner, and the processors need not talk to each other. The 5 % are for calls that start late in their slot.
 """
 
 import math
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Final
 
 MARGIN: Final = 1.05
-#: A slot that is not used this soon after its beginning is forfeited, in seconds: well within the margin of a second.
+#: A slot can be used for so long after its beginning, in seconds. It has to be well below the margin of 5 %.
 GRACE_SECONDS: Final = 0.020
-#: The same for shorter periods, as a share of them: the grace must not use up the margin.
+#: The same for periods below a second, as a share of them.
 GRACE_SHARE: Final = 0.020
 
 
 @dataclass(frozen=True, slots=True)
-class Slots:
-    """The division of time for `rate` calls per `period` seconds over `partitions` partitions."""
+class RateSlots:
+    """Divides time into slots for `rate` calls per `period` seconds over `partitions` partitions."""
 
     rate: int
     period: float
@@ -39,15 +39,15 @@ class Slots:
         return slot * self.interval
 
     def at(self, time: float) -> int:
-        """The slot that is current at a time."""
+        """The slot in which a time lies, in seconds since the epoch."""
         slot = math.floor(time / self.interval)
-        # Floating point may put a slot's own beginning a hair before it.
+        # Rounding may put a slot's own beginning into the slot before.
         return slot + 1 if self.begins(slot + 1) <= time else slot
 
     def next_slot(self, time: float, owned: Collection[int], used: int) -> int | None:
         """The first slot after `used` that belongs to one of the partitions and can still be used at `time`.
 
-        None when nothing is owned.
+        None when no partition is owned.
         """
         if not owned:
             return None

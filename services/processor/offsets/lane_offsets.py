@@ -1,4 +1,4 @@
-"""How far a lane is in both topics: its windows, what in them is not settled, and the horizons that follow from it."""
+"""How far a lane is in its two topics: the windows, the rows whose fate is not certain, and the horizons."""
 
 from typing import Protocol
 
@@ -6,8 +6,8 @@ from services.processor.offsets.watermark import Watermark
 from services.processor.offsets.window import Place, Window
 
 
-class Placed(Protocol):
-    """What has a place in a topic's window: a row."""
+class HasPlace(Protocol):
+    """Something with a place in a topic's window: a row."""
 
     @property
     def topic(self) -> str: ...
@@ -15,13 +15,13 @@ class Placed(Protocol):
     def place(self) -> Place: ...
 
 
-class Progress:
-    """The windows of one lane by topic, begun from the watermarks that its last owner committed."""
+class LaneOffsets:
+    """The windows of one lane by topic. They begin at the watermarks that its last owner committed."""
 
     def __init__(self, watermarks: dict[str, Watermark]) -> None:
         self._windows = {topic: Window(mark) for topic, mark in watermarks.items()}
-        #: In flight or in doubt, or behind a row that is: what may have been sent.
-        self._unsettled: set[Placed] = set()
+        #: Rows that may be in the directory without a result: in flight, in doubt, or waiting behind such a round.
+        self._uncertain: set[HasPlace] = set()
 
     def window(self, topic: str) -> Window:
         """The window of one topic."""
@@ -38,40 +38,43 @@ class Progress:
         return any(window.unfinished for window in self._windows.values())
 
     @property
-    def offsets(self) -> dict[str, int]:
+    def to_commit(self) -> dict[str, int]:
         """The offsets to commit, by topic."""
         return {topic: window.offset for topic, window in self._windows.items()}
 
     @property
     def positions(self) -> dict[str, int]:
-        """Where to read on, by topic."""
+        """The offsets from which to read on, by topic."""
         return {topic: window.position for topic, window in self._windows.items()}
 
-    def is_in_doubt(self, row: Placed) -> bool:
-        """Whether the last owner may have sent the row without our knowing what came of it."""
+    def is_in_doubt(self, row: HasPlace) -> bool:
+        """Whether the last owner may have sent the row without committing a result for it."""
         return self._windows[row.topic].is_in_doubt(row.place)
 
-    def unsettle(self, row: Placed) -> None:
-        """The row may be sent from now on: no horizon falls below it."""
-        self._unsettled.add(row)
+    def mark_uncertain(self, row: HasPlace) -> None:
+        """The row may be in the directory from now on: it stays below every horizon."""
+        self._uncertain.add(row)
 
-    def settle(self, row: Placed) -> None:
-        """The row is certainly not in the directory, or has its result."""
-        self._unsettled.discard(row)
+    def mark_certain(self, row: HasPlace) -> None:
+        """The row is certainly not in the directory."""
+        self._uncertain.discard(row)
 
-    def finish(self, row: Placed) -> None:
+    def finish(self, row: HasPlace) -> None:
         """The row has its result."""
-        self._unsettled.discard(row)
+        self._uncertain.discard(row)
         self._windows[row.topic].finish(row.place)
 
-    def draw_in(self, topic: str) -> None:
-        """The horizon of a topic goes as low as it may: nothing more is sent."""
-        self._windows[topic].settle_horizon(row.place for row in self._unsettled if row.topic == topic)
+    def shrink_horizon(self, topic: str) -> None:
+        """Moves the horizon of a topic as low as it may be when nothing more is sent."""
+        self._windows[topic].shrink_horizon(row.place for row in self._uncertain if row.topic == topic)
 
-    def reach_to(self, topic: str, last: Place | None) -> None:
-        """The horizon of a topic covers a record that may be sent before the next commit; of an idle one, nothing."""
+    def extend_horizon(self, topic: str, last: Place | None) -> None:
+        """Moves the horizon over the last record that may be sent before the next commit.
+
+        A topic without unfinished records has its horizon at its offset.
+        """
         if not self._windows[topic].unfinished:
-            self.draw_in(topic)
+            self.shrink_horizon(topic)
         elif last is not None:
             self._windows[topic].extend_horizon(last)
 

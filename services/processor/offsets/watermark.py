@@ -1,7 +1,7 @@
 """What a lane commits for a partition: the offset, and in the commit's metadata the horizon and the bitmap.
 
-The metadata is text, `v1:<r or ->:<horizon>:<delivered>:<bitmap, base64>:<crc32>`, and at most 4,096 bytes: the broker
-refuses more, and a producer that was refused is of no more use.
+The metadata is text: `v1:<r or ->:<horizon>:<delivered>:<bitmap, base64>:<crc32>`. It has at most 4,096 bytes: the
+broker refuses more, and a producer whose commit was refused cannot be used again.
 """
 
 import base64
@@ -13,7 +13,7 @@ from typing import Final
 
 MAX_METADATA_BYTES: Final = 4096
 _FORM: Final = re.compile(r"v1:([r-]):(\d{1,19}):(\d{1,6}):([A-Za-z0-9+/=]*):([0-9a-f]{8})")
-#: A horizon above every offset: all that follows the watermark is in doubt.
+#: A horizon above every offset: everything behind the watermark's offset is in doubt.
 EVERYTHING: Final = 2**63 - 1
 
 
@@ -21,8 +21,8 @@ EVERYTHING: Final = 2**63 - 1
 class Watermark:
     """A partition's progress: everything before `offset` is done, nothing from `horizon` on has been sent.
 
-    Bit i of `done`: the i-th record delivered from `offset` on is done; `delivered` bits count. `released` tells that
-    nothing was sent after this commit began.
+    Bit i of `done` is set when the i-th record delivered from `offset` on is done. `delivered` is the number of bits.
+    `released`: nothing has been sent since this commit began.
     """
 
     offset: int
@@ -39,7 +39,7 @@ class Watermark:
 
 
 def read_watermark(offset: int, metadata: str) -> Watermark:
-    """The watermark in a commit. Damaged metadata: everything behind the offset is in doubt, never nothing."""
+    """The watermark in a commit. With damaged metadata everything behind the offset is in doubt."""
     found = _FORM.fullmatch(metadata)
     if found is None or f"{zlib.crc32(metadata[:-9].encode()):08x}" != found[5]:
         return Watermark(offset, EVERYTHING)

@@ -1,8 +1,10 @@
-"""A window: the records of one partition that have been delivered and are not all done yet.
+"""A window: the delivered records of one partition from the first unfinished one on.
 
-Rows finish in any order; the offset to commit is that of the first unfinished one, and a bitmap tells which of those
-behind it are done. Bit i is the i-th record *delivered* after the offset, not offset + i: aborted records take offsets
-too and are never delivered. Pure: no clock, no I/O.
+Rows finish in any order. The offset to commit is that of the first unfinished record; a bitmap tells which of the
+records behind it are done. Bit i is the i-th record *delivered* from the offset on, not offset + i: aborted records
+take offsets too and are never delivered.
+
+Pure: no clock, no I/O.
 """
 
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from services.processor.offsets.watermark import Watermark
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """Where a delivered record stands in its window."""
+    """Where a delivered record is: its offset, and its number among the records delivered to this window."""
 
     offset: int
     number: int
@@ -22,8 +24,8 @@ class Place:
 class Window:
     """The delivered records of one partition from its watermark on.
 
-    `restored` is what the last owner committed: records that its bitmap calls done are not handed out again, and
-    those below its horizon are in doubt, whether they have been delivered to us yet or not.
+    `restored` is what the last owner committed. Records that are done in its bitmap are not handed out again. Records
+    below its horizon are in doubt, also those that are delivered only later.
     """
 
     def __init__(self, restored: Watermark) -> None:
@@ -32,9 +34,9 @@ class Window:
         self._next = 0
         self._done = 0  # bit i: the record number _first + i is done
         self._position = restored.offset
-        self._inherited_bits = restored.done
-        self._inherited_count = restored.delivered
-        self._inherited_horizon = restored.horizon
+        self._restored_bits = restored.done
+        self._restored_count = restored.delivered
+        self._restored_horizon = restored.horizon
         self._horizon = max(restored.horizon, restored.offset)
 
     def __len__(self) -> int:
@@ -61,9 +63,9 @@ class Window:
         return self._horizon
 
     def admit(self, offset: int) -> Place | None:
-        """A record has been delivered. Returns None when the last owner had finished it.
+        """Takes a delivered record in. Returns None when the last owner had finished it.
 
-        Raises ValueError when the offset does not lie behind all that were delivered.
+        Raises ValueError when the offset is not behind all that have been delivered.
         """
         if offset < self._position:
             raise ValueError(f"offset {offset} was delivered before {self._position}")
@@ -71,29 +73,29 @@ class Window:
         self._places[place.number] = place
         self._next += 1
         self._position = offset + 1
-        if self._inherits_done():
+        if self._take_restored_bit():
             self.finish(place)
             return None
         return place
 
-    def _inherits_done(self) -> bool:
-        if not self._inherited_count:
+    def _take_restored_bit(self) -> bool:
+        if not self._restored_count:
             return False
-        done = self._inherited_bits & 1
-        self._inherited_bits >>= 1
-        self._inherited_count -= 1
+        done = self._restored_bits & 1
+        self._restored_bits >>= 1
+        self._restored_count -= 1
         return bool(done)
 
     def is_in_doubt(self, place: Place) -> bool:
-        """Whether the last owner may have sent this record without our knowing what came of it."""
-        return place.offset < self._inherited_horizon
+        """Whether the last owner may have sent this record without committing a result for it."""
+        return place.offset < self._restored_horizon
 
     def moved_to(self, position: int) -> None:
-        """The consumer has passed records that are never delivered, such as the marker of a transaction."""
+        """The consumer's position. It also passes what is never delivered, such as a transaction's marker."""
         self._position = max(self._position, position)
 
     def finish(self, place: Place) -> None:
-        """A record is done. Finishing it twice is an error of the caller, since it has one result."""
+        """The record is done. Raises ValueError when it is done already: a row has one result."""
         index = place.number - self._first
         if index < 0 or self._done >> index & 1:
             raise ValueError(f"offset {place.offset} is done already")
@@ -101,35 +103,35 @@ class Window:
         self._advance()
 
     def _advance(self) -> None:
-        done = (~self._done & (self._done + 1)).bit_length() - 1  # how many of the lowest bits are set
+        done = (~self._done & (self._done + 1)).bit_length() - 1  # the number of trailing ones
         for number in range(self._first, self._first + done):
             del self._places[number]
         self._first += done
         self._done >>= done
 
     def extend_horizon(self, place: Place) -> None:
-        """Moves the horizon so that it covers a record; never back while work is left."""
+        """Moves the horizon so that it covers a record; never back."""
         self._horizon = max(self._horizon, place.offset + 1)
 
-    def settle_horizon(self, unsettled: Iterator[Place]) -> None:
-        """Draws the horizon in to just above what may have been sent: for an idle lane, and for a hand-over.
+    def shrink_horizon(self, uncertain: Iterator[Place]) -> None:
+        """Moves the horizon back to just above what may have been sent: for an idle topic, and for a hand-over.
 
-        `unsettled` are the records in flight or in doubt. What the last owner may have sent and has not been
-        delivered to us stays below the horizon.
+        `uncertain` are the records in flight or in doubt. Records that the last owner may have sent, and that have not
+        been delivered to us yet, stay below the horizon too.
         """
-        least = max((place.offset + 1 for place in unsettled), default=0)
-        if self._position < self._inherited_horizon:
-            least = max(least, self._inherited_horizon)
+        least = max((place.offset + 1 for place in uncertain), default=0)
+        if self._position < self._restored_horizon:
+            least = max(least, self._restored_horizon)
         self._horizon = max(self.offset, least)
 
     def watermark(self, *, released: bool = False) -> Watermark:
-        """What to commit: where to start again, and what behind it is done or may have been sent."""
-        # What was inherited and has not been delivered to us yet stands behind what has been.
-        bits = self._done | self._inherited_bits << len(self)
+        """What to commit: the offset to start from, and which records behind it are done or may have been sent."""
+        # The restored bits of records that have not been delivered yet come behind those that have been.
+        bits = self._done | self._restored_bits << len(self)
         return Watermark(
             offset=self.offset,
             horizon=max(self._horizon, self.offset),
-            delivered=(len(self) + self._inherited_count) if bits else 0,
+            delivered=(len(self) + self._restored_count) if bits else 0,
             done=bits,
             released=released,
         )

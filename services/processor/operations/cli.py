@@ -1,4 +1,4 @@
-"""What an operator tells the processors: `pause`, `resume`, `dead-letters list|export`."""
+"""The operator's commands: `pause`, `resume`, `dead-letters list|export`."""
 
 import argparse
 import asyncio
@@ -20,12 +20,12 @@ from shared.runtime.command_line import service_parser
 from shared.runtime.publisher import KafkaUnavailable, Publisher
 from shared.runtime.settings import KafkaSettings, load
 
-#: An operator is told soon that Kafka is away.
+#: How long a command waits for Kafka before it says that it is away.
 KAFKA_ANSWERS_SECONDS = 10.0
 
 
 class TopicMissing(RuntimeError):
-    """There is nobody to be told, and nothing to be read."""
+    """The command's topic does not exist, so nobody would read the command."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -42,13 +42,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def carry_out(command: argparse.Namespace) -> None:
-    """Carries a command out; one line says what was done, or why not: then the process ends with 2."""
+    """Carries a command out. Writes one line to stderr: what was done, or why not; then the exit code is 2."""
     settings = load(KafkaSettings)
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what it has to say is in the one line
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # its errors are in that line
     try:
         sys.stderr.write(asyncio.run(_answer(settings, command)) + "\n")
     except BrokenPipeError:
-        # Whoever read the list, such as `head`, has seen enough. Python would complain once more at its end.
+        # The reader, such as `head`, has closed the pipe. Python would report that again when it flushes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except TopicMissing as missing:
         _give_up(str(missing))
@@ -71,14 +71,14 @@ async def _answer(settings: KafkaSettings, command: argparse.Namespace) -> str:
         return f"{count} dead letter{'' if count == 1 else 's'}"
     kind = SendingPaused if command.command == "pause" else SendingResumed
     async with Publisher(settings, "processor") as publisher:
-        await publisher.send(topics.jobs, kind(request_id=str(uuid4()), requested_by=_who()), SEND_SECONDS)
+        await publisher.send(topics.jobs, kind(request_id=str(uuid4()), requested_by=_operator()), SEND_SECONDS)
     if kind is SendingPaused:
         return "Paused: calls in flight finish, no processor begins another until: python -m services.processor resume"
     return "Resumed: all processors send again."
 
 
 async def _check_topic(settings: KafkaSettings, name: str) -> None:
-    """Raises TopicMissing: on another installation's Kafka, or with another prefix, a pause would pause nobody."""
+    """Raises TopicMissing: on another installation's Kafka, or with another prefix, nobody would be paused."""
     client = kafka_options.admin_client(settings)
     try:
         async with asyncio.timeout(KAFKA_ANSWERS_SECONDS):
@@ -94,8 +94,8 @@ async def _check_topic(settings: KafkaSettings, name: str) -> None:
         )
 
 
-def _who() -> str:
+def _operator() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return f"user {os.getuid()}"  # a container's users often have no name
+        return f"user {os.getuid()}"  # in a container users often have no name

@@ -1,6 +1,6 @@
-"""What could not be decoded: listed for a person, exported for a repair.
+"""The dead letters: listed for a person, exported for a repair.
 
-A repaired row is uploaded again in a new file: its job and its result are what they are.
+A repaired row is uploaded again in a new file. Its old job keeps the failed result.
 """
 
 import json
@@ -16,7 +16,7 @@ from shared.runtime.settings import KafkaSettings
 
 
 class DeadLetter(BaseModel):
-    """One dead letter: where it was found, why it could not be read, and what it holds."""
+    """One dead letter: where it was found, why it could not be read, and its key and value as text."""
 
     offset: int
     reason: str
@@ -27,7 +27,7 @@ class DeadLetter(BaseModel):
     value: str | None
 
     def line(self) -> str:
-        """For a terminal."""
+        """One line for a terminal, tab-separated."""
         return f"{self.offset}\t{self.topic}-{self.partition}@{self.original_offset}\t{self.key}\t{self.reason}"
 
 
@@ -50,7 +50,7 @@ async def export_letters(settings: KafkaSettings, out: TextIO) -> int:
 
 
 async def _read(settings: KafkaSettings) -> AsyncIterator[DeadLetter]:
-    """All letters that there are now, in their order."""
+    """All dead letters up to the topic's present end, in order."""
     where = TopicPartition(settings.topics.dead_letters, 0)
     consumer = AIOKafkaConsumer(**kafka_options.consumer_options(settings))
     try:

@@ -1,4 +1,4 @@
-"""Whether this process is of use, or only a restart can help: what `/health` answers."""
+"""Whether this process is alive, or needs a restart: what `/health` answers."""
 
 import asyncio
 import time
@@ -10,19 +10,19 @@ from aiokafka.errors import KafkaError
 from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
 
-#: Longer than any rebalance: from here on Kafka is asked whether it is there at all.
+#: Longer than any rebalance. If no poll has returned for so long, Kafka is asked whether it answers at all.
 SILENT_SECONDS: Final = 60.0
-#: A consumer that stays silent for so long although Kafka answers will not come back by itself.
+#: If a consumer has polled nothing for so long although Kafka answers, only a restart can help.
 STUCK_SECONDS: Final = 270.0
 #: Health has to answer within 2 s.
 ANSWER_SECONDS: Final = 1.5
 
 
 class Liveness:
-    """Watches consumers: each polls for ever, also when the group has no partition for it or all lanes are full.
+    """Watches the consumers. Each of them polls all the time, also without partitions, and when all lanes are full.
 
-    `last_polls` tells by name when each last came back from a poll (monotonic), None before its first. While Kafka is
-    away nobody is stuck, however long that lasts: a restart would only begin the same wait again.
+    `last_polls` tells by name when each consumer's last poll returned (monotonic), None before the first. While Kafka
+    is away no consumer counts as stuck: a restart would not help.
     """
 
     def __init__(
@@ -31,15 +31,15 @@ class Liveness:
         self._last_polls = last_polls
         self._kafka_answers = kafka_answers
         self._connecting: dict[str, float] = {}
-        #: Since when we know that Kafka answers while a consumer is silent.
+        #: Since when Kafka has answered while a consumer was silent.
         self._answers_since: float | None = None
 
     def connecting(self, name: str) -> None:
-        """The consumer is being made, perhaps anew after it broke: that is a sign of life too."""
+        """The consumer is being made, or made anew after an error. That counts like a poll."""
         self._connecting[name] = time.monotonic()
 
     async def check(self) -> None:
-        """Raises when a consumer has given no sign for so long that only a restart can help."""
+        """Raises RuntimeError when a consumer has not polled for so long that only a restart can help."""
         silent = [name for name in self._last_polls if self._silent_seconds(name) > SILENT_SECONDS]
         if not silent or not await self._kafka_answers():
             self._answers_since = None
@@ -51,9 +51,9 @@ class Liveness:
             raise RuntimeError(f"Kafka has answered for {seconds:.0f} s, and still no poll of: {', '.join(silent)}")
 
     def _silent_seconds(self, name: str) -> float:
-        signs = [sign for sign in (self._last_polls[name](), self._connecting.get(name)) if sign is not None]
-        # Before the first connection Kafka or its topics are waited for.
-        return time.monotonic() - max(signs) if signs else 0.0
+        times = [at for at in (self._last_polls[name](), self._connecting.get(name)) if at is not None]
+        # Before the first connection the process waits for Kafka or its topics.
+        return time.monotonic() - max(times) if times else 0.0
 
 
 async def kafka_answers(settings: KafkaSettings) -> bool:

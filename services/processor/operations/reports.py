@@ -1,4 +1,4 @@
-"""Tells everybody how this processor is: ProcessorReported every 5 s, and the gauges of its lanes."""
+"""Reports this processor every 5 s: as ProcessorReported on its topic, and as gauges of its lanes."""
 
 import asyncio
 from collections import deque
@@ -10,10 +10,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from services.processor import metrics
-from services.processor.job_commands import Notices
-from services.processor.lane.lane_consumer import Intake
-from services.processor.limits.circuit_breaker import Breaker
-from services.processor.limits.rate_limit import Pace
+from services.processor.job_commands import JobCommands
+from services.processor.lane.lane_consumer import LaneConsumer
+from services.processor.limits.circuit_breaker import CircuitBreaker
+from services.processor.limits.rate_limit import RateLimit
 from services.processor.settings import ProcessorSettings
 from shared.contract.events import Event, LaneReport, ProcessorReported, now
 from shared.runtime.publisher import KafkaUnavailable
@@ -21,34 +21,34 @@ from shared.runtime.publisher import KafkaUnavailable
 log = structlog.get_logger(__name__)
 
 REPORT_SECONDS = 5.0
-#: Reports over which the rate is measured: a minute.
+#: The number of reports over which the rate is measured: a minute.
 RATE_REPORTS = 12
 
 
-class Reporting:
-    """Reports of one processor, written with `publish`."""
+class Reports:
+    """The reports of one processor, written with `publish`."""
 
     def __init__(
         self,
         settings: ProcessorSettings,
-        intake: Intake,
-        breaker: Breaker,
-        pace: Pace,
-        notices: Notices,
+        lane_consumer: LaneConsumer,
+        breaker: CircuitBreaker,
+        rate_limit: RateLimit,
+        job_commands: JobCommands,
         publish: Callable[[Event], Awaitable[None]],
     ) -> None:
         self._settings = settings
-        self._intake = intake
+        self._lane_consumer = lane_consumer
         self._breaker = breaker
-        self._pace = pace
-        self._notices = notices
+        self._rate_limit = rate_limit
+        self._job_commands = job_commands
         self._publish = publish
         self._finished: deque[float] = deque([metrics.total(metrics.RESULTS)], maxlen=RATE_REPORTS + 1)
         self._commits = (0.0, 0.0)
         self._shown: set[int] = set()
 
     async def run(self, consumer: Callable[[], AIOKafkaConsumer | None]) -> None:
-        """Reports for ever; a report that cannot be written is left out."""
+        """Reports until cancelled. A report that cannot be written is dropped."""
         while True:
             try:
                 await self._publish(self._report(await self._lanes(consumer())))
@@ -57,7 +57,7 @@ class Reporting:
             await asyncio.sleep(REPORT_SECONDS)
 
     async def _lanes(self, consumer: AIOKafkaConsumer | None) -> tuple[LaneReport, ...]:
-        lanes = self._intake.running_lanes()
+        lanes = self._lane_consumer.running_lanes()
         topics = self._settings.topics.rows
         ends: dict[TopicPartition, int] = {}
         if consumer is not None and lanes:
@@ -74,11 +74,11 @@ class Reporting:
     def _report(self, lanes: tuple[LaneReport, ...]) -> ProcessorReported:
         self._finished.append(metrics.total(metrics.RESULTS))
         seconds = max(len(self._finished) - 1, 1) * REPORT_SECONDS
-        silence = self._pace.silent_seconds
+        silence = self._rate_limit.retry_after_seconds
         return ProcessorReported(
             instance=self._settings.instance_id,
             breaker=self._breaker.state,
-            paused=self._notices.paused,
+            paused=self._job_commands.paused,
             retry_after_until=now() + timedelta(seconds=silence) if silence else None,
             rate_limit=self._settings.rate_per_second,
             rows_per_second=round((self._finished[-1] - self._finished[0]) / seconds, 3),
@@ -93,7 +93,7 @@ class Reporting:
         )
 
     def _commit_seconds(self) -> float:
-        """The mean of the transactions since the last report."""
+        """The mean duration of the transactions since the last report."""
         seconds, count = self._commits
         self._commits = metrics.total(metrics.COMMIT_SECONDS, "_sum"), metrics.total(metrics.COMMIT_SECONDS, "_count")
         return round((self._commits[0] - seconds) / max(self._commits[1] - count, 1), 4)

@@ -1,7 +1,7 @@
-"""Rows that may have reached the directory though nobody saw an answer: they are looked up before anything else.
+"""The rows in doubt: they may have reached the directory, so a look-up has to tell before anything else is done.
 
-A look-up asks for a whole batch, so it is shared by all rows of the batch that are in doubt, over all lanes of this
-processor. It answers only for rows whose time had come when it began: before that the directory may still create them.
+A look-up asks for a whole batch. All rows in doubt of the batch share it, over all lanes of this processor. It tells
+nothing of rows whose time had not come when it began: the directory may still be about to create those.
 """
 
 import heapq
@@ -14,83 +14,87 @@ from enum import Enum
 import structlog
 
 from services.processor import metrics
-from services.processor.directory.outcomes import Listed, Listing, LookUpOutcome, Throttled, Unlisted, Withheld
+from services.processor.directory.outcomes import Listed, Listing, LookupFailed, LookUpOutcome, NotSent, Throttled
 from services.processor.lane.row import Row, State
-from services.processor.lane.transitions import Finish, absent
+from services.processor.lane.transitions import Finished, after_absence
 from services.processor.limits.backoff import Backoff
 from shared.contract.events import RowErrorCode
 from shared.contract.hospital_matching import matching_key
 
 log = structlog.get_logger(__name__)
 
-#: So many look-ups that miss what we know of, one after the other, mean that it will not show again.
+#: After so many look-ups in a row without a hospital that was created, the batch may be given up.
 MISSING_LOOK_UPS = 10
-#: How many of the missing ones a message names.
+#: How many of the missing hospitals' ids a message names.
 SHOWN_IDS = 5
 
-#: After a look-up that was not allowed to be sent: a rebalance, or a lease that has ended.
-WITHHELD_SECONDS = 0.1
+#: The wait after a look-up that was not sent, because of a rebalance or of a lease that has ended.
+NOT_SENT_SECONDS = 0.1
 
 
 @dataclass(slots=True)
 class _Batch:
-    """A batch with rows in doubt, and how often its look-up failed. `due` is when the next one may begin."""
+    """A batch with rows in doubt. Times are monotonic."""
 
+    #: The rows, with the time at which each may be looked up.
     rows: dict[Row, float] = field(default_factory=dict)
+    #: When the next look-up may begin.
     due: float = float("inf")
-    setbacks: int = 0
-    #: Look-ups in a row that missed a hospital we know of, and when the first of them began.
+    #: How many look-ups in a row have failed.
+    backoff_count: int = 0
+    #: How many look-ups in a row did not show a hospital that was created, and when the first of them began.
     misses: int = 0
     missed_since: float = 0.0
     under_way: bool = False
-    #: What a look-up that is under way has to show: hospitals that were known when it began.
+    #: The hospitals that were known when the look-up under way began: it has to show them.
     known: frozenset[str] = frozenset()
 
-    def wait(self, seconds: float) -> None:
-        """No row is looked up earlier than this from now."""
+    def postpone(self, seconds: float) -> None:
+        """No row is looked up before so many seconds have passed."""
         again = time.monotonic() + seconds
         self.rows = {row: max(at, again) for row, at in self.rows.items()}
 
-    def keep_live(self) -> None:
-        """Forgets rows that are not in doubt here any more."""
+    def drop_settled(self) -> None:
+        """Drops rows that are not in doubt any more, and those of lanes that have ended."""
         self.rows = {row: at for row, at in self.rows.items() if row.lane.end is None and row.state is State.IN_DOUBT}
 
 
 class Absence(Enum):
-    """What it means that a look-up does not show a row; where that is nothing, why."""
+    """What it means that a look-up does not show a row; where it proves nothing, why."""
 
     PROVEN = "the hospital is not there"
-    LATER = "the directory is behind itself: ask again"
+    LATER = "does not show hospitals yet that it did create: ask again"
     LOST = "does not show hospitals of the batch any more that it did create ({missing})"
     PAGED = "lists only a part of the batch"
     REWRITTEN = "writes hospitals in its own way"
 
 
-class InDoubt:
-    """All rows in doubt of one processor. `changed` is called when there may be something to look up.
+class LookupQueue:
+    """The rows in doubt of one processor, by batch. `notify` is called when there may be something to look up.
 
-    `patience`, in seconds: how long a look-up may miss a hospital that we know of before its batch is given up.
+    `give_up_seconds`: if look-ups do not show a hospital that was created for so long, the batch is given up. Its rows
+    in doubt then fail with `outcome_unknown`.
     """
 
-    def __init__(self, max_attempts: int, backoff: Backoff, changed: Callable[[], None], patience: float) -> None:
+    def __init__(self, max_attempts: int, backoff: Backoff, notify: Callable[[], None], give_up_seconds: float) -> None:
         self._max_attempts = max_attempts
         self._backoff = backoff
-        self._patience = patience
-        self._changed = changed
+        self._give_up_seconds = give_up_seconds
+        self._notify = notify
         self._batches: dict[str, _Batch] = defaultdict(_Batch)
         self._due: list[tuple[float, str]] = []
-        #: Hospitals of unfinished batches that we know to exist: a look-up that misses one cannot be trusted.
+        #: Ids of the hospitals known to exist, by batch. A look-up that does not show all of them proves nothing.
         self._known: dict[str, set[str]] = {}
-        #: Batches whose look-ups for long have not shown all that we know of: they are not asked again and again.
+        #: Batches that were given up: their look-ups have not shown all known hospitals for too long.
         self._given_up: set[str] = set()
-        #: The directory has written a hospital in another way than we sent it: absence proves nothing any more.
+        #: The directory has changed a hospital's fields, so matching may fail: absence proves nothing any more.
         self.rewrites = False
 
     def add(self, row: Row, look_up_after: float) -> None:
-        """The row is in doubt; its look-up may begin at that monotonic time."""
+        """Takes a row in doubt. `look_up_after`: when its look-up may begin (monotonic)."""
         batch = self._batches[row.event.batch_id]
         if batch.under_way:
-            # That one may have been answered before the directory created the row: it says nothing of it.
+            # The look-up under way may have been answered before the directory created this row.
             look_up_after = max(look_up_after, time.monotonic())
         batch.rows[row] = look_up_after
         if look_up_after < batch.due and not batch.under_way:
@@ -99,17 +103,17 @@ class InDoubt:
     def _schedule(self, batch_id: str, batch: _Batch, at: float) -> None:
         batch.due = at
         heapq.heappush(self._due, (at, batch_id))
-        self._changed()
+        self._notify()
 
-    def created(self, row: Row, hospital_id: int | str, *, echoed: bool) -> None:
-        """A creation that was answered: what later look-ups of the batch have to show."""
+    def remember_created(self, row: Row, hospital_id: int | str, *, echoed: bool) -> None:
+        """Remembers a hospital that later look-ups of its batch have to show. `echoed` as in `Created`."""
         self._known.setdefault(row.event.batch_id, set()).add(str(hospital_id))
         if not echoed and not self.rewrites:
             self.rewrites = True
             log.warning("directory_rewrites", job_id=row.event.job_id, row=row.event.row, hospital_id=hospital_id)
 
     def forget_batches(self, unfinished: set[str]) -> None:
-        """Batches without unfinished rows here need no memory."""
+        """Forgets what is known of batches, except of those with unfinished rows here."""
         for batch_id in [batch_id for batch_id in self._known if batch_id not in unfinished]:
             del self._known[batch_id]
             self._given_up.discard(batch_id)
@@ -121,12 +125,12 @@ class InDoubt:
         return self._due[0][0] if self._due else None
 
     def _holds(self, at: float, batch_id: str) -> bool:
-        """Whether an entry is the one that counts: each batch has many, since its time changes."""
+        """Whether an entry of the heap is valid. A batch has several, since its time changes."""
         batch = self._batches.get(batch_id)
         return batch is not None and not batch.under_way and at == batch.due
 
     def take(self) -> str | None:
-        """The batch to look up now, None when nothing is due. Its answer has to be told."""
+        """The batch to look up now, None when none is due. Hand its outcome to `record_outcome`."""
         while (due := self.next_due()) is not None and due <= time.monotonic():
             batch_id = heapq.heappop(self._due)[1]
             if self._wanted(batch_id):
@@ -135,35 +139,35 @@ class InDoubt:
             del self._batches[batch_id]
         return None
 
-    def mildest(self) -> tuple[int, str] | None:
-        """Of the batches that may be looked up now the one whose look-up failed least, after how many failures."""
+    def least_failed(self) -> tuple[int, str] | None:
+        """Of the batches that may be looked up now the one with the fewest failures in a row, as (failures, id)."""
         now = time.monotonic()
         due = [batch_id for batch_id, batch in self._batches.items() if batch.due <= now and self._wanted(batch_id)]
-        offers = ((self._batches[batch_id].setbacks, batch_id) for batch_id in due if self.may_look_up(batch_id))
+        offers = ((self._batches[batch_id].backoff_count, batch_id) for batch_id in due if self.may_look_up(batch_id))
         return min(offers, default=None)
 
     def begin(self, batch_id: str) -> None:
-        """The batch's look-up begins. Its answer has to be told."""
+        """The batch's look-up begins. Hand its outcome to `record_outcome`."""
         batch = self._batches[batch_id]
         batch.due, batch.under_way = float("inf"), True
         batch.known = frozenset(self._known.get(batch_id, ()))
 
     def _wanted(self, batch_id: str) -> bool:
         batch = self._batches[batch_id]
-        batch.keep_live()
+        batch.drop_settled()
         return bool(batch.rows)
 
     def may_look_up(self, batch_id: str) -> bool:
-        """Whether a lane that wants to know still has its lease: a replaced processor asks nothing more."""
+        """Whether any lane with a row in the batch may send: a replaced processor asks nothing more."""
         now = time.monotonic()
         return any(row.lane.may_send(now) for row in self._batches[batch_id].rows)
 
-    def answered(self, batch_id: str, began: float, outcome: LookUpOutcome) -> None:
-        """Tells the rows of a batch what its look-up, begun at that monotonic time, says of them."""
+    def record_outcome(self, batch_id: str, began: float, outcome: LookUpOutcome) -> None:
+        """Applies the outcome of a batch's look-up to its rows. `began`: when it began (monotonic)."""
         batch = self._batches[batch_id]
         batch.under_way = False
         if isinstance(outcome, Listed):
-            self._settle(batch_id, batch, began, outcome)
+            self._apply_listing(batch_id, batch, began, outcome)
         else:
             self._try_again(batch_id, batch, outcome)
         if batch.rows:
@@ -172,40 +176,40 @@ class InDoubt:
             self._batches.pop(batch_id, None)
 
     def _try_again(self, batch_id: str, batch: _Batch, outcome: LookUpOutcome) -> None:
-        if isinstance(outcome, (Withheld, Throttled)):
+        if isinstance(outcome, (NotSent, Throttled)):
             metrics.LOOK_UPS.labels("none").inc()
-            batch.wait(WITHHELD_SECONDS)
+            batch.postpone(NOT_SENT_SECONDS)
         else:
-            batch.setbacks += 1
-            reason = outcome.message if isinstance(outcome, Unlisted) else type(outcome).__name__
-            self._postpone(batch_id, batch, self._backoff.seconds(batch.setbacks), reason)
+            batch.backoff_count += 1
+            reason = outcome.message if isinstance(outcome, LookupFailed) else type(outcome).__name__
+            self._postpone(batch_id, batch, self._backoff.seconds(batch.backoff_count), reason)
 
     @staticmethod
     def _postpone(batch_id: str, batch: _Batch, wait: float, reason: str) -> None:
         metrics.LOOK_UPS.labels("none").inc()
         log.warning("look_up_failed", batch_id=batch_id, reason=reason, again_in_seconds=round(wait, 1))
-        batch.wait(wait)
+        batch.postpone(wait)
 
-    def _settle(self, batch_id: str, batch: _Batch, began: float, listed: Listed) -> None:
-        batch.setbacks = 0
-        by_likeness: dict[tuple[str, str, str], list[Listing]] = defaultdict(list)
+    def _apply_listing(self, batch_id: str, batch: _Batch, began: float, listed: Listed) -> None:
+        batch.backoff_count = 0
+        by_key: dict[tuple[str, str, str], list[Listing]] = defaultdict(list)
         for hospital in listed.hospitals:
-            by_likeness[matching_key(hospital.name, hospital.address, hospital.phone)].append(hospital)
+            by_key[matching_key(hospital.name, hospital.address, hospital.phone)].append(hospital)
         missing = batch.known - {str(hospital.hospital_id) for hospital in listed.hospitals}
         absence = self._absence(batch_id, batch, began, listed, missing)
         for row in [row for row, at in batch.rows.items() if at <= began]:
-            found = by_likeness.get(row.matching_key(), [])
+            found = by_key.get(row.matching_key(), [])
             if found or absence is not Absence.LATER:
                 del batch.rows[row]
                 if row.lane.end is None and row.state is State.IN_DOUBT:
-                    self._settle_row(row, found, absence, missing)
+                    self._resolve(row, found, absence, missing)
         if absence is Absence.LATER and batch.rows:
-            reason = f"hospitals that it created are missing: {_some(missing)}"
+            reason = f"hospitals that it created are missing: {_shown(missing)}"
             self._postpone(batch_id, batch, self._backoff.seconds(batch.misses), reason)
 
     def _absence(self, batch_id: str, batch: _Batch, began: float, listed: Listed, missing: frozenset[str]) -> Absence:
         if not listed.whole:
-            return Absence.PAGED  # what a page shows is true, what it does not show may be on the next
+            return Absence.PAGED  # what this page does not show may be on the next one
         if not missing:
             batch.misses = 0
             self._given_up.discard(batch_id)
@@ -213,44 +217,44 @@ class InDoubt:
         batch.misses += 1
         if batch.misses == 1:
             batch.missed_since = began
-        if batch.misses >= MISSING_LOOK_UPS and began - batch.missed_since >= self._patience:
+        if batch.misses >= MISSING_LOOK_UPS and began - batch.missed_since >= self._give_up_seconds:
             self._given_up.add(batch_id)
         return Absence.LOST if batch_id in self._given_up else Absence.LATER
 
-    def _settle_row(self, row: Row, found: list[Listing], absence: Absence, missing: frozenset[str]) -> None:
-        if row.counts:
+    def _resolve(self, row: Row, found: list[Listing], absence: Absence, missing: frozenset[str]) -> None:
+        if row.counts_as_attempt:
             row.attempts += 1
         if found:
             metrics.LOOK_UPS.labels("found").inc()
             if len(found) > 1:
                 ids = [hospital.hospital_id for hospital in found]
                 log.error("hospital_exists_twice", job_id=row.event.job_id, row=row.event.row, hospital_ids=ids)
-            self.created(row, found[0].hospital_id, echoed=True)
+            self.remember_created(row, found[0].hospital_id, echoed=True)
             row.lane.finish(row, row.created(found[0].hospital_id, found=True))
         elif absence is Absence.PROVEN:
             metrics.LOOK_UPS.labels("absent").inc()
-            self._settle_absent(row)
+            self._resolve_absent(row)
         else:
             metrics.LOOK_UPS.labels("unclear").inc()
-            message = _what_to_look_for(row, absence.value.format(missing=_some(missing)))
+            message = _what_to_look_for(row, absence.value.format(missing=_shown(missing)))
             row.lane.finish(row, row.failed(RowErrorCode.OUTCOME_UNKNOWN, message))
 
-    def _settle_absent(self, row: Row) -> None:
-        step = absent(row, self._max_attempts)
-        counted, row.counts = row.counts, False
-        if isinstance(step, Finish):
+    def _resolve_absent(self, row: Row) -> None:
+        step = after_absence(row, self._max_attempts)
+        counted, row.counts_as_attempt = row.counts_as_attempt, False
+        if isinstance(step, Finished):
             row.lane.finish(row, step.result)
         else:
-            row.setbacks += counted
-            row.lane.again(row, self._backoff.seconds(row.setbacks) if step.trouble else 0.0)
+            row.backoff_count += counted
+            row.lane.retry(row, self._backoff.seconds(row.backoff_count) if step.error else 0.0)
 
 
-def _some(ids: frozenset[str]) -> str:
+def _shown(ids: frozenset[str]) -> str:
     return ", ".join(sorted(ids)[:SHOWN_IDS]) + (", ..." if len(ids) > SHOWN_IDS else "")
 
 
 def _what_to_look_for(row: Row, reason: str) -> str:
-    cause = f" ({row.trouble.message})" if row.trouble else ""
+    cause = f" ({row.last_error.message})" if row.last_error else ""
     event = row.event
     return (
         f"The call may have created the hospital{cause}, and the directory {reason}, so it could not be found again. "

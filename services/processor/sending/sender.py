@@ -13,26 +13,26 @@ import structlog
 
 from services.processor import metrics
 from services.processor.activation.activations import Activation, Activations
-from services.processor.directory.client import Directory
+from services.processor.directory.client import DirectoryClient
 from services.processor.directory.outcomes import (
     ActivationOutcome,
     CallOutcome,
     Created,
+    LookupFailed,
     LookUpOutcome,
+    NotSent,
     Rejected,
     Throttled,
     Unanswered,
-    Unlisted,
-    Withheld,
 )
-from services.processor.job_commands import Notices
+from services.processor.job_commands import JobCommands
 from services.processor.lane.lane import Lane
 from services.processor.lane.row import Row
-from services.processor.lane.transitions import Again, Finish, LookUp, verdict
+from services.processor.lane.transitions import Finished, LookUp, Retry, after_call
 from services.processor.limits.backoff import Backoff
-from services.processor.limits.circuit_breaker import Breaker, BreakerOpened
-from services.processor.limits.rate_limit import Pace
-from services.processor.sending.lookups import InDoubt
+from services.processor.limits.circuit_breaker import CircuitBreaker, CircuitOpen
+from services.processor.limits.rate_limit import RateLimit
+from services.processor.sending.lookups import LookupQueue
 from services.processor.settings import DirectorySettings
 from shared.contract.events import BreakerState
 from shared.contract.topics import Topics
@@ -46,15 +46,15 @@ Work = Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sendable:
+class SenderParts:
     """The parts that a sender brings together."""
 
-    directory: Directory
-    breaker: Breaker
-    pace: Pace
-    in_doubt: InDoubt
+    directory: DirectoryClient
+    breaker: CircuitBreaker
+    rate_limit: RateLimit
+    lookups: LookupQueue
     activations: Activations
-    notices: Notices
+    job_commands: JobCommands
     backoff: Backoff
 
 
@@ -62,7 +62,7 @@ class Sender:
     """Calls the directory for all lanes of a processor."""
 
     def __init__(
-        self, settings: DirectorySettings, topics: Topics, parts: Sendable, lanes: Callable[[], Iterable[Lane]]
+        self, settings: DirectorySettings, topics: Topics, parts: SenderParts, lanes: Callable[[], Iterable[Lane]]
     ) -> None:
         self._settings = settings
         self._express, self._bulk = topics.rows
@@ -72,7 +72,7 @@ class Sender:
         self._changed = asyncio.Event()
         self._turn = 0
 
-    def changed(self) -> None:
+    def notify(self) -> None:
         """There may be something to do."""
         self._changed.set()
 
@@ -85,8 +85,8 @@ class Sender:
             while True:
                 await self._something_to_do()
                 await self._connections.acquire()
-                probe = await self._parts.breaker.admission()
-                await self._parts.pace.turn()
+                probe = await self._parts.breaker.acquire()
+                await self._parts.rate_limit.acquire()
                 if not probe and self._parts.breaker.state is not BreakerState.CLOSED:
                     self._let_go(probe=probe)  # it opened while the turn was waited for: only a probe may go now
                     continue
@@ -100,7 +100,7 @@ class Sender:
     async def _something_to_do(self) -> None:
         while not self._is_something_to_do():
             self._changed.clear()
-            due = self._parts.in_doubt.next_due()
+            due = self._parts.lookups.next_due()
             try:
                 async with asyncio.timeout(max(due - time.monotonic(), 0.001) if due is not None else None):
                     await self._changed.wait()
@@ -108,19 +108,19 @@ class Sender:
                 continue
 
     def _is_something_to_do(self) -> bool:
-        if not self._parts.notices.may_send:
+        if not self._parts.job_commands.may_send:
             return False
-        due = self._parts.in_doubt.next_due()
-        if (due is not None and due <= time.monotonic()) or self._parts.activations.waiting:
+        due = self._parts.lookups.next_due()
+        if (due is not None and due <= time.monotonic()) or self._parts.activations.ready:
             return True
         return any(lane.next_row(self._express) or lane.next_row(self._bulk) for lane in self._lanes())
 
     def _choose(self, *, probe: bool) -> Work | None:
-        if not self._parts.notices.may_send:
+        if not self._parts.job_commands.may_send:
             return None
         if probe:
             return self._choose_probe()
-        if (batch_id := self._parts.in_doubt.take()) is not None:
+        if (batch_id := self._parts.lookups.take()) is not None:
             return lambda: self._look_up(batch_id)
         if (request := self._parts.activations.take()) is not None:
             return lambda: self._activate(request)
@@ -129,20 +129,20 @@ class Sender:
 
     def _choose_probe(self) -> Work | None:
         """What was set back least: what fails for itself must not keep the breaker open for all the others."""
-        in_doubt, activations = self._parts.in_doubt, self._parts.activations
+        lookups, activations = self._parts.lookups, self._parts.activations
         offers: list[tuple[int, Callable[[], Work]]] = []
-        if (batch := in_doubt.mildest()) is not None:
-            setbacks, batch_id = batch
-            offers.append((setbacks, lambda: self._begin_look_up(batch_id)))
-        if (request := activations.mildest()) is not None:
-            offers.append((request.setbacks, lambda: self._begin_activation(request)))
-        if (row := min(self._rows(), key=lambda row: row.setbacks, default=None)) is not None:
-            offers.append((row.setbacks, lambda: self._send(row)))
+        if (batch := lookups.least_failed()) is not None:
+            backoff_count, batch_id = batch
+            offers.append((backoff_count, lambda: self._begin_look_up(batch_id)))
+        if (request := activations.least_failed()) is not None:
+            offers.append((request.backoff_count, lambda: self._begin_activation(request)))
+        if (row := min(self._rows(), key=lambda row: row.backoff_count, default=None)) is not None:
+            offers.append((row.backoff_count, lambda: self._send(row)))
         begin = min(offers, key=lambda offer: offer[0], default=(0, None))[1]
         return begin() if begin is not None else None
 
     def _begin_look_up(self, batch_id: str) -> Work:
-        self._parts.in_doubt.begin(batch_id)
+        self._parts.lookups.begin(batch_id)
         return lambda: self._look_up(batch_id)
 
     def _begin_activation(self, request: Activation) -> Work:
@@ -150,7 +150,7 @@ class Sender:
         return lambda: self._activate(request)
 
     def _send(self, row: Row) -> Work:
-        row.lane.sending(row)
+        row.lane.call_begins(row)
         return lambda: self._create(row)
 
     def _rows(self) -> Iterator[Row]:
@@ -165,7 +165,7 @@ class Sender:
         try:
             await work()
         except Exception:
-            log.exception("call_broke")
+            log.exception("call_failed")
             raise
         finally:
             self._let_go(probe=probe)
@@ -173,7 +173,7 @@ class Sender:
     def _let_go(self, *, probe: bool) -> None:
         self._connections.release()
         if probe:
-            self._parts.breaker.probe_over()
+            self._parts.breaker.release_probe()
 
     # ---- look-ups ----------------------------------------------------------------------------------------------------
 
@@ -181,15 +181,15 @@ class Sender:
         began = time.monotonic()
         outcome: LookUpOutcome
         try:
-            async with self._parts.breaker.judging() as judgement:
+            async with self._parts.breaker.call() as call:
                 outcome = await self._parts.directory.look_up(
-                    batch_id, lambda: self._parts.in_doubt.may_look_up(batch_id) and self._parts.notices.may_send
+                    batch_id, lambda: self._parts.lookups.may_look_up(batch_id) and self._parts.job_commands.may_send
                 )
-                judgement.on(outcome)
-        except BreakerOpened:
-            outcome = Withheld()
+                call.record(outcome)
+        except CircuitOpen:
+            outcome = NotSent()
         self._observe("look_up", began, outcome)
-        self._parts.in_doubt.answered(batch_id, began, outcome)
+        self._parts.lookups.record_outcome(batch_id, began, outcome)
 
     # ---- activations -------------------------------------------------------------------------------------------------
 
@@ -197,15 +197,15 @@ class Sender:
         began = time.monotonic()
         outcome: ActivationOutcome
         try:
-            async with self._parts.breaker.judging() as judgement:
+            async with self._parts.breaker.call() as call:
                 outcome = await self._parts.directory.activate(
-                    activation.batch_id, lambda: activation.tenure.holds and self._parts.notices.may_send
+                    activation.batch_id, lambda: activation.lease.holds and self._parts.job_commands.may_send
                 )
-                judgement.on(outcome)
-        except BreakerOpened:
-            outcome = Withheld()
+                call.record(outcome)
+        except CircuitOpen:
+            outcome = NotSent()
         self._observe("activate", began, outcome)
-        await self._parts.activations.answered(activation, outcome)
+        await self._parts.activations.record_outcome(activation, outcome)
 
     # ---- creations ---------------------------------------------------------------------------------------------------
 
@@ -216,17 +216,17 @@ class Sender:
             self._observe("create", began, outcome)
             self._settle(row, outcome, began)
         finally:
-            row.lane.landed()
+            row.lane.call_ended()
 
     async def _call(self, row: Row) -> CallOutcome:
         try:
-            async with self._parts.breaker.judging() as judgement:
+            async with self._parts.breaker.call() as call:
                 outcome = await self._parts.directory.create(
-                    row.event, lambda: row.lane.permits(row) and self._parts.notices.may_send, row.traceparent
+                    row.event, lambda: row.lane.permits(row) and self._parts.job_commands.may_send, row.traceparent
                 )
-                judgement.on(outcome)
-        except BreakerOpened:
-            return Withheld()
+                call.record(outcome)
+        except CircuitOpen:
+            return NotSent()
         return outcome
 
     def _observe(self, call: str, began: float, outcome: object) -> None:
@@ -234,29 +234,30 @@ class Sender:
         metrics.call_seconds(call).observe(time.monotonic() - began)
         match outcome:
             case Throttled(seconds):
-                self._parts.pace.retry_after(seconds or self._settings.retry_min_wait)
-            case Unanswered(retry_after=seconds) | Unlisted(retry_after=seconds) if seconds:
-                self._parts.pace.retry_after(seconds)
+                self._parts.rate_limit.retry_after(seconds or self._settings.retry_min_wait)
+            case Unanswered(retry_after=seconds) | LookupFailed(retry_after=seconds) if seconds:
+                self._parts.rate_limit.retry_after(seconds)
 
     def _settle(self, row: Row, outcome: CallOutcome, began: float) -> None:
         if row.lane.end is not None:
             return  # the lane has another owner, who looks the row up
         row.attempts += isinstance(outcome, (Created, Rejected))
         if isinstance(outcome, Created):
-            self._parts.in_doubt.created(row, outcome.hospital_id, echoed=outcome.echoed)
-        match verdict(row, outcome):
-            case Finish(result):
+            self._parts.lookups.remember_created(row, outcome.hospital_id, echoed=outcome.echoed)
+        match after_call(row, outcome):
+            case Finished(result):
                 row.lane.finish(row, result)
-            case Again(trouble):
-                row.trouble = trouble or row.trouble
-                row.setbacks += trouble is not None
-                row.lane.again(row, self._parts.backoff.seconds(row.setbacks) if trouble else 0.0)
+            case Retry(error):
+                row.last_error = error or row.last_error
+                row.backoff_count += error is not None
+                row.lane.retry(row, self._parts.backoff.seconds(row.backoff_count) if error else 0.0)
             case LookUp() as doubt:
                 self._log_doubt(row, doubt)
-                row.trouble, row.counts, row.conflicted = doubt.trouble, doubt.counts, doubt.conflicted
-                row.setbacks += not doubt.counts
+                row.last_error = doubt.error
+                row.counts_as_attempt, row.conflicted = doubt.counts_as_attempt, doubt.conflicted
+                row.backoff_count += not doubt.counts_as_attempt
                 settled = began + self._settings.hospital_api_timeout + self._settings.hospital_api_settle_seconds
-                row.lane.doubt(row, settled if doubt.settle else began)
+                row.lane.put_in_doubt(row, settled if doubt.after_settle_time else began)
 
     @staticmethod
     def _log_doubt(row: Row, doubt: LookUp) -> None:
@@ -264,6 +265,6 @@ class Sender:
             "row_in_doubt",
             job_id=row.event.job_id,
             row=row.event.row,
-            reason=doubt.trouble.message,
-            http_status=doubt.trouble.status,
+            reason=doubt.error.message,
+            http_status=doubt.error.status,
         )

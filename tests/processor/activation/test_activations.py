@@ -6,17 +6,17 @@ import time
 import pytest
 
 from services.processor.activation.activations import Activation, Activations, requested_by
-from services.processor.activation.group_lease import Tenure
+from services.processor.activation.group_lease import GroupLease
 from services.processor.directory.outcomes import (
     Activated,
     Conflicted,
-    NeverSent,
-    Refused,
+    ConnectionFailed,
+    NotSent,
     Rejected,
     ServerError,
+    ServiceRejected,
     Throttled,
     Unanswered,
-    Withheld,
 )
 from services.processor.limits.backoff import Backoff
 from shared.contract.events import (
@@ -43,10 +43,10 @@ def finished(outcome=JobOutcome.ALL_CREATED, batches=("a", "b")):
 
 
 def held(seconds=60.0):
-    """A tenure that Kafka has just confirmed."""
-    tenure = Tenure(seconds)
-    tenure.confirm(time.monotonic())
-    return tenure
+    """A lease that Kafka has just confirmed."""
+    lease = GroupLease(seconds)
+    lease.renew(time.monotonic())
+    return lease
 
 
 def test_a_job_whose_rows_were_all_created_has_its_batches_activated():
@@ -93,13 +93,13 @@ def activations(published):
     return Activations(2, Backoff(0.02, 0.03), publish, lambda: None)
 
 
-def request(done=lambda: None, tenure=None, **changes):
-    return Activation("t", "job", "a", "r1", tenure or held(), done, **changes)
+def request(done=lambda: None, lease=None, **changes):
+    return Activation("t", "job", "a", "r1", lease or held(), done, **changes)
 
 
 async def test_success_is_published_and_then_done(activations, published):
     """In this order: a crash in between repeats the activation, and its answer has the same id."""
-    await activations.answered(request(lambda: published.append("done")), Activated("2 activated"))
+    await activations.record_outcome(request(lambda: published.append("done")), Activated("2 activated"))
     answer, after = published
     assert isinstance(answer, BatchActivated)
     assert (answer.message, after) == ("2 activated", "done")
@@ -108,7 +108,7 @@ async def test_success_is_published_and_then_done(activations, published):
 @pytest.mark.parametrize("outcome", [Rejected(404, "no such batch"), Conflicted("no")])
 async def test_a_refusal_is_published_in_the_directorys_words(activations, published, outcome):
     """It would not change by asking again."""
-    await activations.answered(request(), outcome)
+    await activations.record_outcome(request(), outcome)
     [answer] = published
     assert isinstance(answer, BatchActivationFailed)
     assert (answer.message, answer.http_status) == (outcome.message, outcome.status)
@@ -117,54 +117,54 @@ async def test_a_refusal_is_published_in_the_directorys_words(activations, publi
 async def test_500s_fail_after_the_last_attempt(activations, published):
     """Before that it goes again."""
     activation = request()
-    await activations.answered(activation, ServerError("boom"))
+    await activations.record_outcome(activation, ServerError("boom"))
     assert published == []
     await asyncio.sleep(0.06)
     assert activations.take() is activation
-    await activations.answered(activation, ServerError("boom"))
+    await activations.record_outcome(activation, ServerError("boom"))
     assert isinstance(published[0], BatchActivationFailed)
 
 
-@pytest.mark.parametrize("outcome", [NeverSent("refused"), Unanswered("late"), Refused(401, "no")])
+@pytest.mark.parametrize("outcome", [ConnectionFailed("refused"), Unanswered("late"), ServiceRejected(401, "no")])
 async def test_an_outage_costs_no_activation(activations, published, outcome):
     """However often it happens."""
     activation = request()
     for _ in range(4):
-        await activations.answered(activation, outcome)
-        assert activations.waiting == 0
+        await activations.record_outcome(activation, outcome)
+        assert activations.ready == 0
         await asyncio.sleep(0.06)
         assert activations.take() is activation
     assert published == []
 
 
-@pytest.mark.parametrize("outcome", [Withheld(), Throttled(1.0)])
+@pytest.mark.parametrize("outcome", [NotSent(), Throttled(1.0)])
 async def test_what_was_not_sent_goes_again_at_once(activations, outcome):
     """The pace says when."""
     activation = request()
-    await activations.answered(activation, outcome)
+    await activations.record_outcome(activation, outcome)
     assert activations.take() is activation
     assert activations.take() is None
 
 
 async def test_nothing_is_sent_before_kafka_has_taken_a_commit_nor_a_lease_after_it(activations):
-    """A processor that was frozen or replaced finds its tenure ended when it thaws."""
-    tenure = Tenure(60.0)
-    activations.add(activation := request(tenure=tenure))
-    assert (activations.waiting, activations.take(), activations.mildest()) == (0, None, None)
-    tenure.confirm(time.monotonic() - 61)
+    """A processor that was frozen or replaced finds its lease ended when it thaws."""
+    lease = GroupLease(60.0)
+    activations.add(activation := request(lease=lease))
+    assert (activations.ready, activations.take(), activations.least_failed()) == (0, None, None)
+    lease.renew(time.monotonic() - 61)
     assert activations.take() is None
-    tenure.confirm(time.monotonic())
+    lease.renew(time.monotonic())
     assert activations.take() is activation
 
 
 async def test_a_rebalance_takes_back_what_has_not_been_sent(activations):
     """Whoever has the partition now reads the request again."""
-    tenure = held()
-    activations.add(request(tenure=tenure))
-    in_flight = request(tenure=tenure)
-    tenure.over = True
-    activations.forget()
-    await activations.answered(in_flight, Withheld())
+    lease = held()
+    activations.add(request(lease=lease))
+    in_flight = request(lease=lease)
+    lease.ended = True
+    activations.drop_ended()
+    await activations.record_outcome(in_flight, NotSent())
     activations.add(own := request())
     assert activations.take() is own
     assert activations.take() is None
@@ -172,8 +172,8 @@ async def test_a_rebalance_takes_back_what_has_not_been_sent(activations):
 
 async def test_the_probe_is_the_request_that_failed_least(activations):
     """One that always fails must not keep the breaker open for the others."""
-    activations.add(request(setbacks=2))
+    activations.add(request(backoff_count=2))
     activations.add(fresh := request())
-    assert activations.mildest() is fresh
+    assert activations.least_failed() is fresh
     activations.begin(fresh)
-    assert activations.mildest().setbacks == 2
+    assert activations.least_failed().backoff_count == 2

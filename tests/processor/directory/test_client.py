@@ -8,34 +8,34 @@ import pytest
 from aiohttp import web
 
 from deploy.local.sandbox import Sandbox
-from services.processor.directory.client import Directory
+from services.processor.directory.client import DirectoryClient
 from services.processor.directory.outcomes import (
     Activated,
     Conflicted,
+    ConnectionFailed,
     Created,
     Listed,
-    NeverSent,
-    Refused,
+    LookupFailed,
+    NotSent,
     Rejected,
     ServerError,
+    ServiceRejected,
     Throttled,
     Unanswered,
-    Unlisted,
-    Withheld,
 )
 from services.processor.settings import DirectorySettings
 from tests.support.processor.lane_doubles import accepted
 
 
-def open_gate():
+def allowed():
     return True
 
 
 @asynccontextmanager
 async def directory(url, **settings):
     """The client under test."""
-    told = {"hospital_api_timeout": 1.0, "hospital_api_max_connections": 1, **settings}
-    async with Directory(DirectorySettings(hospital_api_base_url=url, **told)) as client:
+    settings_given = {"hospital_api_timeout": 1.0, "hospital_api_max_connections": 1, **settings}
+    async with DirectoryClient(DirectorySettings(hospital_api_base_url=url, **settings_given)) as client:
         yield client
 
 
@@ -66,7 +66,7 @@ def fixed(status, body=None, **headers):
 async def test_a_hospital_is_created_with_everything_that_the_row_says():
     """Its batch, its idempotency key, its trace."""
     async with Sandbox() as sandbox, directory(sandbox.base_url) as client:
-        outcome = await client.create(accepted(), open_gate, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+        outcome = await client.create(accepted(), allowed, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
         assert isinstance(outcome, Created)
         assert outcome.echoed
         listed = await client.look_up("batch")
@@ -81,9 +81,9 @@ async def test_a_hospital_is_created_with_everything_that_the_row_says():
         (400, {"message": "bad phone"}, Rejected(400, "bad phone")),
         (413, "too big", Rejected(413, "too big")),
         (409, {"detail": "exists"}, Conflicted("exists")),
-        (401, {"detail": "who are you"}, Refused(401, "who are you")),
-        (404, "", Refused(404, "HTTP 404 Not Found")),
-        (408, "slow", Refused(408, "slow")),
+        (401, {"detail": "who are you"}, ServiceRejected(401, "who are you")),
+        (404, "", ServiceRejected(404, "HTTP 404 Not Found")),
+        (408, "slow", ServiceRejected(408, "slow")),
         (500, {"error": "boom"}, ServerError("boom")),
         (502, "gateway", Unanswered("gateway", 502)),
         (503, "later", Unanswered("later", 503)),
@@ -104,23 +104,23 @@ async def test_a_hospital_is_created_with_everything_that_the_row_says():
 async def test_every_answer_to_a_creation_is_one_outcome(status, body, expected):
     """In the directory's own words where it has any."""
     async with answering(fixed(status, body)) as url, directory(url) as client:
-        assert await client.create(accepted(), open_gate) == expected
+        assert await client.create(accepted(), allowed) == expected
 
 
 async def test_429_brings_how_long_to_wait():
     """When the directory says it."""
     async with answering(fixed(429, "slow down", **{"Retry-After": "7"})) as url, directory(url) as client:
-        assert await client.create(accepted(), open_gate) == Throttled(7.0)
+        assert await client.create(accepted(), allowed) == Throttled(7.0)
         assert await client.look_up("batch") == Throttled(7.0)
 
 
 async def test_503_may_say_how_long_to_wait_too():
-    """The row may exist all the same; a moved page's Retry-After is no wish for silence."""
+    """The row may exist all the same; a moved page's Retry-After is not a wait for us."""
     async with answering(fixed(503, "maintenance", **{"Retry-After": "7"})) as url, directory(url) as client:
-        assert await client.create(accepted(), open_gate) == Unanswered("maintenance", 503, 7.0)
-        assert await client.look_up("batch") == Unlisted("maintenance", 7.0)
+        assert await client.create(accepted(), allowed) == Unanswered("maintenance", 503, 7.0)
+        assert await client.look_up("batch") == LookupFailed("maintenance", 7.0)
     async with answering(fixed(301, "moved", **{"Retry-After": "7"})) as url, directory(url) as client:
-        assert await client.create(accepted(), open_gate) == Unanswered("moved", 301)
+        assert await client.create(accepted(), allowed) == Unanswered("moved", 301)
 
 
 async def test_a_refused_connection_was_never_sent():
@@ -129,15 +129,15 @@ async def test_a_refused_connection_was_never_sent():
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
         async with directory(url) as client:
-            assert isinstance(await client.create(accepted(), open_gate), NeverSent)
-            assert isinstance(await client.look_up("batch"), NeverSent)
+            assert isinstance(await client.create(accepted(), allowed), ConnectionFailed)
+            assert isinstance(await client.look_up("batch"), ConnectionFailed)
 
 
 async def test_a_lost_answer_is_not_an_answer():
     """The sandbox creates the hospital and drops the connection: nobody may say that it was not sent."""
     async with Sandbox() as sandbox, directory(sandbox.base_url) as client:
         sandbox.inject(lose_answer=1.0)
-        assert isinstance(await client.create(accepted(), open_gate), Unanswered)
+        assert isinstance(await client.create(accepted(), allowed), Unanswered)
         assert len((await client.look_up("batch")).hospitals) == 1
 
 
@@ -154,21 +154,21 @@ async def test_the_deadline_is_total():
 
     async with answering(drip) as url, directory(url, hospital_api_timeout=0.5) as client:
         async with asyncio.timeout(2):
-            outcome = await client.create(accepted(), open_gate)
+            outcome = await client.create(accepted(), allowed)
         assert isinstance(outcome, Unanswered)
         assert "0.5 s" in outcome.message
 
 
-async def test_a_closed_gate_lets_not_a_byte_through():
+async def test_a_guard_that_says_no_lets_not_a_byte_through():
     """And the one connection of the pool goes on working afterwards."""
     async with Sandbox() as sandbox, directory(sandbox.base_url) as client:
         for _ in range(3):
-            assert await client.create(accepted(), lambda: False) == Withheld()
-            assert await client.look_up("batch", lambda: False) == Withheld()
-        assert isinstance(await client.create(accepted(), open_gate), Created)
-        assert await client.create(accepted(), lambda: False) == Withheld()
+            assert await client.create(accepted(), lambda: False) == NotSent()
+            assert await client.look_up("batch", lambda: False) == NotSent()
+        assert isinstance(await client.create(accepted(), allowed), Created)
+        assert await client.create(accepted(), lambda: False) == NotSent()
         assert len((await client.look_up("batch")).hospitals) == 1
-        assert isinstance(await client.create(accepted(3), open_gate), Created)
+        assert isinstance(await client.create(accepted(3), allowed), Created)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,8 @@ async def test_a_closed_gate_lets_not_a_byte_through():
     [
         (404, {"detail": "no such batch"}, {}, Listed(())),
         (200, [], {}, Listed(())),
-        (500, {"detail": "boom"}, {}, Unlisted("boom")),
-        (200, "words", {}, Unlisted("the look-up's answer is not a list")),
+        (500, {"detail": "boom"}, {}, LookupFailed("boom")),
+        (200, "words", {}, LookupFailed("the look-up's answer is not a list")),
         (200, {"items": [], "next": "/2"}, {}, Listed((), whole=False)),
         (200, [], {"Link": '</2>; rel="next"'}, Listed((), whole=False)),
         (200, [{"name": "without id"}], {}, Listed((), whole=False)),
@@ -193,7 +193,7 @@ async def test_a_look_up_without_an_answer_says_nothing():
     """Neither present nor absent."""
     async with Sandbox() as sandbox, directory(sandbox.base_url, hospital_api_timeout=0.3) as client:
         sandbox.inject(latency_ms=2000)
-        assert isinstance(await client.look_up("batch"), Unlisted)
+        assert isinstance(await client.look_up("batch"), LookupFailed)
 
 
 async def test_a_batch_that_the_directory_does_not_know_cannot_be_activated():
@@ -207,13 +207,13 @@ async def test_the_token_is_sent():
     async with Sandbox() as sandbox:
         sandbox.inject(token="secret")
         async with directory(sandbox.base_url) as client:
-            assert isinstance(await client.create(accepted(), open_gate), Refused)
+            assert isinstance(await client.create(accepted(), allowed), ServiceRejected)
         async with directory(sandbox.base_url, hospital_api_token="secret") as client:
-            assert isinstance(await client.create(accepted(), open_gate), Created)
+            assert isinstance(await client.create(accepted(), allowed), Created)
 
 
 async def test_a_client_outside_its_context_is_a_mistake():
     """Not a call that was never sent."""
-    client = Directory(DirectorySettings())
+    client = DirectoryClient(DirectorySettings())
     with pytest.raises(RuntimeError, match="context"):
         await client.look_up("batch")

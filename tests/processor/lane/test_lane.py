@@ -4,14 +4,23 @@ import asyncio
 
 import pytest
 
-from services.processor.job_commands import Notices
+from services.processor.job_commands import JobCommands
 from services.processor.lane import lane as lane_module
 from services.processor.lane.lane import LaneEnd
 from services.processor.lane.row import State
-from services.processor.lane.transactions import CommitIndefinite, LaneFenced
+from services.processor.lane.transactions import LaneFenced
 from services.processor.offsets.watermark import Watermark
 from shared.contract.events import JobCancelRequested, RowUnprocessed
-from tests.support.processor.lane_doubles import Clock, accepted, beginning, inherit, lane_settings, make_lane, record
+from shared.runtime.fenced_transactions import CommitIndefinite
+from tests.support.processor.lane_doubles import (
+    Clock,
+    accepted,
+    beginning,
+    lane_settings,
+    make_lane,
+    record,
+    start_lane,
+)
 
 EXPRESS, BULK = "hospital.rows.express", "hospital.rows.bulk"
 
@@ -31,17 +40,17 @@ def admit(lane, *events, topic=EXPRESS, start=0):
 async def test_nothing_is_sent_before_the_first_commit(clock):
     """A crash would leave a row sent that nobody knows to be in doubt."""
     lane = make_lane()
-    inherit(lane, beginning())
+    start_lane(lane, beginning())
     admit(lane, accepted(2))
     assert lane.next_row(EXPRESS) is None
     await lane._commit()
     assert lane.next_row(EXPRESS).event.row == 2
 
 
-async def test_a_commit_permits_what_the_pace_allows_until_the_next_one_at_the_latest(clock):
+async def test_a_commit_permits_what_the_rate_limit_allows_until_the_next_one_at_the_latest(clock):
     """With commits that take long the next is half a second away: 50 rows at 100 a second, and one a connection."""
     lane = make_lane(lane_settings(rate_limit_requests=100))
-    transactions = inherit(lane, beginning())
+    transactions = start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 102)])
     await lane._commit()
     assert transactions.marks[EXPRESS].horizon == 2 + 50 + 1
@@ -50,20 +59,20 @@ async def test_a_commit_permits_what_the_pace_allows_until_the_next_one_at_the_l
 async def test_a_slow_commit_puts_off_the_next(clock):
     """Else a busy processor would do little but commit."""
     lane = make_lane()
-    transactions = inherit(lane, beginning())
-    transactions.gate = asyncio.get_running_loop().create_future()
+    transactions = start_lane(lane, beginning())
+    transactions.broker_answer = asyncio.get_running_loop().create_future()
     commit = asyncio.create_task(lane._commit())
     await asyncio.sleep(0)
     clock.now += 0.0625
-    transactions.gate.set_result(None)
+    transactions.broker_answer.set_result(None)
     await commit
-    assert lane._cadence.pause(clock.now) == 0.25
+    assert lane._schedule.seconds_until_next(clock.now) == 0.25
 
 
 async def test_nothing_is_sent_after_the_lease(clock):
     """Whoever takes over waits only that long."""
     lane = make_lane()
-    inherit(lane, beginning())
+    start_lane(lane, beginning())
     admit(lane, accepted(2))
     await lane._commit()
     row = lane.next_row(EXPRESS)
@@ -77,7 +86,7 @@ async def test_nothing_is_sent_after_the_lease(clock):
 async def test_a_new_owner_waits_for_the_lease_of_one_that_did_not_hand_over(clock):
     """The former owner may be frozen, and send when it thaws."""
     lane = make_lane()
-    inherit(lane, beginning(), clean=False)
+    start_lane(lane, beginning(), clean=False)
     admit(lane, accepted(2))
     await lane._commit()
     assert not lane.owns_slots
@@ -92,12 +101,12 @@ async def test_a_new_owner_waits_for_the_lease_of_one_that_did_not_hand_over(clo
 @pytest.mark.parametrize(
     ("clean", "unowned", "seconds"), [(False, False, 4 + 2 + 3), (True, False, 2 + 3), (True, True, 0)]
 )
-async def test_inherited_doubts_are_looked_up_when_nothing_can_happen_any_more(clock, clean, unowned, seconds):
+async def test_rows_in_doubt_are_looked_up_when_nothing_can_happen_any_more(clock, clean, unowned, seconds):
     """Lease + time-out + settle time after fencing; after a clean hand-over no lease; without any commit at once."""
     doubts = {}
-    lane = make_lane(doubtful=doubts.__setitem__)
+    lane = make_lane(on_doubt=doubts.__setitem__)
     marks = beginning() | {EXPRESS: Watermark(0, 2, 2, 0b10)}
-    inherit(lane, marks, clean=clean, unowned=unowned)
+    start_lane(lane, marks, clean=clean, unowned=unowned)
     admit(lane, accepted(2), accepted(3), accepted(4))
     assert {row.event.row: at - clock.now for row, at in doubts.items()} == {2: seconds}
 
@@ -105,10 +114,10 @@ async def test_inherited_doubts_are_looked_up_when_nothing_can_happen_any_more(c
 async def test_a_hand_over_says_released_and_the_permit_ends_with_it(clock):
     """Whoever takes over sends at once: nothing may follow that commit, also when the lane stays after all."""
     lane = make_lane()
-    transactions = inherit(lane, beginning())
+    transactions = start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 8)])
     await lane._commit()
-    await lane.hold()
+    await lane.drain()
     assert all(mark.released for mark in transactions.marks.values())
     lane.resume()
     assert lane.next_row(EXPRESS) is None
@@ -121,18 +130,18 @@ async def test_a_hand_over_says_released_and_the_permit_ends_with_it(clock):
 async def test_a_row_below_a_released_horizon_is_not_sent_before_the_next_commit(clock):
     """A doubt behind it keeps the horizon above it; `released` says all the same that nothing will be sent."""
     lane = make_lane()
-    inherit(lane, beginning())
+    start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 6)])
     await lane._commit()
     first = lane.next_row(EXPRESS)
-    lane.sending(first)
+    lane.call_begins(first)
     second = lane.next_row(EXPRESS)
-    lane.sending(second)
-    lane.doubt(second, 0.0)
-    lane.again(first, 0.0)
-    lane.landed()
-    lane.landed()
-    await lane.hold()
+    lane.call_begins(second)
+    lane.put_in_doubt(second, 0.0)
+    lane.retry(first, 0.0)
+    lane.call_ended()
+    lane.call_ended()
+    await lane.drain()
     lane.resume()
     assert not lane.permits(first)
 
@@ -140,21 +149,21 @@ async def test_a_row_below_a_released_horizon_is_not_sent_before_the_next_commit
 async def test_a_hand_over_within_the_former_owners_lease_is_not_clean(clock):
     """The frozen one may still send: the next owner has to wait for it as well."""
     lane = make_lane()
-    transactions = inherit(lane, beginning(), clean=False)
-    await lane.hold()
+    transactions = start_lane(lane, beginning(), clean=False)
+    await lane.drain()
     assert not any(mark.released for mark in transactions.marks.values())
     lane.resume()
     clock.now += 4
-    await lane.hold()
+    await lane.drain()
     assert all(mark.released for mark in transactions.marks.values())
 
 
-async def test_a_held_lane_has_no_slots(clock):
+async def test_a_draining_lane_has_no_slots(clock):
     """In a rebalance they are about to be somebody else's."""
     lane = make_lane()
-    inherit(lane, beginning())
+    start_lane(lane, beginning())
     assert lane.owns_slots
-    await lane.hold()
+    await lane.drain()
     assert not lane.owns_slots
     lane.resume()
     assert lane.owns_slots
@@ -163,17 +172,17 @@ async def test_a_held_lane_has_no_slots(clock):
 async def test_a_round_that_waits_behind_a_doubt_stays_in_doubt_over_a_hand_over(clock):
     """The former owner may have sent it, and nobody has looked yet."""
     lane = make_lane()
-    transactions = inherit(lane, beginning() | {EXPRESS: Watermark(0, 2)})
+    transactions = start_lane(lane, beginning() | {EXPRESS: Watermark(0, 2)})
     admit(lane, accepted(2), accepted(2, round=2))
-    await lane.hold()
+    await lane.drain()
     assert transactions.marks[EXPRESS].horizon == 2
 
 
 async def test_a_retried_row_waits_for_the_former_owners_last_call(clock):
     """It may have sent an earlier round of the row just before."""
     doubts = {}
-    lane = make_lane(doubtful=doubts.__setitem__)
-    inherit(lane, beginning(), clean=False)
+    lane = make_lane(on_doubt=doubts.__setitem__)
+    start_lane(lane, beginning(), clean=False)
     admit(lane, accepted(2, round=2))
     assert [at - clock.now for at in doubts.values()] == [4 + 2 + 3]
 
@@ -181,8 +190,8 @@ async def test_a_retried_row_waits_for_the_former_owners_last_call(clock):
 async def test_a_later_round_takes_the_place_of_one_that_waits(clock):
     """The earlier has a result of its own; the later is looked up first."""
     doubts = {}
-    lane = make_lane(doubtful=doubts.__setitem__)
-    transactions = inherit(lane, beginning())
+    lane = make_lane(on_doubt=doubts.__setitem__)
+    transactions = start_lane(lane, beginning())
     admit(lane, accepted(2), accepted(2, round=2))
     await lane._commit()
     assert [(type(event), event.round) for event in transactions.events] == [(RowUnprocessed, 1)]
@@ -192,7 +201,7 @@ async def test_a_later_round_takes_the_place_of_one_that_waits(clock):
 async def test_an_earlier_round_that_comes_later_is_unprocessed(clock):
     """A cancelled round behind the window, reached after its retry came on the other topic."""
     lane = make_lane()
-    transactions = inherit(lane, beginning())
+    transactions = start_lane(lane, beginning())
     admit(lane, accepted(2, round=2))
     admit(lane, accepted(2, round=1), topic=BULK)
     await lane._commit()
@@ -203,27 +212,27 @@ async def test_an_earlier_round_that_comes_later_is_unprocessed(clock):
 async def test_a_later_round_waits_for_a_call_in_flight(clock):
     """Two calls for one hospital at a time would create it twice."""
     doubts = {}
-    lane = make_lane(doubtful=doubts.__setitem__)
-    inherit(lane, beginning())
+    lane = make_lane(on_doubt=doubts.__setitem__)
+    start_lane(lane, beginning())
     admit(lane, accepted(2))
     await lane._commit()
     row = lane.next_row(EXPRESS)
-    lane.sending(row)
+    lane.call_begins(row)
     admit(lane, accepted(2, round=2), start=1)
     admit(lane, accepted(2, round=3), start=2)
     assert row.latest.event.round == 3
     assert row.successor.state is State.BLOCKED
     lane.finish(row, row.created(7))
-    lane.landed()
+    lane.call_ended()
     assert [each.event.round for each in doubts] == [2]
-    lane.again(row.successor, 0.0)
+    lane.retry(row.successor, 0.0)
     assert [each.event.round for each in doubts] == [2, 3], "the second round was superseded by the third"
 
 
 async def test_the_same_row_twice_is_one_row(clock):
     """One call, one result."""
     lane = make_lane()
-    transactions = inherit(lane, beginning())
+    transactions = start_lane(lane, beginning())
     admit(lane, accepted(2), accepted(2))
     await lane._commit()
     row = lane.next_row(EXPRESS)
@@ -235,18 +244,18 @@ async def test_the_same_row_twice_is_one_row(clock):
 
 async def test_cancelled_rows_need_no_call(clock):
     """Those that wait, those to come, and those that were put back; not those of a later round."""
-    notices = Notices(lambda jobs: [lane.cancel(job) for job in jobs], lambda: None)
-    lane = make_lane(notices=notices)
-    transactions = inherit(lane, beginning())
+    job_commands = JobCommands(lambda jobs: [lane.cancel(job) for job in jobs], lambda: None)
+    lane = make_lane(job_commands=job_commands)
+    transactions = start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in (2, 3, 4)], accepted(2, job_id="other"))
     await lane._commit()
     first = lane.next_row(EXPRESS)
-    lane.sending(first)
-    notices.caught_up()
-    notices.take([record(JobCancelRequested(tenant="public", job_id="job"), 0)])
+    lane.call_begins(first)
+    job_commands.caught_up()
+    job_commands.apply([record(JobCancelRequested(tenant="public", job_id="job"), 0)])
     admit(lane, accepted(5), start=4)
-    lane.again(first, 1.0)
-    lane.landed()
+    lane.retry(first, 1.0)
+    lane.call_ended()
     await lane._commit()
     assert sorted((event.row, type(event)) for event in transactions.events) == [
         (row, RowUnprocessed) for row in (2, 3, 4, 5)
@@ -256,13 +265,13 @@ async def test_cancelled_rows_need_no_call(clock):
 
 async def test_after_many_cancelled_rows_the_next_one_is_permitted_soon(clock):
     """The horizon has to be drawn from rows that are still to be sent."""
-    notices = Notices(lambda jobs: [lane.cancel(job) for job in jobs], lambda: None)
-    lane = make_lane(notices=notices)
-    inherit(lane, beginning())
+    job_commands = JobCommands(lambda jobs: [lane.cancel(job) for job in jobs], lambda: None)
+    lane = make_lane(job_commands=job_commands)
+    start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 102)], accepted(2, job_id="other"))
     await lane._commit()
-    notices.caught_up()
-    notices.take([record(JobCancelRequested(tenant="public", job_id="job"), 0)])
+    job_commands.caught_up()
+    job_commands.apply([record(JobCancelRequested(tenant="public", job_id="job"), 0)])
     await lane._commit()
     assert lane.next_row(EXPRESS) is not None
 
@@ -270,23 +279,23 @@ async def test_after_many_cancelled_rows_the_next_one_is_permitted_soon(clock):
 async def test_a_row_that_waits_comes_back_by_itself(clock):
     """It holds no connection and no slot meanwhile; fresh rows go first."""
     lane = make_lane()
-    inherit(lane, beginning())
+    start_lane(lane, beginning())
     admit(lane, accepted(2), accepted(3))
     await lane._commit()
     row = lane.next_row(EXPRESS)
-    lane.sending(row)
-    lane.again(row, 0.01)
-    lane.landed()
+    lane.call_begins(row)
+    lane.retry(row, 0.01)
+    lane.call_ended()
     assert row.state is State.WAITING
     assert lane.next_row(EXPRESS).event.row == 3
     await asyncio.sleep(0.05)
     assert row.state is State.READY
 
 
-async def test_records_that_cannot_be_read_are_buried_in_the_same_commit(clock):
+async def test_records_that_cannot_be_read_are_dead_letters_in_the_same_commit(clock):
     """The dead letter, the row's failed result and the offset, together or not at all."""
     lane = make_lane()
-    transactions = inherit(lane, beginning())
+    transactions = start_lane(lane, beginning())
     lane.admit(EXPRESS, [record(None, 0, key=b"job:7", value=b"{", headers=(("ce_type", b"RowAccepted"),))], 1)
     await lane._commit()
     records, marks = transactions.commits[-1]
@@ -297,12 +306,12 @@ async def test_records_that_cannot_be_read_are_buried_in_the_same_commit(clock):
 async def test_a_commit_covers_what_may_be_sent_before_the_next_and_no_more(clock):
     """Two connections, nothing sent lately: two rows."""
     lane = make_lane()
-    transactions = inherit(lane, beginning())
+    transactions = start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 12)])
     await lane._commit()
     assert transactions.marks[EXPRESS].horizon == 2
     for _ in range(2):
-        lane.sending(lane.next_row(EXPRESS))
+        lane.call_begins(lane.next_row(EXPRESS))
     assert lane.next_row(EXPRESS) is None
     await lane._commit()
     assert transactions.marks[EXPRESS].horizon == 2 + 2 + 2 * 2
@@ -311,16 +320,16 @@ async def test_a_commit_covers_what_may_be_sent_before_the_next_and_no_more(cloc
 async def test_while_a_commit_is_under_way_its_horizon_does_not_hold_yet(clock):
     """Nobody knows whether it happens: the next owner may find the horizon of the one before."""
     lane = make_lane()
-    transactions = inherit(lane, beginning())
+    transactions = start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 12)])
     await lane._commit()
     for _ in range(2):
-        lane.sending(lane.next_row(EXPRESS))
-    transactions.gate = asyncio.get_running_loop().create_future()
+        lane.call_begins(lane.next_row(EXPRESS))
+    transactions.broker_answer = asyncio.get_running_loop().create_future()
     commit = asyncio.create_task(lane._commit())
     await asyncio.sleep(0)
     assert lane.next_row(EXPRESS) is None
-    transactions.gate.set_result(None)
+    transactions.broker_answer.set_result(None)
     await commit
     assert lane.next_row(EXPRESS).event.row == 4
 
@@ -328,10 +337,10 @@ async def test_while_a_commit_is_under_way_its_horizon_does_not_hold_yet(clock):
 async def test_a_lane_with_work_is_woken_for_its_commit_a_third_of_a_lease_after_the_last(clock):
     """Whatever else has woken it meanwhile: to wait another third from then would use up two."""
     lane = make_lane(lane_settings(lease_seconds=300))
-    inherit(lane, beginning())
+    start_lane(lane, beginning())
     admit(lane, accepted(2))
     await lane._commit()
-    lane.sending(lane.next_row(EXPRESS))
+    lane.call_begins(lane.next_row(EXPRESS))
     lane._wake.clear()
     clock.now += 99.99
     assert not lane._something_to_commit()
@@ -344,7 +353,7 @@ async def test_a_lane_with_work_is_woken_for_its_commit_a_third_of_a_lease_after
 async def test_an_idle_lane_sleeps(clock):
     """It has nothing to send, so it needs no permit."""
     lane = make_lane()
-    inherit(lane, beginning())
+    start_lane(lane, beginning())
     await lane._commit()
     lane._wake.clear()
     clock.now += 1000
@@ -354,29 +363,29 @@ async def test_an_idle_lane_sleeps(clock):
 
 
 @pytest.mark.parametrize(("error", "end"), [(LaneFenced, LaneEnd.FENCED), (CommitIndefinite, LaneEnd.INDEFINITE)])
-async def test_a_lane_whose_hand_over_fails_is_over(clock, error, end):
-    """Fenced: discarded. Indefinite: taken over anew."""
+async def test_a_lane_whose_hand_over_fails_has_ended(clock, error, end):
+    """Fenced: discarded. Indefinite: taken over again."""
 
     async def fail(_records, _marks):
         raise error("as the broker wants it")
 
     lane = make_lane()
-    inherit(lane, beginning()).commit = fail
-    await lane.hold()
+    start_lane(lane, beginning()).commit = fail
+    await lane.drain()
     assert lane.end is end
-    await lane.hold()
+    await lane.drain()
     lane.resume()
     assert not lane.may_send(clock.now)
 
 
-async def test_what_a_lane_that_is_over_hears_changes_nothing(clock):
+async def test_what_a_lane_that_has_ended_hears_changes_nothing(clock):
     """Its rows are looked up by the next owner."""
     lane = make_lane()
-    transactions = inherit(lane, beginning())
+    transactions = start_lane(lane, beginning())
     admit(lane, accepted(2))
     await lane._commit()
     row = lane.next_row(EXPRESS)
-    lane.sending(row)
+    lane.call_begins(row)
     lane.close()
     lane.finish(row, row.created(1))
     await lane._commit()
@@ -387,10 +396,10 @@ async def test_what_a_lane_that_is_over_hears_changes_nothing(clock):
 async def test_its_report_counts_rows_and_lag(clock):
     """What an engineer on call looks at."""
     lane = make_lane()
-    inherit(lane, beginning())
+    start_lane(lane, beginning())
     admit(lane, accepted(2), accepted(3))
     await lane._commit()
-    lane.sending(lane.next_row(EXPRESS))
+    lane.call_begins(lane.next_row(EXPRESS))
     report = lane.report({EXPRESS: 10, BULK: 0})
     assert (report.in_flight, report.waiting, report.window_used, report.lag_rows) == (1, 1, 2, 10)
     assert lane.used == 2

@@ -1,4 +1,4 @@
-"""The intake: which lane lives, and what follows when one ends."""
+"""The lane consumer: which lane lives, and what follows when one ends."""
 
 import asyncio
 
@@ -6,12 +6,12 @@ import pytest
 from aiokafka import TopicPartition
 
 from services.processor.lane.lane import LaneEnd
-from services.processor.lane.lane_consumer import Intake
+from services.processor.lane.lane_consumer import LaneConsumer
 from tests.support.processor.lane_doubles import lane_settings
 
 
 class ShortLane:
-    """A lane that ends as it is told."""
+    """A lane that ends when the test says."""
 
     def __init__(self, partition):
         self.partition = partition
@@ -37,20 +37,20 @@ class Subscriber:
 
 
 @pytest.fixture
-async def intake():
-    """An intake that owns lane 0; `made` are its lanes in their order."""
+async def lane_consumer():
+    """A lane consumer that owns lane 0; `made` are its lanes in their order."""
     made = []
 
     def make(partition, consumer):
         made.append(ShortLane(partition))
         return made[-1]
 
-    intake = Intake(lane_settings(session_timeout_ms=1_000), make)
-    intake.made = made
-    intake.attach(Subscriber())
-    await intake.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
-    yield intake
-    for task in list(intake._tasks.values()):
+    lane_consumer = LaneConsumer(lane_settings(session_timeout_ms=1_000), make)
+    lane_consumer.made = made
+    lane_consumer.attach(Subscriber())
+    await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
+    yield lane_consumer
+    for task in list(lane_consumer._tasks.values()):
         task.cancel()
 
 
@@ -59,87 +59,89 @@ async def turn():
         await asyncio.sleep(0)
 
 
-async def test_an_indefinite_lane_is_taken_over_at_once(intake):
+async def test_an_indefinite_lane_is_taken_over_at_once(lane_consumer):
     """Nobody else owns it."""
     await turn()
-    intake.made[0].ending.set_result(LaneEnd.INDEFINITE)
+    lane_consumer.made[0].ending.set_result(LaneEnd.INDEFINITE)
     await turn()
-    assert intake.lanes[0] is intake.made[1]
+    assert lane_consumer.lanes[0] is lane_consumer.made[1]
 
 
-async def test_a_fenced_lane_waits_for_a_session_time_out(intake):
+async def test_a_fenced_lane_waits_for_a_session_time_out(lane_consumer):
     """If it is still assigned then, it is its owner's."""
     await turn()
-    intake.made[0].ending.set_result(LaneEnd.FENCED)
+    lane_consumer.made[0].ending.set_result(LaneEnd.FENCED)
     await turn()
-    assert intake.lanes[0] is intake.made[0]
+    assert lane_consumer.lanes[0] is lane_consumer.made[0]
     await asyncio.sleep(1.1)
-    assert intake.lanes[0] is intake.made[1]
+    assert lane_consumer.lanes[0] is lane_consumer.made[1]
 
 
-async def test_a_fenced_lane_that_went_elsewhere_stays_away(intake):
-    """The rebalance has told who owns it."""
+async def test_a_fenced_lane_that_went_elsewhere_stays_away(lane_consumer):
+    """After the rebalance another processor owns it."""
     await turn()
-    intake.made[0].ending.set_result(LaneEnd.FENCED)
+    lane_consumer.made[0].ending.set_result(LaneEnd.FENCED)
     await turn()
-    await intake.on_partitions_assigned([])
+    await lane_consumer.on_partitions_assigned([])
     await asyncio.sleep(1.1)
-    assert len(intake.made) == 1
-    assert not intake.lanes
+    assert len(lane_consumer.made) == 1
+    assert not lane_consumer.lanes
 
 
-async def test_a_mistake_in_a_lane_ends_the_intake(intake):
+async def test_a_mistake_in_a_lane_ends_the_lane_consumer(lane_consumer):
     """A lane that nobody runs would hold its rows for ever, and nobody would know."""
     await turn()
-    intake.made[0].ending.set_exception(KeyError("a mistake of ours"))
+    lane_consumer.made[0].ending.set_exception(KeyError("a mistake of ours"))
     await turn()
 
     class NeverPolled:
         pass
 
     with pytest.raises(RuntimeError, match="lane 0 broke"):
-        await intake.run(NeverPolled())
+        await lane_consumer.run(NeverPolled())
 
 
 class HandedOverLane(ShortLane):
-    """A lane whose hand-over takes as long as the test likes; `told` is what it was told, in order."""
+    """A lane whose hand-over takes as long as the test likes; `calls` are the calls to it, in order."""
 
     def __init__(self, partition):
         super().__init__(partition)
         self.sought = True
-        self.told = []
+        self.calls = []
         self.released = asyncio.Event()
 
-    async def hold(self):
-        self.told.append("hold")
+    async def drain(self):
+        self.calls.append("drain")
         await self.released.wait()
-        self.told.append("released")
+        self.calls.append("released")
 
     def close(self):
         super().close()
-        self.told.append("close")
+        self.calls.append("close")
 
 
 @pytest.fixture
 async def leaving():
-    """An intake that owns lane 0 and has begun to leave; the lane still waits for a call in flight."""
+    """A lane consumer that owns lane 0 and has begun to leave; the lane still waits for a call in flight."""
     made = []
-    intake = Intake(lane_settings(), lambda partition, _: made.append(HandedOverLane(partition)) or made[-1])
-    intake.made = made
-    intake.attach(Subscriber())
-    await intake.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
-    intake.leaving = asyncio.create_task(intake.close())
+    lane_consumer = LaneConsumer(
+        lane_settings(), lambda partition, _: made.append(HandedOverLane(partition)) or made[-1]
+    )
+    lane_consumer.made = made
+    lane_consumer.attach(Subscriber())
+    await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
+    lane_consumer.leaving = asyncio.create_task(lane_consumer.close())
     await turn()
-    return intake
+    return lane_consumer
 
 
 async def test_a_rebalance_while_leaving_does_not_cut_the_hand_over_off(leaving):
-    """Or the next owner would have to wait for a lease that nobody holds."""
+    """Otherwise the next owner would have to wait for a lease that nobody holds."""
     rebalance = asyncio.create_task(leaving.on_partitions_revoked([]))
     await turn()
     leaving.made[0].released.set()
     await asyncio.gather(leaving.leaving, rebalance)
-    assert leaving.made[0].told[:3] == ["hold", "released", "close"]
+    assert leaving.made[0].calls[:3] == ["drain", "released", "close"]
 
 
 async def test_who_leaves_begins_no_lane_that_a_late_rebalance_brings(leaving):

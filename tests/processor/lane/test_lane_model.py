@@ -1,8 +1,8 @@
-"""Random lives of a lane: sends, answers, commits, hand-overs, crashes and zombies. No row is ever created twice.
+"""Random histories of a lane: sends, answers, commits, hand-overs, crashes and zombies. No row is ever created twice.
 
 The lane, its windows and its permit are the real ones; the clock, the broker and the directory are models. A creation
 may happen at any time up to the settle time after the call's deadline, whatever the caller saw. A crashed owner lives
-on as a zombie that passes its gate whenever its permit lets it.
+on as a zombie that passes its send guard whenever its permit lets it.
 """
 
 import asyncio
@@ -19,7 +19,15 @@ from services.processor.lane.row import Row, State
 from services.processor.offsets.watermark import Watermark, read_watermark
 from services.processor.settings import ProcessorSettings
 from shared.contract.cloud_events import decode
-from tests.support.processor.lane_doubles import Clock, FakeTransactions, accepted, inherit, lane_settings, make_lane, record
+from tests.support.processor.lane_doubles import (
+    Clock,
+    FakeTransactions,
+    accepted,
+    lane_settings,
+    make_lane,
+    record,
+    start_lane,
+)
 
 TOPICS = ("hospital.rows.express", "hospital.rows.bulk")
 #: Where the settle time is long, late creations are the danger; where the lease is long, zombies are.
@@ -45,14 +53,14 @@ class Owner:
     lane: Lane
     transactions: FakeTransactions
     doubtful: dict[Row, float]
-    at_the_gate: list[Row] = field(default_factory=list)
+    at_the_guard: list[Row] = field(default_factory=list)
     under_way: dict[Row, Call] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    holding: asyncio.Task[None] | None = None
+    draining: asyncio.Task[None] | None = None
     offered: dict[str, Watermark] | None = None
 
 
-class Life:
+class LaneSimulation:
     """The topics are lists of offsets with gaps, the broker keeps one commit and the results that came with it."""
 
     def __init__(self, chance: random.Random, clock: Clock, settings: ProcessorSettings) -> None:
@@ -82,16 +90,16 @@ class Life:
             for topic in TOPICS
         }
         doubtful: dict[Row, float] = {}
-        lane = make_lane(self.settings, doubtful=doubtful.__setitem__)
+        lane = make_lane(self.settings, on_doubt=doubtful.__setitem__)
         clean = all(mark.released for mark in self.kept.values())
-        transactions = inherit(lane, marks, clean=clean, unowned=not self.kept)
+        transactions = start_lane(lane, marks, clean=clean, unowned=not self.kept)
         self.owner = Owner(lane, transactions, doubtful)
         self.listen(self.owner)
         self.happened["clean" if clean else "unclean"] += 1
 
     def listen(self, owner: Owner) -> None:
         """Hears what the lane offers to the broker, whose answer stays open."""
-        owner.transactions.gate = asyncio.get_running_loop().create_future()
+        owner.transactions.broker_answer = asyncio.get_running_loop().create_future()
         original = owner.transactions.commit
 
         async def commit(records: list, marks: dict[str, Watermark]) -> None:
@@ -130,7 +138,10 @@ class Life:
         owner = self.owner
         if owner.offered is not None:
             self.keep(owner)
-            answer, owner.transactions.gate = owner.transactions.gate, asyncio.get_running_loop().create_future()
+            answer, owner.transactions.broker_answer = (
+                owner.transactions.broker_answer,
+                asyncio.get_running_loop().create_future(),
+            )
             answer.set_result(None)
             await self.turn()
 
@@ -141,15 +152,15 @@ class Life:
     async def rebalance(self) -> None:
         """Begins, or ends: the lane stays, or goes to somebody else, or its hand-over takes too long."""
         owner = self.owner
-        if owner.holding is None:
-            owner.holding = asyncio.create_task(owner.lane.hold())
+        if owner.draining is None:
+            owner.draining = asyncio.create_task(owner.lane.drain())
             await self.turn()
             return
-        if not owner.holding.done():
+        if not owner.draining.done():
             return
         self.happened["rebalanced"] += 1
         if self.chance.random() < 0.5:
-            owner.holding = None
+            owner.draining = None
             owner.lane.resume()
         else:
             owner.lane.close()
@@ -163,8 +174,8 @@ class Life:
             if len(self.log[topic]) < self.chance.randint(0, STEPS // 10):
                 start = self.end_of(topic) + self.chance.choice((0, 0, 0, 1, 7))
                 self.log[topic] += range(start, start + self.chance.randint(1, 3))
-            window = self.owner.lane._progress.window(topic)
-            if self.owner.holding is None and self.owner.lane.has_room(topic, 4):
+            window = self.owner.lane._offsets.window(topic)
+            if self.owner.draining is None and self.owner.lane.has_room(topic, 4):
                 behind = [offset for offset in self.log[topic] if offset >= window.position][:4]
                 records = [record(accepted(offset + 2, job_id=topic), offset, topic) for offset in behind]
                 self.owner.lane.admit(topic, records, behind[-1] + 1 if behind else self.end_of(topic))
@@ -172,17 +183,17 @@ class Life:
     async def choose(self) -> None:
         """A row is on its way to its connection."""
         row = self.owner.lane.next_row(self.chance.choice(TOPICS))
-        if row is not None and len(self.owner.at_the_gate) < 3:
-            self.owner.lane.sending(row)
-            self.owner.at_the_gate.append(row)
+        if row is not None and len(self.owner.at_the_guard) < 3:
+            self.owner.lane.call_begins(row)
+            self.owner.at_the_guard.append(row)
 
-    async def gate(self) -> None:
+    async def guard(self) -> None:
         """The last question before the first byte, which a zombie asks as well."""
         owner = self.chance.choice([*self.zombies, self.owner]) if self.chance.random() < 0.35 else self.owner
-        if owner.at_the_gate:
-            self.pass_gate(owner, owner.at_the_gate.pop(self.chance.randrange(len(owner.at_the_gate))))
+        if owner.at_the_guard:
+            self.ask_guard(owner, owner.at_the_guard.pop(self.chance.randrange(len(owner.at_the_guard))))
 
-    def pass_gate(self, owner: Owner, row: Row) -> None:
+    def ask_guard(self, owner: Owner, row: Row) -> None:
         who = "owner" if owner is self.owner else "zombie"
         if owner.lane.permits(row):
             self.happened[f"{who} sent"] += 1
@@ -190,10 +201,10 @@ class Life:
             call = owner.under_way[row] = Call(self.clock.now, None if later is None else self.clock.now + later)
             self.calls.setdefault(row.identity, []).append(call)
         else:
-            self.happened[f"{who} withheld"] += 1
+            self.happened[f"{who} not sent"] += 1
             if owner.lane.end is None:
-                owner.lane.again(row, 0.0)
-            owner.lane.landed()
+                owner.lane.retry(row, 0.0)
+            owner.lane.call_ended()
 
     async def answer(self) -> None:
         """What has been created is answered, or the answer is lost; 500 after which nothing happens any more."""
@@ -203,15 +214,15 @@ class Life:
         row = self.chance.choice(list(owner.under_way))
         call = owner.under_way[row]
         if call.creates_at is None:
-            owner.lane.doubt(row, self.clock.now)
+            owner.lane.put_in_doubt(row, self.clock.now)
         elif call.creates_at > self.clock.now:
             return
         elif self.chance.random() < 0.7:
             owner.lane.finish(row, row.created(1))
         else:
-            owner.lane.doubt(row, call.sent + self.settled)
+            owner.lane.put_in_doubt(row, call.sent + self.settled)
         del owner.under_way[row]
-        owner.lane.landed()
+        owner.lane.call_ended()
 
     async def look_up(self) -> None:
         owner = self.owner
@@ -223,7 +234,7 @@ class Life:
                     owner.lane.finish(row, row.created(1, found=True))
                 else:
                     self.happened["absent after a call"] += bool(self.made(row))
-                    owner.lane.again(row, 0.0)
+                    owner.lane.retry(row, 0.0)
 
     def made(self, row: Row) -> list[Call]:
         return self.calls.get(row.identity, [])
@@ -236,8 +247,8 @@ class Life:
                 if self.clock.now >= call.sent + self.deadline:
                     del owner.under_way[row]
                     if owner.lane.end is None:
-                        owner.lane.doubt(row, call.sent + self.settled)
-                    owner.lane.landed()
+                        owner.lane.put_in_doubt(row, call.sent + self.settled)
+                    owner.lane.call_ended()
         await self.turn()
 
     # ---- promises ----------------------------------------------------------------------------------------------------
@@ -255,29 +266,29 @@ class Life:
                     assert not mark.released
 
 
-WEIGHTS: dict[Callable[[Life], object], int] = {
-    Life.deliver: 10,
-    Life.commit: 50,
-    Life.commit_begins: 10,
-    Life.commit_succeeds: 30,
-    Life.choose: 50,
-    Life.gate: 50,
-    Life.answer: 50,
-    Life.look_up: 20,
-    Life.time_passes: 50,
-    Life.rebalance: 5,
-    Life.crash: 2,
+WEIGHTS: dict[Callable[[LaneSimulation], object], int] = {
+    LaneSimulation.deliver: 10,
+    LaneSimulation.commit: 50,
+    LaneSimulation.commit_begins: 10,
+    LaneSimulation.commit_succeeds: 30,
+    LaneSimulation.choose: 50,
+    LaneSimulation.guard: 50,
+    LaneSimulation.answer: 50,
+    LaneSimulation.look_up: 20,
+    LaneSimulation.time_passes: 50,
+    LaneSimulation.rebalance: 5,
+    LaneSimulation.crash: 2,
 }
 
 
-async def live(seed: int, clock: Clock, settings: ProcessorSettings) -> Life:
+async def simulate(seed: int, clock: Clock, settings: ProcessorSettings) -> LaneSimulation:
     chance = random.Random(seed)
-    life = Life(chance, clock, settings)
+    simulation = LaneSimulation(chance, clock, settings)
     steps = chance.choices(list(WEIGHTS), list(WEIGHTS.values()), k=STEPS)
     for step in steps:
-        await step(life)
-        life.check()
-    return life
+        await step(simulation)
+        simulation.check()
+    return simulation
 
 
 @pytest.mark.no_cover  # 125,000 steps; the tests of each part show what is covered
@@ -287,8 +298,8 @@ async def test_no_row_is_created_twice_and_none_has_two_results(seed, settings, 
     """Whatever dies when; the owner's rows in flight are in doubt in every commit that the broker may have kept."""
     clock = Clock()
     monkeypatch.setattr(lane_module, "time", clock)
-    life = await live(seed, clock, settings)
-    assert life.calls, "a life in which nothing is sent proves nothing"
-    for owner in [life.owner, *life.zombies]:
-        for task in [*owner.tasks, *filter(None, (owner.holding,))]:
+    simulation = await simulate(seed, clock, settings)
+    assert simulation.calls, "a history in which nothing is sent proves nothing"
+    for owner in [simulation.owner, *simulation.zombies]:
+        for task in [*owner.tasks, *filter(None, (owner.draining,))]:
             task.cancel()

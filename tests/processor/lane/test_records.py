@@ -30,14 +30,14 @@ def test_a_good_record_is_a_row():
     )
 
 
-def test_a_poison_record_is_kept_as_received_and_its_row_fails():
+def test_an_undecodable_record_is_kept_as_received_and_its_row_fails():
     """By the key, with the round that ce_id names."""
     dead = arrive(record(None, 8, key=b"job:5", value=b"\xff{", headers=(TYPE, ("ce_id", b"job:5:3"))))
     assert isinstance(dead, DeadRecord)
     letter, result = dead.records(Topics())
     assert letter[:3] == ("hospital.dead-letters", b"job:5", b"\xff{")
-    told = {name: header(letter[3], name) for name in ("topic", "partition", "offset", "reason")}
-    assert told == {"topic": "hospital.rows.express", "partition": "0", "offset": "8", "reason": dead.reason}
+    headers = {name: header(letter[3], name) for name in ("topic", "partition", "offset", "reason")}
+    assert headers == {"topic": "hospital.rows.express", "partition": "0", "offset": "8", "reason": dead.reason}
     failed = decode(result[3], result[2])
     assert isinstance(failed, RowFailed)
     assert (failed.job_id, failed.row, failed.round, failed.code) == ("job", 5, 3, RowErrorCode.UNDECODABLE)
@@ -46,9 +46,9 @@ def test_a_poison_record_is_kept_as_received_and_its_row_fails():
 
 
 def test_a_record_with_a_reason_of_its_own_does_not_hide_ours():
-    """Whether a reader takes the first or the last of two headers; the stranger's are kept beside."""
-    strange = [("reason", b"none of yours"), ("offset", b"1"), ("x", b"y")]
-    dead = arrive(record(None, 8, key=b"job:5", value=b"{", headers=(TYPE, *strange)))
+    """Whether a reader takes the first or the last of two headers; the original ones are kept too."""
+    original = [("reason", b"none of yours"), ("offset", b"1"), ("x", b"y")]
+    dead = arrive(record(None, 8, key=b"job:5", value=b"{", headers=(TYPE, *original)))
     headers = dead.records(Topics())[0][3]
     assert header(headers, "reason") == dict(headers)["reason"].decode() == dead.reason
     assert header(headers, "offset") == dict(headers)["offset"].decode() == "8"

@@ -1,6 +1,6 @@
 """The rounds of one row: one runs, later ones wait behind it."""
 
-from services.processor.lane.rounds import Rounds, Turn
+from services.processor.lane.rounds import RoundOrder, Rounds
 from tests.support.processor.lane_doubles import accepted, make_row
 
 
@@ -18,15 +18,15 @@ def running(*rows):
 def test_a_row_that_is_not_here_runs_at_once():
     """Another row of its job, or the same number of another job, is no hindrance."""
     rounds = running(round_(1, row=3), round_(1, job_id="other"))
-    assert rounds.turn_of(round_(1)) is Turn.NOW
+    assert rounds.order_of(round_(1)) is RoundOrder.NOW
 
 
 def test_a_later_round_waits_and_an_earlier_one_is_too_late():
     """Rounds of one row never overlap, and never run backwards."""
     rounds = running(round_(2))
-    assert rounds.turn_of(round_(3)) is Turn.AFTER
-    assert rounds.turn_of(round_(1)) is Turn.TOO_LATE
-    assert rounds.turn_of(round_(2)) is Turn.TWICE
+    assert rounds.order_of(round_(3)) is RoundOrder.AFTER
+    assert rounds.order_of(round_(1)) is RoundOrder.TOO_LATE
+    assert rounds.order_of(round_(2)) is RoundOrder.DUPLICATE
 
 
 def test_a_round_goes_behind_all_that_wait():
@@ -36,8 +36,8 @@ def test_a_round_goes_behind_all_that_wait():
     assert rounds.wait(second) is first
     assert rounds.wait(fourth) is first
     assert (first.successor, second.successor) == (second, fourth)
-    assert rounds.turn_of(round_(3)) is Turn.TWICE
-    assert rounds.turn_of(round_(5)) is Turn.AFTER
+    assert rounds.order_of(round_(3)) is RoundOrder.DUPLICATE
+    assert rounds.order_of(round_(5)) is RoundOrder.AFTER
 
 
 def test_only_the_running_round_can_end():

@@ -1,6 +1,6 @@
 """What a lane may send, by the commits that it made."""
 
-from services.processor.lane.send_permit import Permit
+from services.processor.lane.send_permit import SendPermit
 from services.processor.offsets.watermark import Watermark
 
 TOPIC, OTHER = "hospital.rows.express", "hospital.rows.bulk"
@@ -10,9 +10,9 @@ def up_to(horizon: int) -> dict[str, Watermark]:
     return {TOPIC: Watermark(0, horizon)}
 
 
-def permit_until(horizon: int) -> Permit:
+def permit_until(horizon: int) -> SendPermit:
     """A permit whose commit began, and succeeded, at 100 s; its lease is 10 s."""
-    permit = Permit(10.0)
+    permit = SendPermit(10.0)
     permit.commit_begins(100.0, up_to(horizon))
     permit.committed()
     return permit
@@ -20,7 +20,7 @@ def permit_until(horizon: int) -> Permit:
 
 def test_before_the_first_commit_nothing_may_be_sent():
     """Also not while it is under way: it may have failed."""
-    permit = Permit(10.0)
+    permit = SendPermit(10.0)
     assert not permit.allows(TOPIC, 0, 0.0)
     permit.commit_begins(100.0, up_to(5))
     assert not permit.allows(TOPIC, 0, 100.0)

@@ -1,4 +1,4 @@
-"""The pace of one processor."""
+"""The rate limit as one processor keeps it."""
 
 import asyncio
 import time
@@ -7,79 +7,79 @@ from itertools import pairwise
 import pytest
 
 from services.processor.limits import rate_limit as pace_module
-from services.processor.limits.rate_limit import Pace
+from services.processor.limits.rate_limit import RateLimit
 
 
-async def test_without_a_limit_it_is_always_our_turn():
+async def test_without_a_limit_it_is_never_waited_for():
     """RATE_LIMIT_REQUESTS=0."""
-    pace = Pace(0, 1.0, 6, list)
+    rate_limit = RateLimit(0, 1.0, 6, list)
     async with asyncio.timeout(0.5):
         for _ in range(1000):
-            await pace.turn()
+            await rate_limit.acquire()
 
 
-async def test_turns_keep_the_distance_of_the_slots():
+async def test_calls_keep_the_distance_of_the_slots():
     """Twenty a second, all partitions ours: no two closer than a slot less its grace."""
-    pace = Pace(20, 1.0, 2, lambda: [0, 1])
+    rate_limit = RateLimit(20, 1.0, 2, lambda: [0, 1])
     times = []
     for _ in range(8):
-        await pace.turn()
+        await rate_limit.acquire()
         times.append(time.monotonic())
     assert min(later - earlier for earlier, later in pairwise(times)) > 0.0525 - 0.025
     assert times[-1] - times[0] >= 7 * 0.0525 - 0.025
 
 
-async def test_half_the_partitions_have_half_the_turns():
+async def test_half_the_partitions_get_half_the_calls():
     """The other half belongs to another processor."""
-    pace = Pace(40, 1.0, 2, lambda: [1])
+    rate_limit = RateLimit(40, 1.0, 2, lambda: [1])
     began = time.monotonic()
     for _ in range(6):
-        await pace.turn()
+        await rate_limit.acquire()
     assert time.monotonic() - began >= 5 * 2 * 0.02625 - 0.025
 
 
-async def test_nothing_owned_has_no_turn():
+async def test_without_a_partition_nothing_may_be_called():
     """Until something is."""
     owned: list[int] = []
-    pace = Pace(50, 1.0, 2, lambda: owned)
-    turn = asyncio.create_task(pace.turn())
+    rate_limit = RateLimit(50, 1.0, 2, lambda: owned)
+    call = asyncio.create_task(rate_limit.acquire())
     await asyncio.sleep(0.15)
-    assert not turn.done()
+    assert not call.done()
     owned.append(0)
     async with asyncio.timeout(2):
-        await turn
+        await call
 
 
 async def test_a_slot_that_is_lost_while_it_is_waited_for_is_not_used():
     """A rebalance gives its partition to another processor, whose slot it is now."""
     owned = [0]
-    pace = Pace(5, 1.0, 1, lambda: owned)
-    await pace.turn()
-    turn = asyncio.create_task(pace.turn())
+    rate_limit = RateLimit(5, 1.0, 1, lambda: owned)
+    await rate_limit.acquire()
+    call = asyncio.create_task(rate_limit.acquire())
     await asyncio.sleep(0.05)
     owned.clear()
     await asyncio.sleep(0.4)
-    assert not turn.done()
-    turn.cancel()
+    assert not call.done()
+    call.cancel()
 
 
-async def test_retry_after_silences_us():
-    """And the longest wish holds."""
-    pace = Pace(0, 1.0, 1, lambda: [0])
-    pace.retry_after(0.3)
-    pace.retry_after(0.1)
-    assert pace.silent_seconds == pytest.approx(0.3, abs=0.05)
+async def test_retry_after_is_waited_for():
+    """And the longest one counts."""
+    rate_limit = RateLimit(0, 1.0, 1, lambda: [0])
+    rate_limit.retry_after(0.3)
+    rate_limit.retry_after(0.1)
+    assert rate_limit.retry_after_seconds == pytest.approx(0.3, abs=0.05)
     began = time.monotonic()
-    await pace.turn()
+    await rate_limit.acquire()
     assert time.monotonic() - began >= 0.28
-    assert pace.silent_seconds == 0
+    assert rate_limit.retry_after_seconds == 0
 
 
 async def test_a_clock_that_is_put_back_costs_a_moment(monkeypatch):
     """The slots already used lie an hour ahead; the limiter goes by another clock and still holds."""
-    pace = Pace(50, 1.0, 1, lambda: [0])
-    await pace.turn()
+    rate_limit = RateLimit(50, 1.0, 1, lambda: [0])
+    await rate_limit.acquire()
     real = time.time
     monkeypatch.setattr(pace_module.time, "time", lambda: real() - 3600)
     async with asyncio.timeout(2):
-        await pace.turn()
+        await rate_limit.acquire()

@@ -1,4 +1,4 @@
-"""How long to wait: slots of the pace, backoff, Retry-After."""
+"""How long to wait: slots of the rate limit, backoff, Retry-After."""
 
 from datetime import UTC, datetime
 
@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.processor.directory.retry_after import LONGEST, seconds_of
+from services.processor.directory.retry_after import LONGEST, parse_retry_after
 from services.processor.limits.backoff import Backoff
-from services.processor.limits.rate_slots import GRACE_SECONDS, Slots
+from services.processor.limits.rate_slots import GRACE_SECONDS, RateSlots
 
 RATES = st.tuples(st.integers(1, 200), st.floats(0.05, 60), st.integers(1, 12))
 TIMES = st.floats(1_700_000_000, 1_900_000_000)
@@ -18,7 +18,7 @@ TIMES = st.floats(1_700_000_000, 1_900_000_000)
 def test_no_window_of_a_period_sees_more_than_the_limit(rates, start):
     """However late in its grace each slot is used, and however short the period is."""
     rate, period, partitions = rates
-    slots = Slots(rate, period, partitions)
+    slots = RateSlots(rate, period, partitions)
     first = slots.at(start) + 1
     earliest_of_the_one_too_many = slots.begins(first + rate)
     latest_of_the_first = slots.begins(first) + slots.grace
@@ -29,7 +29,7 @@ def test_no_window_of_a_period_sees_more_than_the_limit(rates, start):
 def test_every_slot_has_one_owner_and_none_is_left_out(rates, time, data):
     """Partitions shared out over processors in any way use each slot exactly once."""
     rate, period, partitions = rates
-    slots = Slots(rate, period, partitions)
+    slots = RateSlots(rate, period, partitions)
     owners = data.draw(st.lists(st.integers(0, 2), min_size=partitions, max_size=partitions))
     taken = []
     for owner in range(3):
@@ -45,12 +45,12 @@ def test_every_slot_has_one_owner_and_none_is_left_out(rates, time, data):
 
 def test_without_partitions_there_is_no_slot():
     """A processor that owns nothing sends nothing."""
-    assert Slots(10, 1.0, 6).next_slot(1e9, [], -1) is None
+    assert RateSlots(10, 1.0, 6).next_slot(1e9, [], -1) is None
 
 
 def test_a_slot_is_forfeited_after_its_grace():
     """What comes late waits for the next."""
-    slots = Slots(10, 1.0, 1)
+    slots = RateSlots(10, 1.0, 1)
     begin = slots.begins(slots.at(1e9) + 1)
     slot = slots.at(begin)
     assert slots.next_slot(begin + GRACE_SECONDS / 2, [0], -1) == slot
@@ -60,7 +60,7 @@ def test_a_slot_is_forfeited_after_its_grace():
 
 def test_a_short_period_has_a_short_grace():
     """Twenty milliseconds late in a tenth of a second would be one call too many in it."""
-    slots = Slots(5, 0.1, 1)
+    slots = RateSlots(5, 0.1, 1)
     begin = slots.begins(slots.at(1e9) + 1)
     slot = slots.at(begin)
     assert slots.next_slot(begin + 0.001, [0], -1) == slot
@@ -102,4 +102,4 @@ def test_backoff_doubles():
 )
 def test_retry_after_is_seconds_or_a_date(value, seconds):
     """Nonsense says nothing, and nobody silences us for more than an hour."""
-    assert seconds_of(value, datetime(2026, 11, 24, tzinfo=UTC)) == seconds
+    assert parse_retry_after(value, datetime(2026, 11, 24, tzinfo=UTC)) == seconds

@@ -1,9 +1,9 @@
-"""How far a lane is in both topics, and how far its horizons have to reach."""
+"""How far a lane is in both topics, and where its horizons are."""
 
 import pytest
 
 from services.processor.lane.row import Row
-from services.processor.offsets.lane_offsets import Progress
+from services.processor.offsets.lane_offsets import LaneOffsets
 from services.processor.offsets.watermark import Watermark
 from tests.support.processor.lane_doubles import FakeLane, accepted
 
@@ -11,67 +11,67 @@ EXPRESS, BULK = "express", "bulk"
 
 
 @pytest.fixture
-def progress():
+def lane_offsets():
     """Both topics stand at 10."""
-    return Progress({EXPRESS: Watermark(10, 10), BULK: Watermark(10, 10)})
+    return LaneOffsets({EXPRESS: Watermark(10, 10), BULK: Watermark(10, 10)})
 
 
-def deliver(progress, topic, *offsets):
+def deliver(lane_offsets, topic, *offsets):
     rows = []
     for offset in offsets:
-        place = progress.window(topic).admit(offset)
+        place = lane_offsets.window(topic).admit(offset)
         rows.append(Row(accepted(offset), topic, place, FakeLane(), 0.0))
     return rows
 
 
-def horizons(progress, *, released=False):
-    return {topic: mark.horizon for topic, mark in progress.watermarks(released=released).items()}
+def horizons(lane_offsets, *, released=False):
+    return {topic: mark.horizon for topic, mark in lane_offsets.watermarks(released=released).items()}
 
 
-def test_both_topics_count(progress):
+def test_both_topics_count(lane_offsets):
     """What is held, whether anything is to do, and where each goes on."""
-    assert not progress.has_work
-    [express] = deliver(progress, EXPRESS, 10)
-    bulk, other = deliver(progress, BULK, 10, 12)
-    progress.finish(bulk)
-    assert progress.used == 2
-    assert progress.offsets == {EXPRESS: 10, BULK: 12}
-    assert progress.positions == {EXPRESS: 11, BULK: 13}
-    progress.finish(other)
-    assert progress.has_work
-    progress.finish(express)
-    assert not progress.has_work
-    assert progress.offsets == {EXPRESS: 11, BULK: 13}
+    assert not lane_offsets.has_work
+    [express] = deliver(lane_offsets, EXPRESS, 10)
+    bulk, other = deliver(lane_offsets, BULK, 10, 12)
+    lane_offsets.finish(bulk)
+    assert lane_offsets.used == 2
+    assert lane_offsets.to_commit == {EXPRESS: 10, BULK: 12}
+    assert lane_offsets.positions == {EXPRESS: 11, BULK: 13}
+    lane_offsets.finish(other)
+    assert lane_offsets.has_work
+    lane_offsets.finish(express)
+    assert not lane_offsets.has_work
+    assert lane_offsets.to_commit == {EXPRESS: 11, BULK: 13}
 
 
-def test_a_horizon_reaches_over_what_may_be_sent_in_its_own_topic(progress):
+def test_a_horizon_covers_what_may_be_sent_in_its_own_topic(lane_offsets):
     """The other topic's stays where it is."""
-    rows = deliver(progress, BULK, 10, 11, 12)
-    progress.reach_to(BULK, rows[1].place)
-    progress.reach_to(EXPRESS, None)
-    assert horizons(progress) == {EXPRESS: 10, BULK: 12}
+    rows = deliver(lane_offsets, BULK, 10, 11, 12)
+    lane_offsets.extend_horizon(BULK, rows[1].place)
+    lane_offsets.extend_horizon(EXPRESS, None)
+    assert horizons(lane_offsets) == {EXPRESS: 10, BULK: 12}
 
 
-def test_a_horizon_is_drawn_in_to_what_is_not_settled(progress):
+def test_a_horizon_shrinks_to_what_is_uncertain(lane_offsets):
     """At a hand-over rows of its topic in flight or in doubt stay below it, and no others."""
-    rows = deliver(progress, BULK, 10, 11, 12, 13)
-    progress.reach_to(BULK, rows[3].place)
+    rows = deliver(lane_offsets, BULK, 10, 11, 12, 13)
+    lane_offsets.extend_horizon(BULK, rows[3].place)
     for row in rows[:3]:
-        progress.unsettle(row)
-    progress.settle(rows[2])
-    [elsewhere] = deliver(progress, EXPRESS, 20)
-    progress.unsettle(elsewhere)
-    progress.draw_in(BULK)
-    assert horizons(progress, released=True)[BULK] == 12
-    progress.finish(rows[1])
-    progress.draw_in(BULK)
-    assert horizons(progress, released=True)[BULK] == 11
+        lane_offsets.mark_uncertain(row)
+    lane_offsets.mark_certain(rows[2])
+    [elsewhere] = deliver(lane_offsets, EXPRESS, 20)
+    lane_offsets.mark_uncertain(elsewhere)
+    lane_offsets.shrink_horizon(BULK)
+    assert horizons(lane_offsets, released=True)[BULK] == 12
+    lane_offsets.finish(rows[1])
+    lane_offsets.shrink_horizon(BULK)
+    assert horizons(lane_offsets, released=True)[BULK] == 11
 
 
 def test_a_row_is_in_doubt_by_the_horizon_of_its_own_topic():
     """Offsets of two topics have nothing to do with each other."""
-    progress = Progress({EXPRESS: Watermark(10, 12), BULK: Watermark(10, 10)})
-    [express] = deliver(progress, EXPRESS, 11)
-    [bulk] = deliver(progress, BULK, 11)
-    assert progress.is_in_doubt(express)
-    assert not progress.is_in_doubt(bulk)
+    lane_offsets = LaneOffsets({EXPRESS: Watermark(10, 12), BULK: Watermark(10, 10)})
+    [express] = deliver(lane_offsets, EXPRESS, 11)
+    [bulk] = deliver(lane_offsets, BULK, 11)
+    assert lane_offsets.is_in_doubt(express)
+    assert not lane_offsets.is_in_doubt(bulk)

@@ -178,16 +178,16 @@ def test_a_record_of_an_old_delivery_is_refused():
         window.admit(7)
 
 
-def test_an_inherited_horizon_holds_until_everything_below_it_is_delivered():
+def test_a_restored_horizon_holds_until_everything_below_it_is_delivered():
     """Rows that the last owner may have sent are in doubt before they are seen."""
     window = Window(Watermark(0, 10))
     window.finish(window.admit(0))
-    window.settle_horizon(iter(()))
+    window.shrink_horizon(iter(()))
     assert window.horizon == 10, "an idle lane would otherwise forget what it has not seen yet"
     last = window.admit(9)
     assert window.is_in_doubt(last)
     assert not window.is_in_doubt(window.admit(10))
-    window.settle_horizon(iter((last,)))
+    window.shrink_horizon(iter((last,)))
     assert window.horizon == 10
 
 
@@ -199,7 +199,7 @@ def test_the_horizon_of_an_idle_lane_is_its_offset():
     assert window.watermark().horizon == 5
     window.finish(place)
     window.moved_to(6)
-    window.settle_horizon(iter(()))
+    window.shrink_horizon(iter(()))
     assert window.watermark() == Watermark(6, 6)
 
 

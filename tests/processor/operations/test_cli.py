@@ -1,4 +1,4 @@
-"""What an operator is told when a command cannot be carried out."""
+"""What an operator sees when a command cannot be carried out."""
 
 import getpass
 import os
@@ -51,4 +51,4 @@ def test_a_user_without_a_name_may_pause_too(monkeypatch):
         raise KeyError("getpwuid(): uid not found: 10001")
 
     monkeypatch.setattr(getpass, "getuser", nameless)
-    assert control_module._who() == f"user {os.getuid()}"
+    assert control_module._operator() == f"user {os.getuid()}"

@@ -1,4 +1,4 @@
-"""What a processor tells of itself, as ProcessorReported and as metrics."""
+"""What a processor reports of itself, as ProcessorReported and as metrics."""
 
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.processor import metrics
-from services.processor.operations.reports import Reporting
+from services.processor.operations.reports import Reports
 from services.processor.settings import ProcessorSettings
 from shared.contract.events import BreakerState, LaneReport, ProcessorReported
 
@@ -15,7 +15,7 @@ EVERY_LANE = LaneReport(partition=4, in_flight=1, waiting=2, window_used=5, lag_
 
 
 class FakeLane:
-    """A lane that reports what it is told."""
+    """A lane with a fixed report."""
 
     partition = EVERY_LANE.partition
 
@@ -24,7 +24,7 @@ class FakeLane:
 
 
 @dataclass
-class FakeIntake:
+class FakeLaneConsumer:
     """The lanes that are here."""
 
     lanes: list[FakeLane] = field(default_factory=lambda: [FakeLane()])
@@ -41,28 +41,28 @@ class FakeConsumer:
 
 
 @pytest.fixture
-def intake():
-    return FakeIntake()
+def lane_consumer():
+    return FakeLaneConsumer()
 
 
 @pytest.fixture
-def reporting(intake):
-    breaker, pace = SimpleNamespace(state=BreakerState.OPEN), SimpleNamespace(silent_seconds=30.0)
-    notices = SimpleNamespace(paused=True)
+def reports(lane_consumer):
+    breaker, rate_limit = SimpleNamespace(state=BreakerState.OPEN), SimpleNamespace(retry_after_seconds=30.0)
+    job_commands = SimpleNamespace(paused=True)
 
     async def publish(_):
         raise AssertionError("nothing is published here")
 
-    return Reporting(ProcessorSettings(instance_id="p-1"), intake, breaker, pace, notices, publish)
+    return Reports(ProcessorSettings(instance_id="p-1"), lane_consumer, breaker, rate_limit, job_commands, publish)
 
 
-async def report(reporting) -> ProcessorReported:
-    return reporting._report(await reporting._lanes(FakeConsumer()))
+async def report(reports) -> ProcessorReported:
+    return reports._report(await reports._lanes(FakeConsumer()))
 
 
-async def test_a_report_tells_what_an_engineer_on_call_asks_first(reporting):
-    """Breaker, pause, silence, pace, lanes; then what commits cost, and what has happened since the start."""
-    before = await report(reporting)
+async def test_a_report_has_what_an_engineer_on_call_asks_first(reports):
+    """Breaker, pause, Retry-After, rate limit, lanes; then what commits cost, and what has happened since the start."""
+    before = await report(reports)
     assert (before.instance, before.breaker, before.paused) == ("p-1", BreakerState.OPEN, True)
     assert before.rate_limit == 10.0
     assert before.retry_after_until > before.occurred_at
@@ -77,26 +77,26 @@ async def test_a_report_tells_what_an_engineer_on_call_asks_first(reporting):
     metrics.COMMIT_SECONDS.observe(0.02)
     metrics.COMMIT_SECONDS.observe(0.04)
     metrics.RESULTS.labels("RowCreated").inc(60)
-    after = await report(reporting)
+    after = await report(reports)
     assert after.commit_seconds == pytest.approx(0.03)
     assert after.rows_per_second > before.rows_per_second
-    told = ("look_ups", "slots_used", "slots_wasted", "retry_after_waits", "takeovers", "fenced")
-    assert [getattr(after, name) - getattr(before, name) for name in told] == [2, 7, 1, 1, 3, 1]
-    assert (await report(reporting)).commit_seconds == 0
+    counters = ("look_ups", "slots_used", "slots_wasted", "retry_after_waits", "takeovers", "fenced")
+    assert [getattr(after, name) - getattr(before, name) for name in counters] == [2, 7, 1, 1, 3, 1]
+    assert (await report(reports)).commit_seconds == 0
 
 
 def shown(name: str, **labels: str) -> float | None:
     return REGISTRY.get_sample_value(f"hospital_processor_lane_{name}", {"partition": "4", **labels})
 
 
-async def test_a_lane_that_went_elsewhere_is_not_shown_here_any_more(reporting, intake):
+async def test_a_lane_that_went_elsewhere_is_not_shown_here_any_more(reports, lane_consumer):
     """Its last figures would stand for ever, and an alert with them."""
-    await reporting._lanes(FakeConsumer())
+    await reports._lanes(FakeConsumer())
     rows = {state: shown("rows", state=state) for state in metrics.LANE_STATES}
     assert rows == {"in_flight": 1, "waiting": 2, "window": 5}
     assert (shown("lag_rows"), shown("lag_seconds")) == (7, 1.5)
-    intake.lanes = []
-    await reporting._lanes(FakeConsumer())
+    lane_consumer.lanes = []
+    await reports._lanes(FakeConsumer())
     rows = {state: shown("rows", state=state) for state in metrics.LANE_STATES}
     assert set(rows.values()) == {None}
     assert (shown("lag_rows"), shown("lag_seconds")) == (None, None)

@@ -9,18 +9,18 @@ import pytest
 from services.processor.directory.outcomes import (
     Created,
     Listed,
+    LookupFailed,
     Rejected,
     ServerError,
     Throttled,
     Unanswered,
-    Unlisted,
 )
 from services.processor.lane.row import State
 from services.processor.limits.backoff import Backoff
-from services.processor.limits.circuit_breaker import Breaker
-from services.processor.limits.rate_limit import Pace
-from services.processor.sending.lookups import InDoubt
-from services.processor.sending.sender import Sendable, Sender
+from services.processor.limits.circuit_breaker import CircuitBreaker
+from services.processor.limits.rate_limit import RateLimit
+from services.processor.sending.lookups import LookupQueue
+from services.processor.sending.sender import Sender, SenderParts
 from services.processor.settings import DirectorySettings
 from shared.contract.events import BreakerState, RowCreated, RowFailed
 from shared.contract.topics import Topics
@@ -47,17 +47,17 @@ class QueueLane(FakeLane):
     def next_row(self, topic):
         return self.rows[topic][0] if self.rows[topic] else None
 
-    def sending(self, row):
+    def call_begins(self, row):
         self.rows[row.topic].remove(row)
         self.in_flight += 1
 
-    def landed(self):
+    def call_ended(self):
         self.in_flight -= 1
 
     def permits(self, row):
         return True
 
-    def doubt(self, row, after):
+    def put_in_doubt(self, row, after):
         self.doubts.append((row, after))
 
 
@@ -69,15 +69,15 @@ class FakeDirectory:
         self.listed = Listed(())
         self.rows = []
 
-    async def create(self, event, gate, traceparent=None):
-        assert gate()
+    async def create(self, event, guard, traceparent=None):
+        assert guard()
         self.rows.append(event.row)
         answer = self.answers.pop(0) if self.answers else Created(1)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    async def look_up(self, batch_id, gate):
+    async def look_up(self, batch_id, guard):
         self.rows.append(batch_id)
         return self.listed
 
@@ -85,21 +85,21 @@ class FakeDirectory:
 @asynccontextmanager
 async def sending(lane, directory, *, connections=1):
     """A sender at work, unless it breaks."""
-    breaker = Breaker(5, 0.05)
+    breaker = CircuitBreaker(5, 0.05)
     await breaker.start()
     backoff = Backoff(0.01, 0.02)
-    activations = SimpleNamespace(waiting=0, take=lambda: None, mildest=lambda: None)
-    notices = SimpleNamespace(may_send=True)
+    activations = SimpleNamespace(ready=0, take=lambda: None, least_failed=lambda: None)
+    job_commands = SimpleNamespace(may_send=True)
     sender = Sender(
         DirectorySettings(hospital_api_max_connections=connections, hospital_api_timeout=2, retry_min_wait=0.1),
         TOPICS,
-        Sendable(
+        SenderParts(
             directory,
             breaker,
-            Pace(0, 1.0, 1, lambda: [0]),
-            InDoubt(3, backoff, lambda: sender.changed(), 30.0),
+            RateLimit(0, 1.0, 1, lambda: [0]),
+            LookupQueue(3, backoff, lambda: sender.notify(), 30.0),
             activations,
-            notices,
+            job_commands,
             backoff,
         ),
         lambda: [lane],
@@ -107,7 +107,7 @@ async def sending(lane, directory, *, connections=1):
     task = asyncio.create_task(sender.run())
     try:
         yield SimpleNamespace(
-            task=task, sender=sender, breaker=breaker, notices=notices, in_doubt=sender._parts.in_doubt
+            task=task, sender=sender, breaker=breaker, job_commands=job_commands, lookups=sender._parts.lookups
         )
     finally:
         task.cancel()
@@ -122,7 +122,7 @@ async def until(condition):
 
 
 async def test_express_goes_first_and_bulk_is_never_starved():
-    """Every fifth turn is for bulk."""
+    """Every fifth choice is for bulk."""
     lane, directory = QueueLane(), FakeDirectory()
     for number in range(2, 12):
         lane.put(number)
@@ -137,28 +137,28 @@ async def test_express_goes_first_and_bulk_is_never_starved():
 async def test_nothing_is_sent_while_paused():
     """Directory maintenance."""
     lane, directory = QueueLane(), FakeDirectory()
-    async with sending(lane, directory) as at_work:
-        at_work.notices.may_send = False
+    async with sending(lane, directory) as running:
+        running.job_commands.may_send = False
         lane.put(2)
-        at_work.sender.changed()
+        running.sender.notify()
         await asyncio.sleep(0.03)
         assert directory.rows == []
-        at_work.notices.may_send = True
-        at_work.sender.changed()
+        running.job_commands.may_send = True
+        running.sender.notify()
         await until(lambda: directory.rows == [2])
 
 
 async def test_each_outcome_goes_its_way():
-    """Created and rejected finish, 500 is looked up at once, silence after settling, 429 waits in the pace."""
+    """Created and rejected finish, 500 is looked up at once, silence after settling, 429 waits for Retry-After."""
     lane = QueueLane()
     rows = [lane.put(number) for number in range(2, 7)]
     directory = FakeDirectory(
         Created(7, echoed=False), Rejected(422, "no"), ServerError("boom"), Unanswered("time-out"), Throttled(None)
     )
-    async with sending(lane, directory) as at_work:
+    async with sending(lane, directory) as running:
         await until(lambda: len(directory.rows) == 5 and lane.in_flight == 0)
-        silence = at_work.sender._parts.pace.silent_seconds
-        assert at_work.in_doubt.rewrites
+        silence = running.sender._parts.rate_limit.retry_after_seconds
+        assert running.lookups.rewrites
     assert [type(result) for result in lane.results] == [RowCreated, RowFailed]
     (at_once, early), (settled, late) = lane.doubts
     assert (at_once, settled) == (rows[2], rows[3])
@@ -171,67 +171,67 @@ async def test_a_503_that_names_a_time_is_obeyed_like_a_429():
     """Its row is in doubt all the same."""
     lane, directory = QueueLane(), FakeDirectory(Unanswered("maintenance", 503, 60.0))
     lane.put(2)
-    async with sending(lane, directory) as at_work:
+    async with sending(lane, directory) as running:
         await until(lambda: directory.rows == [2] and lane.in_flight == 0)
-        assert 59 < at_work.sender._parts.pace.silent_seconds <= 60
+        assert 59 < running.sender._parts.rate_limit.retry_after_seconds <= 60
     assert len(lane.doubts) == 1
 
 
-async def test_what_comes_back_to_a_lane_that_is_over_is_left_to_its_next_owner():
+async def test_what_comes_back_to_a_lane_that_has_ended_is_left_to_its_next_owner():
     """Its answer changes nothing any more; the call is over all the same."""
     lane = QueueLane()
     lane.put(2)
 
     class Closing(FakeDirectory):
-        async def create(self, event, gate, traceparent=None):
+        async def create(self, event, guard, traceparent=None):
             lane.end = "closed"
-            return await super().create(event, gate)
+            return await super().create(event, guard)
 
     async with sending(lane, directory := Closing()):
         await until(lambda: directory.rows == [2] and lane.in_flight == 0)
     assert lane.results == []
 
 
-async def test_the_probe_is_the_row_with_the_fewest_setbacks():
-    """Rows that fail for themselves must not keep the breaker open for all others."""
+async def test_the_probe_is_the_row_with_the_fewest_failures():
+    """Rows that fail because of what they are must not keep the breaker open for all others."""
     lane, directory = QueueLane(), FakeDirectory(*[Unanswered("down")] * 5)
     for number in range(2, 6):
         lane.put(number)
     lane.put(6, bulk=True)
-    lane.put(7, setbacks=3)
+    lane.put(7, backoff_count=3)
     lane.put(8, bulk=True)
     async with sending(lane, directory):
         await until(lambda: len(directory.rows) == 7)
     assert directory.rows[5:] == [8, 7]
 
 
-async def test_only_a_probe_goes_when_the_breaker_opened_while_a_turn_was_waited_for():
+async def test_only_a_probe_goes_when_the_breaker_opened_while_a_slot_was_waited_for():
     """Who was admitted before, and then had to keep silent for longer than the breaker recovers, asks again."""
     lane, states = QueueLane(), []
 
     class Watching(FakeDirectory):
-        async def create(self, event, gate, traceparent=None):
-            states.append(at_work.breaker.state)
+        async def create(self, event, guard, traceparent=None):
+            states.append(running.breaker.state)
             await asyncio.sleep(0.01 * min(len(states), 5))  # one after the other: the first asks for silence
-            return await super().create(event, gate)
+            return await super().create(event, guard)
 
     for number in range(2, 12):
         lane.put(number)
-    async with sending(lane, Watching(*[Unanswered("down", 503, 0.2)] * 5), connections=5) as at_work:
+    async with sending(lane, Watching(*[Unanswered("down", 503, 0.2)] * 5), connections=5) as running:
         await until(lambda: len(lane.results) == 5)
     assert states == [BreakerState.CLOSED] * 5 + [BreakerState.HALF_OPEN] + [BreakerState.CLOSED] * 4
 
 
 async def test_a_batch_whose_look_up_always_fails_does_not_keep_the_breaker_open():
-    """Its look-up has had its turn as the probe: next is a row that has never failed."""
+    """After its look-up as the probe, next is a row that has never failed."""
     lane, directory = QueueLane(), FakeDirectory(*[Unanswered("down")] * 5)
-    directory.listed = Unlisted("no answer within 10 s")
+    directory.listed = LookupFailed("no answer within 10 s")
     lane.may_send = lambda now: True
     for number in range(2, 7):
         lane.put(number)
-    async with sending(lane, directory) as at_work:
-        await until(lambda: at_work.breaker.state is not BreakerState.CLOSED)
-        at_work.in_doubt.add(make_row(accepted(9), lane=lane, state=State.IN_DOUBT), 0.0)
+    async with sending(lane, directory) as running:
+        await until(lambda: running.breaker.state is not BreakerState.CLOSED)
+        running.lookups.add(make_row(accepted(9), lane=lane, state=State.IN_DOUBT), 0.0)
         for number in range(10, 30):
             lane.put(number)
         await until(lambda: len(lane.results) == 20)
@@ -242,9 +242,9 @@ async def test_a_mistake_in_a_call_ends_the_sender():
     """Its row would otherwise be in flight for ever, and nobody would know."""
     lane = QueueLane()
     lane.put(2)
-    async with sending(lane, FakeDirectory(KeyError("a mistake of ours"))) as at_work:
-        done, _ = await asyncio.wait([at_work.task], timeout=1)
+    async with sending(lane, FakeDirectory(KeyError("a mistake of ours"))) as running:
+        done, _ = await asyncio.wait([running.task], timeout=1)
         assert done
         with pytest.raises(ExceptionGroup, match="unhandled errors"):
-            at_work.task.result()
+            running.task.result()
     assert lane.in_flight == 0

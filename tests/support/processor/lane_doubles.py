@@ -7,16 +7,16 @@ from types import SimpleNamespace
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from services.processor.job_commands import Notices
+from services.processor.job_commands import JobCommands
 from services.processor.lane.lane import Lane
 from services.processor.lane.row import Row, State
-from services.processor.lane.takeover import Inheritance
-from services.processor.lane.transactions import OutgoingRecord
+from services.processor.lane.takeover import Takeover
 from services.processor.offsets.watermark import Watermark
 from services.processor.offsets.window import Place
 from services.processor.settings import ProcessorSettings
 from shared.contract.cloud_events import decode, encode
 from shared.contract.events import Event, RowAccepted, RowOutcome
+from shared.runtime.fenced_transactions import OutgoingRecord
 
 
 def accepted(row: int = 2, *, job_id: str = "job", **changes: object) -> RowAccepted:
@@ -46,7 +46,7 @@ class FakeLane:
         row.state = State.DONE
         self.results.append(result)
 
-    def again(self, row: Row, wait: float) -> None:
+    def retry(self, row: Row, wait: float) -> None:
         row.state = State.READY
         self.waits.append((row, wait))
 
@@ -90,15 +90,15 @@ class Clock:
 
 @dataclass
 class FakeTransactions:
-    """Keeps what is committed; `gate` set, a commit waits for it, and ends as it says."""
+    """Keeps what is committed. A commit waits for `broker_answer`, if it is set, and ends as it does."""
 
     commits: list[tuple[list[OutgoingRecord], dict[str, Watermark]]] = field(default_factory=list)
-    gate: asyncio.Future[None] | None = None
+    broker_answer: asyncio.Future[None] | None = None
     closed: bool = False
 
     async def commit(self, records: list[OutgoingRecord], marks: dict[str, Watermark]) -> None:
-        if self.gate is not None:
-            await self.gate
+        if self.broker_answer is not None:
+            await self.broker_answer
         self.commits.append((records, marks))
 
     async def close(self) -> None:
@@ -137,18 +137,20 @@ def lane_settings(**changes: object) -> ProcessorSettings:
 
 def make_lane(
     settings: ProcessorSettings | None = None,
-    notices: Notices | None = None,
-    doubtful: Callable[[Row, float], None] = lambda _row, _at: None,
+    job_commands: JobCommands | None = None,
+    on_doubt: Callable[[Row, float], None] = lambda _row, _at: None,
 ) -> Lane:
     """A lane that has not taken over yet."""
-    notices = notices or Notices(lambda _job: None, lambda: None)
-    return Lane(settings or lane_settings(), 0, FakeConsumer(), notices, lambda: None, doubtful)
+    job_commands = job_commands or JobCommands(lambda _job: None, lambda: None)
+    return Lane(settings or lane_settings(), 0, FakeConsumer(), job_commands, lambda: None, on_doubt)
 
 
-def inherit(lane: Lane, watermarks: dict[str, Watermark], *, clean: bool = True, unowned: bool = False) -> FakeTransactions:
+def start_lane(
+    lane: Lane, watermarks: dict[str, Watermark], *, clean: bool = True, unowned: bool = False
+) -> FakeTransactions:
     """Gives a lane its windows as a takeover would; the transactions that it commits with from now on."""
     transactions = FakeTransactions()
-    lane._inherit(Inheritance(transactions, watermarks, clean=clean, unowned=unowned))  # type: ignore[arg-type]
+    lane._start(Takeover(transactions, watermarks, clean=clean, unowned=unowned))  # type: ignore[arg-type]
     return transactions
 
 

@@ -29,11 +29,11 @@ class Processor:
     def thaw(self) -> None:
         os.kill(self.process.pid, signal.SIGCONT)
 
-    async def stop(self, patience: float = 20) -> None:
+    async def stop(self, seconds: float = 20) -> None:
         """Asks it to stop, and asserts that it ended in order; kills it when it does not listen."""
         self.process.terminate()
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(seconds):
                 await self.process.ended()
         except TimeoutError:
             self.process.kill()
@@ -50,13 +50,13 @@ class Processor:
         """What it has logged."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
-    def told(self, event: str) -> list[dict]:
+    def logged(self, event: str) -> list[dict]:
         """Its log lines of one kind."""
         return [line for line in self.lines() if line["event"] == event]
 
     async def health(self) -> dict:
         """What it answers to `/health`."""
-        [listening] = self.told("listening")
+        [listening] = self.logged("listening")
         async with aiohttp.ClientSession() as session, session.get(f"{listening['url']}/health") as answer:
             return await answer.json()
 

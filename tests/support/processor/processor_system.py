@@ -1,4 +1,4 @@
-"""A rig for the engine: a real broker, a real directory that counts, real processors that can be killed or frozen."""
+"""Processors in processes that can be killed or frozen, with a real broker and a sandbox directory that counts."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ from tests.support.processor.processor_process import Processor
 from tests.support.topic_reader import TopicReader
 from tests.support.until import until
 
-QUICK = {
+FAST_SETTINGS = {
     "RATE_LIMIT_REQUESTS": "0",
     "LEASE_SECONDS": "2",
     "HOSPITAL_API_TIMEOUT": "2",
@@ -37,12 +37,12 @@ QUICK = {
 }
 
 
-class Rig:
+class ProcessorSystem:
     """Everything around the processors of one test."""
 
     def __init__(self, bootstrap: str, prefix: str, folder: Path, **environment: str) -> None:
         self.environment = {
-            **QUICK,
+            **FAST_SETTINGS,
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
             "KAFKA_TOPIC_PREFIX": prefix,
             "HTTP_PORT": "0",
@@ -180,7 +180,7 @@ class Rig:
         return await (await self.reader(topic)).events()
 
     async def reader(self, topic: str) -> TopicReader:
-        """The rig's one reader of a topic."""
+        """The one reader of a topic."""
         if topic not in self._readers:
             reader = TopicReader(self.settings, topic)
             self._readers[topic] = await self._stack.enter_async_context(reader)

@@ -1,4 +1,4 @@
-"""Nothing that a stranger writes, on a topic or in an answer, stops a processor."""
+"""Nothing that others write, on a topic or in an HTTP response, stops a processor."""
 
 import json
 from datetime import UTC, datetime
@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deploy.local.sandbox import Sandbox
-from services.processor.directory.client import Directory
+from services.processor.directory.client import DirectoryClient
 from services.processor.directory.outcomes import Created, Listed, Rejected, Unanswered
-from services.processor.directory.retry_after import LONGEST, seconds_of
+from services.processor.directory.retry_after import LONGEST, parse_retry_after
 from services.processor.lane.records import DeadRecord, read_record
 from services.processor.lane.row import Row
 from services.processor.offsets.window import Place
@@ -35,13 +35,13 @@ def test_any_bytes_make_a_dead_letter(key, value, ce_id):
     letter, *results = dead.records(Topics())
     assert letter[1:3] == (key, value)
     for _, _, result, _ in results:
-        told = json.loads(result)
-        assert 2 <= told["row"] < 2**31
-        assert 1 <= told["round"] < 2**31
+        result_fields = json.loads(result)
+        assert 2 <= result_fields["row"] < 2**31
+        assert 1 <= result_fields["round"] < 2**31
 
 
 @pytest.mark.parametrize("traceparent", [b"x\r\nHost: evil", "zürich".encode(), b"", b"00-12-34-01", b"\xff"])
-async def test_a_row_with_a_strange_traceparent_is_created_without_it(traceparent):
+async def test_a_row_with_an_odd_traceparent_is_created_without_it(traceparent):
     """A header that cannot be sent would be an outage for ever, and open the breaker for all others."""
     row = read(event=accepted(), headers=(("traceparent", traceparent),))
     assert row.traceparent is None
@@ -49,13 +49,16 @@ async def test_a_row_with_a_strange_traceparent_is_created_without_it(traceparen
     assert read(event=accepted(), headers=(("traceparent", good.encode()),)).traceparent == good
 
 
-@pytest.mark.parametrize("strange", ["zürich", "a\r\nb", "../../x", "a/b?c#d", "%2e%2e", "\x00", " "])
-async def test_a_row_with_strange_ids_is_created_and_found(strange):
+@pytest.mark.parametrize("odd", ["zürich", "a\r\nb", "../../x", "a/b?c#d", "%2e%2e", "\x00", " "])
+async def test_a_row_with_odd_ids_is_created_and_found(odd):
     """Its job's id becomes a header, its batch's id a part of a URL."""
-    event = accepted(job_id=strange, batch_id=strange)
-    async with Sandbox() as sandbox, Directory(DirectorySettings(hospital_api_base_url=sandbox.base_url)) as directory:
+    event = accepted(job_id=odd, batch_id=odd)
+    async with (
+        Sandbox() as sandbox,
+        DirectoryClient(DirectorySettings(hospital_api_base_url=sandbox.base_url)) as directory,
+    ):
         assert isinstance(await directory.create(event, lambda: True), Created)
-        listed = await directory.look_up(strange)
+        listed = await directory.look_up(odd)
         assert isinstance(listed, Listed)
         assert [hospital.name for hospital in listed.hospitals] == [event.name]
 
@@ -75,12 +78,12 @@ async def answering(body: bytes, status: int) -> web.AppRunner:
 @pytest.mark.parametrize(
     "body", [b'{"detail": "\\ud800 half a character"}', b'{"detail": "a\\u0000b"}', b"\xff\xfe", b"a\x00b\x1b[31m"]
 )
-async def test_the_directorys_words_can_be_written_down(body):
-    """No half characters, which JSON cannot carry, and no NUL, which PostgreSQL refuses."""
+async def test_the_directorys_message_can_be_stored(body):
+    """No lone surrogates, which JSON cannot carry, and no NUL, which PostgreSQL refuses."""
     runner = await answering(body, 422)
     try:
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        async with Directory(DirectorySettings(hospital_api_base_url=url)) as directory:
+        async with DirectoryClient(DirectorySettings(hospital_api_base_url=url)) as directory:
             outcome = await directory.create(accepted(), lambda: True)
     finally:
         await runner.cleanup()
@@ -90,12 +93,12 @@ async def test_the_directorys_words_can_be_written_down(body):
 
 
 @pytest.mark.parametrize("body", [b'{"id": "\\ud800"}', b'{"id": "a\\u0000"}', b'{"id": ""}', b'{"id": true}'])
-async def test_an_id_that_nobody_can_write_down_is_none(body):
+async def test_an_id_that_cannot_be_stored_is_none(body):
     """The row is looked up; it must not break the call."""
     runner = await answering(body, 201)
     try:
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        async with Directory(DirectorySettings(hospital_api_base_url=url)) as directory:
+        async with DirectoryClient(DirectorySettings(hospital_api_base_url=url)) as directory:
             outcome = await directory.create(accepted(), lambda: True)
     finally:
         await runner.cleanup()
@@ -118,5 +121,5 @@ dates = st.builds(
 @example(value="9" * 5000)
 def test_any_retry_after_is_a_time_or_nothing(value):
     """Never an exception, never more than an hour."""
-    seconds = seconds_of(value, datetime(2026, 1, 1, tzinfo=UTC))
+    seconds = parse_retry_after(value, datetime(2026, 1, 1, tzinfo=UTC))
     assert seconds is None or 0 <= seconds <= LONGEST

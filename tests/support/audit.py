@@ -1,16 +1,16 @@
-"""The account at the end: what the directory created beside what the results say."""
+"""The audit at the end of a test: what the directory created, compared with what the results say."""
 
 from collections import Counter
 from dataclasses import dataclass
 
 from shared.contract.events import BatchActivated, JobCancelRequested, JobFinished, JobOutcome, RowCreated, RowOutcome
 from tests.support.processor.jobs import Job
-from tests.support.processor.processor_system import Rig
+from tests.support.processor.processor_system import ProcessorSystem
 from tests.support.until import until
 
 
 @dataclass(frozen=True)
-class Account:
+class Audit:
     """Final: every processor has stopped, nothing is late any more."""
 
     results: list[RowOutcome]
@@ -27,24 +27,24 @@ class Account:
         """How many batches were looked up."""
         return sum(entry["count"] for entry in self.stats["requests"] if entry["method"] == "GET")
 
-    def says(self) -> str:
-        """For the line of a promise."""
+    def summary(self) -> str:
+        """For the line of a promise that was kept."""
         return f"{self.kinds}, {self.stats['creates']} creates, {self.stats['doubles_total']} twice"
 
 
-async def settle(rig: Rig, *jobs: Job, seconds: float) -> Account:
+async def finish_and_audit(system: ProcessorSystem, *jobs: Job, seconds: float) -> Audit:
     """Waits for a result per row, stops the processors, and asserts what always has to hold.
 
     Every row has exactly one result, the directory holds exactly what the results call created, nothing twice, and
     no processor met an error that nobody had thought of.
     """
-    await rig.wait_for_results(sum(len(job.rows) for job in jobs), seconds)
-    await rig.stop_processors()
-    await until("no late creation is to come", lambda: _nothing_late(rig), 30)
-    broken = [f"{each.log}: {line}" for each in rig.processors for line in unexpected(each.log.read_text())]
-    account = Account(await rig.results(), await rig.admin("stats"), broken)
-    _assert_exactly_once(account, jobs)
-    return account
+    await system.wait_for_results(sum(len(job.rows) for job in jobs), seconds)
+    await system.stop_processors()
+    await until("no late creation is to come", lambda: _nothing_late(system), 30)
+    broken = [f"{each.log}: {line}" for each in system.processors for line in unexpected(each.log.read_text())]
+    audit = Audit(await system.results(), await system.admin("stats"), broken)
+    _assert_exactly_once(audit, jobs)
+    return audit
 
 
 def unexpected(log: str) -> list[str]:
@@ -56,22 +56,22 @@ def unexpected(log: str) -> list[str]:
     return [line for line in log.splitlines() if "Traceback" in line and not all(word in line for word in known)]
 
 
-async def _nothing_late(rig: Rig) -> bool:
-    return not (await rig.admin("stats"))["late_pending"]
+async def _nothing_late(system: ProcessorSystem) -> bool:
+    return not (await system.admin("stats"))["late_pending"]
 
 
-def _assert_exactly_once(account: Account, jobs: tuple[Job, ...]) -> None:
-    counted = Counter((result.job_id, result.row, result.round) for result in account.results)
+def _assert_exactly_once(audit: Audit, jobs: tuple[Job, ...]) -> None:
+    counted = Counter((result.job_id, result.row, result.round) for result in audit.results)
     expected = Counter((row.job_id, row.row, row.round) for job in jobs for row in job.rows)
-    created = {result.hospital_id for result in account.results if isinstance(result, RowCreated)}
+    created = {result.hospital_id for result in audit.results if isinstance(result, RowCreated)}
     odd = (counted - expected) + (expected - counted)
     assert not odd, f"{odd.total()} results too many or too few (job, row, round): {list(odd)[:5]}"
-    assert account.stats["doubles_total"] == 0, account.stats["doubles"][:5]
-    assert account.stats["creates"] == len(created) == account.kinds.get("RowCreated", 0), account.says()
-    assert not account.broken, f"unexpected errors in {account.broken}"
+    assert audit.stats["doubles_total"] == 0, audit.stats["doubles"][:5]
+    assert audit.stats["creates"] == len(created) == audit.kinds.get("RowCreated", 0), audit.summary()
+    assert not audit.broken, f"unexpected errors in {audit.broken}"
 
 
-async def activate(rig: Rig, job: Job, seconds: float = 20) -> None:
+async def activate(system: ProcessorSystem, job: Job, seconds: float = 20) -> None:
     """Tells that all rows of the job were created, and waits until its batches are active."""
     finished = JobFinished(
         tenant="public",
@@ -83,15 +83,15 @@ async def activate(rig: Rig, job: Job, seconds: float = 20) -> None:
         unprocessed_hospitals=0,
         batch_ids=tuple(job.batch_ids),
     )
-    await rig.write([(rig.topics.jobs, finished)])
-    await until(f"{len(job.batch_ids)} batches are active", lambda: _activated(rig, job), seconds)
+    await system.write([(system.topics.jobs, finished)])
+    await until(f"{len(job.batch_ids)} batches are active", lambda: _activated(system, job), seconds)
 
 
-async def _activated(rig: Rig, job: Job) -> bool:
-    events = await rig.events(rig.topics.jobs)
+async def _activated(system: ProcessorSystem, job: Job) -> bool:
+    events = await system.events(system.topics.jobs)
     return {event.batch_id for event in events if isinstance(event, BatchActivated)} == set(job.batch_ids)
 
 
-async def cancel(rig: Rig, job: Job) -> None:
+async def cancel(system: ProcessorSystem, job: Job) -> None:
     """Asks for the job's cancellation, as the status service does."""
-    await rig.write([(rig.topics.jobs, JobCancelRequested(tenant="public", job_id=job.job_id))])
+    await system.write([(system.topics.jobs, JobCancelRequested(tenant="public", job_id=job.job_id))])

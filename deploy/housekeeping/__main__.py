@@ -1,11 +1,12 @@
 """`python -m deploy.housekeeping [--dry-run]`: deletes the beginning of each partition of rows, results and jobs.
 
-A partition's beginning ends with the first record of a job that is unfinished or that JOB_RETENTION_DAYS keeps, with
-the first record younger than that, and below all that somebody has still to read: status by its stored offsets, every
-consumer group of the cluster by what it committed, ingest by its reservations.
+A record can be deleted when its job is finished and older than JOB_RETENTION_DAYS, and the record is older as well.
+Deleting stops at the first other record of the partition, and before the first record that somebody still has to read.
+That is: status by its stored offsets, every consumer group of the cluster by its committed offsets, and ingest by its
+reservations.
 
-Jobs go first. The results of a job that hospital.jobs still tells of stay, so that a rebuild finds it whole; what is
-left of the results of a job that it no longer tells of is never shown, and status deletes it.
+Jobs go first. Results of a job stay while hospital.jobs holds a record of it, so that a rebuild finds the whole job.
+Afterwards its remaining results are never shown, and status deletes them.
 """
 
 import argparse
@@ -15,8 +16,8 @@ import sys
 from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
+from deploy.housekeeping.deletion import HousekeepingSettings, run_housekeeping
 from deploy.housekeeping.needs import DatabaseMissing
-from deploy.housekeeping.round import HousekeepingSettings, keep_house
 from shared.runtime.logging import configure_logging
 from shared.runtime.schema_versions import SchemaOutdated
 from shared.runtime.settings import load, stop
@@ -24,7 +25,7 @@ from shared.runtime.topic_admin import TopicsUnusable
 
 
 def main() -> None:
-    """Deletes, or says what it would delete; one line a partition."""
+    """Deletes, or prints what it would delete: one line for each partition."""
     parser = argparse.ArgumentParser(
         prog="python -m deploy.housekeeping",
         description="Deletes the beginning of each partition of rows, results and jobs that nobody needs any more.",
@@ -34,12 +35,12 @@ def main() -> None:
     settings = load(HousekeepingSettings)
     configure_logging(settings, "housekeeping")
     try:
-        asyncio.run(keep_house(settings, _tell, dry_run=arguments.dry_run))
+        asyncio.run(run_housekeeping(settings, _print_line, dry_run=arguments.dry_run))
     except (DatabaseMissing, SchemaOutdated, TopicsUnusable, SQLAlchemyError, KafkaError, OSError) as error:
         stop(f"{error or type(error).__name__}. Only what is said above to be deleted is deleted")
 
 
-def _tell(line: str) -> None:
+def _print_line(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

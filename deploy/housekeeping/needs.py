@@ -1,4 +1,4 @@
-"""What is still needed of a partition, as far as it can be told without reading it."""
+"""From which offset on each partition is still needed, from databases and consumer groups."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ NOTHING_KNOWN: Final = "nobody has read it yet"
 
 
 class DatabaseMissing(RuntimeError):
-    """There is no such database: nothing is deleted on the word of one that has just been made."""
+    """The database file does not exist. A new, empty one would say that no job is needed."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Limit:
-    """From this offset on a partition is needed, and by whom."""
+    """From this offset on a partition is needed; `reason` says by whom."""
 
     offset: int
     reason: str
@@ -34,24 +34,24 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What the services' tables say."""
+    """What the housekeeping reads from the services' tables."""
 
-    #: Jobs that status knows: unfinished, or not yet old enough.
+    #: The jobs in status' tables: unfinished, or not yet old enough to be deleted.
     job_ids: frozenset[str]
     offsets: dict[TopicPartition, int]
-    #: Uploads of which nobody knows yet what became of them: where settling begins to read.
+    #: Where ingest has to read to settle uploads whose outcome is unknown.
     reservations: dict[TopicPartition, int]
 
 
 async def read_tables(status_url: URL, ingest_url: URL, topics: Topics) -> Tables:
-    """Raises DatabaseMissing, SchemaOutdated, SQLAlchemyError or OSError."""
+    """Reads both databases. Raises DatabaseMissing, SchemaOutdated, SQLAlchemyError or OSError."""
     _check_files(STATUS_DATABASE_URL=status_url, INGEST_DATABASE_URL=ingest_url)
     reservations = await _reservations(ingest_url, topics)
     engine = create_engine(status_url)
     try:
         await check_schema(engine)
         async with engine.connect() as connection:
-            # The offsets first: what is projected afterwards is a job more, never one less.
+            # The offsets first: a job that is projected in between is then kept, never missed.
             offsets = await connection.execute(select(status.offsets))
             at = {TopicPartition(topic, partition): offset for topic, partition, offset in offsets}
             return Tables(await _job_ids(connection), at, reservations)
@@ -74,8 +74,8 @@ async def _reservations(url: URL, topics: Topics) -> dict[TopicPartition, int]:
     engine = create_engine(url)
     try:
         async with engine.connect() as connection:
-            open_ones = select(table.c.jobs_partition, table.c.jobs_offset).where(table.c.expires_at.is_(None))
-            found = list(await connection.execute(open_ones))
+            unsettled = select(table.c.jobs_partition, table.c.jobs_offset).where(table.c.expires_at.is_(None))
+            found = list(await connection.execute(unsettled))
     finally:
         await engine.dispose()
     lowest: dict[TopicPartition, int] = {}
@@ -86,7 +86,7 @@ async def _reservations(url: URL, topics: Topics) -> dict[TopicPartition, int]:
 
 
 async def read_groups(settings: KafkaSettings, wanted: Collection[TopicPartition]) -> dict[TopicPartition, list[Limit]]:
-    """Where every consumer group, ours or not, will go on. Raises KafkaError."""
+    """The committed offsets of every consumer group of the cluster, by partition. Raises KafkaError."""
     client = kafka_options.admin_client(settings)
     found: dict[TopicPartition, list[Limit]] = {at: [] for at in wanted}
     try:
@@ -101,9 +101,9 @@ async def read_groups(settings: KafkaSettings, wanted: Collection[TopicPartition
 
 
 def limit_of(at: TopicPartition, tables: Tables, groups: Iterable[Limit], topics: Topics) -> Limit:
-    """The first offset that somebody may still read, whatever the record says.
+    """The first offset that somebody may still read.
 
-    Rows are needed by the processors only, results and jobs by status: where these have never been, all is needed.
+    Processors read rows, status reads results and jobs. Where they have not read yet, everything is needed.
     """
     limits = list(groups)
     if at.topic in topics.rows:

@@ -1,4 +1,4 @@
-"""The beginning of a partition that nobody needs: it ends with the first record that somebody does."""
+"""Finds the beginning of a partition that can be deleted: all records before the first one that is needed."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from shared.contract.topics import Topics
 _POLL_MS = 200
 _BATCH_RECORDS = 5_000
 
-#: Why a record is needed; None when it is not.
+#: Returns why a record is needed; None when it is not.
 Need = Callable[[ConsumerRecord], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """Offsets from `begin` to before `end` can go; from `end` on the reason holds."""
+    """Offsets from `begin` to before `end` can be deleted. `reason`: why the record at `end` is kept."""
 
     partition: TopicPartition
     begin: int
@@ -27,11 +27,11 @@ class Prefix:
 
     @property
     def offsets(self) -> int:
-        """How many can go."""
+        """The number of offsets that can be deleted."""
         return self.end - self.begin
 
     def line(self, done: str) -> str:
-        """For a person; `done`: what happens to it."""
+        """A line to print. `done`: "deleted" or "would delete"."""
         name = f"{self.partition.topic}-{self.partition.partition}"
         what = f"{done} offsets {self.begin} to {self.end - 1}" if self.offsets else "nothing to delete"
         return f"{name}: {what}; from {self.end} on kept: {self.reason}"
@@ -44,7 +44,7 @@ def job_of(record: ConsumerRecord, topics: Topics) -> str:
 
 
 class PrefixSearch:
-    """Takes a partition's records from its beginning. Pure: no Kafka, no clock."""
+    """Finds the prefix from the partition's records, added in order from its beginning. Pure."""
 
     def __init__(self, partition: TopicPartition, begin: int, limit: Limit, need: Need) -> None:
         self._partition = partition
@@ -52,16 +52,16 @@ class PrefixSearch:
         self._limit = limit
         self._need = need
         self._found: Limit | None = None
-        #: A pause of all sending that holds unless it is ended later. Who starts afterwards must find it.
+        #: The offset of a SendingPaused without a later SendingResumed: a processor that starts later must read it.
         self._pause: int | None = None
 
     @property
-    def is_over(self) -> bool:
-        """Whether no record behind can change the answer."""
+    def is_complete(self) -> bool:
+        """Whether later records cannot change the result."""
         return self._found is not None
 
-    def take(self, records: Iterable[ConsumerRecord]) -> None:
-        """The next ones."""
+    def add(self, records: Iterable[ConsumerRecord]) -> None:
+        """Adds the next records."""
         for record in records:
             if self._found is not None:
                 return
@@ -70,9 +70,9 @@ class PrefixSearch:
             elif (reason := self._need(record)) is not None:
                 self._found = Limit(record.offset, reason)
             else:
-                self._note_pause(record)
+                self._remember_pause(record)
 
-    def _note_pause(self, record: ConsumerRecord) -> None:
+    def _remember_pause(self, record: ConsumerRecord) -> None:
         kind = header(record.headers, "ce_type")
         if kind == "SendingPaused":
             self._pause = record.offset
@@ -80,7 +80,7 @@ class PrefixSearch:
             self._pause = None
 
     def result(self, position: int) -> Prefix:
-        """The answer when everything before `position` was taken."""
+        """The prefix, when all records before `position` were added."""
         end = self._found or min(self._limit, Limit(position, "the partition ends there"))
         if self._pause is not None:
             end = min(end, Limit(self._pause, "sending is paused"))
@@ -90,18 +90,18 @@ class PrefixSearch:
 async def find_prefix(
     consumer: AIOKafkaConsumer, at: TopicPartition, limit: Limit, need: Need, last: dict[str, int] | None = None
 ) -> Prefix:
-    """Reads the partition from its beginning, only as far as necessary; with `last` all of it, for the offset of the
+    """Reads the partition from its beginning, as far as necessary. Raises KafkaError.
 
-    last record of every key. Raises KafkaError.
+    With `last` it reads all of it, and puts the offset of each key's last record there.
     """
     consumer.assign([at])
     begin = (await consumer.beginning_offsets([at]))[at]
     end = (await consumer.end_offsets([at]))[at]
     consumer.seek(at, begin)
     search = PrefixSearch(at, begin, limit, need)
-    while await consumer.position(at) < end and (last is not None or not search.is_over):
+    while await consumer.position(at) < end and (last is not None or not search.is_complete):
         for records in (await consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH_RECORDS)).values():
-            search.take(records)
+            search.add(records)
             if last is not None:
                 last.update(((record.key or b"").decode(errors="replace"), record.offset) for record in records)
     return search.result(await consumer.position(at))

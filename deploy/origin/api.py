@@ -1,4 +1,4 @@
-"""The origin's routes: what it answers for all services; everything else goes to the service it belongs to."""
+"""The origin's routes: what it answers for all services. It forwards everything else."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -11,16 +11,21 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from starlette.routing import Route
 
-from deploy.origin.forwarding import Forwarding
-from deploy.origin.joint_health import joint_health_routes
-from deploy.origin.one_document import Document, merge
+from deploy.origin.forwarding import ReverseProxy
+from deploy.origin.joint_health import ANSWER_SECONDS, joint_health_routes
+from deploy.origin.openapi import Document, merge
 from shared.runtime.problems import Problem, answer_with_problems
 
 DOCUMENT_TIMEOUT = aiohttp.ClientTimeout(total=4.0)
 
 
-def create_app(session: aiohttp.ClientSession, services: Mapping[str, str]) -> FastAPI:
-    """`services`: the address of `ingest`, `status` and `processor`. The app closes the session when it ends."""
+def create_app(
+    session: aiohttp.ClientSession, services: Mapping[str, str], health_seconds: float = ANSWER_SECONDS
+) -> FastAPI:
+    """The origin's app. It closes the session when it ends.
+
+    `services`: the addresses of `ingest`, `status` and `processor`. `health_seconds`: how long `/health` waits for one.
+    """
 
     @asynccontextmanager
     async def closing_the_session(_: FastAPI) -> AsyncIterator[None]:
@@ -28,7 +33,7 @@ def create_app(session: aiohttp.ClientSession, services: Mapping[str, str]) -> F
             yield
 
     async def openapi(request: Request) -> JSONResponse:
-        return JSONResponse(await _one_document(request.app, session, services))
+        return JSONResponse(await _merged_document(request.app, session, services))
 
     app = FastAPIOffline(
         title="Hospital bulk upload",
@@ -44,9 +49,9 @@ def create_app(session: aiohttp.ClientSession, services: Mapping[str, str]) -> F
         routes=[Route("/openapi.json", openapi)],
     )
     answer_with_problems(app)
-    app.include_router(joint_health_routes(session, services))
+    app.include_router(joint_health_routes(session, services, health_seconds))
     app.add_api_route("/metrics", _no_metrics_here(services), include_in_schema=False)
-    app.mount("/", Forwarding(session, services))
+    app.mount("/", ReverseProxy(session, services))
     return app
 
 
@@ -58,7 +63,7 @@ def _no_metrics_here(services: Mapping[str, str]) -> Any:
     return metrics
 
 
-async def _one_document(app: FastAPI, session: aiohttp.ClientSession, services: Mapping[str, str]) -> Document:
+async def _merged_document(app: FastAPI, session: aiohttp.ClientSession, services: Mapping[str, str]) -> Document:
     names = ("ingest", "status")
     answers = await asyncio.gather(*(_document(session, services[name]) for name in names))
     documents = {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}

@@ -1,4 +1,4 @@
-"""Forwards a call to its service, both ways as it comes: nothing is held in memory, whatever the size."""
+"""Forwards requests to the services. Both bodies are streamed: memory stays small, whatever their size."""
 
 from collections.abc import Mapping
 
@@ -20,10 +20,10 @@ READ_TIMEOUT_SECONDS = 300.0
 
 
 def client_session() -> aiohttp.ClientSession:
-    """Calls without an opinion: no cookies of its own, nothing unpacked. Needs a running loop."""
+    """A session that adds nothing: no cookies, no headers, no unpacking. Needs a running event loop."""
     return aiohttp.ClientSession(
-        # A connection of its own for each call: a kept one may be closed by the service just as a POST is sent on it,
-        # and a POST must not be sent twice. On one machine a connection costs a tenth of a millisecond.
+        # A new connection for each request: the service may close a kept one just as a POST is sent on it, and a POST
+        # must not be sent twice. On one machine a connection costs 0.1 ms.
         connector=aiohttp.TCPConnector(limit=0, force_close=True),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=READ_TIMEOUT_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -32,34 +32,34 @@ def client_session() -> aiohttp.ClientSession:
     )
 
 
-class Relay(StreamingResponse):
-    """A service's answer, passed on chunk by chunk as it arrives."""
+class RelayedResponse(StreamingResponse):
+    """A service's response, sent on chunk by chunk as it arrives."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         super().__init__(answer.content.iter_any(), answer.status)
-        self.raw_headers = headers.to_client(answer.raw_headers)
+        self.raw_headers = headers.response_headers(answer.raw_headers)
         self._answer = answer
 
     async def stream_response(self, send: Send) -> None:
-        """Ends without the last chunk when the service broke off, so that the client sees an incomplete answer."""
+        """Leaves out the last chunk when the service broke off, so that the client sees an incomplete response."""
         try:
             await super().stream_response(send)
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("service_broke_off", url=str(self._answer.url), reason=str(error) or type(error).__name__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Closes the connection to the service when the client has gone."""
+        """Sends the response; closes the connection to the service when the client has disconnected."""
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._answer.close()
 
 
-class Forwarding:
-    """The ASGI app for all that the origin does not answer itself.
+class ReverseProxy:
+    """The ASGI app that forwards each request to its service.
 
-    A service may answer before it has read the whole body: the client reads that answer, since uvicorn goes on taking
-    what the client still sends.
+    A service may answer before it has read the whole body. The client receives that answer, since uvicorn goes on
+    reading what the client still sends.
     """
 
     def __init__(self, session: aiohttp.ClientSession, services: Mapping[str, str]) -> None:
@@ -67,7 +67,7 @@ class Forwarding:
         self._services = {name: yarl.URL(url) for name, url in services.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers 503 as a problem document when the service cannot be reached."""
+        """Answers with a 503 problem document when the service cannot be reached."""
         request = Request(scope, receive)
         try:
             response = await self._answer(request)
@@ -83,14 +83,14 @@ class Forwarding:
             answer = await self._session.request(
                 request.method,
                 self._target(service, request),
-                headers=headers.to_service(request.headers.raw, request.client, request.url),
+                headers=headers.request_headers(request.headers.raw, request.client, request.url),
                 data=request.stream() if _has_body(request) else None,
                 allow_redirects=False,
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("service_unreachable", service=service, reason=str(error) or type(error).__name__)
-            raise unreachable(service) from error
-        return Relay(answer)
+            raise service_unavailable(service) from error
+        return RelayedResponse(answer)
 
     def _target(self, service: str, request: Request) -> yarl.URL:
         path = request.scope["raw_path"].decode("latin-1")
@@ -107,7 +107,7 @@ class Forwarding:
         )
 
 
-def unreachable(service: str) -> Problem:
+def service_unavailable(service: str) -> Problem:
     """503: the service is down or starting."""
     return Problem(
         503,

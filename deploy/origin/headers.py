@@ -1,4 +1,4 @@
-"""Headers on their way through the origin: what belongs to one connection stays behind, the rest passes unchanged."""
+"""Headers that the origin forwards: all but those of one connection, unchanged."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -8,7 +8,7 @@ from starlette.datastructures import URL, Address
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
-#: RFC 9110, 7.6.1: these speak about one connection. Expect as well: the origin itself says 100 Continue.
+#: RFC 9110, 7.6.1: these are about one connection. Expect too: the origin itself answers 100 Continue.
 HOP_BY_HOP: Final = frozenset(
     {
         b"connection",
@@ -27,10 +27,10 @@ HOP_BY_HOP: Final = frozenset(
 WRITTEN_BY_THE_SERVER: Final = frozenset({b"date", b"server"})
 
 
-def to_service(headers: RawHeaders, client: Address | None, url: URL) -> CIMultiDict[str]:
+def request_headers(headers: RawHeaders, client: Address | None, url: URL) -> CIMultiDict[str]:
     """A request's headers for the service, with the client's address, scheme and host in `X-Forwarded-*`.
 
-    `client` is whom our server believes to be asking: it takes an `X-Forwarded-For` from this machine only.
+    `client`: the client as uvicorn sees it; it believes an `X-Forwarded-For` from this machine only.
     """
     kept = CIMultiDict((name.decode("latin-1"), _text(value)) for name, value in _end_to_end(headers))
     kept["X-Forwarded-For"] = client.host if client else "unknown"
@@ -39,8 +39,8 @@ def to_service(headers: RawHeaders, client: Address | None, url: URL) -> CIMulti
     return kept
 
 
-def to_client(headers: RawHeaders) -> list[tuple[bytes, bytes]]:
-    """An answer's headers for the client; repeated ones such as Set-Cookie stay repeated."""
+def response_headers(headers: RawHeaders) -> list[tuple[bytes, bytes]]:
+    """A response's headers for the client; repeated ones such as Set-Cookie stay repeated."""
     return [(name, value) for name, value in _end_to_end(headers) if name not in WRITTEN_BY_THE_SERVER]
 
 
@@ -51,7 +51,7 @@ def _end_to_end(headers: RawHeaders) -> list[tuple[bytes, bytes]]:
 
 
 def _text(value: bytes) -> str:
-    # aiohttp writes UTF-8: what is UTF-8 passes byte for byte, other bytes are read as HTTP once meant them.
+    # aiohttp sends UTF-8: bytes that are UTF-8 pass unchanged, others are read as latin-1, HTTP's old charset.
     try:
         return value.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What the origin needs to know: where it listens and where the services are."""
+"""The origin's settings: where it listens and where the services are."""
 
 from typing import Annotated
 

@@ -26,7 +26,7 @@ def kept(record):
 
 def found(*records, limit=LIMIT, position=50):
     search = PrefixSearch(JOBS, 3, limit, kept)
-    search.take(records)
+    search.add(records)
     return search.result(position)
 
 

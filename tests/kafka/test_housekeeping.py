@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from deploy.housekeeping.round import HousekeepingSettings, keep_house
+from deploy.housekeeping.deletion import HousekeepingSettings, run_housekeeping
 from services.ingest.keys.schema_version import migrate as migrate_ingest
 from services.status.rebuild.rebuild import rebuild
 from services.status.rebuild.shadow_tables import offsets_of
@@ -37,7 +37,7 @@ class Installation:
 
     async def keep(self, **how):
         said = []
-        await keep_house(self.settings, said.append, **({"dry_run": False} | how))
+        await run_housekeeping(self.settings, said.append, **({"dry_run": False} | how))
         return said
 
     async def write(self, story, *events, age=AGO):
@@ -202,5 +202,5 @@ async def test_a_job_that_ended_is_kept_until_status_has_deleted_it(installation
     await installation.processed()
     hasty = installation.settings.model_copy(update={"job_retention_days": 0.000001})
     said = []
-    await keep_house(hasty, said.append, dry_run=False)
+    await run_housekeeping(hasty, said.append, dry_run=False)
     assert await installation.starts() == (0, 0, 0)

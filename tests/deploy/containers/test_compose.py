@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.housekeeping.round import HousekeepingSettings
+from deploy.housekeeping.deletion import HousekeepingSettings
 from deploy.origin.settings import OriginSettings
 from services.ingest.settings import IngestSettings
 from services.processor.settings import ProcessorSettings

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from deploy.housekeeping.round import HousekeepingSettings
+from deploy.housekeeping.deletion import HousekeepingSettings
 from deploy.origin.settings import OriginSettings
 from services.ingest.settings import IngestSettings
 from services.processor.settings import ProcessorSettings

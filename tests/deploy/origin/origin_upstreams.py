@@ -1,10 +1,11 @@
-"""Small real servers for the origin to stand in front of."""
+"""Small real servers, and an origin in front of them."""
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from aiohttp import web
@@ -39,12 +40,14 @@ async def upstream(answer: Answer) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def origin(**services: str) -> AsyncIterator[Origin]:
-    """The origin, served by uvicorn as in production; a service not named is down."""
+async def origin(options: Mapping[str, Any] | None = None, /, **services: str) -> AsyncIterator[Origin]:
+    """The origin, served by uvicorn as in production; a service not named is down. `options`: of create_app."""
     addresses = {name: services.get(name, down()) for name in ("ingest", "status", "processor")}
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
-        uvicorn.Config(create_app(client_session(), addresses), log_config=None, timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            create_app(client_session(), addresses, **(options or {})), log_config=None, timeout_graceful_shutdown=1
+        )
     )
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:

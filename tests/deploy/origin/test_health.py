@@ -5,18 +5,17 @@ import asyncio
 import aiohttp
 import pytest
 
-from deploy.origin import joint_health
 from tests.deploy.origin.origin_upstreams import json_answer, origin, upstream
 
 READY = json_answer(200, {"status": "ready", "dependencies": {}})
 
 
-async def ask(path, ingest, status, processor):
-    """What the origin says when its services answer so; None = that one is down."""
+async def ask(path, ingest, status, processor, **options):
+    """The origin's answer when its services answer so; None = that one is down. `options`: of create_app."""
     async with upstream(ingest) as first, upstream(status) as second, upstream(processor or READY) as third:
         services = {"ingest": first, "status": second, **({"processor": third} if processor else {})}
         async with (
-            origin(**services) as running,
+            origin(options, **services) as running,
             aiohttp.ClientSession() as session,
             session.get(running.url + path) as answer,
         ):
@@ -60,12 +59,11 @@ async def test_a_strange_answer_is_a_reason_and_no_failure_of_the_origin(body):
     assert (code, found["dependencies"]["status"]) == (503, {"status": "unavailable", "detail": "answered 500"})
 
 
-async def test_a_service_that_does_not_answer_is_not_waited_for_without_end(monkeypatch):
+async def test_a_service_that_does_not_answer_is_not_waited_for_without_end():
     """The origin says how long it waited."""
-    monkeypatch.setattr(joint_health, "ANSWER_TIMEOUT", aiohttp.ClientTimeout(total=0.2))
 
     async def never(_):
         await asyncio.sleep(60)
 
-    code, body = await ask("/health", never, READY, READY)
+    code, body = await ask("/health", never, READY, READY, health_seconds=0.2)
     assert (code, body["dependencies"]["ingest"]["detail"]) == (503, "no answer within 0.2 s")

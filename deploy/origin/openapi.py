@@ -1,4 +1,4 @@
-"""The OpenAPI documents of several services as one: the paths that the origin really sends to each, without clashes."""
+"""Merges the OpenAPI documents of the services: each gives the paths that the origin forwards to it."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -9,15 +9,15 @@ Document = dict[str, Any]
 
 OPENAPI: Final = "3.1.0"
 METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
-#: Each service has these for itself; what the origin says about them it documents itself.
+#: Every service has these paths; the origin answers and documents them itself.
 OPERATIONS: Final = frozenset({"/health", "/health/ready", "/metrics"})
 
 
 def merge(services: dict[str, Document], own: Document) -> Document:
     """One document from each service's and the origin's own, whose title and operations it keeps.
 
-    A component that two documents define differently gets the service's name in front, and so does an operationId
-    that two use.
+    When two documents define a component differently, the second gets its service's name in front of its own. So does
+    an operationId that two documents use.
     """
     merged: Document = {"openapi": OPENAPI, "info": own["info"], "paths": {}, "components": {}, "tags": []}
     _add(merged, "origin", own, own["paths"])
@@ -50,9 +50,9 @@ def _operations(paths: Document) -> Iterator[Document]:
 
 
 def _clashes(merged: Document, document: Document, service: str) -> dict[str, str]:
-    """Old reference -> new reference, for every component that is already there and different.
+    """Old reference -> new reference, for every component that the merged document defines differently.
 
-    One that only refers to a renamed one becomes different by that, hence the repetition.
+    A component that refers to a renamed one differs by that: repeat until nothing new is found.
     """
     renames: dict[str, str] = {}
     while True:
@@ -61,7 +61,7 @@ def _clashes(merged: Document, document: Document, service: str) -> dict[str, st
             for kind, components in document.get("components", {}).items()
             for name, component in components.items()
             if name in merged["components"].get(kind, {})
-            and merged["components"][kind][name] != _referring(component, renames)
+            and merged["components"][kind][name] != _with_references(component, renames)
         }
         if found == renames:
             return renames
@@ -69,7 +69,7 @@ def _clashes(merged: Document, document: Document, service: str) -> dict[str, st
 
 
 def _with_new_names(document: Document, renames: dict[str, str]) -> Document:
-    renamed: Document = _referring(document, renames)
+    renamed: Document = _with_references(document, renames)
     for old, new in renames.items():
         *_, kind, name = old.split("/")
         components = renamed["components"][kind]
@@ -77,10 +77,10 @@ def _with_new_names(document: Document, renames: dict[str, str]) -> Document:
     return renamed
 
 
-def _referring(node: Any, renames: dict[str, str]) -> Any:
+def _with_references(node: Any, renames: dict[str, str]) -> Any:
     """A copy in which every reference, also those of a discriminator's mapping, has its new name."""
     if isinstance(node, dict):
-        return {key: _referring(value, renames) for key, value in node.items()}
+        return {key: _with_references(value, renames) for key, value in node.items()}
     if isinstance(node, list):
-        return [_referring(value, renames) for value in node]
+        return [_with_references(value, renames) for value in node]
     return renames.get(node, node) if isinstance(node, str) else node

@@ -5,7 +5,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from deploy.origin.one_document import merge
+from deploy.origin.openapi import merge
 from shared.runtime.health import health_routes
 from tests.deploy.origin.origin_upstreams import json_answer, origin, upstream
 

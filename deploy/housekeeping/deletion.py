@@ -1,4 +1,4 @@
-"""One round of the housekeeping."""
+"""One run of the housekeeping: deletes the beginning of each partition that nobody needs."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -16,11 +16,11 @@ from shared.runtime.databases import database_url
 from shared.runtime.settings import KafkaSettings, LogSettings
 from shared.runtime.topic_admin import check_topics
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class HousekeepingSettings(KafkaSettings, DatabaseSettings, RetentionSettings, LogSettings):
-    """What the housekeeping is told: the same as the services."""
+    """The settings of the housekeeping: variables of the services."""
 
     ingest_database_url: str = "sqlite:///ingest.db"
 
@@ -30,8 +30,8 @@ class HousekeepingSettings(KafkaSettings, DatabaseSettings, RetentionSettings, L
         return database_url(self.ingest_database_url)
 
 
-async def keep_house(settings: HousekeepingSettings, tell: Tell, *, dry_run: bool) -> None:
-    """Jobs, then results, then rows; a line for each partition.
+async def run_housekeeping(settings: HousekeepingSettings, report: Report, *, dry_run: bool) -> None:
+    """Deletes from the topics of jobs, then results, then rows. `report` gets a line for each partition.
 
     Raises DatabaseMissing, SchemaOutdated, TopicsUnusable, KafkaError, SQLAlchemyError or OSError.
     """
@@ -43,42 +43,42 @@ async def keep_house(settings: HousekeepingSettings, tell: Tell, *, dry_run: boo
     limits = {at: limit_of(at, tables, groups[at], topics) for at in everywhere}
     need = _need(tables.job_ids, oldest(settings.job_retention_days) // 1000, topics)
     async with AIOKafkaConsumer(**kafka_options.consumer_options(settings)) as consumer:
-        round_ = _Round(settings, consumer, limits, tell, dry_run=dry_run)
-        still_told = await round_.jobs(need)
-        needed_too = _or_told(need, still_told, topics)
+        deletion = _Deletion(settings, consumer, limits, report, dry_run=dry_run)
+        remaining_jobs = await deletion.jobs(need)
+        need_with_jobs = _or_remaining(need, remaining_jobs, topics)
         for topic in (topics.results, *topics.rows):
-            await round_.others(topic, needed_too)
+            await deletion.others(topic, need_with_jobs)
 
 
-class _Round:
+class _Deletion:
     def __init__(
         self,
         settings: HousekeepingSettings,
         consumer: AIOKafkaConsumer,
         limits: Mapping[TopicPartition, Limit],
-        tell: Tell,
+        report: Report,
         *,
         dry_run: bool,
     ) -> None:
         self._settings = settings
         self._consumer = consumer
         self._limits = limits
-        self._tell = tell
+        self._print_line = report
         self._dry_run = dry_run
 
     async def jobs(self, need: Need) -> set[str]:
-        """Returns the jobs that hospital.jobs still tells of afterwards."""
-        prefixes, still_told = [], set()
+        """Deletes from hospital.jobs. Returns the ids of the jobs that still have a record there."""
+        prefixes, remaining_jobs = [], set()
         for at in _partitions(self._settings.topics.jobs, self._settings.topics):
             last: dict[str, int] = {}
             prefix = await find_prefix(self._consumer, at, self._limits[at], need, last)
             prefixes.append(prefix)
-            still_told |= {key for key, offset in last.items() if offset >= prefix.end}
+            remaining_jobs |= {key for key, offset in last.items() if offset >= prefix.end}
         await self._delete(prefixes)
-        return still_told
+        return remaining_jobs
 
     async def others(self, topic: str, need: Need) -> None:
-        """A topic of results or rows."""
+        """Deletes from a topic of results or rows."""
         partitions = _partitions(topic, self._settings.topics)
         await self._delete([await find_prefix(self._consumer, at, self._limits[at], need) for at in partitions])
 
@@ -92,7 +92,7 @@ class _Round:
             finally:
                 await client.close()
         for prefix in prefixes:
-            self._tell(prefix.line("would delete" if self._dry_run else "deleted"))
+            self._print_line(prefix.line("would delete" if self._dry_run else "deleted"))
 
 
 def _partitions(topic: str, topics: Topics) -> list[TopicPartition]:
@@ -109,9 +109,9 @@ def _need(job_ids: Collection[str], young_from_ms: int, topics: Topics) -> Need:
     return need
 
 
-def _or_told(need: Need, told: Collection[str], topics: Topics) -> Need:
-    def need_too(record: ConsumerRecord) -> str | None:
+def _or_remaining(need: Need, remaining: Collection[str], topics: Topics) -> Need:
+    def need_with_jobs(record: ConsumerRecord) -> str | None:
         job_id = job_of(record, topics)
-        return need(record) or (f"{topics.jobs} still tells of job {job_id}" if job_id in told else None)
+        return need(record) or (f"{topics.jobs} still holds job {job_id}" if job_id in remaining else None)
 
-    return need_too
+    return need_with_jobs

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from tests.page.test_walk import running
+from tests.page.test_walk import running_installation
 
 
 def test_a_script_uploads_two_files_and_corrects_what_failed(kafka_bootstrap, topic_prefix, tmp_path):
@@ -13,11 +13,11 @@ def test_a_script_uploads_two_files_and_corrects_what_failed(kafka_bootstrap, to
     good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
     good.write_text("name,address\nGood Hope,1 Hope Street\nLakeside,3 Lake Road\n")
     bad.write_text("name,address\nMercy,1 Mercy Street\nNowhere Clinic,2 Lost Lane\n")
-    with running(kafka_bootstrap, topic_prefix, tmp_path / "local") as system:
-        system.refuse("Nowhere")
+    with running_installation(kafka_bootstrap, topic_prefix, tmp_path / "local") as installation:
+        installation.refuse("Nowhere")
 
         def hospital_bulk(*words):
-            environment = {**os.environ, "HOSPITAL_BULK_URL": system.url}
+            environment = {**os.environ, "HOSPITAL_BULK_URL": installation.url}
             command = [sys.executable, "-m", "client", *map(str, words)]
             return subprocess.run(
                 command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120
@@ -47,10 +47,10 @@ def test_a_script_uploads_two_files_and_corrects_what_failed(kafka_bootstrap, to
 
         refused = hospital_bulk("cancel", job_id)
         assert (refused.returncode, "has ended" in refused.stderr) == (6, True), refused.stderr
-        system.refuse("nobody at all")
+        installation.refuse("nobody at all")
         retried = hospital_bulk("retry", job_id, "--watch")
         assert retried.returncode == 0, retried.stdout + retried.stderr
-        assert system.created() == 5
+        assert installation.created() == 5
 
         assert hospital_bulk("validate", good).returncode == 0
         assert hospital_bulk("status", "no-such-job").returncode == 6

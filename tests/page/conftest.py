@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.page.fake_api import FakeApi, Stage, served
+from tests.page.fake_api import FakeApi, SwappableApi, running_server
 
 FLAGS = [
     "--no-sandbox",
@@ -42,18 +42,18 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="package")
-def stage() -> Iterator[Stage]:
+def server() -> Iterator[SwappableApi]:
     """The server of all tests."""
-    with served() as stage:
-        yield stage
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture
-def api(stage: Stage) -> Iterator[FakeApi]:
-    """The page before an API that answers as the test likes."""
-    api = stage.show(FakeApi())
+def api(server: SwappableApi) -> Iterator[FakeApi]:
+    """The page, with a fake API of this test."""
+    api = server.use(FakeApi())
     yield api
-    api.told = None
+    api.events = None
 
 
 @pytest.fixture(scope="package")
@@ -68,7 +68,7 @@ def tab(browser: Any) -> Any:
 
 
 @pytest.fixture
-def page(tab: Any, stage: Stage) -> Iterator[Any]:
+def page(tab: Any, server: SwappableApi) -> Iterator[Any]:
     """The tab, empty; whatever the page throws, or its Content-Security-Policy forbids, fails the test."""
     complaints: list[str] = []
     thrown = lambda error: complaints.append(str(error))  # noqa: E731 - a listener has to be taken away again
@@ -77,7 +77,7 @@ def page(tab: Any, stage: Stage) -> Iterator[Any]:
     tab.on("console", written)
     yield tab
     # An empty page of the same site: for one of another site Chromium starts another process.
-    tab.goto(f"{stage.url}/favicon.svg")
+    tab.goto(f"{server.url}/favicon.svg")
     tab.remove_listener("pageerror", thrown)
     tab.remove_listener("console", written)
     tab.context.clear_cookies()

@@ -1,4 +1,4 @@
-"""The page itself, in front of an API that answers what a test wants and remembers what it was asked."""
+"""The page with a fake API: it answers what a test has set, and keeps the requests."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ JOB_ID = "6f1c1f0e-52f4-4f0e-9d4e-0d9f2a1b7c11"
 
 
 def job(job_id: str = JOB_ID, **changes: Any) -> dict[str, Any]:
-    """A job of 40 rows as the status service answers it, running unless told otherwise."""
+    """A job of 40 rows as the status service answers it, running unless `changes` say otherwise."""
     running = {
         "job_id": job_id,
         "batch_ids": ["batch-1"],
@@ -77,7 +77,7 @@ def failures(count: int, **changes: Any) -> list[dict[str, Any]]:
     return [row | {"row": n + 2, "name": f"Hospital {n}", "error": f"No {n}"} | changes for n in range(count)]
 
 
-def good(total: int = 25, **changes: Any) -> dict[str, Any]:
+def valid(total: int = 25, **changes: Any) -> dict[str, Any]:
     """What `validate` says of a file without errors."""
     verdict = {"valid": True, "total_hospitals": total, "errors": [], "estimated_seconds": 2.5, "same_file_as": []}
     return verdict | changes
@@ -89,8 +89,8 @@ def accepted(job_id: str = JOB_ID) -> JSONResponse:
     return JSONResponse(body, 202)
 
 
-class KeptFiles(PageFiles):
-    """The page, kept by the browser while the tests run: two dozen files asked for anew by each test cost more."""
+class CachedPageFiles(PageFiles):
+    """The page's files, cached by the browser: each test would load two dozen files again."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -100,51 +100,51 @@ class KeptFiles(PageFiles):
 
 @dataclass
 class FakeApi:
-    """Answers are given in order, the last one again and again. With a key it wants a session."""
+    """Gives its answers in order and repeats the last one. With `key` set, requests need a session."""
 
-    verdicts: deque[Any] = field(default_factory=lambda: deque([good()]))
+    validations: deque[Any] = field(default_factory=lambda: deque([valid()]))
     uploads: deque[Response] = field(default_factory=lambda: deque([accepted()]))
     states: deque[Any] = field(default_factory=lambda: deque([ended()]))
     activations: deque[Response] = field(default_factory=lambda: deque([JSONResponse({"activated": True})]))
-    cancels: deque[Response] = field(default_factory=lambda: deque([asked()]))
-    retries: deque[Response] = field(default_factory=lambda: deque([asked()]))
-    resolutions: deque[Response] = field(default_factory=lambda: deque([asked()]))
+    cancels: deque[Response] = field(default_factory=lambda: deque([command_accepted()]))
+    retries: deque[Response] = field(default_factory=lambda: deque([command_accepted()]))
+    resolutions: deque[Response] = field(default_factory=lambda: deque([command_accepted()]))
     listed: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
-    #: What an event stream tells as soon as it is put here; None: there are no streams, and the page has to ask.
-    told: list[dict[str, Any]] | None = None
+    #: An event stream sends each job that is appended here. None: there are no streams, and the page has to poll.
+    events: list[dict[str, Any]] | None = None
     key: str | None = None
     url: str = ""
     #: path → the requests that came to it, with their bodies read.
-    asked: dict[str, list[Request]] = field(default_factory=lambda: defaultdict(list))
+    requests: dict[str, list[Request]] = field(default_factory=lambda: defaultdict(list))
 
     def app(self) -> Starlette:
         """The page and the API on one origin."""
         root = "/api/v1/hospitals"
         job = f"{root}/jobs/{{job_id}}"
         routes = [
-            Route(f"{root}/validate", self._taking(self.verdicts), methods=["POST"]),
-            Route(f"{root}/bulk", self._taking(self.uploads), methods=["POST"]),
-            Route(f"{root}/bulk/batch/{{batch_id}}/activate", self._taking(self.activations), methods=["PATCH"]),
-            Route(f"{root}/status/{{job_id}}", self._taking(self.states)),
+            Route(f"{root}/validate", self._answering(self.validations), methods=["POST"]),
+            Route(f"{root}/bulk", self._answering(self.uploads), methods=["POST"]),
+            Route(f"{root}/bulk/batch/{{batch_id}}/activate", self._answering(self.activations), methods=["PATCH"]),
+            Route(f"{root}/status/{{job_id}}", self._answering(self.states)),
             Route(f"{root}/jobs", self._guarded(self._jobs)),
             Route(f"{job}/rows", self._guarded(self._rows)),
-            Route(f"{job}/rows/{{row}}/resolve", self._taking(self.resolutions), methods=["POST"]),
-            Route(f"{job}/cancel", self._taking(self.cancels), methods=["POST"]),
-            Route(f"{job}/retry", self._taking(self.retries), methods=["POST"]),
+            Route(f"{job}/rows/{{row}}/resolve", self._answering(self.resolutions), methods=["POST"]),
+            Route(f"{job}/cancel", self._answering(self.cancels), methods=["POST"]),
+            Route(f"{job}/retry", self._answering(self.retries), methods=["POST"]),
             Route(f"{job}/events", self._guarded(self._events)),
             Route(f"{job}/{{name}}.csv", self._guarded(lambda _: Response("row\n2\n", media_type="text/csv"))),
             Route("/api/v1/session", self._session, methods=["POST", "DELETE"]),
-            Mount("/", KeptFiles()),
+            Mount("/", CachedPageFiles()),
         ]
         return Starlette(routes=routes)
 
     def to(self, path: str) -> list[Request]:
-        """What came to a path under /api/v1/hospitals so far."""
-        return self.asked[f"/api/v1/hospitals/{path}"]
+        """The requests to a path under /api/v1/hospitals so far."""
+        return self.requests[f"/api/v1/hospitals/{path}"]
 
     def bodies(self, path: str) -> list[str]:
-        """The bodies of these."""
+        """The bodies of these requests."""
         return [request._body.decode() for request in self.to(path)]
 
     def keys(self) -> list[str | None]:
@@ -154,19 +154,19 @@ class FakeApi:
     def _guarded(self, answer: Any) -> Any:
         async def endpoint(request: Request) -> Response:
             await request.body()
-            self.asked[request.url.path].append(request)
+            self.requests[request.url.path].append(request)
             if self.key and request.cookies.get("hospital_session") != self.key:
                 return Problem(401, "unauthorized", "Send a valid API key in the header X-API-Key.").response()
             return answer(request)
 
         return endpoint
 
-    def _taking(self, answers: deque[Any]) -> Any:
-        def take(_: Request) -> Response:
+    def _answering(self, answers: deque[Any]) -> Any:
+        def next_answer(_: Request) -> Response:
             answer = answers.popleft() if len(answers) > 1 else answers[0]
             return answer if isinstance(answer, Response) else JSONResponse(answer)
 
-        return self._guarded(take)
+        return self._guarded(next_answer)
 
     async def _session(self, request: Request) -> Response:
         if request.method == "DELETE":
@@ -195,19 +195,19 @@ class FakeApi:
         return JSONResponse({"rows": shown, "next_cursor": following})
 
     def _events(self, _: Request) -> Response:
-        if self.told is None:
+        if self.events is None:
             return Problem(404, "not_found", "Not Found").response()
-        return StreamingResponse(self._telling(self.told), media_type="text/event-stream")
+        return StreamingResponse(self._event_stream(self.events), media_type="text/event-stream")
 
-    async def _telling(self, told: list[dict[str, Any]]) -> AsyncIterator[str]:
-        """Until the test puts another list in the place of this one: then the connection breaks off."""
+    async def _event_stream(self, events: list[dict[str, Any]]) -> AsyncIterator[str]:
+        """Sends until the test replaces the list; then the connection breaks off."""
         sent = 0
         yield "retry: 50\n\n"
-        while self.told is told:
-            for news in told[sent:]:
+        while self.events is events:
+            for job in events[sent:]:
                 sent += 1
-                event = "progress" if news["completed_at"] is None else "finished"
-                yield f"id: {sent}\nevent: {event}\ndata: {json.dumps(_summary(news))}\n\n"
+                event = "progress" if job["completed_at"] is None else "finished"
+                yield f"id: {sent}\nevent: {event}\ndata: {json.dumps(_summary(job))}\n\n"
             await asyncio.sleep(0.02)
 
 
@@ -215,9 +215,9 @@ def _summary(job: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in job.items() if name not in ("batch_ids", "result")}
 
 
-def asked() -> JSONResponse:
-    """What is answered to a request that takes its time."""
-    return JSONResponse({"job_id": JOB_ID, "message": "Asked for"}, 202)
+def command_accepted() -> JSONResponse:
+    """The answer to a command that was accepted."""
+    return JSONResponse({"job_id": JOB_ID, "message": "Accepted"}, 202)
 
 
 def _page(found: list[Any], request: Request) -> tuple[list[Any], str | None]:
@@ -227,14 +227,14 @@ def _page(found: list[Any], request: Request) -> tuple[list[Any], str | None]:
 
 
 @dataclass
-class Stage:
-    """One server for all tests: each puts its own API on it. Before that there is only the page."""
+class SwappableApi:
+    """One server for all tests: each test puts its own API behind it. Until then it serves the page only."""
 
     url: str
-    app: Any = field(default_factory=KeptFiles)
+    app: Any = field(default_factory=CachedPageFiles)
 
-    def show(self, api: FakeApi) -> FakeApi:
-        """From now on this one answers."""
+    def use(self, api: FakeApi) -> FakeApi:
+        """Puts this API behind the server."""
         self.app = api.app()
         api.url = self.url
         return api
@@ -244,15 +244,15 @@ class Stage:
 
 
 @contextmanager
-def served() -> Iterator[Stage]:
-    """A stage on a free port, in a thread of its own."""
+def running_server() -> Iterator[SwappableApi]:
+    """The server on a free port, in a thread of its own."""
     listening = socket.create_server(("127.0.0.1", 0))
-    stage = Stage(f"http://127.0.0.1:{listening.getsockname()[1]}")
-    server = uvicorn.Server(uvicorn.Config(stage, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+    swappable = SwappableApi(f"http://127.0.0.1:{listening.getsockname()[1]}")
+    server = uvicorn.Server(uvicorn.Config(swappable, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])))
     thread.start()
     try:
-        yield stage
+        yield swappable
     finally:
         server.should_exit = True
         thread.join()

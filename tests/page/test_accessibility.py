@@ -12,7 +12,7 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.fake_api import JOB_ID, FakeApi, ended, failures, good, job
+from tests.page.fake_api import JOB_ID, FakeApi, ended, failures, job, valid
 from tests.page.test_job import watch, watch_live
 from tests.page.test_upload import CSV
 
@@ -34,7 +34,7 @@ def choosing(page: Page, api: FakeApi) -> None:
 
 
 def chosen(page: Page, api: FakeApi, **verdict: Any) -> None:
-    api.verdicts[0] = good(**verdict)
+    api.validations[0] = valid(**verdict)
     page.goto(api.url)
     page.set_input_files("#file", {**CSV, "name": LONG})
 

@@ -26,7 +26,7 @@ def test_who_reloads_the_page_sees_that_the_job_is_being_cancelled(page: Page, a
     page.get_by_role("button", name="Cancelling …").click(force=True)
     expect(page.get_by_role("dialog")).to_have_count(0)
     api.states[0] = CANCELLED
-    api.told.append(CANCELLED)
+    api.events.append(CANCELLED)
     expect(page.locator(".chip")).to_have_text("Cancelled")
     expect(page.get_by_text("Cancelling")).to_have_count(0)
     assert not api.to(f"jobs/{JOB_ID}/cancel")
@@ -39,9 +39,9 @@ def test_the_button_says_so_before_the_service_has_read_it_back(page: Page, api:
     page.get_by_role("dialog").get_by_role("button", name="Cancel the upload").click()
     expect(page.get_by_role("button", name="Cancelling …")).to_be_disabled()
     api.states[0] = CANCELLED
-    api.told.append(CANCELLED)
+    api.events.append(CANCELLED)
     expect(page.locator(".chip")).to_have_text("Cancelled")
-    api.told = [job()]
+    api.events = [job()]
     api.states[0] = job()
     press(page, "Send the 10 unsent rows")
     expect(page.get_by_role("button", name="Cancel the upload")).to_be_enabled()

@@ -18,8 +18,8 @@ def watch(page: Page, api: FakeApi, *states: Any) -> None:
 
 
 def watch_live(page: Page, api: FakeApi, *states: Any) -> None:
-    """The same with a stream that tells these states; `api.told` takes more."""
-    api.told = [*states]
+    """The same with a stream that tells these states; `api.events` takes more."""
+    api.events = [*states]
     watch(page, api, states[0] if states else job())
 
 
@@ -27,8 +27,8 @@ def progressed(done: int, **changes: Any) -> dict[str, Any]:
     return job(processed_hospitals=done, created_hospitals=done, progress_percentage=2.5 * done, **changes)
 
 
-def asked(api: FakeApi) -> int:
-    """How often the status was asked for."""
+def polls(api: FakeApi) -> int:
+    """How often the page asked for the status."""
     return len(api.to(f"status/{JOB_ID}"))
 
 
@@ -40,40 +40,40 @@ def test_a_running_job_shows_how_far_it_is(page: Page, api: FakeApi) -> None:
     expect(bar).to_have_attribute("aria-valuetext", "25 %: 10 of 40 hospitals")
     expect(page.locator(".headline")).to_have_text("25 %")
     expect(page.locator(".standing .numbers")).to_have_text("10 of 40 hospitals, about 30 seconds left")
-    expect(page.locator(".pace")).to_have_text("1 a second")
+    expect(page.locator(".throughput")).to_have_text("1 a second")
     expect(page.locator(".tally")).to_have_text("Created10Failed0Not sent0Still to do30")
     expect(page).to_have_title("25 % \N{EN DASH} hospitals.csv")
 
 
-def test_the_pace_is_measured_while_one_looks(page: Page, api: FakeApi) -> None:
+def test_the_throughput_is_measured_while_the_page_is_open(page: Page, api: FakeApi) -> None:
     """Hospitals a second, as seen from here, when the service does not know yet how long it will take."""
     watch_live(page, api, progressed(10, eta_seconds=None))
     expect(page.locator(".standing .numbers")).to_have_text("10 of 40 hospitals")
-    expect(page.locator(".pace")).to_have_text("")
+    expect(page.locator(".throughput")).to_have_text("")
     page.wait_for_timeout(1100)
-    api.told.append(progressed(30, eta_seconds=None))
-    expect(page.locator(".pace")).to_contain_text("a second")
-    expect(page.locator(".pace-line")).to_be_hidden()
+    api.events.append(progressed(30, eta_seconds=None))
+    expect(page.locator(".throughput")).to_contain_text("a second")
+    expect(page.locator(".throughput-line")).to_be_hidden()
     for done in range(31, 40):
         page.wait_for_timeout(500)
-        api.told.append(progressed(done, eta_seconds=None))
-    expect(page.locator(".pace-line")).to_be_visible()
+        api.events.append(progressed(done, eta_seconds=None))
+    expect(page.locator(".throughput-line")).to_be_visible()
 
 
 def test_a_job_is_followed_to_its_end_by_its_stream(page: Page, api: FakeApi) -> None:
     """The whole answer is asked for at the beginning and at the end only; then nothing is asked any more."""
     watch_live(page, api, job())
     expect(page.locator(".headline")).to_have_text("25 %")
-    api.told.append(progressed(20))
+    api.events.append(progressed(20))
     expect(page.locator(".headline")).to_have_text("50 %")
     api.states.append(ended())
     api.states.popleft()
-    api.told.append(ended())
+    api.events.append(ended())
     expect(page.locator(".chip")).to_have_text("Completed")
     expect(page.locator("#announcements")).to_have_text("All 40 hospitals are created and activated.")
     expect(page.get_by_text("Took 4 seconds, 10 a second")).to_be_visible()
     page.wait_for_timeout(1500)
-    assert (asked(api), len(api.to(f"jobs/{JOB_ID}/events"))) == (2, 1)
+    assert (polls(api), len(api.to(f"jobs/{JOB_ID}/events"))) == (2, 1)
 
 
 def test_where_there_is_no_stream_it_asks_again_and_again(page: Page, api: FakeApi) -> None:
@@ -81,15 +81,15 @@ def test_where_there_is_no_stream_it_asks_again_and_again(page: Page, api: FakeA
     watch(page, api, job(), progressed(20), ended())
     expect(page.locator(".chip")).to_have_text("Completed")
     page.wait_for_timeout(1500)
-    assert asked(api) == 3
+    assert polls(api) == 3
 
 
 def test_a_stream_that_breaks_is_taken_up_again(page: Page, api: FakeApi) -> None:
     """The browser comes back with the last that it heard, and nothing is missed meanwhile."""
     watch_live(page, api, job())
-    api.told.append(progressed(12))
+    api.events.append(progressed(12))
     expect(page.locator(".headline")).to_have_text("30 %")
-    api.told = [progressed(12), progressed(20)]
+    api.events = [progressed(12), progressed(20)]
     expect(page.locator(".headline")).to_have_text("50 %")
     first, again = api.to(f"jobs/{JOB_ID}/events")
     assert (first.headers.get("last-event-id"), again.headers.get("last-event-id")) == (None, "2")
@@ -97,7 +97,7 @@ def test_a_stream_that_breaks_is_taken_up_again(page: Page, api: FakeApi) -> Non
 
 def test_a_stream_that_says_nothing_is_not_relied_on(page: Page, api: FakeApi) -> None:
     """A proxy may hold it back: then the page asks."""
-    api.told = []
+    api.events = []
     watch(page, api, job(), ended())
     expect(page.locator(".chip")).to_have_text("Completed")
 
@@ -115,14 +115,14 @@ def reasons() -> dict[str, str]:
 
 
 def test_every_reason_to_wait_is_in_plain_words(page: Page, api: FakeApi, reasons: dict[str, str]) -> None:
-    """And goes away with the reason. There is none that the page does not know, and no pace is told from waiting."""
+    """And goes away with the reason. The page knows all; no throughput is shown meanwhile."""
     assert set(reasons) == set(WaitingFor)
     watch_live(page, api, job())
     for reason, words in reasons.items():
-        api.told.append(job(waiting_for=reason))
+        api.events.append(job(waiting_for=reason))
         expect(page.locator(".notice.busy")).to_contain_text(words)
-        expect(page.locator(".pace")).to_have_text("")
-    api.told.append(job())
+        expect(page.locator(".throughput")).to_have_text("")
+    api.events.append(job())
     expect(page.locator(".notice.busy")).to_be_hidden()
 
 
@@ -162,7 +162,7 @@ def test_rows_that_fail_later_join_the_table(page: Page, api: FakeApi) -> None:
     watch_live(page, api, job(failed_hospitals=1))
     expect(page.locator("tbody tr")).to_have_count(1)
     api.failed = failures(3)
-    api.told.append(job(failed_hospitals=3))
+    api.events.append(job(failed_hospitals=3))
     expect(page.locator("tbody tr")).to_have_count(3)
 
 
@@ -201,12 +201,12 @@ def test_only_milestones_are_said_aloud(page: Page, api: FakeApi) -> None:
             new MutationObserver(() => window.said.push(place.textContent)).observe(place, { childList: true });
         }"""
     )
-    api.told = [progressed(n) for n in (10, 11, 12, 13, 20)]
+    api.events = [progressed(n) for n in (10, 11, 12, 13, 20)]
     api.states[0] = progressed(10)
     page.evaluate(f"location.hash = '#/jobs/{JOB_ID}'")
     expect(page.locator(".headline")).to_have_text("50 %")
     api.states[0] = ended()
-    api.told.append(ended())
+    api.events.append(ended())
     expect(page.locator(".chip")).to_have_text("Completed")
     done = "All 40 hospitals are created and activated."
     assert page.evaluate("window.said") == ["25 % done.", "50 % done.", done]

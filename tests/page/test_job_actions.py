@@ -45,7 +45,7 @@ def test_a_cancelled_job_says_what_became_of_it(page: Page, api: FakeApi) -> Non
     expect(page.get_by_text("Cancelling: rows that are on their way are waited for.")).to_be_visible()
     expect(page.get_by_role("button", name="Cancel the upload")).to_be_hidden()
     api.states[0] = CANCELLED
-    api.told.append(CANCELLED)
+    api.events.append(CANCELLED)
     expect(page.locator(".chip")).to_have_text("Cancelled")
     expect(page.locator(".headline")).to_have_text(
         "Cancelled: 30 of 40 hospitals were created, 0 failed, 10 were not sent."
@@ -107,8 +107,8 @@ def test_what_was_not_activated_is_activated_by_hand(page: Page, api: FakeApi) -
     press(page, "Activate all hospitals")
     expect(page.locator(".chip")).to_have_text("Completed")
     expect(page.get_by_role("button", name="Activate all hospitals")).to_be_hidden()
-    asked = [path for path in api.asked if "batch" in path]
-    assert asked == [f"/api/v1/hospitals/bulk/batch/batch-{n}/activate" for n in (1, 2)]
+    paths = [path for path in api.requests if "batch" in path]
+    assert paths == [f"/api/v1/hospitals/bulk/batch/batch-{n}/activate" for n in (1, 2)]
 
 
 def test_part_of_a_job_is_activated_only_when_it_is_meant(page: Page, api: FakeApi) -> None:

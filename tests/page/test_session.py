@@ -45,12 +45,12 @@ def test_a_session_lasts_until_one_signs_out(page: Page, api: FakeApi) -> None:
 def test_a_session_that_ends_while_a_job_is_watched_is_asked_for_again(page: Page, api: FakeApi) -> None:
     """Streams and downloads go by the cookie too; the page goes on where it was."""
     sign_in(page, api)
-    api.told, api.states[0] = [], job()
+    api.events, api.states[0] = [], job()
     page.goto(f"{api.url}/#/jobs/{JOB_ID}")
     expect(page.locator(".headline")).to_have_text("25 %")
     page.context.clear_cookies()
     api.states[0] = ended()
-    api.told.append(ended())
+    api.events.append(ended())
     page.get_by_role("textbox", name="API key").fill("secret")
     page.keyboard.press("Enter")
     expect(page.locator(".chip")).to_have_text("Completed")

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 from starlette.responses import JSONResponse
 
 from shared.runtime.problems import Problem, RowProblem, kafka_down
-from tests.page.fake_api import JOB_ID, FakeApi, accepted, good
+from tests.page.fake_api import JOB_ID, FakeApi, accepted, valid
 
 CSV = {"name": "hospitals.csv", "mimeType": "text/csv", "buffer": b"name,address\nGood Hope,1 Hope Street\n"}
 EARLIER = {"job_id": "earlier", "created_at": "2026-03-01T09:30:00Z"}
@@ -45,7 +45,7 @@ def test_every_error_stands_beside_its_row_and_column(page: Page, api: FakeApi) 
     errors = [
         {"row": row, "column": "address", "message": f"The address in row {row} is missing."} for row in range(2, 1002)
     ]
-    api.verdicts[0] = good(valid=False, errors=errors)
+    api.validations[0] = valid(valid=False, errors=errors)
     choose(page, api)
     expect(page.get_by_role("heading", name="hospitals.csv has at least 1,000 errors")).to_be_focused()
     lines = page.locator("tbody tr")
@@ -56,7 +56,7 @@ def test_every_error_stands_beside_its_row_and_column(page: Page, api: FakeApi) 
 
 def test_an_error_of_the_whole_file_has_no_row(page: Page, api: FakeApi) -> None:
     """A missing column is the file's fault, not a row's."""
-    api.verdicts[0] = good(valid=False, errors=[{"row": None, "column": None, "message": "No column `address`."}])
+    api.validations[0] = valid(valid=False, errors=[{"row": None, "column": None, "message": "No column `address`."}])
     choose(page, api)
     expect(page.locator("tbody tr")).to_have_text("FileNo column `address`.")
 
@@ -68,7 +68,7 @@ def test_an_error_stands_beside_what_it_is_about(page: Page, api: FakeApi) -> No
         {"row": 3, "column": "phone", "message": "'call us' is no phone number."},
         {"row": 4, "column": None, "message": "The row has 4 fields, the header 3."},
     ]
-    api.verdicts[0] = good(valid=False, errors=found)
+    api.validations[0] = valid(valid=False, errors=found)
     choose(page, api, buffer=b'Name;address;phone\nA;B;\n;"3, Lake\nRoad";call us\nC;D;;north\n')
     rows = page.locator("tbody tr")
     expect(rows).to_have_count(2)
@@ -83,18 +83,18 @@ def test_an_error_stands_beside_what_it_is_about(page: Page, api: FakeApi) -> No
 def test_rows_that_are_alike_can_be_allowed(page: Page, api: FakeApi) -> None:
     """Two wards of one hospital may be meant: the file is checked and sent with that leave."""
     twins = [{"row": 3, "column": None, "message": "The same hospital as in row 2."}]
-    api.verdicts.extendleft([good(valid=False, errors=twins)])
+    api.validations.extendleft([valid(valid=False, errors=twins)])
     choose(page, api)
     page.get_by_label("Allow rows that are alike").click()
     press(page, "Upload 25 hospitals")
     page.wait_for_url("**/#/jobs/*")
-    assert api.asked["/api/v1/hospitals/validate"][1].url.query == "allow_duplicates=true"
-    assert api.asked["/api/v1/hospitals/bulk"][0].url.query == "allow_duplicates=true"
+    assert api.requests["/api/v1/hospitals/validate"][1].url.query == "allow_duplicates=true"
+    assert api.requests["/api/v1/hospitals/bulk"][0].url.query == "allow_duplicates=true"
 
 
 def test_the_same_file_again_is_asked_about(page: Page, api: FakeApi) -> None:
     """The commonest accident: nothing is sent unless somebody says that it is meant."""
-    api.verdicts[0] = good(same_file_as=[EARLIER])
+    api.validations[0] = valid(same_file_as=[EARLIER])
     choose(page, api)
     expect(page.get_by_role("heading", name="Upload the same file again?")).to_be_focused()
     expect(page.get_by_role("link", name="Upload of 1 March 2026 at 09:30")).to_have_attribute("href", "#/jobs/earlier")
@@ -105,7 +105,7 @@ def test_the_same_file_again_is_asked_about(page: Page, api: FakeApi) -> None:
 
 def test_the_same_file_may_be_meant(page: Page, api: FakeApi) -> None:
     """An explicit yes sends it."""
-    api.verdicts[0] = good(same_file_as=[EARLIER])
+    api.validations[0] = valid(same_file_as=[EARLIER])
     choose(page, api)
     press(page, "Yes, upload it again")
     page.wait_for_url("**/#/jobs/*")
@@ -158,7 +158,7 @@ def test_errors_that_only_the_upload_found_are_shown_as_well(page: Page, api: Fa
 
 def test_a_file_that_is_none_offers_no_second_try(page: Page, api: FakeApi) -> None:
     """A PDF does not become a CSV by being sent again."""
-    api.verdicts[0] = Problem(415, "not_a_csv", "'notes.pdf' is not a CSV file.").response()
+    api.validations[0] = Problem(415, "not_a_csv", "'notes.pdf' is not a CSV file.").response()
     choose(page, api, name="notes.pdf")
     expect(page.get_by_text("'notes.pdf' is not a CSV file.", exact=True).first).to_be_visible()
     expect(page.get_by_role("button", name="Try again")).to_have_count(0)
@@ -166,7 +166,7 @@ def test_a_file_that_is_none_offers_no_second_try(page: Page, api: FakeApi) -> N
 
 def test_a_proxys_page_in_place_of_an_answer_is_told_plainly(page: Page, api: FakeApi) -> None:
     """Not JSON: the status has to do, and the file stays chosen."""
-    api.verdicts.extendleft([JSONResponse("<html>", 504)])
+    api.validations.extendleft([JSONResponse("<html>", 504)])
     choose(page, api)
     expect(page.locator(".notice.bad")).to_contain_text("(504)")
     press(page, "Try again")
@@ -177,7 +177,7 @@ def test_html_in_a_name_stays_text(page: Page, api: FakeApi) -> None:
     """A file may be called what it likes."""
     name = "<img src=x onerror=alert(1)>.csv"
     errors = [{"row": 2, "column": "<b>name</b>", "message": "<script>alert(1)</script>"}]
-    api.verdicts[0] = good(valid=False, errors=errors)
+    api.validations[0] = valid(valid=False, errors=errors)
     choose(page, api, name=name, buffer=b"<i>name</i>\n<script>alert(2)</script>\n")
     expect(page.get_by_role("heading", name=f"{name} has 1 error")).to_be_visible()
     expect(page.locator("tbody tr li")).to_have_text("<b>name</b>: <script>alert(1)</script>")

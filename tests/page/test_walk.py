@@ -22,7 +22,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @dataclass(frozen=True)
-class System:
+class Installation:
     """`make run`, with somebody else's broker."""
 
     url: str
@@ -44,44 +44,44 @@ class System:
 
 
 @pytest.fixture(scope="module")
-def system(browser: Any, kafka_bootstrap: str, tmp_path_factory: Any) -> Iterator[System]:
+def installation(browser: Any, kafka_bootstrap: str, tmp_path_factory: Any) -> Iterator[Installation]:
     """The whole system, on free ports; after the browser, so that without one nothing is started for nothing."""
     prefix = f"t{uuid.uuid4().hex[:8]}."
-    with running(kafka_bootstrap, prefix, tmp_path_factory.mktemp("walk")) as system:
-        yield system
+    with running_installation(kafka_bootstrap, prefix, tmp_path_factory.mktemp("walk")) as installation:
+        yield installation
 
 
 @contextmanager
-def running(bootstrap: str, prefix: str, folder: Path) -> Iterator[System]:
+def running_installation(bootstrap: str, prefix: str, folder: Path) -> Iterator[Installation]:
     """Starts everything, and stops it as Ctrl-C does."""
     ports = {"ORIGIN_PORT": free_port(), "SANDBOX_PORT": free_port()}
-    told = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "KAFKA_TOPIC_PREFIX": prefix, "LOCAL_DIR": str(folder)}
-    told |= {name: str(port) for name, port in ports.items()}
-    told |= {f"{name}_PORT": "0" for name in ("INGEST", "STATUS", "PROCESSOR")}
+    variables = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "KAFKA_TOPIC_PREFIX": prefix, "LOCAL_DIR": str(folder)}
+    variables |= {name: str(port) for name, port in ports.items()}
+    variables |= {f"{name}_PORT": "0" for name in ("INGEST", "STATUS", "PROCESSOR")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "deploy.local"], env={**os.environ, **told}, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "deploy.local"], env={**os.environ, **variables}, stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout
-        said = []
+        lines = []
         for line in process.stdout:
-            said.append(line)
+            lines.append(line)
             if "Everything is up" in line:
                 break
         else:
-            pytest.fail(f"it did not start: {''.join(said)}")
-        yield System(f"http://127.0.0.1:{ports['ORIGIN_PORT']}", f"http://127.0.0.1:{ports['SANDBOX_PORT']}")
+            pytest.fail(f"it did not start: {''.join(lines)}")
+        yield Installation(f"http://127.0.0.1:{ports['ORIGIN_PORT']}", f"http://127.0.0.1:{ports['SANDBOX_PORT']}")
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
 
 
 def test_a_clerk_uploads_a_bad_file_and_a_good_one_and_corrects_what_the_directory_refused(
-    page: Page, system: System, tmp_path: Path
+    page: Page, installation: Installation, tmp_path: Path
 ) -> None:
     """Errors beside their rows; progress as it happens; failed.csv, corrected, goes up as it is; nothing twice."""
-    system.refuse("Jürgen")
-    page.goto(system.url)
+    installation.refuse("Jürgen")
+    page.goto(installation.url)
     page.set_input_files("#file", EXAMPLES / "hospitals-with-errors.csv")
     expect(page.get_by_role("heading", name="hospitals-with-errors.csv has 5 errors")).to_be_focused()
     duplicate = page.locator("tbody tr").filter(has_text="The same hospital as in row 2.")
@@ -112,26 +112,28 @@ def test_a_clerk_uploads_a_bad_file_and_a_good_one_and_corrects_what_the_directo
     expect(page.locator(".jobs .name")).to_have_text(["hospitals-failed.csv"])
     page.set_input_files("#file", corrected)
     expect(page.get_by_role("heading", name="Upload the same file again?")).to_be_visible()
-    assert system.created() == 25
+    assert installation.created() == 25
 
 
-def test_a_clerk_cancels_an_upload_and_sends_the_rest_later(page: Page, system: System, tmp_path: Path) -> None:
+def test_a_clerk_cancels_an_upload_and_sends_the_rest_later(
+    page: Page, installation: Installation, tmp_path: Path
+) -> None:
     """What was created stays, the rest is not sent; the retry makes it whole, and only then it is activated."""
-    system.refuse("nobody")
-    before = system.created()
+    installation.refuse("nobody")
+    before = installation.created()
     file = tmp_path / "many.csv"
     file.write_text("name,address\n" + "".join(f"Ward {n},{n} Hope Street\n" for n in range(60)))
-    page.goto(system.url)
+    page.goto(installation.url)
     upload(page, file)
     expect(page.locator("[data-count=created]")).not_to_have_text("0", timeout=30_000)
     page.get_by_role("button", name="Cancel the upload").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel the upload").click()
     expect(page.locator(".chip")).to_have_text("Cancelled", timeout=90_000)
     done = int(page.locator("[data-count=created]").inner_text())
-    assert system.created() - before == done < 60
+    assert installation.created() - before == done < 60
     page.get_by_role("button", name=f"Send the {60 - done} unsent rows").click()
     expect(page.locator(".headline")).to_have_text("All 60 hospitals are created and activated.", timeout=90_000)
-    assert system.created() - before == 60
+    assert installation.created() - before == 60
 
 
 def upload(page: Page, file: Path) -> None:

@@ -1,5 +1,5 @@
 // Calls to the API: one origin, JSON, errors as problem documents.
-import { Problem, understood } from "./problem.js";
+import { Problem, parse } from "./problem.js";
 import { signedIn } from "./session.js";
 
 const ROOT = "api/v1/hospitals";
@@ -13,7 +13,7 @@ async function call(method, path, { signal, body } = {}) {
     } catch (error) {
       throw error.name === "AbortError" ? error : new Problem(0);
     }
-    return understood(answer.status, name => answer.headers.get(name), await answer.text());
+    return parse(answer.status, name => answer.headers.get(name), await answer.text());
   });
 }
 

@@ -10,8 +10,8 @@ let view = null;
 
 // There is one of it, so that an upload goes on, and a question stays open, while somebody looks at another upload.
 const upload = uploadCard({
-  taken: () => { if (!view.isHome) location.hash = "#/"; },
-  accepted: jobId => { location.hash = `#/jobs/${encodeURIComponent(jobId)}`; },
+  onShow: () => { if (!view.isHome) location.hash = "#/"; },
+  onAccepted: jobId => { location.hash = `#/jobs/${encodeURIComponent(jobId)}`; },
 });
 
 function home() {

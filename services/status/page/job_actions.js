@@ -3,13 +3,13 @@ import { cancelJob, retryJob } from "./api.js";
 import { activateAll } from "./batch_activation.js";
 import { sure } from "./dialogs.js";
 import { announce, button, el, write } from "./elements.js";
-import { wordsOf } from "./problem.js";
+import { messageOf } from "./problem.js";
 import { count, counted, hospitals, isBeingCancelled, isFinal } from "./words.js";
 
 const CANCELLING = "Cancelling: rows that are on their way are waited for.";
 
 /**
- * Returns { element, update(job), stop() }. `done(begins)`: something was asked for, so the job is to be looked at again; `begins`
+ * Returns { element, update(job), stop() }. `done(begins)`: a command was sent, so the job has changed; `begins`
  * when it will run again.
  */
 export function jobActions(jobId, done) {
@@ -19,23 +19,23 @@ export function jobActions(jobId, done) {
   const words = el("p", { class: "soft", role: "status" });
   const element = el("div", { class: "actions" }, el("div", { class: "buttons" }, activate, retry, cancel), words);
   let job = null;
-  let works = false;
+  let busy = false;
   let cancelled = false;
-  let left = false;
+  let stopped = false;
 
   /** One at a time; a second press while the first works does nothing. */
   async function run(action) {
-    if (works) return;
-    works = true;
-    for (const press of [cancel, retry, activate]) press.setAttribute("aria-disabled", "true");
+    if (busy) return;
+    busy = true;
+    for (const each of [cancel, retry, activate]) each.setAttribute("aria-disabled", "true");
     try {
       await action();
     } catch (problem) {
-      say(wordsOf(problem));
+      say(messageOf(problem));
       done(false);
     } finally {
-      works = false;
-      for (const press of [cancel, retry, activate]) press.removeAttribute("aria-disabled");
+      busy = false;
+      for (const each of [cancel, retry, activate]) each.removeAttribute("aria-disabled");
       update(job);
     }
   }
@@ -61,8 +61,8 @@ export function jobActions(jobId, done) {
 
   async function tryAgain() {
     say("Asking …");
-    while (!await taken()) {
-      if (left) return;
+    while (!await retryAccepted()) {
+      if (stopped) return;
     }
     say("");
     announce("The rows run again.");
@@ -70,7 +70,7 @@ export function jobActions(jobId, done) {
   }
 
   /** A job that was just cancelled takes a moment until it can run again. */
-  async function taken() {
+  async function retryAccepted() {
     try {
       await retryJob(jobId);
       return true;
@@ -96,7 +96,7 @@ export function jobActions(jobId, done) {
     const final = isFinal(job);
     const undone = job.failed_hospitals + job.unprocessed_hospitals;
     if (final) cancelled = false;
-    sayOfTheCancel(!final && cancelling());
+    showCancelling(!final && cancelling());
     cancel.hidden = final || job.processed_hospitals >= job.total_hospitals;
     retry.hidden = !final || undone === 0;
     activate.hidden = !final || job.activated || job.created_hospitals === 0;
@@ -106,18 +106,18 @@ export function jobActions(jobId, done) {
   }
 
   /** Until the job has ended, also for who comes later: the service tells them that somebody cancelled it. */
-  function sayOfTheCancel(runs) {
+  function showCancelling(runs) {
     write(cancel, runs ? "Cancelling …" : "Cancel the upload");
     if (runs) {
       cancel.setAttribute("aria-disabled", "true");
       say(CANCELLING);
     } else if (words.textContent === CANCELLING) {
-      if (!works) cancel.removeAttribute("aria-disabled");
+      if (!busy) cancel.removeAttribute("aria-disabled");
       say("");
     }
   }
 
-  return { element, update, stop: () => { left = true; } };
+  return { element, update, stop: () => { stopped = true; } };
 }
 
 function retryWords({ failed_hospitals: failed, unprocessed_hospitals: unsent }) {

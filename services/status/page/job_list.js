@@ -6,9 +6,9 @@ import * as words from "./words.js";
 
 const PAGE = 20;
 const MOST_AT_ONCE = 200;
-const RUNNING = 3;
-const RESTING = 10;
-const HIDDEN = 60;
+const POLL = 3;
+const IDLE_POLL = 10;
+const HIDDEN_POLL = 60;
 /** How long somebody who types is waited for, in ms. */
 const TYPING = 250;
 
@@ -30,39 +30,39 @@ export function jobList() {
   let shown = [];
   let total = null;
   let cursor = null;
-  let trouble = null;
+  let lastProblem = null;
   let timer = null;
   let typing = null;
-  let turn = Promise.resolve();
+  let queue = Promise.resolve();
   let controller = new AbortController();
   const entries = new Map();
 
-  /** One question at a time, each built on the answer before; a new filter makes older answers void. */
+  /** One request at a time, since each needs the answer before; a new filter cancels older ones. */
   function run(work) {
     const mine = controller;
-    turn = turn.then(() => mine.signal.aborted || ask(work, mine));
+    queue = queue.then(() => mine.signal.aborted || ask(work, mine));
   }
 
   async function ask(work, mine) {
     clearTimeout(timer);
     try {
       await work(mine.signal);
-      trouble = null;
+      lastProblem = null;
     } catch (problem) {
       if (problem.name === "AbortError") return;
       if (problem.status === undefined) reportError(problem);
-      trouble = problem;
+      lastProblem = problem;
     }
     if (mine.signal.aborted) return;
     draw();
-    const pause = document.hidden ? HIDDEN : shown.every(words.isFinal) ? RESTING : RUNNING;
+    const pause = document.hidden ? HIDDEN_POLL : shown.every(words.isFinal) ? IDLE_POLL : POLL;
     timer = setTimeout(() => run(refresh), pause * 1000);
   }
 
   /** The newest again, as many as are shown; what is older than these stays as it was. */
   async function refresh(signal) {
     const limit = Math.min(Math.max(shown.length, PAGE), MOST_AT_ONCE);
-    const answer = await jobs({ ...asked(), limit }, signal);
+    const answer = await jobs({ ...filters(), limit }, signal);
     const fresh = new Set(answer.jobs.map(job => job.job_id));
     const oldest = answer.jobs.at(-1)?.created_at ?? "";
     const rest = answer.next_cursor && shown.length > limit ? shown.filter(job => !fresh.has(job.job_id) && job.created_at < oldest) : [];
@@ -72,12 +72,12 @@ export function jobList() {
 
   async function older(signal) {
     if (cursor === null) return;
-    const answer = await jobs({ ...asked(), limit: PAGE, cursor }, signal);
+    const answer = await jobs({ ...filters(), limit: PAGE, cursor }, signal);
     const known = new Set(shown.map(job => job.job_id));
     [shown, total, cursor] = [[...shown, ...answer.jobs.filter(job => !known.has(job.job_id))], answer.total_jobs, answer.next_cursor];
   }
 
-  const asked = () => ({ status: filter.value, q: search.value.trim() });
+  const filters = () => ({ status: filter.value, q: search.value.trim() });
 
   function typed() {
     clearTimeout(typing);
@@ -94,12 +94,12 @@ export function jobList() {
   function draw() {
     arrange(shown);
     more.hidden = cursor === null;
-    write(note, trouble ? `${trouble.message} This list keeps trying.` : noteWords());
+    write(note, lastProblem ? `${lastProblem.message} This list keeps trying.` : noteWords());
   }
 
   function noteWords() {
     if (total === null) return "Loading …";
-    const { q, status } = asked();
+    const { q, status } = filters();
     if (!total && q) return `No upload is called “${q}”${status ? " in this state" : ""}.`;
     if (!total) return status ? "No upload is in this state." : "No uploads yet. The first will appear here.";
     return `${words.count(shown.length)} of ${words.counted(total, "upload", "uploads")}${q ? " found" : ""}`;
@@ -117,17 +117,17 @@ export function jobList() {
     });
   }
 
-  function seen() {
+  function onVisibilityChange() {
     if (!document.hidden) run(refresh);
   }
 
-  document.addEventListener("visibilitychange", seen);
+  document.addEventListener("visibilitychange", onVisibilityChange);
   draw();
   run(refresh);
   return {
     element,
     stop() {
-      document.removeEventListener("visibilitychange", seen);
+      document.removeEventListener("visibilitychange", onVisibilityChange);
       controller.abort();
       clearTimeout(timer);
       clearTimeout(typing);

@@ -5,8 +5,8 @@ import { icon, redraw } from "./icons.js";
 import { jobActions } from "./job_actions.js";
 import { progressBar, tally } from "./job_progress.js";
 import { watchJob } from "./job_watch.js";
-import { measuredPace } from "./measured_pace.js";
-import { paceLine } from "./pace_line.js";
+import { measuredThroughput } from "./measured_throughput.js";
+import { throughputLine } from "./throughput_line.js";
 import { resultFiles } from "./result_files.js";
 import * as words from "./words.js";
 
@@ -20,35 +20,35 @@ export function jobPage(jobId, { correct }) {
   const chip = el("span", { class: "chip" });
   const headline = el("p", { class: "headline" });
   const numbers = el("p", { class: "numbers" });
-  const line = paceLine();
-  const pace = el("p", { class: "numbers" });
+  const line = throughputLine();
+  const throughput = el("p", { class: "numbers" });
   const bar = progressBar("Progress of the upload");
   const shares = tally();
   const story = el("p", { class: "story" });
   const consequence = el("p", { class: "consequence" });
   const waiting = el("p", { class: "notice busy", hidden: true }, el("strong", {}), " ", el("span", {}));
   const refusal = el("p", { class: "notice bad", hidden: true });
-  const trouble = el("p", { class: "notice bad", hidden: true });
-  const actions = jobActions(jobId, begins => follow(begins));
-  const failed = failedRows(jobId, { settled: () => follow(false), correct });
+  const problemNotice = el("p", { class: "notice bad", hidden: true });
+  const actions = jobActions(jobId, begins => watch(begins));
+  const failed = failedRows(jobId, { settled: () => watch(false), correct });
   const files = resultFiles(jobId);
   const card = el("section", { class: "card job", "aria-labelledby": "job-title", hidden: true },
-    el("div", { class: "hero" }, badge, el("div", { class: "standing" }, headline, numbers), el("div", { class: "pace" }, line.element, pace), chip),
+    el("div", { class: "hero" }, badge, el("div", { class: "standing" }, headline, numbers), el("div", { class: "throughput" }, line.element, throughput), chip),
     bar.element, shares.element, waiting, refusal, el("div", { class: "words" }, story, consequence), actions.element);
   const element = el("div", {},
-    el("p", { class: "above" }, el("a", { class: "back", href: "#/" }, icon("back"), "All uploads")), title, facts, trouble, card, failed.element, files.element);
+    el("p", { class: "above" }, el("a", { class: "back", href: "#/" }, icon("back"), "All uploads")), title, facts, problemNotice, card, failed.element, files.element);
 
-  const measure = measuredPace();
-  const tell = teller();
+  const measure = measuredThroughput();
+  const announceMilestone = milestoneAnnouncer();
   let stop = () => {};
 
-  function follow(begins = false) {
+  function watch(begins = false) {
     stop();
-    stop = watchJob(jobId, { news, lost, gone }, { begins });
+    stop = watchJob(jobId, { onUpdate: showJob, onLost: showLost, onGone: showGone }, { begins });
   }
 
-  function news(job) {
-    trouble.hidden = true;
+  function showJob(job) {
+    problemNotice.hidden = true;
     card.hidden = false;
     write(name, job.file_name);
     const { word, tone, icon: sign } = words.state(job);
@@ -60,7 +60,7 @@ export function jobPage(jobId, { correct }) {
     const { now, line: before } = measure(job.processed_hospitals, performance.now());
     write(headline, final ? words.story(job) : words.percent(job.progress_percentage));
     write(numbers, final ? howItWent(job) : `${words.count(job.processed_hospitals)} of ${words.hospitals(job.total_hospitals)}${timeLeft(job)}`);
-    write(pace, final ? "" : paceWords(job, now));
+    write(throughput, final ? "" : rateWords(job, now));
     card.classList.toggle("ended", final);
     line.update(final ? [] : before);
     bar.update(job);
@@ -72,7 +72,7 @@ export function jobPage(jobId, { correct }) {
     failed.update(job);
     files.update(job);
     showFacts(job);
-    tell(job);
+    announceMilestone(job);
   }
 
   function showReason(job) {
@@ -90,20 +90,20 @@ export function jobPage(jobId, { correct }) {
     if (facts.firstChild?.textContent !== text) facts.replaceChildren(text, el("span", {}, "number ", el("code", {}, job.job_id)));
   }
 
-  function lost(problem) {
-    trouble.hidden = false;
-    write(trouble, `${problem.message} This page keeps trying; the upload goes on meanwhile.`);
+  function showLost(problem) {
+    problemNotice.hidden = false;
+    write(problemNotice, `${problem.message} This page keeps trying; the upload goes on meanwhile.`);
   }
 
-  function gone(problem) {
+  function showGone(problem) {
     card.hidden = true;
-    trouble.hidden = false;
+    problemNotice.hidden = false;
     document.title = "Not found – Hospital bulk upload";
-    write(trouble, problem.status === 404 ? "There is no upload with this number. Look for it under All uploads." : problem.message);
-    announce(trouble.textContent);
+    write(problemNotice, problem.status === 404 ? "There is no upload with this number. Look for it under All uploads." : problem.message);
+    announce(problemNotice.textContent);
   }
 
-  follow();
+  watch();
   return {
     element,
     focus: () => title.focus(),
@@ -117,7 +117,7 @@ export function jobPage(jobId, { correct }) {
 
 function howItWent(job) {
   const seconds = job.processing_time_seconds;
-  return seconds ? `Took ${words.duration(seconds)}, ${words.pace(job.processed_hospitals / seconds)}` : "";
+  return seconds ? `Took ${words.duration(seconds)}, ${words.rate(job.processed_hospitals / seconds)}` : "";
 }
 
 function timeLeft({ eta_seconds: seconds }) {
@@ -126,23 +126,23 @@ function timeLeft({ eta_seconds: seconds }) {
   return `, about ${words.duration(seconds)} left${end ? ` (${end})` : ""}`;
 }
 
-/** How fast it goes, as seen from here; before that can be said, from the time left, unless there is waiting in it. */
-function paceWords(job, seen) {
+/** The measured throughput; before it is known, the one expected from the time left, unless the job waits. */
+function rateWords(job, measured) {
   const flows = job.eta_seconds && job.processed_hospitals > 0 && job.waiting_for === null;
-  const told = flows ? (job.total_hospitals - job.processed_hospitals) / job.eta_seconds : null;
-  const perSecond = seen ?? told;
-  return perSecond ? words.pace(perSecond) : "";
+  const expected = flows ? (job.total_hospitals - job.processed_hospitals) / job.eta_seconds : null;
+  const perSecond = measured ?? expected;
+  return perSecond ? words.rate(perSecond) : "";
 }
 
-/** Says the milestones aloud: each quarter, each new reason to wait, the end. Not every number. */
-function teller() {
-  let said = "";
+/** Announces milestones to screen readers: each quarter, each new reason to wait, the end. Not every number. */
+function milestoneAnnouncer() {
+  let announced = "";
   return job => {
     const quarter = Math.floor(job.progress_percentage / 25) * 25;
     const final = words.isFinal(job);
     const milestone = [final && job.outcome, job.activated, quarter, job.waiting_for].join();
-    if (milestone === said) return;
-    said = milestone;
+    if (milestone === announced) return;
+    announced = milestone;
     announce(final ? words.story(job) : `${words.percent(quarter)} done. ${(words.WAITING[job.waiting_for] ?? []).join(" ")}`.trim());
   };
 }

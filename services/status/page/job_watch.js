@@ -1,122 +1,122 @@
-// Follows a job: by its event stream, and by asking again and again where there is none.
+// Watches a job: by its event stream, and by polling where there is none.
 import { eventsOf, jobStatus } from "./api.js";
 import { isFinal } from "./words.js";
 
-/** Seconds between questions: while no news comes in a stream, while nothing moves, in a hidden tab, after errors. */
-const MOVING = 1;
-const STILL = 3;
-const HIDDEN = 15;
-const LOST = 15;
-/** A stream that says nothing for so long is checked by a question: it may hang in a proxy. */
-const FIRST_NEWS = 3;
+/** Seconds between polls: while rows finish, while none do, in a hidden tab, and at most after errors. */
+const POLL = 1;
+const IDLE_POLL = 3;
+const HIDDEN_POLL = 15;
+const LONGEST_RETRY = 15;
+/** After so many seconds without an event the job is polled: the stream may hang in a proxy. */
+const FIRST_EVENT = 3;
 const QUIET = 20;
-/** How long a broken stream is left alone. */
-const BROKEN = 30;
-/** How long a step that was asked for may take to begin. */
-const BEGINNING = 20;
+/** How many seconds after an error a new stream is opened. */
+const STREAM_PAUSE = 30;
+/** How many seconds a retry may take to begin. */
+const START_LIMIT = 20;
 const EVENTS = ["progress", "finished"];
 
 /**
- * Calls `news(job)` for all that is heard, `lost(problem)` when there is no answer (it keeps trying), and `gone(problem)`
- * when there never will be one. Ends by itself when the job has; with `begins` only once it was seen to run again, or
- * did not for a while. Returns a function that ends it.
+ * Calls `onUpdate(job)` for each state, `onLost(problem)` when there is no answer (it keeps trying), and
+ * `onGone(problem)` when trying again is of no use. Ends by itself when the job has ended; with `begins` only after the
+ * job was seen running again, or after START_LIMIT. Returns a function that ends it.
  */
-export function watchJob(jobId, { news, lost, gone }, { begins = false } = {}) {
+export function watchJob(jobId, { onUpdate, onLost, onGone }, { begins = false } = {}) {
   const controller = new AbortController();
   const began = performance.now();
   let timer = null;
   let stream = null;
   let streamAt = 0;
-  let tells = false;
+  let streaming = false;
   let last = null;
   let failures = 0;
-  let awaited = begins;
+  let awaitingStart = begins;
 
-  async function ask() {
+  async function poll() {
     clearTimeout(timer);
     timer = null;
     try {
       const job = await jobStatus(jobId, controller.signal);
       failures = 0;
       const moved = last?.processed_hospitals !== job.processed_hospitals;
-      if (heard(job)) return;
-      listen();
-      again(tells ? QUIET : stream ? FIRST_NEWS : moved ? MOVING : STILL);
+      if (received(job)) return;
+      openStream();
+      schedule(streaming ? QUIET : stream ? FIRST_EVENT : moved ? POLL : IDLE_POLL);
     } catch (problem) {
       if (problem.name === "AbortError") return;
       if (problem.status === undefined) throw problem;
-      if (!problem.passes) return end(() => gone(problem));
-      lost(problem);
+      if (!problem.isTemporary) return end(() => onGone(problem));
+      onLost(problem);
       failures += 1;
-      again(Math.max(problem.retryAfter ?? 0, Math.min(LOST, 2 ** failures)));
+      schedule(Math.max(problem.retryAfter ?? 0, Math.min(LONGEST_RETRY, 2 ** failures)));
     }
   }
 
-  /** Returns whether that was the end. */
-  function heard(job) {
+  /** Returns whether the job has ended. */
+  function received(job) {
     last = { ...last, ...job };
-    if (awaited && (!isFinal(last) || performance.now() - began > BEGINNING * 1000)) awaited = false;
-    news(last);
-    if (!isFinal(last) || awaited) return false;
+    if (awaitingStart && (!isFinal(last) || performance.now() - began > START_LIMIT * 1000)) awaitingStart = false;
+    onUpdate(last);
+    if (!isFinal(last) || awaitingStart) return false;
     end();
     return true;
   }
 
-  function listen() {
-    if (stream || awaited || document.hidden || performance.now() < streamAt) return;
+  function openStream() {
+    if (stream || awaitingStart || document.hidden || performance.now() < streamAt) return;
     stream = new EventSource(eventsOf(jobId));
-    for (const name of EVENTS) stream.addEventListener(name, told);
-    stream.addEventListener("error", broken);
+    for (const name of EVENTS) stream.addEventListener(name, onEvent);
+    stream.addEventListener("error", onStreamError);
   }
 
-  function told(event) {
-    tells = true;
-    again(QUIET);
+  function onEvent(event) {
+    streaming = true;
+    schedule(QUIET);
     const job = JSON.parse(event.data);
-    // What a stream tells may be less than the whole answer: the end is asked for.
+    // An event may hold less than the whole job: the final state is polled.
     if (isFinal(job)) {
-      deaf();
-      ask();
+      closeStream();
+      poll();
     } else {
-      heard(job);
+      received(job);
     }
   }
 
-  /** It comes back by itself, or another one is opened later; until then questions do. */
-  function broken() {
-    tells = false;
+  /** The browser reconnects by itself, or a new stream is opened later; until then the job is polled. */
+  function onStreamError() {
+    streaming = false;
     if (stream?.readyState === EventSource.CLOSED) {
-      deaf();
-      streamAt = performance.now() + BROKEN * 1000;
+      closeStream();
+      streamAt = performance.now() + STREAM_PAUSE * 1000;
     }
-    again(MOVING);
+    schedule(POLL);
   }
 
-  function deaf() {
+  function closeStream() {
     stream?.close();
-    [stream, tells] = [null, false];
+    [stream, streaming] = [null, false];
   }
 
-  function again(seconds) {
+  function schedule(seconds) {
     clearTimeout(timer);
-    if (!controller.signal.aborted) timer = setTimeout(ask, 1000 * (document.hidden ? HIDDEN : seconds));
+    if (!controller.signal.aborted) timer = setTimeout(poll, 1000 * (document.hidden ? HIDDEN_POLL : seconds));
   }
 
-  /** A browser has few connections to a place: hidden tabs keep none of them. */
-  function seen() {
-    if (document.hidden) deaf();
-    else if (timer !== null) ask();
+  /** A browser has few connections to one server: hidden tabs keep none of them. */
+  function onVisibilityChange() {
+    if (document.hidden) closeStream();
+    else if (timer !== null) poll();
   }
 
   function end(after = () => {}) {
     controller.abort();
     clearTimeout(timer);
-    deaf();
-    document.removeEventListener("visibilitychange", seen);
+    closeStream();
+    document.removeEventListener("visibilitychange", onVisibilityChange);
     after();
   }
 
-  document.addEventListener("visibilitychange", seen);
-  ask();
+  document.addEventListener("visibilitychange", onVisibilityChange);
+  poll();
   return () => end();
 }

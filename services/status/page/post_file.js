@@ -1,5 +1,5 @@
-// One file on its way to the API, with the progress of its sending (which fetch cannot tell).
-import { Problem, understood } from "./problem.js";
+// Sends one file to the API with XMLHttpRequest: fetch cannot report the progress of sending.
+import { Problem, parse } from "./problem.js";
 import { signedIn } from "./session.js";
 
 /**
@@ -17,7 +17,7 @@ export function postFile(url, file, { headers = {}, onProgress, signal }) {
     request.upload.addEventListener("progress", event => event.lengthComputable && onProgress(event.loaded / event.total));
     request.addEventListener("load", () => {
       try {
-        resolve(understood(request.status, name => request.getResponseHeader(name), request.responseText));
+        resolve(parse(request.status, name => request.getResponseHeader(name), request.responseText));
       } catch (problem) {
         reject(problem);
       }

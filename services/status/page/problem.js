@@ -12,7 +12,7 @@ export class Problem extends Error {
   }
 
   /** The same request may succeed later. */
-  get passes() {
+  get isTemporary() {
     return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
   }
 }
@@ -23,7 +23,7 @@ function unexplained(status) {
 }
 
 /** `headers`: a function from a header's name to its value or null; `text`: the body. Returns the JSON or throws. */
-export function understood(status, headers, text) {
+export function parse(status, headers, text) {
   let body = null;
   try {
     body = JSON.parse(text);
@@ -32,8 +32,8 @@ export function understood(status, headers, text) {
   throw new Problem(status, body, Number(headers("Retry-After")) || null);
 }
 
-/** Words for a person from whatever was thrown; what is no Problem is a fault of this page, and is thrown on. */
-export function wordsOf(problem) {
+/** The message of a Problem; anything else is a bug of this page and is thrown again. */
+export function messageOf(problem) {
   if (problem instanceof Problem) return problem.message;
   throw problem;
 }

@@ -2,7 +2,7 @@
 import { resultFile } from "./api.js";
 import { el, write } from "./elements.js";
 import { icon } from "./icons.js";
-import { counted, doubtAbout } from "./words.js";
+import { counted, unknownOutcomes } from "./words.js";
 
 const FILES = [
   ["successful", "created_hospitals", "with the directory's numbers"],
@@ -21,18 +21,18 @@ export function resultFiles(jobId) {
       write(words, `${counted(job[rows], "row", "rows")}, ${note}`);
     } };
   });
-  const doubt = el("p", { class: "notice mixed", hidden: true }, el("strong", {}), " ", el("span", {}));
+  const notice = el("p", { class: "notice mixed", hidden: true }, el("strong", {}), " ", el("span", {}));
   const element = el("section", { class: "card", "aria-labelledby": "files-title", hidden: true },
-    el("h2", { id: "files-title" }, "Result files"), el("div", { class: "files" }, links.map(({ link }) => link)), doubt);
+    el("h2", { id: "files-title" }, "Result files"), el("div", { class: "files" }, links.map(({ link }) => link)), notice);
   return {
     element,
     update(job) {
       element.hidden = job.processed_hospitals === 0;
       for (const each of links) each.update(job);
-      const [warning, advice] = doubtAbout(job.unknown_hospitals);
-      doubt.hidden = !warning;
-      write(doubt.firstChild, warning);
-      write(doubt.lastChild, advice);
+      const [warning, advice] = unknownOutcomes(job.unknown_hospitals);
+      notice.hidden = !warning;
+      write(notice.firstChild, warning);
+      write(notice.lastChild, advice);
     },
   };
 }

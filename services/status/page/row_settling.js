@@ -1,47 +1,47 @@
-// A row of which nobody knows whether it became a hospital: a person looks, and says so.
+// Settles a row whose outcome is unknown: a person looks into the directory and answers.
 import { resolveRow } from "./api.js";
 import { modal } from "./dialogs.js";
 import { el, quoted, write } from "./elements.js";
-import { wordsOf } from "./problem.js";
+import { messageOf } from "./problem.js";
 
 /** Asks what the directory holds, and tells the service. Returns whether the row is being settled. */
 export function settle(jobId, row) {
-  const id = el("input", { id: "hospital-id", autocomplete: "off", spellcheck: "false", "aria-describedby": "settle-trouble" });
+  const id = el("input", { id: "hospital-id", autocomplete: "off", spellcheck: "false", "aria-describedby": "settle-problem" });
   const choice = (value, text, checked) => el("label", { class: "check" },
     el("input", { type: "radio", name: "found", value, checked, onchange: () => { id.disabled = value !== "there"; } }), el("span", {}, text));
   const there = choice("there", "It is in the directory. Its number there is:", true);
-  const trouble = el("p", { class: "trouble", id: "settle-trouble", role: "alert" });
-  const press = el("button", { type: "submit", class: "main" }, "Settle the row");
-  let works = false;
+  const problemText = el("p", { class: "problem", id: "settle-problem", role: "alert" });
+  const submit = el("button", { type: "submit", class: "main" }, "Settle the row");
+  let busy = false;
   return modal(`Row ${row.row}: is it in the directory?`, close => [
     el("p", { class: "row-name" }, quoted(row.name)),
     el("p", { class: "notice mixed" }, row.error),
     el("div", { class: "choices", role: "group", "aria-labelledby": "dialog-title" }, there,
       el("div", { class: "under" }, el("label", { class: "unseen", for: "hospital-id" }, "Number in the directory"), id),
       choice("absent", "I looked: it is not there. It may be tried again.", false)),
-    trouble,
+    problemText,
     el("p", { class: "soft" }, "Your answer counts as the outcome of this row. Who gave it, and when, is recorded."),
-    el("div", { class: "buttons" }, press, el("button", { type: "button", onclick: () => close(false) }, "Not now")),
+    el("div", { class: "buttons" }, submit, el("button", { type: "button", onclick: () => close(false) }, "Not now")),
     async () => {
       const found = there.firstChild.checked;
       const number = id.value.trim();
       if (found && !number) {
-        write(trouble, "Write the number that the hospital has in the directory.");
+        write(problemText, "Write the number that the hospital has in the directory.");
         return id.focus();
       }
-      if (works) return;
-      works = true;
+      if (busy) return;
+      busy = true;
       try {
-        await resolveRow(jobId, row.row, found ? { hospital_id: asTheDirectoryHasIt(number) } : { absent: true });
+        await resolveRow(jobId, row.row, found ? { hospital_id: directoryId(number) } : { absent: true });
         close(true);
       } catch (problem) {
-        write(trouble, wordsOf(problem));
+        write(problemText, messageOf(problem));
       } finally {
-        works = false;
+        busy = false;
       }
     },
   ]);
 }
 
 /** Digits are a number there, anything else is a text. */
-const asTheDirectoryHasIt = id => /^(0|[1-9]\d{0,14})$/.test(id) ? Number(id) : id;
+const directoryId = id => /^(0|[1-9]\d{0,14})$/.test(id) ? Number(id) : id;

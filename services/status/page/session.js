@@ -6,7 +6,7 @@ import { announce, button, el, quoted, write } from "./elements.js";
 const SESSION = "api/v1/session";
 /** The tenant of everybody, where no keys are in use. */
 const EVERYBODY = "default";
-let asking = null;
+let signingIn = null;
 
 /** Does `work()`; after a 401 asks for the key and does it again. */
 export async function signedIn(work) {
@@ -16,31 +16,31 @@ export async function signedIn(work) {
     } catch (error) {
       if (error.status !== 401) throw error;
     }
-    asking ??= signIn().finally(() => { asking = null; });
-    await asking;
+    signingIn ??= signIn().finally(() => { signingIn = null; });
+    await signingIn;
   }
 }
 
-/** Whoever has a session already is greeted with it; who needs one is asked by the first call that is refused. */
+/** Shows who is signed in. Without a session, the first call that is refused asks for the key. */
 export async function welcome() {
   const answer = await post(null);
-  if (answer?.ok) greet((await answer.json()).tenant);
+  if (answer?.ok) showTenant((await answer.json()).tenant);
 }
 
 async function signIn() {
-  const trouble = el("p", { class: "trouble", role: "alert" });
+  const problemText = el("p", { class: "problem", role: "alert" });
   const field = el("input", { id: "key", type: "password", autocomplete: "current-password", spellcheck: "false", required: true });
   await modal("Your API key, please", close => [
     el("p", {}, "This service is for known users only. The key comes from the team that runs it. It is kept until you sign out or close the browser."),
-    el("label", { for: "key" }, "API key"), field, trouble,
+    el("label", { for: "key" }, "API key"), field, problemText,
     el("div", { class: "buttons" }, el("button", { type: "submit", class: "main" }, "Sign in")),
     async () => {
       const answer = await post(field.value.trim());
       if (answer?.ok) {
-        greet((await answer.json()).tenant);
+        showTenant((await answer.json()).tenant);
         return close(true);
       }
-      write(trouble, answer?.status === 401 ? "This key was not accepted. Check it, and try again." : "The service cannot be reached. Try again in a moment.");
+      write(problemText, answer?.status === 401 ? "This key was not accepted. Check it, and try again." : "The service cannot be reached. Try again in a moment.");
       field.select();
     },
   ], { stays: true });
@@ -58,7 +58,7 @@ async function post(key) {
 /** A header holds no other signs; a key with others is wrong in any case. */
 const encodable = key => key.replace(/[^\x20-\x7e]/g, "?");
 
-function greet(tenant) {
+function showTenant(tenant) {
   const place = document.getElementById("session");
   if (tenant === EVERYBODY) return place.replaceChildren();
   place.replaceChildren(el("span", { class: "soft" }, "Signed in as ", quoted(tenant)), button("Sign out", signOut, "quiet"));

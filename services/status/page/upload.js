@@ -1,15 +1,15 @@
-// The walk of an upload: a file is chosen, checked, confirmed by a person, sent, and becomes a job.
+// The steps of an upload: a file is chosen, checked, confirmed by a person, sent, and becomes a job.
 import { UPLOAD, VALIDATE } from "./api.js";
 import { announce, el } from "./elements.js";
 import { postFile } from "./post_file.js";
 import * as panels from "./upload_panels.js";
 
 /**
- * The card to upload with. `taken()`: it has something to show; `accepted(jobId)`: the file has become a job. Returns
+ * The card to upload with. `onShow()`: it shows a file or an error; `onAccepted(jobId)`: the file has become a job. Returns
  * { element, take(file), refuse(message), choose(), focus() }; `take` may be handed a file that was dropped anywhere,
  * `choose` opens the browser's chooser.
  */
-export function uploadCard({ taken, accepted }) {
+export function uploadCard({ onShow, onAccepted }) {
   const body = el("div", { class: "panel" });
   const chooser = panels.chooser(take);
   let attempt = null;
@@ -25,7 +25,7 @@ export function uploadCard({ taken, accepted }) {
     body.replaceChildren(chooser.panel);
   }
 
-  function forget() {
+  function cancel() {
     restart();
     chooser.focus();
   }
@@ -34,17 +34,17 @@ export function uploadCard({ taken, accepted }) {
     if (attempt?.sending) return announce("One file is being uploaded already. Wait until it has arrived.");
     attempt?.controller.abort();
     attempt = { file, allowDuplicates, key: newKey(), controller: new AbortController(), sending: false };
-    taken();
+    onShow();
     await check(attempt);
   }
 
-  const again = { choose: chooser.open, forget };
+  const again = { choose: chooser.open, cancel };
 
   function refuse(message) {
     if (attempt?.sending) return;
     restart();
-    taken();
-    show(panels.trouble(message, again));
+    onShow();
+    show(panels.problem(message, again));
   }
 
   async function check(mine) {
@@ -66,7 +66,7 @@ export function uploadCard({ taken, accepted }) {
       await outcome(mine, () => send(mine), async () => {
         const job = await answered(mine, panel);
         restart();
-        accepted(job.job_id);
+        onAccepted(job.job_id);
       });
     } finally {
       removeEventListener("beforeunload", warn);
@@ -88,7 +88,7 @@ export function uploadCard({ taken, accepted }) {
   }
 
   function post(mine, url, panel, arrived, headers = {}) {
-    const onProgress = share => panel.reached(share, arrived);
+    const onProgress = share => panel.showProgress(share, arrived);
     const choice = mine.allowDuplicates ? "?allow_duplicates=true" : "";
     return postFile(url + choice, mine.file, { headers, onProgress, signal: mine.controller.signal });
   }
@@ -100,8 +100,8 @@ export function uploadCard({ taken, accepted }) {
       if (problem.name === "AbortError") return;
       if (problem.status === undefined) throw problem;
       if (problem.errors?.length) showErrors(mine, problem.errors);
-      else if (problem.passes) show(panels.trouble(problem.message, { ...again, retry }));
-      else show(panels.trouble(problem.message, again));
+      else if (problem.isTemporary) show(panels.problem(problem.message, { ...again, retry }));
+      else show(panels.problem(problem.message, again));
     }
   }
 
@@ -112,7 +112,7 @@ export function uploadCard({ taken, accepted }) {
   body.append(chooser.panel);
   const element = el("section", { class: "card", "aria-labelledby": "upload-title" },
     el("h2", { id: "upload-title" }, "Upload hospitals"), body);
-  /** Where the walk stands; false when it has not begun. */
+  /** Focuses the heading of the current step; false when there is none yet. */
   function focus() {
     const step = body.querySelector("h3");
     step?.focus();

@@ -1,4 +1,4 @@
-// What the upload card shows at each step of its walk.
+// What the upload card shows at each step.
 import { announce, button, el, quoted, write } from "./elements.js";
 import { fileErrors } from "./file_errors.js";
 import { icon } from "./icons.js";
@@ -36,7 +36,7 @@ function sample() {
   return el("div", { class: "sample", "aria-hidden": "true" }, lines.flat().map((cell, index) => el("span", { class: index < 3 ? "title" : null }, cell)));
 }
 
-/** The way of the file to the service, with `reached(share, arrived)` and `say(text)`. */
+/** The progress of sending the file, with `showProgress(share, arrived)` and `say(text)`. */
 export function progress(title, note) {
   const fill = el("div", { class: "fill busy" });
   const bar = el("div", { class: "bar", role: "progressbar", "aria-label": title, "aria-valuemin": "0", "aria-valuemax": "100" }, fill);
@@ -44,7 +44,7 @@ export function progress(title, note) {
   return {
     element: el("div", {}, heading(title), bar, words),
     say: text => write(words, text),
-    reached(share, arrived) {
+    showProgress(share, arrived) {
       fill.style.width = `${share * 100}%`;
       bar.setAttribute("aria-valuenow", Math.floor(share * 100));
       write(words, share === 1 ? arrived : note);
@@ -54,7 +54,7 @@ export function progress(title, note) {
 }
 
 /** The file is good: how much it is, how long it will take, and whether it was meant. */
-export function question(file, verdict, { send, forget, choose }) {
+export function question(file, verdict, { send, cancel, choose }) {
   const same = verdict.same_file_as;
   const size = hospitals(verdict.total_hospitals);
   const time = verdict.estimated_seconds;
@@ -67,10 +67,10 @@ export function question(file, verdict, { send, forget, choose }) {
   const finality = el("p", { class: "soft" }, "There is no undo: hospitals that were created cannot be taken back from here.");
   if (same.length) {
     return el("div", {}, heading("Upload the same file again?"), facts, sameFile(same, size), finality, el("div", { class: "buttons" },
-      button("No, leave it", forget, "main"), button("Yes, upload it again", send, "danger")));
+      button("No, leave it", cancel, "main"), button("Yes, upload it again", send, "danger")));
   }
   return el("div", {}, heading(`Ready to upload ${size}`), facts, finality, el("div", { class: "buttons" },
-    button(`Upload ${size}`, send, "main"), button("Choose another file", choose), button("Cancel", forget)));
+    button(`Upload ${size}`, send, "main"), button("Choose another file", choose), button("Cancel", cancel)));
 }
 
 function tile(name, value, kind = "") {
@@ -88,7 +88,7 @@ function sameFile(same, size) {
 const MOST = 1000;
 
 /** Everything that is wrong, with the row that a spreadsheet shows. */
-export function errors(file, found, allowsDuplicates, signal, { check, choose, forget }) {
+export function errors(file, found, allowsDuplicates, signal, { check, choose, cancel }) {
   const many = found.length >= MOST ? `at least ${counted(MOST, "error", "errors")}` : counted(found.length, "error", "errors");
   const allow = el("input", { type: "checkbox", id: "allow", checked: allowsDuplicates, onchange: () => check(allow.checked) });
   return el("div", {},
@@ -97,11 +97,11 @@ export function errors(file, found, allowsDuplicates, signal, { check, choose, f
       found.length >= MOST && ` The first ${counted(MOST, "error", "errors")} are shown.`),
     fileErrors(file, found, signal),
     el("p", { class: "check" }, allow, el("label", { for: "allow" }, "Allow rows that are alike: all of them are meant (checks the file again)")),
-    el("div", { class: "buttons" }, button("Choose the corrected file", choose, "main"), button("Cancel", forget)));
+    el("div", { class: "buttons" }, button("Choose the corrected file", choose, "main"), button("Cancel", cancel)));
 }
 
 /** It did not work; with `retry` when the same may work later. */
-export function trouble(message, { retry, choose, forget }) {
+export function problem(message, { retry, choose, cancel }) {
   announce(message);
   return el("div", {},
     heading(retry ? "That did not work yet" : "This cannot be uploaded"),
@@ -109,5 +109,5 @@ export function trouble(message, { retry, choose, forget }) {
     retry && el("p", { class: "soft" }, "Your file is still chosen. Trying again is safe: it cannot become two uploads."),
     el("div", { class: "buttons" },
       retry && button("Try again", retry, "main"),
-      button("Choose another file", choose, retry ? "" : "main"), button("Cancel", forget)));
+      button("Choose another file", choose, retry ? "" : "main"), button("Cancel", cancel)));
 }

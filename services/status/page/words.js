@@ -43,7 +43,7 @@ export function until(seconds, now) {
 }
 
 /** Hospitals a second, or a minute when they are few. */
-export function pace(perSecond) {
+export function rate(perSecond) {
   return perSecond >= 1 ? `${onceDecimal.format(perSecond)} a second` : `${onceDecimal.format(perSecond * 60)} a minute`;
 }
 
@@ -99,8 +99,8 @@ export function story(job) {
   return "No hospital was created. The reasons are below.";
 }
 
-/** What to know before failed.csv is uploaded again, and what to do about it; empty when there is no doubt. */
-export function doubtAbout(unknown) {
+/** A warning about rows of failed.csv whose outcome is unknown, and what to do; empty texts when there are none. */
+export function unknownOutcomes(unknown) {
   if (!unknown) return ["", ""];
   const them = unknown === 1 ? "it" : "them";
   return [

@@ -1,13 +1,13 @@
-// How fast a job goes, from what was seen of it.
+// The throughput of a job, measured from its counts.
 
 const WINDOW = 15_000;
 const POINTS = 60;
 
 /**
- * Returns `saw(processed, at)` → { now, line }. `now`: hospitals a second over the last 15 s, null while nothing can be
- * said; `line`: what it was before, at most one a second and 60 of them. `at` in ms.
+ * Returns a function (processed, at) → { now, line }. `at` in ms. `now`: hospitals per second over the last 15 s, null
+ * while it is unknown. `line`: earlier values, one a second, 60 at most.
  */
-export function measuredPace() {
+export function measuredThroughput() {
   let seen = [];
   let line = [];
   let drawnAt = -Infinity;

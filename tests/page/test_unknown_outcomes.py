@@ -19,7 +19,7 @@ def test_a_file_with_rows_that_may_exist_already_says_how_many(page: Page, api: 
 
 
 @pytest.mark.parametrize("failed", [0, 4])
-def test_a_file_without_doubt_says_nothing(page: Page, api: FakeApi, failed: int) -> None:
+def test_a_file_without_unknown_outcomes_says_nothing(page: Page, api: FakeApi, failed: int) -> None:
     """Nobody is to be warned of nothing."""
     api.failed = failures(failed)
     watch(page, api, ended(failed=failed))

@@ -1,4 +1,4 @@
-// The pace of the last minute as a line. The number beside it says the same.
+// The throughput of the last minute as a line. The number beside it says the same.
 import { drawn } from "./elements.js";
 
 const WIDTH = 160;
@@ -7,10 +7,10 @@ const HEIGHT = 40;
 const FEWEST = 20;
 
 /** Returns { element, update(line) }. It is hidden while there is no line to see. */
-export function paceLine() {
+export function throughputLine() {
   const area = drawn("path", { class: "area" });
   const stroke = drawn("path", { class: "stroke" });
-  const element = drawn("svg", { class: "pace-line", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, area, stroke);
+  const element = drawn("svg", { class: "throughput-line", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, area, stroke);
   element.style.visibility = "hidden";
   return {
     element,
@@ -20,7 +20,7 @@ export function paceLine() {
       if (!highest) return;
       const places = Math.max(FEWEST, line.length);
       const x = index => round((places - line.length + index) * WIDTH / (places - 1));
-      const points = line.map((pace, index) => `${x(index)} ${round(HEIGHT - 2 - (HEIGHT - 6) * pace / highest)}`);
+      const points = line.map((rate, index) => `${x(index)} ${round(HEIGHT - 2 - (HEIGHT - 6) * rate / highest)}`);
       stroke.setAttribute("d", `M${points.join("L")}`);
       area.setAttribute("d", `M${points.join("L")}L${WIDTH} ${HEIGHT}L${x(0)} ${HEIGHT}Z`);
     },

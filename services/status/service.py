@@ -32,7 +32,8 @@ from services.status.queries.batch_routes import batch_routes
 from services.status.queries.job_summaries import job_answer
 from services.status.queries.lookup import JobLookup
 from services.status.queries.read_database import CONNECTIONS, ReadDatabase
-from services.status.queries.routes import RouteDependencies, api_routes
+from services.status.queries.route_dependencies import RouteDependencies
+from services.status.queries.routes import api_routes
 from services.status.queries.topic_ends import TopicEnds
 from services.status.result_files.routes import result_file_routes
 from services.status.settings import StatusSettings
@@ -41,6 +42,7 @@ from services.status.tables.schema_version import check_schema, migrate
 from services.status.web.page_files import PageFiles
 from services.status.web.session_routes import session_routes
 from services.status.web.tenant import asking_tenant
+from shared.contract.events import now
 from shared.runtime.databases import create_engine
 from shared.runtime.health import health_routes
 from shared.runtime.problems import answer_with_problems
@@ -84,20 +86,20 @@ def build(settings: StatusSettings) -> FastAPI:
             publisher.warm_up(),
             job_watchers.run(),
         )
-        warming = database.warm_up(lambda connection: job_answer(connection, None, ""))
+        warming = database.warm_up(lambda connection: job_answer(connection, None, "", now()))
         async with _running(*work, warming, _count_jobs(writing)):
             yield
         await asyncio.gather(publisher.close(), ends.close(), writing.dispose(), database.close())
 
     app = FastAPI(title="Hospital bulk: status", summary="What became of each upload and each row", lifespan=lifespan)
     answer_with_problems(app)
-    tenant = asking_tenant(settings.tenants)
-    app.include_router(api_routes(RouteDependencies(database, lookup, tenant)))
-    app.include_router(result_file_routes(database, lookup, tenant))
-    app.include_router(command_routes(commands, tenant))
-    app.include_router(batch_routes(lookup, tenant))
-    app.include_router(activation_routes(activation, tenant))
-    app.include_router(event_stream_routes(job_watchers, FirstStates(database), lookup, tenant))
+    dependencies = RouteDependencies(database, lookup, asking_tenant(settings.tenants))
+    app.include_router(api_routes(dependencies))
+    app.include_router(result_file_routes(dependencies))
+    app.include_router(command_routes(commands, dependencies))
+    app.include_router(batch_routes(dependencies))
+    app.include_router(activation_routes(activation, dependencies))
+    app.include_router(event_stream_routes(job_watchers, FirstStates(database), dependencies))
     app.include_router(session_routes(settings.tenants))
     checks = {
         "database": lambda: check_schema(writing),
@@ -127,7 +129,7 @@ async def _count_jobs(engine: AsyncEngine) -> None:
     while True:
         with contextlib.suppress(SQLAlchemyError, OSError):
             async with engine.connect() as connection:
-                counts = await connection.run_sync(job_queries.status_counts)
+                counts = await connection.run_sync(job_queries.status_counts, now())
             for status in JobStatus:
                 JOBS.labels(status.value).set(counts.get(status.value, 0))
         await asyncio.sleep(_COUNT_SECONDS)

@@ -5,11 +5,9 @@ import shutil
 import pytest
 from sse_starlette.sse import AppStatus
 
-from services.status.queries import job_queries, job_summaries, responses
 from services.status.tables.schema_version import migrate
 from shared.runtime.databases import create_engine, database_url
 from tests.support.servers import in_a_thread, some_database
-from tests.support.status.job_histories import at
 
 
 @pytest.fixture(scope="session")
@@ -57,17 +55,6 @@ async def postgresql(postgres_server, migrated_postgres):
         engine = create_engine(database_url(url))
         yield engine
         await engine.dispose()
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Sets what time the answers think it is, in seconds after noon."""
-
-    def set_to(seconds):
-        for module in (responses, job_queries, job_summaries):
-            monkeypatch.setattr(module, "now", lambda: at(seconds))
-
-    return set_to
 
 
 @pytest.fixture(autouse=True)

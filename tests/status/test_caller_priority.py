@@ -87,7 +87,7 @@ async def test_a_question_to_the_tables_counts_as_answering_until_it_is_answered
     def question(_):
         asked.append(priority._asking)
 
-    await ReadDatabase(sqlite, priority).read(question)
+    await ReadDatabase(sqlite, priority).read(question, 10.0)
     assert (asked, priority._asking) == ([1], 0)
 
 

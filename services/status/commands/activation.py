@@ -7,6 +7,8 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Row, select
 
+from services.status.commands.preconditions import check_activation
+from services.status.model.timestamps import Clock
 from services.status.queries import job_queries
 from services.status.queries.job_queries import JobRow
 from services.status.queries.lookup import JobLookup
@@ -14,11 +16,11 @@ from services.status.queries.read_database import ReadDatabase
 from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.definitions import activations
 from services.status.web.tenant import Tenant
-from shared.contract.events import BatchActivationRequested
-from shared.runtime.problems import Problem, kafka_down
+from shared.contract.events import BatchActivationRequested, now
+from shared.runtime.answer_budget import ANSWER_SECONDS, AnswerBudget
+from shared.runtime.problems import kafka_down
 from shared.runtime.publisher import KafkaUnavailable, Publisher
 
-_SEND_SECONDS: Final = 1.5
 _ASK_AGAIN_SECONDS: Final = 0.25
 
 
@@ -45,7 +47,7 @@ ActivationOutcome = Activated | Refused | Unanswered
 
 
 class Activation:
-    """Activates batches on request."""
+    """Activates batches on request. `answer_seconds`: how long it waits for a processor's answer."""
 
     def __init__(
         self,
@@ -54,50 +56,56 @@ class Activation:
         publisher: Publisher,
         topic: str,
         change_signal: ChangeSignal,
-        patience_seconds: float = 20.0,
+        answer_seconds: float = 20.0,
+        clock: Clock = now,
     ) -> None:
         self._database = database
         self._lookup = lookup
         self._publisher = publisher
         self._topic = topic
         self._change_signal = change_signal
-        self._patience_seconds = patience_seconds
+        self._answer_seconds = answer_seconds
+        self._clock = clock
 
-    async def activate(self, tenant: Tenant, batch_id: str) -> ActivationOutcome:
-        """Asks once and waits up to 20 s.
+    async def activate(self, tenant: Tenant, batch_id: str, budget: AnswerBudget) -> ActivationOutcome:
+        """Asks once and waits for the answer, up to 20 s. The budget is for all that comes before the waiting.
 
         Raises a problem: 404 no such batch of this tenant, 409 its job still runs, 503 Kafka or the database is down.
         """
 
         def find(connection: Connection) -> JobRow | None:
-            return job_queries.job_of_batch(connection, tenant, batch_id)
+            return job_queries.job_of_batch(connection, tenant, batch_id, self._clock())
 
-        job = await self._lookup.batch(batch_id, find)
-        if (done := await self._answer(batch_id, None)) is not None:
+        job = await self._lookup.batch(batch_id, find, budget)
+        if (done := await self._answer(batch_id, None, budget.remaining)) is not None:
             return done
-        _refuse_while_running(job)
-        return await self._ask(job, batch_id)
+        check_activation(job)
+        return await self._wait(batch_id, await self._request(job, batch_id, budget))
 
-    async def _ask(self, job: JobRow, batch_id: str) -> ActivationOutcome:
+    async def _request(self, job: JobRow, batch_id: str, budget: AnswerBudget) -> str:
+        """Asks the processors for it. Returns the request's id."""
         request_id = str(uuid4())
         request = BatchActivationRequested(
             tenant=job.tenant, job_id=job.job_id, batch_id=batch_id, request_id=request_id
         )
         try:
-            await self._publisher.send(self._topic, request, _SEND_SECONDS)
+            await self._publisher.send(self._topic, request, budget.remaining)
         except KafkaUnavailable as error:
             raise kafka_down() from error
+        return request_id
+
+    async def _wait(self, batch_id: str, request_id: str) -> ActivationOutcome:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._patience_seconds
+        deadline = loop.time() + self._answer_seconds
         while loop.time() < deadline:
             await self._change_signal.wait(min(_ASK_AGAIN_SECONDS, deadline - loop.time()))
-            if (answer := await self._answer(batch_id, request_id)) is not None:
+            if (answer := await self._answer(batch_id, request_id, ANSWER_SECONDS)) is not None:
                 return answer
         return Unanswered()
 
-    async def _answer(self, batch_id: str, request_id: str | None) -> Activated | Refused | None:
+    async def _answer(self, batch_id: str, request_id: str | None, seconds: float) -> Activated | Refused | None:
         """Activated by whichever request; refused only in answer to this one."""
-        found = await self._database.read(lambda connection: _answers(connection, batch_id))
+        found = await self._database.read(lambda connection: _answers(connection, batch_id), seconds)
         for answer in found:
             if answer.activated:
                 return Activated(answer.message)
@@ -106,13 +114,3 @@ class Activation:
 
 def _answers(connection: Connection, batch_id: str) -> list[Row[Any]]:
     return list(connection.execute(select(activations).where(activations.c.batch_id == batch_id)))
-
-
-def _refuse_while_running(job: JobRow) -> None:
-    processed = job.created_hospitals + job.failed_hospitals + job.unprocessed_hospitals
-    if processed < job.total_hospitals:
-        detail = (
-            f"The job still runs: {processed} of {job.total_hospitals} hospitals are processed. "
-            "When all were created they are activated by themselves; else try again when it has ended."
-        )
-        raise Problem(409, "job_running", detail, retry_after=5)

@@ -1,6 +1,5 @@
 """The HTTP API for activating a batch by hand."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
@@ -8,8 +7,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from services.status.commands.activation import Activated, Activation, Refused, Unanswered
+from services.status.queries.route_dependencies import RouteDependencies
 from services.status.web.openapi import EVERYWHERE, Documented, problems
 from services.status.web.tenant import Tenant
+from shared.runtime.answer_budget import AnswerBudget
 from shared.runtime.problems import Problem
 
 
@@ -25,10 +26,11 @@ class ActivationAnswer(BaseModel):
 _UNANSWERED: Documented = {202: {"model": ActivationAnswer, "description": "It takes over 20 s; the status will tell"}}
 
 
-def activation_routes(activation: Activation, asking: Callable[..., Awaitable[Tenant]]) -> APIRouter:
+def activation_routes(activation: Activation, dependencies: RouteDependencies) -> APIRouter:
     """The route under /api/v1/hospitals/bulk."""
     router = APIRouter(prefix="/api/v1/hospitals/bulk", tags=["jobs"], responses=EVERYWHERE)
-    Asking = Annotated[Tenant, Depends(asking)]  # noqa: N806 - a type
+    Asking = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
+    Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
 
     @router.patch(
         "/batch/{batch_id}/activate",
@@ -39,10 +41,10 @@ def activation_routes(activation: Activation, asking: Callable[..., Awaitable[Te
         ),
     )
     async def activate(
-        batch_id: Annotated[str, Path(description="From the answer to the upload")], tenant: Asking
+        batch_id: Annotated[str, Path(description="From the answer to the upload")], tenant: Asking, budget: Budget
     ) -> JSONResponse:
         """Activates by hand what was not activated automatically."""
-        match await activation.activate(tenant, batch_id):
+        match await activation.activate(tenant, batch_id, budget):
             case Activated(message):
                 detail = message or "The hospitals of this batch are activated."
                 return _answer(200, ActivationAnswer(batch_id=batch_id, activated=True, message=detail))

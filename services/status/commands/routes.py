@@ -1,15 +1,16 @@
-"""The HTTP API for orders: cancel, retry, resolve."""
+"""The HTTP API for commands: cancel, retry, resolve."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from services.status.commands.commands import CommandAccepted, Commands
+from services.status.queries.route_dependencies import RouteDependencies
 from services.status.tables.column_limits import LARGEST
 from services.status.web.openapi import EVERYWHERE, JobId, problems
 from services.status.web.tenant import Tenant
+from shared.runtime.answer_budget import AnswerBudget
 
 RowNumber = Annotated[int, Path(description="The line that a spreadsheet shows", ge=0, le=LARGEST)]
 #: Text that every database and every log can keep.
@@ -24,7 +25,7 @@ _RESPONSES = EVERYWHERE | problems(
 
 
 class CommandAnswer(BaseModel):
-    """The order was taken; the status will tell what came of it."""
+    """The command was taken; the status will tell what came of it."""
 
     job_id: str
     round: int
@@ -52,10 +53,11 @@ class Resolution(BaseModel):
         return self
 
 
-def command_routes(commands: Commands, asking: Callable[..., Awaitable[Tenant]]) -> APIRouter:
+def command_routes(commands: Commands, dependencies: RouteDependencies) -> APIRouter:
     """The routes under /api/v1/hospitals/jobs."""
     router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["commands"], responses=_RESPONSES)
-    Asking = Annotated[Tenant, Depends(asking)]  # noqa: N806 - a type
+    Asking = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
+    Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
 
     @router.post(
         "/{job_id}/cancel",
@@ -63,9 +65,9 @@ def command_routes(commands: Commands, asking: Callable[..., Awaitable[Tenant]])
         response_model=CommandAnswer,
         responses=problems(_409="The job has ended"),
     )
-    async def cancel(job_id: JobId, tenant: Asking) -> CommandAnswer:
+    async def cancel(job_id: JobId, tenant: Asking, budget: Budget) -> CommandAnswer:
         """Rows that have not been sent become `unprocessed`. What was created stays created: there is no undo."""
-        return CommandAnswer(**_fields(await commands.cancel(tenant, job_id)))
+        return CommandAnswer(**_fields(await commands.cancel(tenant, job_id, budget)))
 
     @router.post(
         "/{job_id}/retry",
@@ -73,9 +75,9 @@ def command_routes(commands: Commands, asking: Callable[..., Awaitable[Tenant]])
         response_model=CommandAnswer,
         responses=problems(_409="The job runs, or there is nothing to retry"),
     )
-    async def retry(job_id: JobId, tenant: Asking) -> CommandAnswer:
+    async def retry(job_id: JobId, tenant: Asking, budget: Budget) -> CommandAnswer:
         """Failed and unprocessed rows run again in the same job, as its next round. Twice at once is once."""
-        return CommandAnswer(**_fields(await commands.retry(tenant, job_id)))
+        return CommandAnswer(**_fields(await commands.retry(tenant, job_id, budget)))
 
     @router.post(
         "/{job_id}/rows/{row}/resolve",
@@ -85,9 +87,11 @@ def command_routes(commands: Commands, asking: Callable[..., Awaitable[Tenant]])
             _400="Neither a hospital nor `absent`, or both", _409="The outcome of the row is not unknown"
         ),
     )
-    async def resolve(job_id: JobId, row: RowNumber, resolution: Resolution, tenant: Asking) -> ResolutionAnswer:
+    async def resolve(
+        job_id: JobId, row: RowNumber, resolution: Resolution, tenant: Asking, budget: Budget
+    ) -> ResolutionAnswer:
         """Settles a row whose outcome stayed unknown, by the word of a person who looked. Who and when is kept."""
-        accepted = await commands.resolve(tenant, job_id, row, resolution.hospital_id)
+        accepted = await commands.resolve(tenant, job_id, row, resolution.hospital_id, budget)
         return ResolutionAnswer(**_fields(accepted), row=row)
 
     return router

@@ -1,7 +1,7 @@
-"""Tells everybody who watches a job how it is, as soon as that changes.
+"""Gives everybody who watches a job its new state as soon as it changes.
 
-All watchers of all jobs share one look at the tables: when this replica's projection has moved, and once a second,
-since another replica's may have. Nothing is queued: a watcher is given the newest state, or waits for the next one.
+One query answers for all watchers of all jobs. It is made when this replica's projection has moved, and once a second,
+since another replica's may have. Nothing is queued: a watcher gets the newest state, or waits for the next one.
 """
 
 import asyncio
@@ -10,24 +10,36 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
 
 import anyio
 import structlog
 
 from services.status.metrics import WATCHERS
 from services.status.model.job_state import FINAL
+from services.status.model.timestamps import Clock
 from services.status.queries.job_summaries import summaries
 from services.status.queries.read_database import ReadDatabase
 from services.status.queries.schemas import JobSummary
 from services.status.tables.change_signal import ChangeSignal
+from shared.contract.events import now
+from shared.runtime.answer_budget import ANSWER_SECONDS
 from shared.runtime.problems import Problem
 
 log = structlog.get_logger(__name__)
 
-_LOOK_AGAIN_SECONDS: Final = 1.0
-#: However fast the projection is, people see no more than this many pictures a second: four.
-_PAUSE_SECONDS: Final = 0.25
+
+@dataclass(frozen=True, slots=True)
+class LiveTimings:
+    """In seconds."""
+
+    #: The tables are asked again after this time, also when this replica has projected nothing.
+    poll: float = 1.0
+    #: Between two queries: people see at most four states a second, however fast the projection is.
+    pause: float = 0.25
+    #: A comment is sent this often, so that no proxy takes the connection for dead.
+    ping: float = 15.0
+    #: A reader who takes nothing for so long is cut off, and may come back.
+    slow_reader: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -49,8 +61,8 @@ class JobState:
 
         The estimate is left out: it creeps while nothing happens.
         """
-        said = self.summary.model_dump_json(exclude={"eta_seconds"})
-        return f"{self.summary.processed_hospitals}-{hashlib.blake2s(said.encode(), digest_size=8).hexdigest()}"
+        shown = self.summary.model_dump_json(exclude={"eta_seconds"})
+        return f"{self.summary.processed_hospitals}-{hashlib.blake2s(shown.encode(), digest_size=8).hexdigest()}"
 
     @cached_property
     def json(self) -> str:
@@ -65,7 +77,7 @@ class _Watcher:
         self._state: JobState | None = None
         self._news = asyncio.Event()
 
-    def tell(self, state: JobState | None) -> None:
+    def update(self, state: JobState | None) -> None:
         """There is a newer state; None: there will be no more."""
         self._state = state
         self._news.set()
@@ -80,40 +92,50 @@ class _Watcher:
 class JobWatchers:
     """The jobs that are watched, and by whom."""
 
-    def __init__(self, database: ReadDatabase, change_signal: ChangeSignal) -> None:
+    def __init__(
+        self,
+        database: ReadDatabase,
+        change_signal: ChangeSignal,
+        timings: LiveTimings = LiveTimings(),
+        clock: Clock = now,
+    ) -> None:
         self._database = database
         self._change_signal = change_signal
+        self.timings = timings
+        self._clock = clock
         self._watchers: defaultdict[str, set[_Watcher]] = defaultdict(set)
         #: Set when the service stops: every stream ends at once, and its reader comes back to another replica.
         self.stopping = anyio.Event()
 
     async def run(self) -> None:
-        """Looks until cancelled."""
+        """Asks and tells until cancelled."""
         ending = asyncio.create_task(self._end_when_stopping())
         try:
             while True:
-                await self._change_signal.wait(_LOOK_AGAIN_SECONDS)
+                await self._change_signal.wait(self.timings.poll)
                 try:
-                    await self.look()
-                except Exception as error:  # a fault of ours must not end all streams' news in silence
+                    await self.refresh()
+                except Exception as error:  # a fault of ours must not end all streams in silence
                     log.error("job_watchers_fault", exc_info=error)
-                await asyncio.sleep(_PAUSE_SECONDS)
+                await asyncio.sleep(self.timings.pause)
         finally:
             ending.cancel()
 
-    async def look(self) -> None:
-        """Asks the tables once about every job that is watched, and tells its watchers."""
+    async def refresh(self) -> None:
+        """Asks the tables once about every job that is watched, and gives each watcher its job's state."""
         asked, asked_at = list(self._watchers), asyncio.get_running_loop().time()
         if not asked:
             return
         try:
-            found = await self._database.read(lambda connection: summaries(connection, None, asked))
+            found = await self._database.read(
+                lambda connection: summaries(connection, None, asked, self._clock()), ANSWER_SECONDS
+            )
         except Problem:
-            return  # it has been logged; the streams stay, and hear more when the database is back
+            return  # it has been logged; the streams stay open, and go on when the database is back
         for job_id in asked:
             state = JobState(found[job_id], asked_at) if job_id in found else None
             for watcher in self._watchers.get(job_id, ()):
-                watcher.tell(state)
+                watcher.update(state)
 
     async def follow(self, first: JobState, seen: str | None) -> AsyncGenerator[JobState, None]:
         """The job's states from the first on, without the one that was `seen`; the final one always, and last."""
@@ -149,4 +171,4 @@ class JobWatchers:
         await self.stopping.wait()
         for watchers in self._watchers.values():
             for watcher in watchers:
-                watcher.tell(None)
+                watcher.update(None)

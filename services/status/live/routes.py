@@ -9,7 +9,7 @@ id:               names what was said. A reader who comes back with it as `Last-
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Annotated, Final
 
@@ -23,15 +23,13 @@ from starlette.types import Receive, Scope, Send
 from services.status.live.first_state import FirstStates
 from services.status.live.job_watchers import JobState, JobWatchers
 from services.status.queries.job_summaries import summaries
-from services.status.queries.lookup import JobLookup
+from services.status.queries.route_dependencies import RouteDependencies
 from services.status.web.openapi import EVERYWHERE, Documented, JobId, problems
 from services.status.web.tenant import Tenant
+from shared.runtime.answer_budget import AnswerBudget
 
 log = structlog.get_logger(__name__)
 
-_PING_SECONDS: Final = 15
-#: Who takes nothing for so long is cut off, and may come back.
-_SLOW_READER_SECONDS: Final = 30.0
 #: For streams to end by themselves when the service stops.
 _GRACE_SECONDS: Final = 2.0
 #: After how long a browser comes back when the stream broke.
@@ -46,12 +44,11 @@ _STREAM: Final[Documented] = {
 }
 
 
-def event_stream_routes(
-    watchers: JobWatchers, first_states: FirstStates, lookup: JobLookup, asking_tenant: Callable[..., Awaitable[Tenant]]
-) -> APIRouter:
+def event_stream_routes(watchers: JobWatchers, first_states: FirstStates, dependencies: RouteDependencies) -> APIRouter:
     """GET …/jobs/{job_id}/events."""
     router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["jobs"], responses=EVERYWHERE)
-    Asking = Annotated[Tenant, Depends(asking_tenant)]  # noqa: N806 - a type
+    Asking = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
+    Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
 
     @router.get(
         "/{job_id}/events", response_class=EventSourceResponse, responses=_STREAM | problems(_404="No such job")
@@ -59,6 +56,7 @@ def event_stream_routes(
     async def events(
         job_id: JobId,
         tenant: Asking,
+        budget: Budget,
         last_event_id: Annotated[str | None, Header(description="The last `id` that was received")] = None,
     ) -> EventSourceResponse:
         """Progress as it happens. Ends with the final state."""
@@ -67,10 +65,12 @@ def event_stream_routes(
 
         def find(connection: Connection) -> JobState | None:
             asked_at = loop.time()
-            found = summaries(connection, tenant, [job_id])
+            found = summaries(connection, tenant, [job_id], dependencies.clock())
             return JobState(found[job_id], asked_at) if job_id in found else None
 
-        first = await lookup.job(job_id, find, lambda: first_states.state(tenant, job_id))
+        first = await dependencies.lookup.job(
+            job_id, find, budget, first=lambda: first_states.state(tenant, job_id, budget)
+        )
         return EventStream(watchers, first, last_event_id)
 
     return router
@@ -82,8 +82,8 @@ class EventStream(EventSourceResponse):
     def __init__(self, watchers: JobWatchers, first: JobState, seen: str | None) -> None:
         super().__init__(
             _events(watchers, first, seen),
-            ping=_PING_SECONDS,
-            send_timeout=_SLOW_READER_SECONDS,
+            ping=watchers.timings.ping,
+            send_timeout=watchers.timings.slow_reader,
             shutdown_event=watchers.stopping,
             shutdown_grace_period=_GRACE_SECONDS,
         )

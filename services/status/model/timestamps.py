@@ -1,11 +1,14 @@
 """Moments as the tables keep them: whole microseconds since 1970 in UTC, which every database sorts alike."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 Micros = int
+#: Tells the moment, with its time zone.
+Clock = Callable[[], datetime]
 
 
 def micros(moment: datetime) -> Micros:

@@ -1,6 +1,5 @@
 """The batches of a job, and which of them are activated: so that a person knows which one to activate by hand."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated
 
@@ -10,10 +9,11 @@ from sqlalchemy import Connection, select
 
 from services.status.model.timestamps import moment
 from services.status.queries import job_queries
-from services.status.queries.lookup import JobLookup
+from services.status.queries.route_dependencies import RouteDependencies
 from services.status.tables.definitions import activations
 from services.status.web.openapi import EVERYWHERE, JobId, problems
 from services.status.web.tenant import Tenant
+from shared.runtime.answer_budget import AnswerBudget
 
 
 class BatchAnswer(BaseModel):
@@ -31,20 +31,21 @@ class BatchList(BaseModel):
     batches: list[BatchAnswer]
 
 
-def batch_routes(lookup: JobLookup, asking: Callable[..., Awaitable[Tenant]]) -> APIRouter:
+def batch_routes(dependencies: RouteDependencies) -> APIRouter:
     """The route under /api/v1/hospitals/jobs."""
     router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["jobs"], responses=EVERYWHERE)
-    Asking = Annotated[Tenant, Depends(asking)]  # noqa: N806 - a type
+    Asking = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
+    Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
 
     @router.get("/{job_id}/batches", response_model=BatchList, responses=problems(_404="No such job"))
-    async def batches(job_id: JobId, tenant: Asking) -> BatchList:
+    async def batches(job_id: JobId, tenant: Asking, budget: Budget) -> BatchList:
         """The job's batches, each with its activation."""
 
         def find(connection: Connection) -> BatchList | None:
-            job = job_queries.job(connection, tenant, job_id)
+            job = job_queries.job(connection, tenant, job_id, dependencies.clock())
             return None if job is None else _batches(connection, job_id)
 
-        return await lookup.job(job_id, find)
+        return await dependencies.lookup.job(job_id, find, budget)
 
     return router
 

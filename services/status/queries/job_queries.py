@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, func, or_, select, tuple_
@@ -12,7 +13,7 @@ from services.status.model.timestamps import Micros, micros
 from services.status.queries.cancelled_jobs import Moment, has_status, jobs_as_of, status_as_of
 from services.status.tables.definitions import activations, batches, jobs, pace, processors, rows
 from services.status.web.tenant import Tenant
-from shared.contract.events import ProcessorReported, RowErrorCode, now
+from shared.contract.events import ProcessorReported, RowErrorCode
 
 #: How many slots of time count as the last minute, the running one included.
 _SLOTS = 60 // SLOT_SECONDS + 1
@@ -36,23 +37,23 @@ class JobFilter:
     status: JobStatus | None = None
     text: str | None = None
 
-    def conditions(self) -> Iterator[ColumnElement[bool]]:
-        """What has to hold of a job."""
+    def conditions(self, at: Micros) -> Iterator[ColumnElement[bool]]:
+        """What has to hold of a job at that moment."""
         if self.status is not None:
-            yield has_status(self.status, micros(now()))
+            yield has_status(self.status, at)
         if self.text:
             yield jobs.c.searched.contains(searched(self.text), autoescape=True)
 
 
-def visible(tenant: Tenant | BindParameter[str], at: Moment | None = None) -> Select[Any]:
-    """The jobs that the tenant may see, as they are now or at that moment: accepted ones of its own."""
-    accepted = jobs_as_of(micros(now()) if at is None else at).where(jobs.c.created_at.is_not(None))
+def visible(tenant: Tenant | BindParameter[str], at: Moment) -> Select[Any]:
+    """The accepted jobs that the tenant may see, as they are at that moment."""
+    accepted = jobs_as_of(at).where(jobs.c.created_at.is_not(None))
     return accepted if tenant is None else accepted.where(jobs.c.tenant == tenant)
 
 
-def job(connection: Connection, tenant: Tenant, job_id: str) -> JobRow | None:
-    """The job; None when the tenant has none of that id, or it is not known yet."""
-    return _one(connection, visible(tenant).where(jobs.c.job_id == job_id))
+def job(connection: Connection, tenant: Tenant, job_id: str, at: datetime) -> JobRow | None:
+    """The job at that moment; None when the tenant has none of that id, or it is not known yet."""
+    return _one(connection, visible(tenant, micros(at)).where(jobs.c.job_id == job_id))
 
 
 def _one(connection: Connection, statement: Select[Any]) -> JobRow | None:
@@ -66,9 +67,10 @@ def job_page(
     wanted_jobs: JobFilter,
     after: tuple[Micros, str] | None,
     limit: int,
+    at: datetime,
 ) -> JobPage:
-    """The tenant's jobs, newest first, after a position."""
-    wanted = visible(tenant).where(*wanted_jobs.conditions())
+    """The tenant's jobs at that moment, newest first, after a position."""
+    wanted = visible(tenant, micros(at)).where(*wanted_jobs.conditions(micros(at)))
     counted = wanted.with_only_columns(func.count(), maintain_column_froms=True)
     total = connection.execute(counted).scalar_one()
     if after:
@@ -89,10 +91,10 @@ def retryable() -> tuple[ColumnElement[bool], ...]:
     return rows.c.status != RowStatus.CREATED.value, readable
 
 
-def job_of_batch(connection: Connection, tenant: Tenant, batch_id: str) -> JobRow | None:
+def job_of_batch(connection: Connection, tenant: Tenant, batch_id: str, at: datetime) -> JobRow | None:
     """The job that the batch belongs to; None as above."""
     of_batch = select(batches.c.job_id).where(batches.c.batch_id == batch_id).scalar_subquery()
-    return _one(connection, visible(tenant).where(jobs.c.job_id == of_batch))
+    return _one(connection, visible(tenant, micros(at)).where(jobs.c.job_id == of_batch))
 
 
 def batch_ids(connection: Connection, job_id: str) -> list[str]:
@@ -136,8 +138,8 @@ def reports(connection: Connection) -> list[ProcessorReported]:
     return [ProcessorReported.model_validate_json(report) for report in found]
 
 
-def status_counts(connection: Connection) -> dict[str, int]:
-    """How many jobs have which status."""
-    status = status_as_of(micros(now())).label("shown")
+def status_counts(connection: Connection, at: datetime) -> dict[str, int]:
+    """How many jobs have which status at that moment."""
+    status = status_as_of(micros(at)).label("shown")
     statement = select(status, func.count()).where(jobs.c.created_at.is_not(None)).group_by(status)
     return {status: hospitals for status, hospitals in connection.execute(statement)}  # noqa: C416 - rows, not pairs

@@ -5,47 +5,46 @@ The statements are built once: to put one together takes longer than all the res
 
 import json
 from collections.abc import Collection
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, Select, Text, bindparam, cast, func, select
 
-from services.status.model.timestamps import Micros, micros
+from services.status.model.timestamps import micros
 from services.status.queries.job_queries import first_recent_slot, rate, visible
 from services.status.queries.responses import job_in_full, summary
 from services.status.queries.schemas import JobAnswer, JobSummary
 from services.status.tables.definitions import batches, jobs, pace, processors
 from services.status.web.tenant import Tenant
-from shared.contract.events import ProcessorReported, now
+from shared.contract.events import ProcessorReported
 
 _REPORTS: Final = TypeAdapter(list[ProcessorReported])
 
 
-def job_answer(connection: Connection, tenant: Tenant, job_id: str) -> JobAnswer | None:
-    """A job in full; None when the tenant has none of that id, or it is not known yet."""
-    at = micros(now())
+def job_answer(connection: Connection, tenant: Tenant, job_id: str, at: datetime) -> JobAnswer | None:
+    """A job in full at that moment; None when the tenant has none of that id, or it is not known yet."""
     statement = _in_full(connection.dialect.name, of_tenant=tenant is not None)
-    found = connection.execute(statement, _asked(tenant, at) | {"job_id": job_id})
+    found = connection.execute(statement, _parameters(tenant, at) | {"job_id": job_id})
     job = found.one_or_none()
     if job is None:
         return None
     batch_ids = [batch_id for _, batch_id in sorted(json.loads(job.all_batches or "[]"))]
-    short = summary(job, _rate(job, at), _reports(job), batch_ids[0] if batch_ids else None)
+    short = summary(job, _rate(job, at), _reports(job), batch_ids[0] if batch_ids else None, at)
     return job_in_full(connection, job, short, batch_ids)
 
 
-def summaries(connection: Connection, tenant: Tenant, job_ids: Collection[str]) -> dict[str, JobSummary]:
-    """Those jobs that the tenant has; the others are left out."""
-    at = micros(now())
+def summaries(connection: Connection, tenant: Tenant, job_ids: Collection[str], at: datetime) -> dict[str, JobSummary]:
+    """Those jobs that the tenant has, at that moment; the others are left out."""
     statement = _in_short(of_tenant=tenant is not None)
-    found = list(connection.execute(statement, _asked(tenant, at) | {"job_ids": list(job_ids)}))
+    found = list(connection.execute(statement, _parameters(tenant, at) | {"job_ids": list(job_ids)}))
     reports = _reports(found[0]) if found else []
-    return {job.job_id: summary(job, _rate(job, at), reports, job.first_batch) for job in found}
+    return {job.job_id: summary(job, _rate(job, at), reports, job.first_batch, at) for job in found}
 
 
-def _asked(tenant: Tenant, at: Micros) -> dict[str, object]:
-    return {"tenant": tenant, "at": at, "recent_slot": first_recent_slot(at)}
+def _parameters(tenant: Tenant, at: datetime) -> dict[str, object]:
+    return {"tenant": tenant, "at": micros(at), "recent_slot": first_recent_slot(micros(at))}
 
 
 @cache
@@ -85,5 +84,5 @@ def _reports(job: Row[Any]) -> list[ProcessorReported]:
     return _REPORTS.validate_json(f"[{job.reports or ''}]")
 
 
-def _rate(job: Row[Any], at: Micros) -> float:
-    return rate(job.recent_hospitals, job.oldest_slot, job.started_at, at) if job.recent_hospitals else 0.0
+def _rate(job: Row[Any], at: datetime) -> float:
+    return rate(job.recent_hospitals, job.oldest_slot, job.started_at, micros(at)) if job.recent_hospitals else 0.0

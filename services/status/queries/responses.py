@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row
@@ -26,7 +27,7 @@ from services.status.queries.schemas import (
     RowList,
 )
 from services.status.web.tenant import Tenant
-from shared.contract.events import JobOutcome, ProcessorReported, now
+from shared.contract.events import JobOutcome, ProcessorReported
 
 #: `result` lists the rows of jobs up to this size, as the original application did; larger ones have pages.
 RESULT_ROWS: Final = 1_000
@@ -39,13 +40,18 @@ def job_in_full(connection: Connection, job: JobRow, short: JobSummary, batch_id
 
 
 def job_list(
-    connection: Connection, tenant: Tenant, wanted: JobFilter, after: tuple[Micros, str] | None, limit: int
+    connection: Connection,
+    tenant: Tenant,
+    wanted: JobFilter,
+    after: tuple[Micros, str] | None,
+    limit: int,
+    at: datetime,
 ) -> JobList:
-    """A page of the tenant's jobs."""
-    page = job_queries.job_page(connection, tenant, wanted, after, limit + 1)
+    """A page of the tenant's jobs at that moment."""
+    page = job_queries.job_page(connection, tenant, wanted, after, limit + 1, at)
     shown = page.jobs[:limit]
     following = cursor(shown[-1].created_at, shown[-1].job_id) if len(page.jobs) > limit else None
-    return JobList(total_jobs=page.total, jobs=_summaries(connection, shown), next_cursor=following)
+    return JobList(total_jobs=page.total, jobs=_summaries(connection, shown, at), next_cursor=following)
 
 
 def row_list(connection: Connection, job: JobRow, outcome: RowStatus | None, after: int, limit: int) -> RowList:
@@ -58,18 +64,20 @@ def row_list(connection: Connection, job: JobRow, outcome: RowStatus | None, aft
     return RowList(rows=[_row(row, activated, unknown) for row in shown], next_cursor=following)
 
 
-def _summaries(connection: Connection, jobs: Sequence[JobRow]) -> list[JobSummary]:
+def _summaries(connection: Connection, jobs: Sequence[JobRow], at: datetime) -> list[JobSummary]:
     running = [job.job_id for job in jobs if job.status not in FINAL]
-    rates = job_queries.recent_rates(connection, running, micros(now())) if running else {}
+    rates = job_queries.recent_rates(connection, running, micros(at)) if running else {}
     reports = job_queries.reports(connection) if running else []
-    return [summary(job, rates.get(job.job_id, 0.0), reports, None) for job in jobs]
+    return [summary(job, rates.get(job.job_id, 0.0), reports, None, at) for job in jobs]
 
 
-def summary(job: JobRow, rate: float, reports: Sequence[ProcessorReported], batch_id: str | None) -> JobSummary:
+def summary(
+    job: JobRow, rate: float, reports: Sequence[ProcessorReported], batch_id: str | None, at: datetime
+) -> JobSummary:
     """The job in the list. `rate`: rows per second of late; `batch_id`: the one that its message may name."""
     status, outcome = JobStatus(job.status), JobOutcome(job.outcome) if job.outcome else None
     processed = _processed(job)
-    work, at = Work(job.total_hospitals - processed, rate, job.express), now()
+    work = Work(job.total_hospitals - processed, rate, job.express)
     reason = None if status in FINAL else waiting_for(work, reports, at)
     cancelled_at = job.cancel_requested_at if job.cancelled_round >= job.round else None
     return JobSummary(

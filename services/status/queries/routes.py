@@ -1,7 +1,5 @@
-"""The HTTP API: who asks, for what, and which answer that is."""
+"""The HTTP API for jobs and rows: how a job is, all jobs, the rows of a job."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -13,42 +11,37 @@ from services.status.model.row_results import RowStatus
 from services.status.queries import job_queries, job_summaries, responses
 from services.status.queries.cursors import after_job, after_row
 from services.status.queries.job_queries import JobFilter
-from services.status.queries.lookup import JobLookup
-from services.status.queries.read_database import ReadDatabase
+from services.status.queries.route_dependencies import RouteDependencies
 from services.status.queries.schemas import JobAnswer, JobList, RowList
 from services.status.web.openapi import EVERYWHERE, JobId, problems
 from services.status.web.tenant import Tenant
+from shared.runtime.answer_budget import AnswerBudget
 
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=500)]
 
 
-@dataclass(frozen=True, slots=True)
-class RouteDependencies:
-    """What the routes are handed."""
-
-    database: ReadDatabase
-    lookup: JobLookup
-    tenant: Callable[..., Awaitable[Tenant]]
-
-
-def api_routes(desk: RouteDependencies) -> APIRouter:
+def api_routes(dependencies: RouteDependencies) -> APIRouter:
     """The routes under /api/v1."""
     router = APIRouter(prefix="/api/v1/hospitals", tags=["jobs"], responses=EVERYWHERE)
-    Asking = Annotated[Tenant, Depends(desk.tenant)]  # noqa: N806 - a type
+    Asking = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
+    Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
+    lookup, clock = dependencies.lookup, dependencies.clock
 
     @router.get("/status/{job_id}", response_model=JobAnswer, responses=problems(_404="No such job"))
-    async def status(job_id: JobId, tenant: Asking) -> Response:
+    async def status(job_id: JobId, tenant: Asking, budget: Budget) -> Response:
         """How a job is. One that was just accepted is never 404."""
 
         def find(connection: Connection) -> JobAnswer | None:
-            return job_summaries.job_answer(connection, tenant, job_id)
+            return job_summaries.job_answer(connection, tenant, job_id, clock())
 
+        answer = await lookup.job(job_id, find, budget)
         # The question that is asked most: FastAPI would check and walk through the answer once more.
-        return Response((await desk.lookup.job(job_id, find)).model_dump_json(), media_type="application/json")
+        return Response(answer.model_dump_json(), media_type="application/json")
 
     @router.get("/jobs", response_model=JobList, responses=problems(_400="A parameter is wrong"))
     async def jobs(
         tenant: Asking,
+        budget: Budget,
         status: Annotated[JobStatus | None, Query(description="Only jobs in this state")] = None,
         q: Annotated[
             str | None, Query(description="Only jobs with this in file name or id, in any case", max_length=200)
@@ -59,7 +52,9 @@ def api_routes(desk: RouteDependencies) -> APIRouter:
         """All jobs, newest first."""
         after = after_job(cursor)
         wanted = JobFilter(status, (q or "").replace("\0", ""))  # no database keeps a NUL, so no job has one
-        return await desk.database.read(lambda connection: responses.job_list(connection, tenant, wanted, after, limit))
+        return await dependencies.database.read(
+            lambda connection: responses.job_list(connection, tenant, wanted, after, limit, clock()), budget.remaining
+        )
 
     @router.get(
         "/jobs/{job_id}/rows",
@@ -69,6 +64,7 @@ def api_routes(desk: RouteDependencies) -> APIRouter:
     async def rows(
         job_id: JobId,
         tenant: Asking,
+        budget: Budget,
         outcome: Annotated[RowStatus | None, Query(description="Only rows of which this became")] = None,
         limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
         cursor: Cursor = None,
@@ -77,9 +73,9 @@ def api_routes(desk: RouteDependencies) -> APIRouter:
         after = after_row(cursor)
 
         def find(connection: Connection) -> RowList | None:
-            job = job_queries.job(connection, tenant, job_id)
+            job = job_queries.job(connection, tenant, job_id, clock())
             return None if job is None else responses.row_list(connection, job, outcome, after, limit)
 
-        return await desk.lookup.job(job_id, find)
+        return await lookup.job(job_id, find, budget)
 
     return router

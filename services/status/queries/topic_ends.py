@@ -1,18 +1,15 @@
 """Where hospital.jobs ends at this moment, open transactions included: no id is unknown before that was projected."""
 
 from collections.abc import Collection
-from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
 from shared.runtime import kafka_options
+from shared.runtime.partitions import partition_of
 from shared.runtime.reconnecting_client import ReconnectingClient
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
-
-_PATIENCE_SECONDS: Final = 1.2
 
 
 class EndUnknown(Exception):
@@ -31,17 +28,17 @@ class TopicEnds:
     def partition_of(self, job_id: str) -> TopicPartition:
         """The partition that holds everything about a job."""
         topics = self._topics
-        return TopicPartition(topics.jobs, (murmur2(job_id.encode()) & 0x7FFFFFFF) % topics.partitions)
+        return TopicPartition(topics.jobs, partition_of(job_id.encode(), topics.partitions))
 
     def partitions(self) -> list[TopicPartition]:
         """All of hospital.jobs."""
         topics = self._topics
         return [TopicPartition(topics.jobs, partition) for partition in range(topics.partitions)]
 
-    async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
-        """The next offset of each. Raises EndUnknown after 1.2 s at most."""
+    async def ends(self, partitions: Collection[TopicPartition], seconds: float) -> dict[TopicPartition, int]:
+        """The next offset of each. Raises EndUnknown after so many seconds at most."""
         try:
-            return await run_with_timeout(_PATIENCE_SECONDS, self._ask(partitions))
+            return await run_with_timeout(seconds, self._ask(partitions))
         except (TimeoutError, KafkaError, OSError) as error:
             self._consumer.discard()
             raise EndUnknown(str(error) or type(error).__name__) from error

@@ -23,7 +23,7 @@ PARTLY_FAILED = [
 async def api(sqlite):
     """The API with one job that was not activated, since a row failed."""
     await apply_events(sqlite, *PARTLY_FAILED)
-    async with api_client(sqlite, patience_seconds=1.0) as api:
+    async with api_client(sqlite, activation_seconds=1.0) as api:
         yield api
 
 

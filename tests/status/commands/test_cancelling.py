@@ -30,9 +30,9 @@ async def test_a_job_that_nobody_cancelled_says_so(api, engine):
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-async def test_a_job_that_is_being_cancelled_says_since_when_and_for_how_long(api, engine, clock, rows):
+async def test_a_job_that_is_being_cancelled_says_since_when_and_for_how_long(api, engine, rows):
     """Whatever holds it up, it is over when nothing that was sent can be under way any more."""
-    clock(10)
+    api.clock.set(10)
     await apply_events(engine, STORY.accepted(), *[STORY.created(2)] * rows, STORY.cancelled(seconds=1))
     job = await shown(api)
     assert job["status"] == ["pending", "processing"][rows]

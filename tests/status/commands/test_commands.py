@@ -48,9 +48,9 @@ async def test_a_cancel_is_an_event_that_says_by_when_it_is_settled(api, sqlite)
     assert (event.settles_at - event.occurred_at).total_seconds() == pytest.approx(SETTLING_SECONDS, abs=1)
 
 
-async def test_a_second_cancel_of_a_round_writes_nothing(api, sqlite, clock):
+async def test_a_second_cancel_of_a_round_writes_nothing(api, sqlite):
     """The first one stands."""
-    clock(2)
+    api.clock.set(2)
     await apply_events(sqlite, *RUNNING, STORY.cancelled())
     assert (await api.post("/jobs/job-1/cancel")).status_code == 202
     assert api.publisher.sent == []
@@ -109,9 +109,9 @@ async def test_rows_whose_event_could_not_be_read_cannot_be_retried(api, sqlite)
     assert "upload them as a new file" in answer.json()["detail"]
 
 
-async def test_a_cancelled_job_that_is_still_wound_up_cannot_be_retried_yet(api, sqlite, clock):
+async def test_a_cancelled_job_that_is_still_wound_up_cannot_be_retried_yet(api, sqlite):
     """It is called cancelled, but rows behind the windows have no result: the retry would overtake them."""
-    clock(1 + SETTLING_SECONDS)
+    api.clock.set(1 + SETTLING_SECONDS)
     await apply_events(sqlite, *RUNNING, STORY.cancelled(seconds=1))
     assert (await api.get("/status/job-1")).json()["status"] == "cancelled"
     answer = await api.post("/jobs/job-1/retry")

@@ -3,42 +3,28 @@
 import asyncio
 import hashlib
 import socket
+from dataclasses import replace
 from itertools import pairwise
 
 import httpx
 import pytest
 from sqlalchemy import event
 
-from services.status.live import job_watchers, routes
 from services.status.metrics import WATCHERS
-from services.status.queries import job_summaries, responses
 from shared.contract.events import JobOutcome
-from shared.runtime.problems import database_down
 from shared.runtime.settings import ApiKey
-from tests.support.status.job_histories import Story, apply_events, at, report
+from tests.support.status.job_histories import Story, apply_events, report
 from tests.support.status.live_server import serve_api, watch_job
-from tests.support.status.status_api import api_client
+from tests.support.status.status_api import FAST_TIMINGS, api_client
 from tests.support.status.status_service import eventually
-
-
-@pytest.fixture(autouse=True)
-def fast(monkeypatch):
-    """Looks follow one another quickly, and the clock stands still."""
-    monkeypatch.setattr(job_watchers, "_LOOK_AGAIN_SECONDS", 0.05)
-    monkeypatch.setattr(job_watchers, "_PAUSE_SECONDS", 0.01)
-    clock(monkeypatch, 20)
-
-
-def clock(monkeypatch, seconds):
-    """Sets what time the answers think it is, in seconds after noon."""
-    for module in (responses, job_summaries):
-        monkeypatch.setattr(module, "now", lambda: at(seconds))
+from tests.support.until import until
 
 
 @pytest.fixture
 async def api(engine):
-    """The API on empty tables, of either database."""
+    """The API on empty tables, of either database; its clock stands still."""
     async with api_client(engine) as api:
+        api.clock.set(20)
         yield api
 
 
@@ -118,7 +104,7 @@ async def test_another_replica_calls_the_same_state_the_same_and_sees_what_the_f
             assert (await anext(events)).data["processed_hospitals"] == 1
 
 
-async def test_an_estimate_that_creeps_is_no_news(engine, url, monkeypatch):
+async def test_an_estimate_that_creeps_is_no_news(api, engine, url):
     """Else every stream would have an event a second in which nothing has happened."""
     story = Story(total=50)
     await apply_events(
@@ -126,7 +112,7 @@ async def test_an_estimate_that_creeps_is_no_news(engine, url, monkeypatch):
     )
     async with watch_job(url) as events:
         first = await anext(events)
-        clock(monkeypatch, 21)
+        api.clock.set(21)
         await asyncio.sleep(0.2)  # several looks
         await apply_events(engine, story.created(12, seconds=21))
         second = await anext(events)
@@ -134,7 +120,7 @@ async def test_an_estimate_that_creeps_is_no_news(engine, url, monkeypatch):
     assert (first.data["created_hospitals"], second.data["created_hospitals"]) == (10, 11)
 
 
-async def test_why_it_waits_is_news(engine, url, monkeypatch):
+async def test_why_it_waits_is_news(engine, url):
     """Though no row has moved."""
     story = Story(total=50)
     await apply_events(engine, story.accepted(), story.created(2), report(seconds=19))
@@ -156,13 +142,13 @@ async def test_a_thousand_watchers_cost_one_database_query_a_look(sqlite):
             streams += await asyncio.gather(*(open_stream(url, "job-1") for _ in range(50)))
         await watchers(crowd)
         statements, looks = [], []
-        look = api.job_watchers.look
+        look = api.job_watchers.refresh
 
         async def counted_look():
             looks.append(len(statements))
             await look()
 
-        api.job_watchers.look = counted_look
+        api.job_watchers.refresh = counted_look
         event.listen(api.database.statements, "before_cursor_execute", lambda *told: statements.append(told[2]))
 
         async def have_looked():
@@ -201,13 +187,17 @@ async def request_stream(url, job_id, receive_buffer=None):
     return reader, writer
 
 
-async def test_a_reader_who_takes_nothing_is_dropped_and_holds_up_nobody(sqlite, monkeypatch):
+async def test_a_reader_who_takes_nothing_is_dropped_and_holds_up_nobody(sqlite):
     """Its place is free again; the others hear everything."""
-    monkeypatch.setattr(routes, "_SLOW_READER_SECONDS", 0.5)
+    timings = replace(FAST_TIMINGS, slow_reader=0.5)
     story = Story(total=2_000)
     long_name = "h" * 20_000  # so that few events fill what the kernel keeps for a reader
     await apply_events(sqlite, story.accepted().model_copy(update={"file_name": long_name}))
-    async with api_client(sqlite) as api, serve_api(api, send_buffer=4_096) as url, watch_job(url) as events:
+    async with (
+        api_client(sqlite, timings=timings) as api,
+        serve_api(api, send_buffer=4_096) as url,
+        watch_job(url) as events,
+    ):
         await anext(events)
         _, stuck = await request_stream(url, "job-1", receive_buffer=2_048)
         await watchers(2)
@@ -222,33 +212,26 @@ async def test_a_reader_who_takes_nothing_is_dropped_and_holds_up_nobody(sqlite,
         assert (await anext(events)).data["failed_hospitals"] == row - 1
 
 
-async def test_when_the_service_stops_every_stream_ends_at_once(sqlite, monkeypatch):
+async def test_when_the_service_stops_every_stream_ends_at_once(sqlite):
     """In order, with its last chunk, whenever the next look would have been."""
-    monkeypatch.setattr(job_watchers, "_LOOK_AGAIN_SECONDS", 1_000)
+    timings = replace(FAST_TIMINGS, poll=1_000)
     await apply_events(sqlite, Story().accepted())
-    async with api_client(sqlite) as api, serve_api(api) as url, watch_job(url) as events:
+    async with api_client(sqlite, timings=timings) as api, serve_api(api) as url, watch_job(url) as events:
         await anext(events)
         api.job_watchers.stopping.set()
         assert [each async for each in events] == []
         await watchers(0)
 
 
-async def test_a_database_that_is_away_ends_no_stream(sqlite, monkeypatch):
+async def test_a_database_that_is_away_ends_no_stream(sqlite):
     """News come when it is back."""
     story = Story(total=5)
     await apply_events(sqlite, story.accepted())
     async with api_client(sqlite) as api, serve_api(api) as url, watch_job(url) as events:
         await anext(events)
-        failed = asyncio.Event()
-        read = api.job_watchers._database.read
-
-        async def failing(_):
-            failed.set()
-            raise database_down()
-
-        monkeypatch.setattr(api.job_watchers._database, "read", failing)
-        await asyncio.wait_for(failed.wait(), 30)
-        monkeypatch.setattr(api.job_watchers._database, "read", read)
+        api.database.fail(range(1, 1_000_000))
+        await until("the tables were asked in vain", lambda: api.database.asked > 0, 30)
+        api.database.fail(())
         await apply_events(sqlite, story.failed(2))
         assert (await anext(events)).data["failed_hospitals"] == 1
 
@@ -263,12 +246,12 @@ async def test_a_job_that_is_deleted_ends_its_streams(sqlite):
         assert [each async for each in events] == []
 
 
-async def test_a_comment_comes_while_nothing_happens_and_nothing_in_between_buffers(sqlite, monkeypatch):
+async def test_a_comment_comes_while_nothing_happens_and_nothing_in_between_buffers(sqlite):
     """So that no proxy thinks that the connection is dead, and none keeps events back."""
-    monkeypatch.setattr(routes, "_PING_SECONDS", 0.05)
+    timings = replace(FAST_TIMINGS, ping=0.05)
     await apply_events(sqlite, Story().accepted())
     async with (
-        api_client(sqlite) as api,
+        api_client(sqlite, timings=timings) as api,
         serve_api(api) as url,
         httpx.AsyncClient() as http,
         http.stream("GET", f"{url}/api/v1/hospitals/jobs/job-1/events") as answer,

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 from sqlalchemy import event
 
-from services.status.queries import read_database
 from tests.support.status.job_histories import Story, apply_events
 from tests.support.status.live_server import serve_api
 from tests.support.status.status_api import api_client
@@ -52,20 +51,16 @@ async def test_a_thousand_begin_at_one_instant_and_none_is_sent_away(api, engine
     assert len(asked) < WATCHERS / 10
 
 
-async def test_those_who_come_while_the_database_is_away_all_hear_so_in_time(api, monkeypatch):
+async def test_those_who_come_while_the_database_is_away_all_hear_so_in_time(sqlite):
     """Also those who came while others were already asking; with Retry-After."""
-    monkeypatch.setattr(read_database, "_PATIENCE_SECONDS", 0.5)
-
-    async def silence(*_):
-        await asyncio.sleep(60)
-
-    monkeypatch.setattr(read_database.ReadDatabase, "_ask", silence)
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    first = asyncio.gather(*(api.get("/jobs/job-1/events") for _ in range(5)))
-    await asyncio.sleep(0.2)
-    later = asyncio.gather(*(api.get("/jobs/job-1/events") for _ in range(5)))
-    answers = [*await first, *await later]
+    async with api_client(sqlite, answer_seconds=0.5) as api:
+        api.database.silent = True
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        first = asyncio.gather(*(api.get("/jobs/job-1/events") for _ in range(5)))
+        await asyncio.sleep(0.2)
+        later = asyncio.gather(*(api.get("/jobs/job-1/events") for _ in range(5)))
+        answers = [*await first, *await later]
     assert {answer.status_code for answer in answers} == {503}
     assert all(answer.headers["Retry-After"] for answer in answers)
     assert loop.time() - began < 0.9

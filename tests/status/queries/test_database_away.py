@@ -8,12 +8,20 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 
+from services.status.queries.read_database import CONNECTIONS
 from services.status.tables.schema_version import check_schema, migrate
 from shared.runtime.databases import create_engine, database_url
 from shared.runtime.health import health_routes
 from tests.support.status.job_histories import Story, apply_events
 from tests.support.status.status_api import api_client
+
+PATHS = [
+    "/status/job-1",
+    "/jobs",
+    *(f"/jobs/job-1/{each}" for each in ("rows", "batches", "events", "successful.csv", "failed.csv")),
+]
 
 
 class TcpProxy:
@@ -77,6 +85,30 @@ async def test_a_database_that_falls_silent_is_503_within_2_seconds_and_used_aga
             assert (await api.get("/status/job-1")).status_code == 200
         await engine.dispose()
     await direct.dispose()
+
+
+async def test_a_silent_database_is_503_within_2_seconds_on_every_route(postgres_url):
+    """All of them at once: who waits for a free connection waits on the same budget."""
+    direct = create_engine(database_url(postgres_url))
+    await migrate(direct)
+    await apply_events(direct, Story().accepted())
+    async with proxied(postgres_url) as (url, proxy):
+        engine = create_engine(database_url(url), CONNECTIONS, reading=True)
+        async with api_client(engine) as api:
+            await api.database.warm_up(lambda connection: connection.execute(text("SELECT 1")).all())
+            proxy.freeze()
+            for answer, seconds in await asyncio.gather(*(asked(api, path) for path in PATHS)):
+                assert (answer.status_code, answer.json()["error_type"]) == (503, "database_unavailable")
+                assert seconds < 2.0
+            proxy.thaw()
+        await engine.dispose()
+    await direct.dispose()
+
+
+async def asked(api, path):
+    """The answer, and how long it took."""
+    began = time.monotonic()
+    return await api.get(path), time.monotonic() - began
 
 
 async def test_readiness_names_a_silent_database_within_its_2_seconds(postgres_url):

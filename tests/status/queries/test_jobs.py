@@ -22,9 +22,9 @@ def moment(seconds):
     return at(seconds).isoformat().replace("+00:00", "Z")
 
 
-async def test_a_job_just_accepted(api, engine, clock):
+async def test_a_job_just_accepted(api, engine):
     """Every field has its honest beginning."""
-    clock(1)
+    api.clock.set(1)
     await apply_events(engine, Story(total=3).accepted(), report(seconds=0))
     answer = await api.get("/status/job-1")
     assert answer.status_code == 200
@@ -63,9 +63,9 @@ async def test_a_job_just_accepted(api, engine, clock):
     }
 
 
-async def test_a_job_in_the_middle(api, engine, clock):
+async def test_a_job_in_the_middle(api, engine):
     """Status answers while a job runs, with the pace of the last minute."""
-    clock(20)
+    api.clock.set(20)
     story = Story(total=30)
     results = [story.created(row, seconds=10) for row in range(2, 11)] + [story.failed(11, seconds=12)]
     await apply_events(engine, story.accepted(), *results, report(seconds=19, rate_limit=0.5, rows_per_second=0.5))
@@ -80,14 +80,14 @@ async def test_a_job_in_the_middle(api, engine, clock):
     assert len(answer["result"]["hospitals"]) == 10
 
 
-async def test_a_job_all_created_and_activated(api, engine, clock):
+async def test_a_job_all_created_and_activated(api, engine):
     """What clients of the original application wait for."""
     story = Story(total=2, batches=2)
     finished = story.finished(JobOutcome.ALL_CREATED, seconds=4)
     await apply_events(
         engine, story.accepted(), story.created(2), story.created(3), finished, story.activated(0, seconds=5)
     )
-    clock(6)
+    api.clock.set(6)
     waiting = (await api.get("/status/job-1")).json()
     assert (waiting["status"], waiting["message"]) == ("processing", "All hospitals created, activating")
     assert waiting["outcome"] is None
@@ -351,14 +351,14 @@ async def test_a_search_finds_in_file_names_and_ids_in_any_case(api, engine):
     assert await found("") == ["job-1", "job-2", "job-3"]
 
 
-async def test_a_cancelled_job_is_over_when_nothing_can_be_under_way_any_more(api, engine, clock):
+async def test_a_cancelled_job_is_over_when_nothing_can_be_under_way_any_more(api, engine):
     """Rows behind the windows count as unprocessed; when they have their results, nothing changes but the reason."""
     story = Story(total=5)
     await apply_events(engine, story.accepted(), story.created(2), story.failed(3), story.cancelled(seconds=5))
-    clock(54.9)
+    api.clock.set(54.9)
     before = (await api.get("/status/job-1")).json()
     assert (before["status"], before["processed_hospitals"], before["outcome"]) == ("processing", 2, None)
-    clock(55)
+    api.clock.set(55)
     over = (await api.get("/status/job-1")).json()
     assert (over["status"], over["outcome"], over["progress_percentage"]) == ("cancelled", "cancelled", 100.0)
     assert [over[f"{kind}_hospitals"] for kind in ("created", "failed", "unprocessed")] == [1, 1, 3]
@@ -373,9 +373,9 @@ async def test_a_cancelled_job_is_over_when_nothing_can_be_under_way_any_more(ap
     assert (await api.get("/status/job-1")).json() | {"result": None} == over | {"result": None}
 
 
-async def test_a_cancel_that_came_too_late_changes_nothing(api, engine, clock):
+async def test_a_cancel_that_came_too_late_changes_nothing(api, engine):
     """Every row was created: the job is activated and completed."""
-    clock(100)
+    api.clock.set(100)
     story = Story(total=1)
     await apply_events(engine, story.accepted(), story.cancelled(), story.created(2))
     assert (await api.get("/status/job-1")).json()["status"] == "processing"

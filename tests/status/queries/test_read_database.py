@@ -15,6 +15,7 @@ ALL_OTHERS = text(
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
+SECONDS = 10.0
 ONE = {"instance": "a", "occurred_at": 0, "report": "{}"}
 
 
@@ -34,13 +35,13 @@ def one_and_two(connection):
 
 async def test_a_question_may_have_several_statements(database):
     """They are answered one after the other."""
-    assert (await database.read(one_and_two))[:2] == (1, 2)
+    assert (await database.read(one_and_two, SECONDS))[:2] == (1, 2)
 
 
 async def test_sqlite_is_asked_in_a_thread(sqlite):
     """All of a question, so that no statement waits for a busy event loop."""
     database = ReadDatabase(sqlite)
-    *_, thread = await database.read(one_and_two)
+    *_, thread = await database.read(one_and_two, SECONDS)
     await database.close()
     assert thread is not threading.main_thread()
 
@@ -49,17 +50,17 @@ async def test_nothing_is_written_by_a_question_to_sqlite(sqlite):
     """SQLite itself refuses."""
     database = ReadDatabase(sqlite)
     with pytest.raises(Problem, match="database is currently down"):
-        await database.read(lambda connection: connection.execute(insert(processors).values(ONE)))
+        await database.read(lambda connection: connection.execute(insert(processors).values(ONE)), SECONDS)
     await database.close()
 
 
 async def test_a_restart_of_postgresql_is_not_seen_by_those_who_ask(postgresql):
     """Its connections are tried by being used; a broken one makes the question be asked once more."""
     database = ReadDatabase(create_engine(postgresql.url, 2, reading=True))
-    await database.read(one_and_two)
+    await database.read(one_and_two, SECONDS)
     async with postgresql.connect() as connection:
         assert (await connection.execute(ALL_OTHERS)).scalar_one() >= 1
-    assert (await database.read(one_and_two))[:2] == (1, 2)
+    assert (await database.read(one_and_two, SECONDS))[:2] == (1, 2)
     await database.close()
 
 

@@ -5,9 +5,7 @@ import hashlib
 from io import StringIO
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
-from services.status.result_files import routes
 from services.status.result_files.result_csv import RESULT_COLUMNS
 from shared.contract.events import JobOutcome, RowErrorCode
 from shared.runtime.settings import ApiKey
@@ -24,13 +22,6 @@ async def api(engine):
         yield api
 
 
-@pytest.fixture
-def small_pages(monkeypatch):
-    """Files of a few rows have many pages."""
-    monkeypatch.setattr(routes, "_FIRST_PAGE_ROWS", 3)
-    monkeypatch.setattr(routes, "_MAX_PAGE_ROWS", 4)
-
-
 async def file(api, name, job_id="job-1", **more):
     """The cells of a result file."""
     answer = await api.get(f"/jobs/{job_id}/{name}.csv", **more)
@@ -38,7 +29,7 @@ async def file(api, name, job_id="job-1", **more):
     return list(csv.reader(StringIO(answer.text, newline="")))
 
 
-async def test_each_outcome_has_its_file_in_the_order_of_the_input(api, engine, small_pages):
+async def test_each_outcome_has_its_file_in_the_order_of_the_input(api, engine):
     """Page by page, whatever the order in which the results came."""
     story = Story(total=30, batches=2)
     results = {
@@ -142,7 +133,7 @@ async def test_another_tenants_file_is_404_and_one_of_a_job_not_read_yet_503(sql
     assert (unread.status_code, unread.json()["error_type"]) == (503, "not_known_yet")
 
 
-async def test_nothing_is_held_in_the_database_while_a_client_takes_its_time(api, engine, small_pages):
+async def test_nothing_is_held_in_the_database_while_a_client_takes_its_time(api, engine):
     """Between two pages no connection is in use, so no transaction is open."""
     story = Story(total=20)
     await apply_events(engine, story.accepted(), *(story.failed(row) for row in range(2, 22)))
@@ -160,23 +151,21 @@ async def test_nothing_is_held_in_the_database_while_a_client_takes_its_time(api
     assert set(in_use) == {0}
 
 
-async def test_a_database_that_fails_for_a_moment_costs_a_moment(api, engine, small_pages, monkeypatch):
+async def test_a_database_that_fails_for_a_moment_costs_a_moment(api, engine):
     """The file goes on where it was."""
-    monkeypatch.setattr(routes, "_TRY_AGAIN_SECONDS", 0.01)
     story = Story(total=20)
     await apply_events(engine, story.accepted(), *(story.failed(row) for row in range(2, 22)))
-    failing_pages(monkeypatch, [3, 4])
+    api.database.fail([3, 4])
     assert len(await file(api, "failed")) == 21
 
 
-async def test_a_file_that_cannot_be_finished_is_seen_to_be_incomplete(api, engine, small_pages, monkeypatch):
+async def test_a_file_that_cannot_be_finished_is_seen_to_be_incomplete(api, engine):
     """Half a file never looks like a whole one: the last chunk is not sent."""
-    monkeypatch.setattr(routes, "_TRY_AGAIN_SECONDS", 0.01)
     story = Story(total=20)
     await apply_events(
         engine, story.accepted(), *(story.failed(row, code=RowErrorCode.REJECTED) for row in range(2, 22))
     )
-    failing_pages(monkeypatch, range(3, 1_000))
+    api.database.fail(range(3, 1_000))
     messages = []
 
     async def send(message):
@@ -187,7 +176,7 @@ async def test_a_file_that_cannot_be_finished_is_seen_to_be_incomplete(api, engi
     assert all(message["more_body"] for message in messages[1:])
 
 
-async def test_a_job_deleted_meanwhile_leaves_no_file_that_looks_whole(api, engine, small_pages):
+async def test_a_job_deleted_meanwhile_leaves_no_file_that_looks_whole(api, engine):
     """Retention hides the job, then deletes its rows some at a time."""
     story = Story(total=20)
     await apply_events(engine, story.accepted(), *(story.failed(row) for row in range(2, 22)))
@@ -203,17 +192,3 @@ async def test_a_job_deleted_meanwhile_leaves_no_file_that_looks_whole(api, engi
     await api.app(api.scope("/jobs/job-1/failed.csv"), None, send)
     assert messages[0]["status"] == 200
     assert all(message["more_body"] for message in messages[1:])
-
-
-def failing_pages(monkeypatch, numbers):
-    """The database fails when these pages are asked for, counted from 1."""
-    read, asked = routes.result_page, 0
-
-    def page(*question):
-        nonlocal asked
-        asked += 1
-        if asked in numbers:
-            raise OperationalError("SELECT", {}, OSError("away"))
-        return read(*question)
-
-    monkeypatch.setattr(routes, "result_page", page)

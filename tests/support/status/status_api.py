@@ -1,9 +1,11 @@
-"""The HTTP API on real tables, with a Kafka that is played."""
+"""The HTTP API on real tables, with a fake Kafka, a database that a test can take away, and a clock that it can set."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
 
 import httpx
 from aiokafka import TopicPartition
@@ -15,28 +17,37 @@ from services.status.commands.activation_routes import activation_routes
 from services.status.commands.commands import Commands
 from services.status.commands.routes import command_routes
 from services.status.live.first_state import FirstStates
-from services.status.live.job_watchers import JobWatchers
+from services.status.live.job_watchers import JobWatchers, LiveTimings
 from services.status.live.routes import event_stream_routes
 from services.status.queries.batch_routes import batch_routes
 from services.status.queries.lookup import JobLookup
-from services.status.queries.read_database import ReadDatabase
-from services.status.queries.routes import RouteDependencies, api_routes
+from services.status.queries.read_database import Question, ReadDatabase
+from services.status.queries.route_dependencies import RouteDependencies
+from services.status.queries.routes import api_routes
 from services.status.queries.topic_ends import EndUnknown
+from services.status.result_files.result_file import PageLimits
 from services.status.result_files.routes import result_file_routes
 from services.status.tables.change_signal import ChangeSignal
 from services.status.web.tenant import asking_tenant
-from shared.contract.events import Event
-from shared.runtime.problems import answer_with_problems
+from shared.contract.events import Event, now
+from shared.runtime.answer_budget import ANSWER_SECONDS, AnswerBudget
+from shared.runtime.problems import answer_with_problems, database_down
 from shared.runtime.publisher import KafkaUnavailable
 from shared.runtime.settings import ApiKey
-from tests.support.status.job_histories import SETTLING_SECONDS
+from tests.support.status.job_histories import SETTLING_SECONDS, at
+
+T = TypeVar("T")
 
 JOBS = "hospital.jobs"
+#: Looks follow one another quickly.
+FAST_TIMINGS = LiveTimings(poll=0.05, pause=0.01)
+#: Files of a few rows have many pages.
+SMALL_PAGES = PageLimits(first_rows=3, max_rows=4, retry_seconds=0.01)
 
 
 @dataclass
 class FakeTopicEnds:
-    """A hospital.jobs of one partition that ends where the test says; None = Kafka does not answer."""
+    """A hospital.jobs of one partition that ends where the test says; None = Kafka is silent."""
 
     end: int | None = 0
 
@@ -46,30 +57,76 @@ class FakeTopicEnds:
     def partitions(self) -> list[TopicPartition]:
         return [TopicPartition(JOBS, 0)]
 
-    async def ends(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+    async def ends(self, partitions: list[TopicPartition], seconds: float) -> dict[TopicPartition, int]:
         if self.end is None:
+            await asyncio.sleep(seconds)
             raise EndUnknown("no answer")
         return dict.fromkeys(partitions, self.end)
 
 
 @dataclass
 class FakePublisher:
-    """Keeps what is sent, or is down."""
+    """Keeps what is sent; while it is down, every send takes all of its time and fails."""
 
     down: bool = False
     sent: list[Event] = field(default_factory=list)
     something_sent: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def send(self, _topic: str, event: Event, _timeout: float) -> None:
+    async def send(self, _topic: str, event: Event, timeout: float) -> None:
         if self.down:
+            await asyncio.sleep(timeout)
             raise KafkaUnavailable("no answer")
         self.sent.append(event)
         self.something_sent.set()
 
 
+class FakeClock:
+    """The time of day: the real one until a test sets it, in seconds after noon."""
+
+    def __init__(self) -> None:
+        self._moment: datetime | None = None
+
+    def set(self, seconds: float) -> None:
+        self._moment = at(seconds)
+
+    def __call__(self) -> datetime:
+        return self._moment or now()
+
+
+class SwitchableDatabase(ReadDatabase):
+    """Real tables that a test can take away. Questions are numbered from 1."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        super().__init__(engine)
+        self.asked = 0
+        self.silent = False
+        self._failing: Container[int] = ()
+        self._after: dict[int, Callable[[], Awaitable[None]]] = {}
+
+    def fail(self, questions: Container[int]) -> None:
+        """From now on these questions fail at once, counted anew."""
+        self.asked, self._failing = 0, questions
+
+    def after(self, question: int, act: Callable[[], Awaitable[None]]) -> None:
+        """Does something between that question and the next, counted anew."""
+        self.asked, self._after = 0, {question: act}
+
+    async def read(self, question: Question[T], seconds: float) -> T:
+        self.asked += 1
+        number = self.asked
+        if self.silent:
+            await asyncio.sleep(seconds)
+        if self.silent or number in self._failing:
+            raise database_down()
+        answer = await super().read(question, seconds)
+        if act := self._after.get(number):
+            await act()
+        return answer
+
+
 @dataclass
 class ApiClient:
-    """Where the answers come from, and what they depend on."""
+    """Asks the API over HTTP, and holds what the answers depend on."""
 
     http: httpx.AsyncClient
     app: FastAPI
@@ -77,13 +134,17 @@ class ApiClient:
     ends: FakeTopicEnds
     publisher: FakePublisher
     change_signal: ChangeSignal
-    database: ReadDatabase
+    database: SwitchableDatabase
+    clock: FakeClock
 
     async def get(self, path: str, **more: object) -> httpx.Response:
         return await self.http.get(f"/api/v1/hospitals{path}", **more)
 
     async def post(self, path: str, **more: object) -> httpx.Response:
         return await self.http.post(f"/api/v1/hospitals{path}", **more)
+
+    async def patch(self, path: str, **more: object) -> httpx.Response:
+        return await self.http.patch(f"/api/v1/hospitals{path}", **more)
 
     def scope(self, path: str) -> dict[str, object]:
         """A GET as a server would hand it to the app, for tests that play the server."""
@@ -97,9 +158,6 @@ class ApiClient:
             "headers": [],
         }
 
-    async def patch(self, path: str, **more: object) -> httpx.Response:
-        return await self.http.patch(f"/api/v1/hospitals{path}", **more)
-
 
 class Swappable:
     """In the routes' eyes, what a test has put here."""
@@ -109,23 +167,33 @@ class Swappable:
     def __getattr__(self, name: str) -> object:
         return getattr(self.current, name)
 
+    def __call__(self) -> object:
+        return self.current()
+
 
 class Routes:
     """The service's routes. Building them takes a quarter of these tests' time: one test after the other uses them."""
 
     def __init__(self) -> None:
         self.keys: list[ApiKey] = []
-        self.database, self.lookup, self.activation = Swappable(), Swappable(), Swappable()
-        self.commands, self.job_watchers, self.first_states = Swappable(), Swappable(), Swappable()
+        self.answer_seconds = ANSWER_SECONDS
+        self.database, self.lookup, self.clock = Swappable(), Swappable(), Swappable()
+        self.activation, self.commands = Swappable(), Swappable()
+        self.job_watchers, self.first_states = Swappable(), Swappable()
         self.app = FastAPI()
         answer_with_problems(self.app)
-        tenant = asking_tenant(self.keys)
-        self.app.include_router(api_routes(RouteDependencies(self.database, self.lookup, tenant)))
-        self.app.include_router(result_file_routes(self.database, self.lookup, tenant))
-        self.app.include_router(command_routes(self.commands, tenant))
-        self.app.include_router(batch_routes(self.lookup, tenant))
-        self.app.include_router(activation_routes(self.activation, tenant))
-        self.app.include_router(event_stream_routes(self.job_watchers, self.first_states, self.lookup, tenant))
+        dependencies = RouteDependencies(
+            self.database, self.lookup, asking_tenant(self.keys), self.clock, self._answer_budget
+        )
+        self.app.include_router(api_routes(dependencies))
+        self.app.include_router(result_file_routes(dependencies, SMALL_PAGES))
+        self.app.include_router(command_routes(self.commands, dependencies))
+        self.app.include_router(batch_routes(dependencies))
+        self.app.include_router(activation_routes(self.activation, dependencies))
+        self.app.include_router(event_stream_routes(self.job_watchers, self.first_states, dependencies))
+
+    async def _answer_budget(self) -> AnswerBudget:
+        return AnswerBudget(self.answer_seconds)
 
 
 unused_routes: list[Routes] = []
@@ -133,21 +201,29 @@ unused_routes: list[Routes] = []
 
 @asynccontextmanager
 async def api_client(
-    engine: AsyncEngine, keys: tuple[ApiKey, ...] = (), patience_seconds: float = 20.0
+    engine: AsyncEngine,
+    keys: tuple[ApiKey, ...] = (),
+    *,
+    activation_seconds: float = 20.0,
+    answer_seconds: float = ANSWER_SECONDS,
+    timings: LiveTimings = FAST_TIMINGS,
 ) -> AsyncIterator[ApiClient]:
     """The API over the engine's tables."""
-    ends, publisher, change_signal, database = FakeTopicEnds(), FakePublisher(), ChangeSignal(), ReadDatabase(engine)
+    ends, publisher, change_signal = FakeTopicEnds(), FakePublisher(), ChangeSignal()
+    database, clock = SwitchableDatabase(engine), FakeClock()
     lookup = JobLookup(database, ends, change_signal)
-    job_watchers = JobWatchers(database, change_signal)
+    job_watchers = JobWatchers(database, change_signal, timings, clock)
     routes = unused_routes.pop() if unused_routes else Routes()
     routes.keys[:] = keys
+    routes.answer_seconds = answer_seconds
     routes.database.current = database
     routes.lookup.current = lookup
-    routes.activation.current = Activation(database, lookup, publisher, JOBS, change_signal, patience_seconds)
-    routes.commands.current = Commands(lookup, publisher, JOBS, SETTLING_SECONDS)
+    routes.clock.current = clock
+    routes.activation.current = Activation(database, lookup, publisher, JOBS, change_signal, activation_seconds, clock)
+    routes.commands.current = Commands(lookup, publisher, JOBS, SETTLING_SECONDS, clock)
     routes.job_watchers.current = job_watchers
-    routes.first_states.current = FirstStates(database)
+    routes.first_states.current = FirstStates(database, clock)
     app = routes.app
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status") as http:
-        yield ApiClient(http, app, job_watchers, ends, publisher, change_signal, database)
+        yield ApiClient(http, app, job_watchers, ends, publisher, change_signal, database, clock)
     unused_routes.append(routes)

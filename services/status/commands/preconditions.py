@@ -1,0 +1,77 @@
+"""When a command makes sense: pure checks of what the tables say of the job. Each raises a 404 or 409 problem.
+
+    cancel    refused when the job has ended, or every row has its result
+    retry     refused while the job runs or is being wound up, and when no row can run again
+    resolve   refused unless the row's outcome is unknown
+"""
+
+from typing import Any, NoReturn
+
+from sqlalchemy import Row
+
+from services.status.model.job_state import FINAL, JobStatus
+from services.status.model.row_results import RowStatus
+from services.status.queries.job_queries import JobRow
+from shared.contract.events import RowErrorCode
+from shared.runtime.problems import Problem
+
+
+def check_cancel(job: JobRow) -> None:
+    """Raises a 409 problem when nothing is left to cancel."""
+    if JobStatus(job.status) in FINAL:
+        raise Problem(409, "job_ended", f"The job has ended ({job.status}): there is nothing left to cancel.")
+    if _processed(job) >= job.total_hospitals:
+        raise Problem(409, "job_ended", "Every hospital of the job has its result: there is nothing left to cancel.")
+
+
+def check_retry(job: JobRow, retryable: int) -> None:
+    """Raises a 409 problem when no retry can begin now. `retryable`: rows that can run again."""
+    if JobStatus(job.status) not in FINAL:
+        detail = "The job still runs: wait for its end, or cancel it; then what failed or was not sent can be retried."
+        raise Problem(409, "job_running", detail, retry_after=5)
+    if job.finished_round < job.round:
+        detail = "The cancelled job is still being wound up: the processors have not passed all of its rows. Try again."
+        raise Problem(409, "job_winding_up", detail, retry_after=5)
+    if not retryable:
+        raise Problem(409, "nothing_to_retry", _nothing_to_retry(job))
+
+
+def check_activation(job: JobRow) -> None:
+    """Raises a 409 problem while rows of the job are still to be created: they would stay inactive."""
+    if (processed := _processed(job)) < job.total_hospitals:
+        detail = (
+            f"The job still runs: {processed} of {job.total_hospitals} hospitals are processed. "
+            "When all were created they are activated by themselves; else try again when it has ended."
+        )
+        raise Problem(409, "job_running", detail, retry_after=5)
+
+
+def check_resolve(job: JobRow, number: int, row: Row[Any] | None) -> Row[Any]:
+    """The row as it is stored. Raises a 404 or 409 problem unless its outcome is unknown.
+
+    A row of which somebody said that it is absent may be resolved again: they may have found it after all.
+    """
+    if row is None:
+        _refuse_missing_row(job, number)
+    if row.round < job.round and row.status != RowStatus.CREATED:
+        raise Problem(409, "row_running", f"Row {number} runs again: it has no result yet.", retry_after=5)
+    if row.status != RowStatus.FAILED or row.error_code != RowErrorCode.OUTCOME_UNKNOWN:
+        detail = f"Row {number} is {row.status}: only a row whose outcome is unknown can be settled by hand."
+        raise Problem(409, "row_not_unknown", detail)
+    return row
+
+
+def _processed(job: JobRow) -> int:
+    return int(job.created_hospitals + job.failed_hospitals + job.unprocessed_hospitals)
+
+
+def _nothing_to_retry(job: JobRow) -> str:
+    if job.created_hospitals >= job.total_hospitals:
+        return "Every hospital of the job was created: there is nothing to retry."
+    return "The rows that failed could not be read, so they cannot run again: upload them as a new file."
+
+
+def _refuse_missing_row(job: JobRow, number: int) -> NoReturn:
+    if number < 2 or job.finished_round >= job.round or _processed(job) >= job.total_hospitals:
+        raise Problem(404, "not_found", f"The job has no row {number}.")
+    raise Problem(409, "row_running", f"Row {number} has no result yet.", retry_after=5)

@@ -4,6 +4,7 @@ A consumer that fails is made anew. Any other error ends the process, so that wh
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -16,8 +17,9 @@ from services.processor.activation.activation_consumer import ActivationConsumer
 from services.processor.activation.activations import Activations
 from services.processor.directory.client import DirectoryClient
 from services.processor.job_commands import JobCommands
-from services.processor.lane.lane import Lane
+from services.processor.lane.lane import Lane, MakeTransactions
 from services.processor.lane.lane_consumer import LaneConsumer
+from services.processor.lane.transactions import LaneTransactions
 from services.processor.limits.backoff import Backoff
 from services.processor.limits.circuit_breaker import CircuitBreaker
 from services.processor.limits.rate_limit import RateLimit
@@ -38,43 +40,64 @@ FORGET_SECONDS = 10.0
 
 
 class Engine:
-    """One processor. `run` runs it; cancelling `run` hands its lanes over and ends it."""
+    """One processor. `run` runs it; cancelling `run` hands its lanes over and ends it.
 
-    def __init__(self, settings: ProcessorSettings) -> None:
+    `clock` (monotonic) and `wall_clock` in seconds. `make_transactions` makes those of a lane for a takeover.
+    """
+
+    def __init__(
+        self,
+        settings: ProcessorSettings,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        make_transactions: MakeTransactions = LaneTransactions,
+    ) -> None:
         self._settings = settings
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._make_transactions = make_transactions
+        # What stands on the settings alone.
+        backoff = Backoff(settings.retry_min_wait, settings.retry_max_wait)
         self._directory = DirectoryClient(settings)
+        self._publisher = Publisher(settings, "processor")
         self._breaker = CircuitBreaker(
             settings.circuit_breaker_failure_threshold, settings.circuit_breaker_recovery_timeout
         )
-        self._publisher = Publisher(settings, "processor")
-        backoff = Backoff(settings.retry_min_wait, settings.retry_max_wait)
-        self.lane_consumer = LaneConsumer(settings, self._make_lane)
-        self._rate_limit = RateLimit(
-            settings.rate_limit_requests, settings.rate_limit_period, settings.kafka_topic_partitions, self._owned
-        )
-        self._job_commands = JobCommands(self._cancel, self._notify)
+        # What the lanes need, and the lanes.
+        self._job_commands = JobCommands(self._cancel, self._notify, clock)
         self._lookups = LookupQueue(
-            settings.retry_max_attempts, backoff, self._notify, settings.hospital_api_settle_seconds
+            settings.retry_max_attempts, backoff, self._notify, settings.hospital_api_settle_seconds, clock
+        )
+        self.lane_consumer = LaneConsumer(settings, self._make_lane, clock)
+        # The slots of the rate limit are those of the lanes.
+        self._rate_limit = RateLimit(
+            settings.rate_limit_requests,
+            settings.rate_limit_period,
+            settings.kafka_topic_partitions,
+            self._owned_partitions,
+            clock,
+            wall_clock,
         )
         answer = partial(send_until_written, self._publisher, settings.topics.jobs)
         activations = Activations(settings.retry_max_attempts, backoff, answer, self._notify)
-        self._activation_consumer = ActivationConsumer(settings, activations)
+        self._activation_consumer = ActivationConsumer(settings, activations, clock)
+        # What calls the directory for all of them.
         parts = SenderParts(
             self._directory, self._breaker, self._rate_limit, self._lookups, activations, self._job_commands, backoff
         )
-        self._sender = Sender(settings, settings.topics, parts, self.lane_consumer.running_lanes)
+        self._sender = Sender(settings, settings.topics, parts, self.lane_consumer.running_lanes, clock)
+        # What can be seen of it.
         report = partial(self._publisher.send, settings.topics.processors, timeout=SEND_SECONDS)
         self._reports = Reports(
             settings, self.lane_consumer, self._breaker, self._rate_limit, self._job_commands, report
         )
-        self.liveness = Liveness(
-            {
-                "rows": lambda: self.lane_consumer.last_poll,
-                "activations": lambda: self._activation_consumer.last_poll,
-                "notices": lambda: self._job_commands.last_poll,
-            },
-            lambda: kafka_answers(settings),
-        )
+        last_polls = {
+            "rows": lambda: self.lane_consumer.last_poll,
+            "activations": lambda: self._activation_consumer.last_poll,
+            "notices": lambda: self._job_commands.last_poll,
+        }
+        self.liveness = Liveness(last_polls, lambda: kafka_answers(settings), clock)
+        # Where everything comes from.
         self._subscriptions = declare(settings, self.lane_consumer, self._activation_consumer)
         self.lane_consumer.attach(self._subscriptions.rows)
         self._activation_consumer.attach(self._subscriptions.activations)
@@ -126,9 +149,19 @@ class Engine:
             self._lookups.forget_batches({row.event.batch_id for lane in lanes for row in lane.unfinished_rows()})
 
     def _make_lane(self, partition: int, consumer: AIOKafkaConsumer) -> Lane:
-        return Lane(self._settings, partition, consumer, self._job_commands, self._notify, self._lookups.add)
+        return Lane(
+            self._settings,
+            partition,
+            consumer,
+            self._job_commands,
+            self._notify,
+            self._lookups.add,
+            self._clock,
+            self._wall_clock,
+            self._make_transactions,
+        )
 
-    def _owned(self) -> list[int]:
+    def _owned_partitions(self) -> list[int]:
         return [lane.partition for lane in self.lane_consumer.running_lanes() if lane.owns_slots]
 
     def _notify(self) -> None:

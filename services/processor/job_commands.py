@@ -24,12 +24,18 @@ class JobCommands:
     everything that was on the topic at the start has been read.
     """
 
-    def __init__(self, on_cancel: Callable[[set[str]], None], on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        on_cancel: Callable[[set[str]], None],
+        on_change: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         #: The last cancelled round by job. Kept for ever: rows of a cancelled round may be delivered after a later one.
         self._cancelled: dict[str, int] = {}
         self._unannounced: set[str] = set()
         self._on_cancel = on_cancel
         self._on_change = on_change
+        self._clock = clock
         self._paused = False
         self._read_from_the_start = False
         #: When the last poll returned (monotonic).
@@ -97,7 +103,7 @@ class JobCommands:
         while True:
             for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
                 self.apply(records)
-            self.last_poll = time.monotonic()
+            self.last_poll = self._clock()
             if not self._read_from_the_start and await self._has_passed(consumer, ends):
                 self.caught_up()
 

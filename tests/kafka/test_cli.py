@@ -1,11 +1,16 @@
 """An operator's command reaches every processor's topic, or is refused with a reason."""
 
 import asyncio
+import os
+import subprocess
+import sys
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from services.processor.operations.cli import carry_out, parse
 from shared.contract.events import SendingPaused, SendingResumed
+from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.topic_admin import create_missing_topics
 from tests.support.topic_reader import TopicReader
@@ -45,3 +50,21 @@ def test_pause_and_resume_are_written_in_order(settings, capfd):
     assert [type(event) for event in events] == [SendingPaused, SendingResumed]
     assert len(partitions) == 1
     assert all(event.requested_by for event in events)
+
+
+def test_a_reader_that_closes_the_pipe_early_is_no_error(settings):
+    """`dead-letters export | head`."""
+
+    async def write_dead_letter():
+        await create_missing_topics(settings)
+        async with AIOKafkaProducer(**kafka_options.producer_options(settings)) as producer:
+            # More than stdout's buffer and the pipe take.
+            await producer.send_and_wait(settings.topics.dead_letters, b"x" * 200_000, partition=0)
+
+    asyncio.run(write_dead_letter())
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "services.processor", "dead-letters", "export"]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")

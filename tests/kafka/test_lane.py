@@ -49,9 +49,9 @@ class Installation:
         return self.settings.model_copy(update={"instance_id": uuid4().hex, **changes})
 
     @asynccontextmanager
-    async def processing(self, **changes: object):
+    async def processing(self, make_transactions=LaneTransactions, **changes: object):
         """An engine at work; ended cleanly."""
-        engine = Engine(self.another(**changes))
+        engine = Engine(self.another(**changes), make_transactions=make_transactions)
         running = asyncio.create_task(engine.run())
         try:
             yield engine
@@ -218,20 +218,23 @@ async def test_a_fenced_lane_is_discarded_and_comes_back_only_when_it_is_still_a
     assert installation.sandbox.request_log.doubles_total == 0, "rows below the stranger's horizon were looked up first"
 
 
-async def test_a_commit_that_nobody_answered_is_followed_by_a_takeover(installation, monkeypatch):
+class OnceUnanswered(LaneTransactions):
+    """The first commit with records happens, and its producer is left in the middle of the next transaction."""
+
+    happened = False
+
+    async def commit(self, records, watermarks):
+        await super().commit(records, watermarks)
+        if records and not OnceUnanswered.happened:
+            OnceUnanswered.happened = True
+            self._transactions._producer._txn_manager.state = None
+            await super().commit([], watermarks)
+
+
+async def test_a_commit_that_nobody_answered_is_followed_by_a_takeover(installation):
     """The results are either there or made again; never twice."""
-    async with installation.processing() as engine:
+    async with installation.processing(OnceUnanswered) as engine:
         await installation.owns(engine, 0, 1)
-        original, broken = LaneTransactions.commit, []
-
-        async def commit(transactions, records, marks):
-            await original(transactions, records, marks)
-            if records and not broken:
-                broken.append(transactions)
-                transactions._transactions._producer._txn_manager.state = None  # as a transaction that was left half-way
-                await original(transactions, [], marks)
-
-        monkeypatch.setattr(LaneTransactions, "commit", commit)
         before = engine.lane_consumer.lanes[0]
         await installation.write(*rows(20))
         found = await installation.results(20)
@@ -269,13 +272,13 @@ async def test_a_takeover_reads_what_its_predecessor_wrote_last(installation):
     await installation.write(*rows(8))
     consumer = kafka_consumer(installation)
     async with consumer:
-        fresh = await take_over(installation.settings, consumer, 0)
+        fresh = await take_over(installation.settings, consumer, 0, LaneTransactions(installation.settings, 0))
         assert (fresh.unowned, fresh.clean) == (True, True)
         express = installation.topics.rows_express
         assert fresh.watermarks[express] == Watermark(0, 9), "all that there is is in doubt"
         mark = Watermark(2, 6, 3, 0b110)
         await fresh.transactions.commit([], {express: mark, installation.topics.rows_bulk: Watermark(0, 0)})
-        heir = await take_over(installation.settings, consumer, 0)
+        heir = await take_over(installation.settings, consumer, 0, LaneTransactions(installation.settings, 0))
         assert heir.watermarks[express] == mark
         assert (heir.unowned, heir.clean) == (False, False)
         with pytest.raises(LaneFenced):
@@ -283,7 +286,7 @@ async def test_a_takeover_reads_what_its_predecessor_wrote_last(installation):
         await heir.transactions.commit(
             [], {topic: Watermark(3, 3, released=True) for topic in installation.topics.rows}
         )
-        assert (await take_over(installation.settings, consumer, 0)).clean
+        assert (await take_over(installation.settings, consumer, 0, LaneTransactions(installation.settings, 0))).clean
 
 
 def kafka_consumer(installation):

@@ -30,11 +30,14 @@ POLL_RECORDS = 100
 class ActivationConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     """Hands requests to `activations`, and commits the offsets of those that have been answered."""
 
-    def __init__(self, settings: LaneSettings, activations: Activations) -> None:
+    def __init__(
+        self, settings: LaneSettings, activations: Activations, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._activations = activations
+        self._clock = clock
         # Kafka keeps a member for a session time-out after its last commit: nobody else has its partitions before.
         self._lease_seconds = min(settings.lease_seconds, settings.session_timeout_ms / 1000)
-        self._lease = GroupLease(self._lease_seconds, ended=True)
+        self._lease = GroupLease(self._lease_seconds, ended=True, clock=clock)
         #: When the last poll returned (monotonic).
         self.last_poll: float | None = None
         self._subscriber: Any = None
@@ -55,7 +58,7 @@ class ActivationConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 await asyncio.sleep(SEEK_SECONDS)  # each such poll asks Kafka for an offset
                 continue
             finally:
-                self.last_poll = time.monotonic()
+                self.last_poll = self._clock()
             for partition in consumer.assignment():
                 if partition in self._windows:
                     self._admit(partition, batch.get(partition, []), await consumer.position(partition))
@@ -74,7 +77,7 @@ class ActivationConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         """Starts from the group's offsets, or at the beginning of a partition without one."""
         consumer = self._subscriber.consumer
         self._end_lease()  # a consumer that was made anew after an error has not revoked anything
-        self._lease = GroupLease(self._lease_seconds)
+        self._lease = GroupLease(self._lease_seconds, clock=self._clock)
         log.info("activations_assigned", partitions=sorted(partition.partition for partition in assigned))
         for partition in assigned:
             offset = await consumer.committed(partition)
@@ -102,7 +105,7 @@ class ActivationConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         window.moved_to(position)
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
-        lease, began, offsets = self._lease, time.monotonic(), self._offsets()
+        lease, began, offsets = self._lease, self._clock(), self._offsets()
         if not offsets:
             return
         try:

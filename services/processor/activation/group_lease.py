@@ -1,6 +1,7 @@
 """How long a processor may act on what a consumer group has assigned to it. A lane has a send permit instead."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -14,6 +15,7 @@ class GroupLease:
 
     lease_seconds: float
     ended: bool = False
+    clock: Callable[[], float] = time.monotonic
     _renewed_at: float = field(default=float("-inf"))
 
     def renew(self, began: float) -> None:
@@ -31,4 +33,4 @@ class GroupLease:
         return self._age() > self.lease_seconds / 3
 
     def _age(self) -> float:
-        return time.monotonic() - self._renewed_at
+        return self.clock() - self._renewed_at

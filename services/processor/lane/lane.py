@@ -33,6 +33,8 @@ from shared.runtime.fenced_transactions import CommitIndefinite, OutgoingRecord
 log = structlog.get_logger(__name__)
 
 TAKEOVER_RETRY_SECONDS = 1.0
+MakeTransactions = Callable[[ProcessorSettings, int, Callable[[], float]], LaneTransactions]
+
 CANCELLED = "The job was cancelled before this row was sent."
 SUPERSEDED = "A later round of this row took its place."
 
@@ -50,7 +52,7 @@ class Lane:
     """One ownership of a lane. A lane that has ended is never used again: a new one takes over.
 
     `notify` is called whenever there may be something to send. `on_doubt` takes each row that needs a look-up, with
-    the earliest monotonic time at which it may be made.
+    the earliest time at which it may be made. All times are of `clock` (monotonic, in seconds), except in `report`.
     """
 
     def __init__(
@@ -61,6 +63,9 @@ class Lane:
         job_commands: JobCommands,
         notify: Callable[[], None],
         on_doubt: Callable[[Row, float], None],
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        make_transactions: MakeTransactions = LaneTransactions,
     ) -> None:
         self.partition = partition
         self.end: LaneEnd | None = None
@@ -72,6 +77,9 @@ class Lane:
         self._job_commands = job_commands
         self._notify_sender = notify
         self._on_doubt = on_doubt
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._make_transactions = make_transactions
         self._permit = SendPermit(settings.lease_seconds)
         self._schedule = CommitSchedule(settings.commit_interval_ms / 1000, settings.lease_seconds)
         self._send_ahead = SendAhead(
@@ -116,7 +124,8 @@ class Lane:
     async def _take_over(self) -> None:
         while self.end is None:
             try:
-                self._start(await take_over(self._settings, self._consumer, self.partition))
+                transactions = self._make_transactions(self._settings, self.partition, self._clock)
+                self._start(await take_over(self._settings, self._consumer, self.partition, transactions))
             except (KafkaError, TimeoutError, OSError) as error:
                 log.warning("takeover_failed", partition=self.partition, reason=repr(error), next="again")
                 await asyncio.sleep(TAKEOVER_RETRY_SECONDS)
@@ -124,7 +133,7 @@ class Lane:
                 return
 
     def _start(self, takeover: Takeover) -> None:
-        now = time.monotonic()
+        now = self._clock()
         self._transactions = takeover.transactions
         self._offsets = LaneOffsets(takeover.watermarks)
         self._committed_offsets = dict.fromkeys(self._topics, -1)
@@ -176,7 +185,7 @@ class Lane:
             await self._drained.wait()
         try:
             # While a former owner's lease may still run, that owner may be sending.
-            await self._commit(released=time.monotonic() >= self._not_before)
+            await self._commit(released=self._clock() >= self._not_before)
         except LaneFenced:
             self._finish_lane(LaneEnd.FENCED)
         except CommitIndefinite:
@@ -284,12 +293,12 @@ class Lane:
 
     def permits(self, row: Row) -> bool:
         """Whether a row may be sent now. Asked right before the first byte of its call."""
-        now = time.monotonic()
+        now = self._clock()
         return self.may_send(now) and self._permit.allows(row.topic, row.place.offset, now)
 
     def next_row(self, topic: str) -> Row | None:
         """The first row of a topic that may be sent now; retries go behind fresh rows."""
-        if not self._queue.any(topic) or not self.may_send(now := time.monotonic()):
+        if not self._queue.any(topic) or not self.may_send(now := self._clock()):
             return None
         for row in self._queue.heads(topic):
             if self._permit.allows(topic, row.place.offset, now):
@@ -354,19 +363,19 @@ class Lane:
         """Returns when a commit may be due; with work at the latest when the permit has to be renewed."""
         working = self._offsets.has_work and not self._draining
         try:
-            async with asyncio.timeout(self._schedule.seconds_until_renewal(time.monotonic()) if working else None):
+            async with asyncio.timeout(self._schedule.seconds_until_renewal(self._clock()) if working else None):
                 await self._wake.wait()
         except TimeoutError:
             return
         self._wake.clear()
-        await asyncio.sleep(self._schedule.seconds_until_next(time.monotonic()))
+        await asyncio.sleep(self._schedule.seconds_until_next(self._clock()))
 
     def _something_to_commit(self) -> bool:
         if self._draining or self.end is not None or self._transactions is None:
             return False
         if self._outgoing or self._offsets.to_commit != self._committed_offsets:
             return True
-        if not self._schedule.seconds_until_renewal(time.monotonic()):
+        if not self._schedule.seconds_until_renewal(self._clock()):
             return self._offsets.has_work
         return any(self._needs_permit(topic) for topic in self._topics)
 
@@ -381,14 +390,14 @@ class Lane:
                 return
             outgoing, self._outgoing = self._outgoing, []
             marks = self._watermarks(released=released)
-            began = time.monotonic()
+            began = self._clock()
             self._schedule.commit_begins(began)
             if released:
                 self._permit.withdraw()  # also when the lane stays here after all
             else:
                 self._permit.commit_begins(began, marks)
             await self._transactions.commit(outgoing, marks)
-            self._schedule.committed(time.monotonic())
+            self._schedule.committed(self._clock())
             self._permit.committed()
             self._committed_offsets = {topic: mark.offset for topic, mark in marks.items()}
         self._notify()
@@ -408,11 +417,11 @@ class Lane:
     def owns_slots(self) -> bool:
         """Whether the lane's slots of the rate limit are ours. A former or the next owner may be using them."""
         ours = self.end is None and not self._draining and self._transactions is not None
-        return ours and time.monotonic() >= self._not_before
+        return ours and self._clock() >= self._not_before
 
     def report(self, end_offsets: dict[str, int]) -> LaneReport:
         """The lane's counts and lag for ProcessorReported. `end_offsets`: the ends of its partitions, by topic."""
-        now = time.time()
+        now = self._wall_clock()
         oldest = min((row.received_at for row in self._rounds), default=now)
         lags = {topic: max(end_offsets.get(topic, 0) - at, 0) for topic, at in self._offsets.to_commit.items()}
         return LaneReport(

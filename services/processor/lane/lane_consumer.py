@@ -31,11 +31,14 @@ MakeLane = Callable[[int, AIOKafkaConsumer], Lane]
 class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     """The lanes of this processor, and the consumer that feeds them."""
 
-    def __init__(self, settings: ProcessorSettings, make_lane: MakeLane) -> None:
+    def __init__(
+        self, settings: ProcessorSettings, make_lane: MakeLane, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.lanes: dict[int, Lane] = {}
         self._settings = settings
         self._topics = settings.topics.rows
         self._make_lane = make_lane
+        self._clock = clock
         self._subscriber: Any = None
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
         self._assigned: set[int] = set()
@@ -63,7 +66,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             if self._failure is not None:
                 raise self._failure
             await self._poll(consumer)
-            self.last_poll = time.monotonic()
+            self.last_poll = self._clock()
             await asyncio.sleep(0)  # a poll whose records have been fetched already returns without yielding
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> None:

@@ -30,9 +30,13 @@ class Takeover:
     unowned: bool
 
 
-async def take_over(settings: KafkaSettings, consumer: AIOKafkaConsumer, partition: int) -> Takeover:
-    """Fences the former owner and reads its watermarks. Raises KafkaError or TimeoutError: try again later."""
-    transactions = LaneTransactions(settings, partition)
+async def take_over(
+    settings: KafkaSettings, consumer: AIOKafkaConsumer, partition: int, transactions: LaneTransactions
+) -> Takeover:
+    """Opens the lane's transactions, which fences the former owner, and reads its watermarks.
+
+    Raises KafkaError, OSError or TimeoutError: try again later, with new transactions.
+    """
     try:
         await transactions.open()
         async with asyncio.timeout(READ_TIMEOUT_SECONDS):

@@ -72,6 +72,7 @@ class CircuitBreaker:
     def _open_seconds(self) -> float:
         opened_at = self._context.opened_at
         # purgatory lets the first call through *after* the recovery time has passed: a millisecond more is needed.
+        # It reads the wall clock itself, so no other clock can be handed in here.
         return float(opened_at) + self._recovery + 0.001 - time.time() if opened_at is not None else 0.0
 
     async def _wait_for_change(self) -> None:

@@ -21,22 +21,32 @@ class RateLimit:
     `owned` tells the partition indices whose slots are ours now.
     """
 
-    def __init__(self, rate: int, period: float, partitions: int, owned: Callable[[], Collection[int]]) -> None:
+    def __init__(
+        self,
+        rate: int,
+        period: float,
+        partitions: int,
+        owned: Callable[[], Collection[int]],
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._slots = RateSlots(rate, period, partitions) if rate else None
         self._limiter = AsyncLimiter(rate, period) if rate else None
         self._owned = owned
+        self._clock = clock
+        self._wall_clock = wall_clock
         self._used = -1
         self._not_before = 0.0  # monotonic
 
     def retry_after(self, seconds: float) -> None:
         """The directory sent Retry-After: this processor sends nothing for so long."""
-        self._not_before = max(self._not_before, time.monotonic() + seconds)
+        self._not_before = max(self._not_before, self._clock() + seconds)
         metrics.RETRY_AFTER_WAITS.inc()
 
     @property
     def retry_after_seconds(self) -> float:
         """How long the directory's Retry-After still lasts."""
-        return max(self._not_before - time.monotonic(), 0.0)
+        return max(self._not_before - self._clock(), 0.0)
 
     async def acquire(self) -> None:
         """Returns when a call may be made at once. While no partition is owned it does not return.
@@ -54,19 +64,19 @@ class RateLimit:
 
     async def _use_slot(self, slots: RateSlots, limiter: AsyncLimiter) -> bool:
         """Waits for the next slot of ours. False when it could not be used: try again."""
-        if slots.begins(self._used) > time.time() + CLOCK_PUT_BACK_SECONDS:
+        if slots.begins(self._used) > self._wall_clock() + CLOCK_PUT_BACK_SECONDS:
             self._used = -1  # otherwise nothing would be sent until the clock has caught up
-        slot = slots.next_slot(time.time(), self._owned(), self._used)
+        slot = slots.next_slot(self._wall_clock(), self._owned(), self._used)
         if slot is None:
             await asyncio.sleep(GRACE_SECONDS)
             return False
-        wait = slots.begins(slot) - time.time()
+        wait = slots.begins(slot) - self._wall_clock()
         if wait > 0:
             await asyncio.sleep(min(wait, LONGEST_WAIT_SECONDS))
             if wait > LONGEST_WAIT_SECONDS or slot % slots.partitions not in self._owned():
                 return False  # too early still, or the slot is another processor's now
         self._used = slot
-        late = time.time() - slots.begins(slot)
+        late = self._wall_clock() - slots.begins(slot)
         if not 0 <= late <= slots.grace or not limiter.has_capacity() or self.retry_after_seconds:
             metrics.SLOTS.labels("wasted").inc()
             return False

@@ -26,17 +26,21 @@ class Liveness:
     """
 
     def __init__(
-        self, last_polls: Mapping[str, Callable[[], float | None]], kafka_answers: Callable[[], Awaitable[bool]]
+        self,
+        last_polls: Mapping[str, Callable[[], float | None]],
+        kafka_answers: Callable[[], Awaitable[bool]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._last_polls = last_polls
         self._kafka_answers = kafka_answers
+        self._clock = clock
         self._connecting: dict[str, float] = {}
         #: Since when Kafka has answered while a consumer was silent.
         self._answers_since: float | None = None
 
     def connecting(self, name: str) -> None:
         """The consumer is being made, or made anew after an error. That counts like a poll."""
-        self._connecting[name] = time.monotonic()
+        self._connecting[name] = self._clock()
 
     async def check(self) -> None:
         """Raises RuntimeError when a consumer has not polled for so long that only a restart can help."""
@@ -45,15 +49,15 @@ class Liveness:
             self._answers_since = None
             return
         if self._answers_since is None:
-            self._answers_since = time.monotonic()
-        seconds = time.monotonic() - self._answers_since
+            self._answers_since = self._clock()
+        seconds = self._clock() - self._answers_since
         if seconds > STUCK_SECONDS:
             raise RuntimeError(f"Kafka has answered for {seconds:.0f} s, and still no poll of: {', '.join(silent)}")
 
     def _silent_seconds(self, name: str) -> float:
         times = [at for at in (self._last_polls[name](), self._connecting.get(name)) if at is not None]
         # Before the first connection the process waits for Kafka or its topics.
-        return time.monotonic() - max(times) if times else 0.0
+        return self._clock() - max(times) if times else 0.0
 
 
 async def kafka_answers(settings: KafkaSettings) -> bool:

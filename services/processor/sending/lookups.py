@@ -49,10 +49,9 @@ class _Batch:
     #: The hospitals that were known when the look-up under way began: it has to show them.
     known: frozenset[str] = frozenset()
 
-    def postpone(self, seconds: float) -> None:
-        """No row is looked up before so many seconds have passed."""
-        again = time.monotonic() + seconds
-        self.rows = {row: max(at, again) for row, at in self.rows.items()}
+    def postpone(self, earliest: float) -> None:
+        """No row is looked up before that time."""
+        self.rows = {row: max(at, earliest) for row, at in self.rows.items()}
 
     def drop_settled(self) -> None:
         """Drops rows that are not in doubt any more, and those of lanes that have ended."""
@@ -76,11 +75,19 @@ class LookupQueue:
     in doubt then fail with `outcome_unknown`.
     """
 
-    def __init__(self, max_attempts: int, backoff: Backoff, notify: Callable[[], None], give_up_seconds: float) -> None:
+    def __init__(
+        self,
+        max_attempts: int,
+        backoff: Backoff,
+        notify: Callable[[], None],
+        give_up_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._max_attempts = max_attempts
         self._backoff = backoff
         self._give_up_seconds = give_up_seconds
         self._notify = notify
+        self._clock = clock
         self._batches: dict[str, _Batch] = defaultdict(_Batch)
         self._due: list[tuple[float, str]] = []
         #: Ids of the hospitals known to exist, by batch. A look-up that does not show all of them proves nothing.
@@ -95,7 +102,7 @@ class LookupQueue:
         batch = self._batches[row.event.batch_id]
         if batch.under_way:
             # The look-up under way may have been answered before the directory created this row.
-            look_up_after = max(look_up_after, time.monotonic())
+            look_up_after = max(look_up_after, self._clock())
         batch.rows[row] = look_up_after
         if look_up_after < batch.due and not batch.under_way:
             self._schedule(row.event.batch_id, batch, look_up_after)
@@ -131,7 +138,7 @@ class LookupQueue:
 
     def take(self) -> str | None:
         """The batch to look up now, None when none is due. Hand its outcome to `record_outcome`."""
-        while (due := self.next_due()) is not None and due <= time.monotonic():
+        while (due := self.next_due()) is not None and due <= self._clock():
             batch_id = heapq.heappop(self._due)[1]
             if self._wanted(batch_id):
                 self.begin(batch_id)
@@ -141,7 +148,7 @@ class LookupQueue:
 
     def least_failed(self) -> tuple[int, str] | None:
         """Of the batches that may be looked up now the one with the fewest failures in a row, as (failures, id)."""
-        now = time.monotonic()
+        now = self._clock()
         due = [batch_id for batch_id, batch in self._batches.items() if batch.due <= now and self._wanted(batch_id)]
         offers = ((self._batches[batch_id].backoff_count, batch_id) for batch_id in due if self.may_look_up(batch_id))
         return min(offers, default=None)
@@ -159,7 +166,7 @@ class LookupQueue:
 
     def may_look_up(self, batch_id: str) -> bool:
         """Whether any lane with a row in the batch may send: a replaced processor asks nothing more."""
-        now = time.monotonic()
+        now = self._clock()
         return any(row.lane.may_send(now) for row in self._batches[batch_id].rows)
 
     def record_outcome(self, batch_id: str, began: float, outcome: LookUpOutcome) -> None:
@@ -178,17 +185,16 @@ class LookupQueue:
     def _try_again(self, batch_id: str, batch: _Batch, outcome: LookUpOutcome) -> None:
         if isinstance(outcome, (NotSent, Throttled)):
             metrics.LOOK_UPS.labels("none").inc()
-            batch.postpone(NOT_SENT_SECONDS)
+            batch.postpone(self._clock() + NOT_SENT_SECONDS)
         else:
             batch.backoff_count += 1
             reason = outcome.message if isinstance(outcome, LookupFailed) else type(outcome).__name__
             self._postpone(batch_id, batch, self._backoff.seconds(batch.backoff_count), reason)
 
-    @staticmethod
-    def _postpone(batch_id: str, batch: _Batch, wait: float, reason: str) -> None:
+    def _postpone(self, batch_id: str, batch: _Batch, wait: float, reason: str) -> None:
         metrics.LOOK_UPS.labels("none").inc()
         log.warning("look_up_failed", batch_id=batch_id, reason=reason, again_in_seconds=round(wait, 1))
-        batch.postpone(wait)
+        batch.postpone(self._clock() + wait)
 
     def _apply_listing(self, batch_id: str, batch: _Batch, began: float, listed: Listed) -> None:
         batch.backoff_count = 0

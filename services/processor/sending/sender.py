@@ -62,12 +62,18 @@ class Sender:
     """Calls the directory for all lanes of a processor."""
 
     def __init__(
-        self, settings: DirectorySettings, topics: Topics, parts: SenderParts, lanes: Callable[[], Iterable[Lane]]
+        self,
+        settings: DirectorySettings,
+        topics: Topics,
+        parts: SenderParts,
+        lanes: Callable[[], Iterable[Lane]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._express, self._bulk = topics.rows
         self._parts = parts
         self._lanes = lanes
+        self._clock = clock
         self._connections = asyncio.Semaphore(settings.hospital_api_max_connections)
         self._changed = asyncio.Event()
         self._turn = 0
@@ -102,7 +108,7 @@ class Sender:
             self._changed.clear()
             due = self._parts.lookups.next_due()
             try:
-                async with asyncio.timeout(max(due - time.monotonic(), 0.001) if due is not None else None):
+                async with asyncio.timeout(max(due - self._clock(), 0.001) if due is not None else None):
                     await self._changed.wait()
             except TimeoutError:
                 continue
@@ -111,7 +117,7 @@ class Sender:
         if not self._parts.job_commands.may_send:
             return False
         due = self._parts.lookups.next_due()
-        if (due is not None and due <= time.monotonic()) or self._parts.activations.ready:
+        if (due is not None and due <= self._clock()) or self._parts.activations.ready:
             return True
         return any(lane.next_row(self._express) or lane.next_row(self._bulk) for lane in self._lanes())
 
@@ -178,7 +184,7 @@ class Sender:
     # ---- look-ups ----------------------------------------------------------------------------------------------------
 
     async def _look_up(self, batch_id: str) -> None:
-        began = time.monotonic()
+        began = self._clock()
         outcome: LookUpOutcome
         try:
             async with self._parts.breaker.call() as call:
@@ -194,7 +200,7 @@ class Sender:
     # ---- activations -------------------------------------------------------------------------------------------------
 
     async def _activate(self, activation: Activation) -> None:
-        began = time.monotonic()
+        began = self._clock()
         outcome: ActivationOutcome
         try:
             async with self._parts.breaker.call() as call:
@@ -210,7 +216,7 @@ class Sender:
     # ---- creations ---------------------------------------------------------------------------------------------------
 
     async def _create(self, row: Row) -> None:
-        began = time.monotonic()
+        began = self._clock()
         try:
             outcome = await self._call(row)
             self._observe("create", began, outcome)
@@ -231,7 +237,7 @@ class Sender:
 
     def _observe(self, call: str, began: float, outcome: object) -> None:
         metrics.calls(call, type(outcome).__name__).inc()
-        metrics.call_seconds(call).observe(time.monotonic() - began)
+        metrics.call_seconds(call).observe(self._clock() - began)
         match outcome:
             case Throttled(seconds):
                 self._parts.rate_limit.retry_after(seconds or self._settings.retry_min_wait)

@@ -1,7 +1,6 @@
 """Requests for activation are held while the group gives us their partition, and are committed when answered."""
 
 import asyncio
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +12,7 @@ from services.processor.activation.activations import Activations
 from services.processor.directory.outcomes import Activated
 from services.processor.limits.backoff import Backoff
 from shared.contract.events import BatchActivationRequested
-from tests.support.processor.lane_doubles import lane_settings, record
+from tests.support.processor.lane_doubles import Clock, lane_settings, record
 
 HERE = TopicPartition("hospital.jobs", 0)
 
@@ -43,6 +42,12 @@ def consumer():
 
 
 @pytest.fixture
+def clock():
+    """The consumer's time; the lease lasts 4 s."""
+    return Clock()
+
+
+@pytest.fixture
 def activations():
     async def publish(_):
         pass
@@ -51,9 +56,9 @@ def activations():
 
 
 @pytest.fixture
-async def activation_consumer(consumer, activations):
+async def activation_consumer(consumer, activations, clock):
     """Has been given the partition; one request has come."""
-    activation_consumer = ActivationConsumer(lane_settings(), activations)
+    activation_consumer = ActivationConsumer(lane_settings(), activations, clock)
     activation_consumer.attach(type("Subscriber", (), {"consumer": consumer}))
     await activation_consumer.on_partitions_assigned([HERE])
     deliver(activation_consumer)
@@ -65,16 +70,18 @@ def deliver(activation_consumer):
     activation_consumer._admit(HERE, [record(event, 5, HERE.topic)], 6)
 
 
-async def test_nothing_is_sent_before_kafka_has_said_that_we_are_a_member(activation_consumer, consumer, activations):
+async def test_nothing_is_sent_before_kafka_has_said_that_we_are_a_member(
+    activation_consumer, consumer, activations, clock
+):
     """The same offset is committed for that, and again while a request waits; the next when it has been answered."""
     assert activations.take() is None
     await activation_consumer._commit(consumer)
     request = activations.take()
     assert request.batch_id == "a"
-    activation_consumer._lease.renew(time.monotonic())
+    clock.now += 1
     await activation_consumer._commit(consumer)
     assert consumer.commits == [{HERE: 5}], "no sooner than needed"
-    activation_consumer._lease._renewed_at -= activation_consumer._lease_seconds / 2
+    clock.now += 1
     await activation_consumer._commit(consumer)
     await activations.record_outcome(request, Activated("done"))
     await activation_consumer._commit(consumer)

@@ -27,6 +27,7 @@ from shared.contract.events import (
     JobFinished,
     JobOutcome,
 )
+from tests.support.processor.lane_doubles import Clock
 
 
 def finished(outcome=JobOutcome.ALL_CREATED, batches=("a", "b")):
@@ -148,12 +149,14 @@ async def test_what_was_not_sent_goes_again_at_once(activations, outcome):
 
 async def test_nothing_is_sent_before_kafka_has_taken_a_commit_nor_a_lease_after_it(activations):
     """A processor that was frozen or replaced finds its lease ended when it thaws."""
-    lease = GroupLease(60.0)
+    clock = Clock()
+    lease = GroupLease(60.0, clock=clock)
     activations.add(activation := request(lease=lease))
     assert (activations.ready, activations.take(), activations.least_failed()) == (0, None, None)
-    lease.renew(time.monotonic() - 61)
+    lease.renew(clock.now)
+    clock.now += 61
     assert activations.take() is None
-    lease.renew(time.monotonic())
+    lease.renew(clock.now)
     assert activations.take() is activation
 
 

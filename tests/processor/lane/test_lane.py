@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from services.processor.job_commands import JobCommands
-from services.processor.lane import lane as lane_module
 from services.processor.lane.lane import LaneEnd
 from services.processor.lane.row import State
 from services.processor.lane.transactions import LaneFenced
@@ -26,11 +25,9 @@ EXPRESS, BULK = "hospital.rows.express", "hospital.rows.bulk"
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    """The lane's time goes only when told."""
-    clock = Clock()
-    monkeypatch.setattr(lane_module, "time", clock)
-    return clock
+def clock():
+    """The lane's time."""
+    return Clock()
 
 
 def admit(lane, *events, topic=EXPRESS, start=0):
@@ -39,7 +36,7 @@ def admit(lane, *events, topic=EXPRESS, start=0):
 
 async def test_nothing_is_sent_before_the_first_commit(clock):
     """A crash would leave a row sent that nobody knows to be in doubt."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     start_lane(lane, beginning())
     admit(lane, accepted(2))
     assert lane.next_row(EXPRESS) is None
@@ -49,7 +46,7 @@ async def test_nothing_is_sent_before_the_first_commit(clock):
 
 async def test_a_commit_permits_what_the_rate_limit_allows_until_the_next_one_at_the_latest(clock):
     """With commits that take long the next is half a second away: 50 rows at 100 a second, and one a connection."""
-    lane = make_lane(lane_settings(rate_limit_requests=100))
+    lane = make_lane(lane_settings(rate_limit_requests=100), clock=clock)
     transactions = start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 102)])
     await lane._commit()
@@ -58,7 +55,7 @@ async def test_a_commit_permits_what_the_rate_limit_allows_until_the_next_one_at
 
 async def test_a_slow_commit_puts_off_the_next(clock):
     """Else a busy processor would do little but commit."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning())
     transactions.broker_answer = asyncio.get_running_loop().create_future()
     commit = asyncio.create_task(lane._commit())
@@ -71,7 +68,7 @@ async def test_a_slow_commit_puts_off_the_next(clock):
 
 async def test_nothing_is_sent_after_the_lease(clock):
     """Whoever takes over waits only that long."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     start_lane(lane, beginning())
     admit(lane, accepted(2))
     await lane._commit()
@@ -85,7 +82,7 @@ async def test_nothing_is_sent_after_the_lease(clock):
 
 async def test_a_new_owner_waits_for_the_lease_of_one_that_did_not_hand_over(clock):
     """The former owner may be frozen, and send when it thaws."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     start_lane(lane, beginning(), clean=False)
     admit(lane, accepted(2))
     await lane._commit()
@@ -104,7 +101,7 @@ async def test_a_new_owner_waits_for_the_lease_of_one_that_did_not_hand_over(clo
 async def test_rows_in_doubt_are_looked_up_when_nothing_can_happen_any_more(clock, clean, unowned, seconds):
     """Lease + time-out + settle time after fencing; after a clean hand-over no lease; without any commit at once."""
     doubts = {}
-    lane = make_lane(on_doubt=doubts.__setitem__)
+    lane = make_lane(on_doubt=doubts.__setitem__, clock=clock)
     marks = beginning() | {EXPRESS: Watermark(0, 2, 2, 0b10)}
     start_lane(lane, marks, clean=clean, unowned=unowned)
     admit(lane, accepted(2), accepted(3), accepted(4))
@@ -113,7 +110,7 @@ async def test_rows_in_doubt_are_looked_up_when_nothing_can_happen_any_more(cloc
 
 async def test_a_hand_over_says_released_and_the_permit_ends_with_it(clock):
     """Whoever takes over sends at once: nothing may follow that commit, also when the lane stays after all."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 8)])
     await lane._commit()
@@ -129,7 +126,7 @@ async def test_a_hand_over_says_released_and_the_permit_ends_with_it(clock):
 
 async def test_a_row_below_a_released_horizon_is_not_sent_before_the_next_commit(clock):
     """A doubt behind it keeps the horizon above it; `released` says all the same that nothing will be sent."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 6)])
     await lane._commit()
@@ -148,7 +145,7 @@ async def test_a_row_below_a_released_horizon_is_not_sent_before_the_next_commit
 
 async def test_a_hand_over_within_the_former_owners_lease_is_not_clean(clock):
     """The frozen one may still send: the next owner has to wait for it as well."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning(), clean=False)
     await lane.drain()
     assert not any(mark.released for mark in transactions.marks.values())
@@ -160,7 +157,7 @@ async def test_a_hand_over_within_the_former_owners_lease_is_not_clean(clock):
 
 async def test_a_draining_lane_has_no_slots(clock):
     """In a rebalance they are about to be somebody else's."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     start_lane(lane, beginning())
     assert lane.owns_slots
     await lane.drain()
@@ -171,7 +168,7 @@ async def test_a_draining_lane_has_no_slots(clock):
 
 async def test_a_round_that_waits_behind_a_doubt_stays_in_doubt_over_a_hand_over(clock):
     """The former owner may have sent it, and nobody has looked yet."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning() | {EXPRESS: Watermark(0, 2)})
     admit(lane, accepted(2), accepted(2, round=2))
     await lane.drain()
@@ -181,7 +178,7 @@ async def test_a_round_that_waits_behind_a_doubt_stays_in_doubt_over_a_hand_over
 async def test_a_retried_row_waits_for_the_former_owners_last_call(clock):
     """It may have sent an earlier round of the row just before."""
     doubts = {}
-    lane = make_lane(on_doubt=doubts.__setitem__)
+    lane = make_lane(on_doubt=doubts.__setitem__, clock=clock)
     start_lane(lane, beginning(), clean=False)
     admit(lane, accepted(2, round=2))
     assert [at - clock.now for at in doubts.values()] == [4 + 2 + 3]
@@ -190,7 +187,7 @@ async def test_a_retried_row_waits_for_the_former_owners_last_call(clock):
 async def test_a_later_round_takes_the_place_of_one_that_waits(clock):
     """The earlier has a result of its own; the later is looked up first."""
     doubts = {}
-    lane = make_lane(on_doubt=doubts.__setitem__)
+    lane = make_lane(on_doubt=doubts.__setitem__, clock=clock)
     transactions = start_lane(lane, beginning())
     admit(lane, accepted(2), accepted(2, round=2))
     await lane._commit()
@@ -200,7 +197,7 @@ async def test_a_later_round_takes_the_place_of_one_that_waits(clock):
 
 async def test_an_earlier_round_that_comes_later_is_unprocessed(clock):
     """A cancelled round behind the window, reached after its retry came on the other topic."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning())
     admit(lane, accepted(2, round=2))
     admit(lane, accepted(2, round=1), topic=BULK)
@@ -212,7 +209,7 @@ async def test_an_earlier_round_that_comes_later_is_unprocessed(clock):
 async def test_a_later_round_waits_for_a_call_in_flight(clock):
     """Two calls for one hospital at a time would create it twice."""
     doubts = {}
-    lane = make_lane(on_doubt=doubts.__setitem__)
+    lane = make_lane(on_doubt=doubts.__setitem__, clock=clock)
     start_lane(lane, beginning())
     admit(lane, accepted(2))
     await lane._commit()
@@ -231,7 +228,7 @@ async def test_a_later_round_waits_for_a_call_in_flight(clock):
 
 async def test_the_same_row_twice_is_one_row(clock):
     """One call, one result."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning())
     admit(lane, accepted(2), accepted(2))
     await lane._commit()
@@ -245,7 +242,7 @@ async def test_the_same_row_twice_is_one_row(clock):
 async def test_cancelled_rows_need_no_call(clock):
     """Those that wait, those to come, and those that were put back; not those of a later round."""
     job_commands = JobCommands(lambda jobs: [lane.cancel(job) for job in jobs], lambda: None)
-    lane = make_lane(job_commands=job_commands)
+    lane = make_lane(job_commands=job_commands, clock=clock)
     transactions = start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in (2, 3, 4)], accepted(2, job_id="other"))
     await lane._commit()
@@ -266,7 +263,7 @@ async def test_cancelled_rows_need_no_call(clock):
 async def test_after_many_cancelled_rows_the_next_one_is_permitted_soon(clock):
     """The horizon has to be drawn from rows that are still to be sent."""
     job_commands = JobCommands(lambda jobs: [lane.cancel(job) for job in jobs], lambda: None)
-    lane = make_lane(job_commands=job_commands)
+    lane = make_lane(job_commands=job_commands, clock=clock)
     start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 102)], accepted(2, job_id="other"))
     await lane._commit()
@@ -278,7 +275,7 @@ async def test_after_many_cancelled_rows_the_next_one_is_permitted_soon(clock):
 
 async def test_a_row_that_waits_comes_back_by_itself(clock):
     """It holds no connection and no slot meanwhile; fresh rows go first."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     start_lane(lane, beginning())
     admit(lane, accepted(2), accepted(3))
     await lane._commit()
@@ -294,7 +291,7 @@ async def test_a_row_that_waits_comes_back_by_itself(clock):
 
 async def test_records_that_cannot_be_read_are_dead_letters_in_the_same_commit(clock):
     """The dead letter, the row's failed result and the offset, together or not at all."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning())
     lane.admit(EXPRESS, [record(None, 0, key=b"job:7", value=b"{", headers=(("ce_type", b"RowAccepted"),))], 1)
     await lane._commit()
@@ -305,7 +302,7 @@ async def test_records_that_cannot_be_read_are_dead_letters_in_the_same_commit(c
 
 async def test_a_commit_covers_what_may_be_sent_before_the_next_and_no_more(clock):
     """Two connections, nothing sent lately: two rows."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 12)])
     await lane._commit()
@@ -319,7 +316,7 @@ async def test_a_commit_covers_what_may_be_sent_before_the_next_and_no_more(cloc
 
 async def test_while_a_commit_is_under_way_its_horizon_does_not_hold_yet(clock):
     """Nobody knows whether it happens: the next owner may find the horizon of the one before."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 12)])
     await lane._commit()
@@ -336,7 +333,7 @@ async def test_while_a_commit_is_under_way_its_horizon_does_not_hold_yet(clock):
 
 async def test_a_lane_with_work_is_woken_for_its_commit_a_third_of_a_lease_after_the_last(clock):
     """Whatever else has woken it meanwhile: to wait another third from then would use up two."""
-    lane = make_lane(lane_settings(lease_seconds=300))
+    lane = make_lane(lane_settings(lease_seconds=300), clock=clock)
     start_lane(lane, beginning())
     admit(lane, accepted(2))
     await lane._commit()
@@ -352,7 +349,7 @@ async def test_a_lane_with_work_is_woken_for_its_commit_a_third_of_a_lease_after
 
 async def test_an_idle_lane_sleeps(clock):
     """It has nothing to send, so it needs no permit."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     start_lane(lane, beginning())
     await lane._commit()
     lane._wake.clear()
@@ -369,7 +366,7 @@ async def test_a_lane_whose_hand_over_fails_has_ended(clock, error, end):
     async def fail(_records, _marks):
         raise error("as the broker wants it")
 
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     start_lane(lane, beginning()).commit = fail
     await lane.drain()
     assert lane.end is end
@@ -380,7 +377,7 @@ async def test_a_lane_whose_hand_over_fails_has_ended(clock, error, end):
 
 async def test_what_a_lane_that_has_ended_hears_changes_nothing(clock):
     """Its rows are looked up by the next owner."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning())
     admit(lane, accepted(2))
     await lane._commit()
@@ -395,7 +392,7 @@ async def test_what_a_lane_that_has_ended_hears_changes_nothing(clock):
 
 async def test_its_report_counts_rows_and_lag(clock):
     """What an engineer on call looks at."""
-    lane = make_lane()
+    lane = make_lane(clock=clock)
     start_lane(lane, beginning())
     admit(lane, accepted(2), accepted(3))
     await lane._commit()

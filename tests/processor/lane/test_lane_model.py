@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from services.processor.lane import lane as lane_module
 from services.processor.lane.lane import Lane
 from services.processor.lane.row import Row, State
 from services.processor.offsets.watermark import Watermark, read_watermark
@@ -90,7 +89,7 @@ class LaneSimulation:
             for topic in TOPICS
         }
         doubtful: dict[Row, float] = {}
-        lane = make_lane(self.settings, on_doubt=doubtful.__setitem__)
+        lane = make_lane(self.settings, on_doubt=doubtful.__setitem__, clock=self.clock)
         clean = all(mark.released for mark in self.kept.values())
         transactions = start_lane(lane, marks, clean=clean, unowned=not self.kept)
         self.owner = Owner(lane, transactions, doubtful)
@@ -294,10 +293,9 @@ async def simulate(seed: int, clock: Clock, settings: ProcessorSettings) -> Lane
 @pytest.mark.no_cover  # 125,000 steps; the tests of each part show what is covered
 @pytest.mark.parametrize("settings", [SHORT_LEASE, LONG_LEASE], ids=["long settling", "long lease"])
 @pytest.mark.parametrize("seed", range(25))
-async def test_no_row_is_created_twice_and_none_has_two_results(seed, settings, monkeypatch):
+async def test_no_row_is_created_twice_and_none_has_two_results(seed, settings):
     """Whatever dies when; the owner's rows in flight are in doubt in every commit that the broker may have kept."""
     clock = Clock()
-    monkeypatch.setattr(lane_module, "time", clock)
     simulation = await simulate(seed, clock, settings)
     assert simulation.calls, "a history in which nothing is sent proves nothing"
     for owner in [simulation.owner, *simulation.zombies]:

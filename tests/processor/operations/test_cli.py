@@ -2,7 +2,6 @@
 
 import getpass
 import os
-import sys
 
 import pytest
 
@@ -26,22 +25,6 @@ def test_without_kafka_one_line_says_why_nothing_was_done(command, capfd):
     assert out == ""
     assert error.startswith("Not done: Kafka at 127.0.0.1:9 cannot be used: ")
     assert error.count("\n") == 1
-
-
-def test_a_reader_that_has_seen_enough_is_no_error(monkeypatch, capfd):
-    """`dead-letters list | head`."""
-
-    async def cut_off(*_):
-        raise BrokenPipeError
-
-    monkeypatch.setattr(control_module, "_answer", cut_off)
-    kept = os.dup(sys.stdout.fileno())
-    try:
-        carry_out(parse(["dead-letters", "list"]))
-    finally:
-        os.dup2(kept, sys.stdout.fileno())
-        os.close(kept)
-    assert capfd.readouterr() == ("", "")
 
 
 def test_a_user_without_a_name_may_pause_too(monkeypatch):

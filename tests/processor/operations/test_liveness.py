@@ -2,28 +2,25 @@
 
 import pytest
 
-from services.processor.operations import liveness as liveness_module
 from services.processor.operations.liveness import SILENT_SECONDS, STUCK_SECONDS, Liveness, kafka_answers
 from services.processor.settings import ProcessorSettings
 from tests.support.processor.lane_doubles import Clock
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    """Time goes only when told."""
-    clock = Clock()
-    monkeypatch.setattr(liveness_module, "time", clock)
-    return clock
+def clock():
+    """The time of the process."""
+    return Clock()
 
 
 class Process:
     """A process with one consumer, as its liveness sees it."""
 
-    def __init__(self):
+    def __init__(self, clock):
         self.polled = None
         self.kafka = True
         self.asked = 0
-        self.liveness = Liveness({"rows": lambda: self.polled}, self.kafka_answers)
+        self.liveness = Liveness({"rows": lambda: self.polled}, self.kafka_answers, clock)
 
     async def kafka_answers(self):
         self.asked += 1
@@ -32,7 +29,7 @@ class Process:
 
 async def test_who_polls_is_alive_with_partitions_or_without(clock):
     """A replica beyond the partitions polls too, and waits for its turn. Kafka is not asked for that."""
-    process = Process()
+    process = Process(clock)
     for _ in range(10):
         process.polled = clock.now
         clock.now += SILENT_SECONDS - 1
@@ -42,7 +39,7 @@ async def test_who_polls_is_alive_with_partitions_or_without(clock):
 
 async def test_who_did_not_come_back_from_kafka_although_it_answers_is_stuck(clock):
     """The consumer would never come back by itself."""
-    process = Process()
+    process = Process(clock)
     process.polled = clock.now
     clock.now += SILENT_SECONDS + 1
     await process.liveness.check()
@@ -55,7 +52,7 @@ async def test_who_did_not_come_back_from_kafka_although_it_answers_is_stuck(clo
 
 async def test_nobody_is_stuck_while_kafka_is_away(clock):
     """A restart would only begin the same wait again; when Kafka is back there is time to come back too."""
-    process = Process()
+    process = Process(clock)
     process.polled = clock.now
     process.kafka = False
     for _ in range(100):
@@ -73,7 +70,7 @@ async def test_nobody_is_stuck_while_kafka_is_away(clock):
 
 async def test_who_connects_again_and_again_is_alive(clock):
     """It does by itself what a restart would do."""
-    process = Process()
+    process = Process(clock)
     process.polled = clock.now
     for _ in range(100):
         clock.now += 10
@@ -84,7 +81,7 @@ async def test_who_connects_again_and_again_is_alive(clock):
 async def test_before_the_first_connection_nobody_is_stuck(clock):
     """Kafka or its topics are waited for."""
     clock.now += 1000
-    await Process().liveness.check()
+    await Process(clock).liveness.check()
 
 
 async def test_a_kafka_that_nobody_listens_for_does_not_answer():

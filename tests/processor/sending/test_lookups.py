@@ -6,7 +6,6 @@ from services.processor.directory.outcomes import ConnectionFailed, Listed, List
 from services.processor.lane.lane import LaneEnd
 from services.processor.lane.row import LastError, State
 from services.processor.limits.backoff import Backoff
-from services.processor.sending import lookups as lookups_module
 from services.processor.sending.lookups import MISSING_LOOK_UPS, LookupQueue
 from shared.contract.events import RowCreated, RowErrorCode, RowFailed
 from tests.support.processor.lane_doubles import Clock, FakeLane, accepted, make_row
@@ -15,16 +14,14 @@ GIVE_UP_SECONDS = 20.0
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    """Time goes only when told."""
-    clock = Clock()
-    monkeypatch.setattr(lookups_module, "time", clock)
-    return clock
+def clock():
+    """The queue's time."""
+    return Clock()
 
 
 @pytest.fixture
 def lookups(clock):
-    return LookupQueue(3, Backoff(0.2, 1), lambda: None, GIVE_UP_SECONDS)
+    return LookupQueue(3, Backoff(0.2, 1), lambda: None, GIVE_UP_SECONDS, clock)
 
 
 def row_in_doubt(lookups, row=2, *, after=0.0, lane=None, **changes):
@@ -38,43 +35,43 @@ def listing(row, hospital_id=1):
     return Listing(hospital_id, event.name.upper(), f"  {event.address} ", event.phone)
 
 
-def answer(lookups, outcome):
+def answer(lookups, clock, outcome):
     batch_id = lookups.take()
     assert batch_id == "batch"
-    lookups.record_outcome(batch_id, lookups_module.time.monotonic(), outcome)
+    lookups.record_outcome(batch_id, clock.now, outcome)
 
 
-def test_what_is_found_was_created(lookups):
+def test_what_is_found_was_created(lookups, clock):
     """Matching keys are enough: case, spaces and phone punctuation do not count."""
     row = row_in_doubt(lookups)
-    answer(lookups, Listed((listing(row, 9),)))
+    answer(lookups, clock, Listed((listing(row, 9),)))
     [result] = row.lane.results
     assert isinstance(result, RowCreated)
     assert (result.hospital_id, result.found) == (9, True)
     assert lookups.next_due() is None
 
 
-def test_what_is_absent_is_retried(lookups):
+def test_what_is_absent_is_retried(lookups, clock):
     """After a wait, and the attempt counts."""
     row = row_in_doubt(lookups, counts_as_attempt=True, last_error=LastError("boom", 500))
-    answer(lookups, Listed(()))
+    answer(lookups, clock, Listed(()))
     [(waiting, wait)] = row.lane.waits
     assert (waiting, row.attempts) == (row, 1)
     assert wait >= 0.2
 
 
-def test_inherited_rows_that_are_absent_are_retried_at_once(lookups):
+def test_inherited_rows_that_are_absent_are_retried_at_once(lookups, clock):
     """Nothing has gone wrong with them."""
     row = row_in_doubt(lookups)
-    answer(lookups, Listed(()))
+    answer(lookups, clock, Listed(()))
     assert row.lane.waits == [(row, 0.0)]
     assert row.attempts == 0
 
 
-def test_one_look_up_answers_for_all_rows_of_a_batch(lookups):
+def test_one_look_up_answers_for_all_rows_of_a_batch(lookups, clock):
     """Whatever lanes they are in."""
     rows = [row_in_doubt(lookups, row) for row in range(2, 12)]
-    answer(lookups, Listed(tuple(listing(row, row.event.row) for row in rows[:5])))
+    answer(lookups, clock, Listed(tuple(listing(row, row.event.row) for row in rows[:5])))
     assert [len(row.lane.results) for row in rows] == [1] * 5 + [0] * 5
     assert all(row.lane.waits for row in rows[5:])
     assert lookups.take() is None
@@ -85,7 +82,7 @@ def test_a_look_up_answers_only_for_rows_whose_time_had_come(lookups, clock):
     now = clock.now
     due = row_in_doubt(lookups, 2, after=now - 1)
     settling = row_in_doubt(lookups, 3, after=now + 60)
-    answer(lookups, Listed(()))
+    answer(lookups, clock, Listed(()))
     assert due.lane.waits
     assert not settling.lane.waits
     assert lookups.next_due() == pytest.approx(now + 60)
@@ -112,7 +109,7 @@ def test_a_row_whose_call_overlapped_a_look_up_is_not_answered_by_it(lookups, cl
     overlapping = row_in_doubt(lookups, 3, after=called)
     lookups.record_outcome(batch_id, began, Listed(()))
     assert not overlapping.lane.waits
-    answer(lookups, Listed((listing(overlapping),)))
+    answer(lookups, clock, Listed((listing(overlapping),)))
     assert isinstance(overlapping.lane.results[0], RowCreated)
 
 
@@ -120,7 +117,7 @@ def test_a_row_whose_call_overlapped_a_look_up_is_not_answered_by_it(lookups, cl
 def test_a_look_up_that_fails_says_nothing(lookups, outcome, clock):
     """The row stays in doubt, and is looked up again."""
     row = row_in_doubt(lookups)
-    answer(lookups, outcome)
+    answer(lookups, clock, outcome)
     assert (row.lane.waits, row.lane.results) == ([], [])
     assert lookups.next_due() > clock.now
 
@@ -129,7 +126,7 @@ def test_a_look_up_that_misses_a_known_hospital_says_nothing_of_what_it_does_not
     """A directory that is behind itself cannot say absent; what it shows is there all the same."""
     lookups.remember_created(make_row(accepted(3)), 77, echoed=True)
     hidden, shown = row_in_doubt(lookups, 2), row_in_doubt(lookups, 4)
-    answer(lookups, Listed((listing(shown, 78),)))
+    answer(lookups, clock, Listed((listing(shown, 78),)))
     assert (hidden.lane.waits, hidden.lane.results) == ([], [])
     assert lookups.next_due() > clock.now
     assert [result.hospital_id for result in shown.lane.results] == [78]
@@ -145,12 +142,12 @@ def test_a_look_up_need_not_show_what_was_created_after_it_began(lookups, clock)
     assert row.lane.waits
 
 
-def test_what_nobody_waits_for_is_forgotten(lookups):
+def test_what_nobody_waits_for_is_forgotten(lookups, clock):
     """Hospitals of batches without unfinished rows are not known any more."""
     lookups.remember_created(make_row(accepted(3)), 77, echoed=True)
     lookups.forget_batches({"another"})
     row = row_in_doubt(lookups, 4)
-    answer(lookups, Listed(()))
+    answer(lookups, clock, Listed(()))
     assert row.lane.waits
 
 
@@ -159,7 +156,7 @@ def look_up_until_given_up(lookups, clock, row, *shown):
     began, count = clock.now, 0
     while not row.lane.results and count < 100:
         clock.now = lookups.next_due()
-        answer(lookups, Listed(shown))
+        answer(lookups, clock, Listed(shown))
         count += 1
     return count, clock.now - began
 
@@ -183,30 +180,30 @@ def test_the_next_row_of_a_batch_that_was_given_up_does_not_wait_as_long(lookups
     lookups.remember_created(seen, 77, echoed=True)
     look_up_until_given_up(lookups, clock, row_in_doubt(lookups, after=clock.now))
     second = row_in_doubt(lookups, 4, after=clock.now)
-    answer(lookups, Listed(()))
+    answer(lookups, clock, Listed(()))
     assert second.lane.results[0].code is RowErrorCode.OUTCOME_UNKNOWN
     third = row_in_doubt(lookups, 5, after=clock.now)
-    answer(lookups, Listed((listing(seen, 77),)))
+    answer(lookups, clock, Listed((listing(seen, 77),)))
     assert third.lane.waits
 
 
 @pytest.mark.parametrize("rewrites", [True, False])
-def test_absence_that_proves_nothing_fails_visibly(lookups, rewrites):
+def test_absence_that_proves_nothing_fails_visibly(lookups, rewrites, clock):
     """After a rewritten echo, or on a page: the row fails and says what to look for."""
     if rewrites:
         lookups.remember_created(make_row(accepted(3)), 1, echoed=False)
     row = row_in_doubt(lookups, counts_as_attempt=True, last_error=LastError("no answer within 10 s"))
-    answer(lookups, Listed((Listing(1, "Somebody else", "", None),), whole=rewrites))
+    answer(lookups, clock, Listed((Listing(1, "Somebody else", "", None),), whole=rewrites))
     [result] = row.lane.results
     assert isinstance(result, RowFailed)
     assert result.code is RowErrorCode.OUTCOME_UNKNOWN
     assert all(word in result.message for word in ("no answer within 10 s", row.event.name, row.event.batch_id))
 
 
-def test_a_page_that_shows_the_row_is_enough(lookups):
+def test_a_page_that_shows_the_row_is_enough(lookups, clock):
     """What is shown is there."""
     row = row_in_doubt(lookups)
-    answer(lookups, Listed((listing(row),), whole=False))
+    answer(lookups, clock, Listed((listing(row),), whole=False))
     assert isinstance(row.lane.results[0], RowCreated)
 
 
@@ -222,18 +219,18 @@ def test_rows_of_a_lane_that_has_ended_are_left_to_its_next_owner(lookups):
 def test_a_batch_whose_look_up_failed_waits_however_many_rows_it_has(lookups, clock):
     """Each row asked for a look-up of its own; a failing directory must not get them all at once."""
     rows = [row_in_doubt(lookups, row, after=row / 100) for row in range(2, 12)]
-    answer(lookups, LookupFailed("500"))
+    answer(lookups, clock, LookupFailed("500"))
     assert lookups.take() is None
     assert lookups.next_due() >= clock.now + 0.1
     assert not any(row.lane.waits for row in rows)
 
 
-def test_ids_are_the_same_as_number_and_as_text(lookups):
+def test_ids_are_the_same_as_number_and_as_text(lookups, clock):
     """A directory that answers 7 and lists "7" has not lost a hospital."""
     seen = make_row(accepted(2))
     lookups.remember_created(seen, 7, echoed=True)
     row = row_in_doubt(lookups, 3)
-    answer(lookups, Listed((listing(seen, "7"),)))
+    answer(lookups, clock, Listed((listing(seen, "7"),)))
     assert row.lane.waits == [(row, 0.0)]
 
 
@@ -248,6 +245,6 @@ def test_a_row_in_doubt_during_the_look_up_of_its_batch_gets_the_next_one(lookup
     assert (bool(first.lane.waits), bool(second.lane.waits)) == (True, False)
     assert lookups.next_due() == began + 0.01
     clock.now += 0.01
-    answer(lookups, Listed(()))
+    answer(lookups, clock, Listed(()))
     assert second.lane.waits
     assert lookups.next_due() is None

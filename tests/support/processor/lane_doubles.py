@@ -1,6 +1,7 @@
 """Rows, and stand-ins for the parts that a test leaves out."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -77,15 +78,13 @@ def record(
 
 
 class Clock:
-    """Stands in for the module `time`: goes only when told."""
+    """A clock that only the test moves: call it for the time in seconds."""
 
     def __init__(self) -> None:
         self.now = 1000.0
 
-    def monotonic(self) -> float:
+    def __call__(self) -> float:
         return self.now
-
-    time = monotonic
 
 
 @dataclass
@@ -139,10 +138,11 @@ def make_lane(
     settings: ProcessorSettings | None = None,
     job_commands: JobCommands | None = None,
     on_doubt: Callable[[Row, float], None] = lambda _row, _at: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Lane:
     """A lane that has not taken over yet."""
     job_commands = job_commands or JobCommands(lambda _job: None, lambda: None)
-    return Lane(settings or lane_settings(), 0, FakeConsumer(), job_commands, lambda: None, on_doubt)
+    return Lane(settings or lane_settings(), 0, FakeConsumer(), job_commands, lambda: None, on_doubt, clock, clock)
 
 
 def start_lane(

@@ -1,7 +1,7 @@
-"""Makes missing topics and says what is wrong with those that exist."""
+"""Creates missing topics, and checks those that exist."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -16,33 +16,37 @@ log = structlog.get_logger(__name__)
 
 TOPIC_ALREADY_EXISTS = 36
 VISIBLE_WITHIN_SECONDS = 10
-RETRY_SECONDS = 2
+RETRY_SECONDS = 2.0
 
 
 class TopicsUnusable(RuntimeError):
-    """A topic is missing or would lose data as it is configured: the message says which, and what to change."""
+    """A topic is missing, or its configuration would lose data. The message says which, and what to change."""
 
 
 async def create_missing_topics(settings: KafkaSettings) -> list[str]:
-    """Creates what is missing and returns the names created.
+    """Creates the missing topics and returns their names. Raises KafkaError when Kafka cannot be reached.
 
-    A service that may not create topics leaves them to `python -m deploy.local topics`.
-    Raises KafkaError when Kafka cannot be reached.
+    Topics that this client may not create are logged and left to `python -m deploy.local topics`.
     """
     client = kafka_options.admin_client(settings)
     try:
         await client.start()
         known = set(await client.list_topics())
         missing = [topic for topic in settings.topics.all() if topic.name not in known]
-        created, refused = await _create(client, missing, settings.kafka_replication_factor)
+        created, refused = await create_topics(client, missing, settings.kafka_replication_factor)
         await _until_visible(client, {topic.name for topic in missing} - set(refused))
         return created
     finally:
         await client.close()
 
 
-async def _create(client: AIOKafkaAdminClient, missing: list[Topic], replication: int) -> tuple[list[str], list[str]]:
-    """The names created, and those that we may not create. Another service may have been faster with the rest."""
+async def create_topics(
+    client: AIOKafkaAdminClient, missing: list[Topic], replication: int
+) -> tuple[list[str], list[str]]:
+    """Creates the topics. Returns the names created, and those that this client may not create.
+
+    Names in neither list were just created by another service. Raises KafkaError.
+    """
     if not missing:
         return [], []
     answer = await client.create_topics(
@@ -61,14 +65,14 @@ async def _create(client: AIOKafkaAdminClient, missing: list[Topic], replication
 
 
 async def _until_visible(client: AIOKafkaAdminClient, names: Iterable[str]) -> None:
-    """A broker hears of new topics a moment after the controller made them: until then they would seem missing."""
+    """Waits until the broker lists the new topics: the controller created them, and the broker learns it later."""
     async with asyncio.timeout(VISIBLE_WITHIN_SECONDS):
         while not set(names) <= set(await client.list_topics()):  # noqa: ASYNC110 - a broker has to be asked
             await asyncio.sleep(0.05)
 
 
 async def check_topics(settings: KafkaSettings) -> None:
-    """Raises TopicsUnusable when a topic is missing, has another number of partitions or would delete its records."""
+    """Raises TopicsUnusable when a topic is missing, has another number of partitions, or would delete its records."""
     client = kafka_options.admin_client(settings)
     try:
         await client.start()
@@ -86,7 +90,7 @@ async def _problems(client: AIOKafkaAdminClient, wanted: Iterable[Topic]) -> lis
     problems = [f"topic {name} is missing: run python -m deploy.local topics" for name in topics if name not in known]
     if not present:
         return problems
-    described, configured = await asyncio.gather(client.describe_topics(present), _configuration(client, present))
+    described, configured = await asyncio.gather(client.describe_topics(present), read_configuration(client, present))
     for description in described:
         problems += _wrong_partitions(topics[description["topic"]], len(description["partitions"]))
     for name, actual in configured.items():
@@ -111,7 +115,8 @@ def _wrong_configuration(topic: Topic, actual: dict[str, str]) -> list[str]:
     ]
 
 
-async def _configuration(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+async def read_configuration(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    """The options of each topic. Raises KafkaError, also when this client may not read them."""
     answers = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
     found: dict[str, dict[str, str]] = {}
     for answer in answers:
@@ -122,14 +127,19 @@ async def _configuration(client: AIOKafkaAdminClient, names: list[str]) -> dict[
     return found
 
 
-async def wait_for_topics(settings: KafkaSettings) -> None:
-    """Creates what is missing; waits for as long as Kafka cannot be reached, saying so."""
+CreateTopics = Callable[[KafkaSettings], Awaitable[list[str]]]
+
+
+async def wait_for_topics(
+    settings: KafkaSettings, create: CreateTopics = create_missing_topics, retry_seconds: float = RETRY_SECONDS
+) -> None:
+    """Creates the missing topics. While Kafka cannot be reached, logs a warning and tries again after a pause."""
     while True:
         try:
-            created = await create_missing_topics(settings)
+            created = await create(settings)
         except (KafkaError, OSError) as error:
             log.warning("kafka_unreachable", servers=settings.kafka_bootstrap_servers, reason=str(error))
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(retry_seconds)
         else:
             if created:
                 log.info("topics_created", topics=created)

@@ -1,4 +1,4 @@
-"""What the options of shared.kafka really do: asked of the clients, and tried on a broker."""
+"""What the options of shared.runtime.kafka_options really do: read from the clients, and tried on a broker."""
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition

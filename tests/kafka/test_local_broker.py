@@ -1,4 +1,4 @@
-"""The broker that needs nothing but Python: `python -m deploy.local kafka` and deploy.local.kafka.Broker."""
+"""The broker that needs nothing but Python: `python -m deploy.local kafka` and deploy.local.broker.kafka.Broker."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ from deploy.local.paths import local_dir
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
-    """One broker for this file's tests, each with a topic of its own; whoever breaks it starts it again."""
+    """One broker for this file's tests, each with a topic of its own; a test that stops it starts it again."""
     with TemporaryDirectory(prefix="kafka-") as directory, Broker(Path(directory)) as broker:
         yield broker
 

@@ -1,4 +1,4 @@
-"""Topics on a real broker: made as they have to be, and refused when they would lose records."""
+"""Topics on a real broker: created with the contract's configuration, and refused when they would lose records."""
 
 import asyncio
 from types import SimpleNamespace
@@ -12,11 +12,19 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
+from structlog.testing import capture_logs
 
 from shared.contract.topics import Topic
-from shared.runtime import kafka_options, topic_admin
+from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.topic_admin import TopicsUnusable, check_topics, create_missing_topics, wait_for_topics
+from shared.runtime.topic_admin import (
+    TopicsUnusable,
+    check_topics,
+    create_missing_topics,
+    create_topics,
+    read_configuration,
+    wait_for_topics,
+)
 
 
 @pytest.fixture
@@ -29,7 +37,7 @@ def settings(kafka_bootstrap, topic_prefix):
 
 @pytest.fixture
 async def admin(settings):
-    """Somebody with the tools of Kafka at hand."""
+    """An admin client, as an operator has it."""
     client = kafka_options.admin_client(settings)
     await client.start()
     yield client
@@ -153,54 +161,40 @@ async def test_nobody_reached_is_an_error_of_kafka(settings, free_port):
             await ask(nobody)
 
 
-async def test_a_service_waits_for_kafka_and_says_so(settings, monkeypatch):
+async def test_a_service_waits_for_kafka_and_logs_it(settings):
     """Kafka may be started after the services."""
-    attempts, create = [], create_missing_topics
+    attempts = []
 
     async def late(settings):
         attempts.append(settings)
         if len(attempts) < 3:
             raise KafkaError("nobody there")
-        return await create(settings)
+        return await create_missing_topics(settings)
 
-    monkeypatch.setattr(topic_admin, "create_missing_topics", late)
-    monkeypatch.setattr(topic_admin, "RETRY_SECONDS", 0)
-    monkeypatch.setattr(topic_admin, "log", logger := Log())
-    await wait_for_topics(settings)
-    await wait_for_topics(settings)
-    assert logger.events == ["kafka_unreachable", "kafka_unreachable", "topics_created"]
+    with capture_logs() as logs:
+        await wait_for_topics(settings, late, retry_seconds=0)
+        await wait_for_topics(settings, late, retry_seconds=0)
+    assert [entry["event"] for entry in logs] == ["kafka_unreachable", "kafka_unreachable", "topics_created"]
     await check_topics(settings)
 
 
-class Log:
-    """Keeps the events that are logged."""
-
-    def __init__(self):
-        self.events = []
-
-    def info(self, event, **_):
-        self.events.append(event)
-
-    warning = info
-
-
 class RefusingClient:
-    """A broker whose ACLs let nobody make topics."""
+    """An admin client that may not create topics."""
 
     async def create_topics(self, topics):
         return SimpleNamespace(topic_errors=[(topic.name, 29, "not you") for topic in topics])
 
 
-async def test_who_may_not_make_topics_leaves_them_to_the_operator(settings, monkeypatch):
-    """With ACLs the services get no right to make topics; readiness tells that they are missing."""
-    monkeypatch.setattr(topic_admin, "log", logger := Log())
+async def test_a_client_that_may_not_create_topics_leaves_them_to_the_operator(settings):
+    """With ACLs the services have no right to create topics; the readiness check says that they are missing."""
     missing = list(settings.topics.all())
-    assert await topic_admin._create(RefusingClient(), missing, 1) == ([], [topic.name for topic in missing])
-    assert logger.events == ["may_not_create_topic"] * 6
+    with capture_logs() as logs:
+        assert await create_topics(RefusingClient(), missing, 1) == ([], [topic.name for topic in missing])
+    assert [entry["event"] for entry in logs] == ["may_not_create_topic"] * 6
 
 
 class RefusingDescriber:
-    """A broker whose ACLs let nobody see configurations."""
+    """An admin client that may not read configurations."""
 
     async def describe_configs(self, resources):
         return [SimpleNamespace(resources=[(29, "not you", 2, "jobs", [])])]
@@ -209,4 +203,4 @@ class RefusingDescriber:
 async def test_a_configuration_that_may_not_be_seen_is_no_wrong_one():
     """The reason is the missing right, not the topic."""
     with pytest.raises(TopicAuthorizationFailedError):
-        await topic_admin._configuration(RefusingDescriber(), ["jobs"])
+        await read_configuration(RefusingDescriber(), ["jobs"])

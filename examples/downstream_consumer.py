@@ -3,17 +3,17 @@
     pip install aiokafka
     KAFKA_BOOTSTRAP_SERVERS=localhost:9092 python examples/downstream_consumer.py
 
-It needs nothing of this repository: records are JSON with CloudEvents headers. What a consumer of yours should do too:
+It needs nothing of this repository: records are JSON with CloudEvents headers. Your own consumer should also:
 
-- Read committed records only: others belong to jobs and results that do not exist.
-- Do the work and remember the record's `ce_id` in one transaction, and commit offsets after it. What a crash makes
-  appear twice is then recognised. Here the work is a row in SQLite; the printed lines only show it.
-- Expect both topics in any order: a job's end may be read before its last result. Both have the job's id as their key
-  and the same number of partitions, so with the range assignor one consumer has all of a job.
-- Let the highest round count: rows that failed may be retried, and then have a result for each round.
-- Compare what you have with the manifest in JobFinished, its counts and its hash: if they differ, you have missed
-  something, for example because your group was away for longer than the topics are kept.
-- Skip types of events that you do not know: there will be new ones.
+- Read committed records only: others belong to aborted transactions.
+- Do its work and store the record's `ce_id` in one transaction, and commit offsets after it. A crash makes records
+  appear twice; their `ce_id` shows it. Here the work is a row in SQLite; the printed lines only show it.
+- Expect the two topics in any order: a job's end may be read before its last result. Both topics have the job's id as
+  key and the same number of partitions, so with the range assignor one consumer gets all records of a job.
+- Use the result of the highest round: a row that failed may be retried, and then has a result for each round.
+- Compare its own rows with the counts and the hash in JobFinished. When they differ, it has missed records, for example
+  because its group was away for longer than the topics keep them.
+- Skip types of events that it does not know: there will be new ones.
 """
 
 import asyncio
@@ -43,8 +43,8 @@ CREATE TABLE IF NOT EXISTS finished (
     unprocessed INTEGER, outcomes_sha256 TEXT, place INTEGER, checked INTEGER DEFAULT 0);
 """
 KNOWN_ROWS = "SELECT COUNT(DISTINCT row) FROM results WHERE job_id = :job_id AND round <= :round"
-#: What became of each row up to a round: the result of its highest one, and the hospital that a person found for it.
-#: Only what was settled before the job's end, in the same partition, counts for that end.
+#: The outcome of each row up to a round: the result of its highest round, and the hospital that a person found for it.
+#: A decision counts for a job's end when it stands before that end in the partition.
 OUTCOMES = """
 SELECT results.row, status, hospital_id, (
     SELECT resolved.hospital_id FROM resolved
@@ -66,8 +66,8 @@ def open_store(path: str) -> sqlite3.Connection:
     return store
 
 
-def take(store: sqlite3.Connection, record: ConsumerRecord) -> str | None:
-    """Remembers a record. Returns a line when it is a hospital that was not known yet."""
+def handle(store: sqlite3.Connection, record: ConsumerRecord) -> str | None:
+    """Stores a record. Returns a line to print when it is a new hospital."""
     headers = {name: value.decode() for name, value in record.headers}
     kind, ce_id = headers.get("ce_type"), headers.get("ce_id")
     if kind not in {*RESULTS, "RowResolved", "JobFinished"}:
@@ -80,7 +80,7 @@ def take(store: sqlite3.Connection, record: ConsumerRecord) -> str | None:
         new = _insert(store, "results (ce_id, job_id, row, round, status, hospital_id, name)", found)
         return f"Created: {event['name']} is hospital {hospital_id}" if new and kind == "RowCreated" else None
     if kind == "RowResolved":
-        # Somebody may change their mind: the later decision in the partition holds.
+        # A row may be settled twice: the later decision in the partition counts.
         settled = (job_id, event["row"], round_, record.offset, hospital_id)
         new = _insert(store, "resolved (job_id, row, round, place, hospital_id)", settled)
         return f"Settled: row {event['row']} of job {job_id} is hospital {hospital_id}" if new and hospital_id else None
@@ -92,27 +92,27 @@ def take(store: sqlite3.Connection, record: ConsumerRecord) -> str | None:
 
 
 def check(store: sqlite3.Connection) -> Iterator[str]:
-    """A line for every job that has finished and of which every row is known: whether it is as the manifest says."""
+    """Compares each finished job, once all its rows are known, with its JobFinished. Yields a line for each."""
     for job in store.execute("SELECT * FROM finished WHERE NOT checked").fetchall():
         [known] = store.execute(KNOWN_ROWS, dict(job)).fetchone()
         if known >= job["total"]:
-            seen, digest = outcomes(store, job)
-            told = {status: job[status] for status in RESULTS.values()}
-            same = seen == told and job["outcomes_sha256"] in (None, digest)
-            agreed = "as it says" if same else f"BUT IT SAYS {_words(told)}, hash {job['outcomes_sha256']}"
-            yield f"Finished: job {job['job_id']}, round {job['round']}: {_words(seen)}, {agreed}"
+            counted, digest = outcomes(store, job)
+            stated = {status: job[status] for status in RESULTS.values()}
+            same = counted == stated and job["outcomes_sha256"] in (None, digest)
+            agreed = "as it says" if same else f"BUT IT SAYS {_words(stated)}, hash {job['outcomes_sha256']}"
+            yield f"Finished: job {job['job_id']}, round {job['round']}: {_words(counted)}, {agreed}"
             store.execute("UPDATE finished SET checked = 1 WHERE ce_id = ?", (job["ce_id"],))
 
 
 def outcomes(store: sqlite3.Connection, job: sqlite3.Row) -> tuple[dict[str, int], str]:
-    """How many rows of a job became what, and the hash over all of them, as JobFinished defines it."""
-    seen = dict.fromkeys(RESULTS.values(), 0)
+    """The number of rows by status, and the hash over all rows, as JobFinished defines it."""
+    counted = dict.fromkeys(RESULTS.values(), 0)
     digest = hashlib.sha256()
     for row, status, hospital_id, found in store.execute(OUTCOMES, dict(job)):
-        became, id_ = ("created", found) if status == "failed" and found is not None else (status, hospital_id)
-        seen[became] += 1
-        digest.update(f"{row}:{became}:{id_ or ''}\n".encode())
-    return seen, digest.hexdigest()
+        outcome, id_ = ("created", found) if status == "failed" and found is not None else (status, hospital_id)
+        counted[outcome] += 1
+        digest.update(f"{row}:{outcome}:{id_ or ''}\n".encode())
+    return counted, digest.hexdigest()
 
 
 def _words(counts: dict[str, int]) -> str:
@@ -120,7 +120,7 @@ def _words(counts: dict[str, int]) -> str:
 
 
 def _insert(store: sqlite3.Connection, into: str, fields: tuple[object, ...]) -> bool:
-    """Whether it was new: the same ce_id is the same event."""
+    """Inserts a row. Returns False when it is there already: the same ce_id is the same event."""
     values = ", ".join("?" * len(fields))
     return store.execute(f"INSERT OR IGNORE INTO {into} VALUES ({values})", fields).rowcount == 1  # noqa: S608
 
@@ -130,7 +130,7 @@ def _text(hospital_id: int | str | None) -> str | None:
 
 
 async def consume(store: sqlite3.Connection) -> None:
-    """Until cancelled."""
+    """Consumes both topics until cancelled."""
     consumer = AIOKafkaConsumer(
         f"{PREFIX}hospital.results",
         f"{PREFIX}hospital.jobs",
@@ -138,10 +138,10 @@ async def consume(store: sqlite3.Connection) -> None:
         group_id=f"{PREFIX}example-downstream",
         isolation_level="read_committed",
         enable_auto_commit=False,
-        # A group that is new begins with the first record there is.
+        # A new group begins with the first record.
         auto_offset_reset="earliest",
         partition_assignment_strategy=(RangePartitionAssignor,),
-        # The largest record of the topics, and some: a larger one would be skipped.
+        # A little more than the largest record of the topics: larger ones would be skipped.
         max_partition_fetch_bytes=1_100_000,
     )
     await consumer.start()
@@ -151,7 +151,7 @@ async def consume(store: sqlite3.Connection) -> None:
             if not batches:
                 continue
             with store:
-                lines = [take(store, record) for records in batches.values() for record in records]
+                lines = [handle(store, record) for records in batches.values() for record in records]
                 lines += check(store)
             for line in filter(None, lines):
                 print(line, flush=True)
@@ -161,7 +161,7 @@ async def consume(store: sqlite3.Connection) -> None:
 
 
 async def main() -> None:
-    """Until Ctrl-C or SIGTERM."""
+    """Runs until Ctrl-C or SIGTERM."""
     running = asyncio.ensure_future(consume(open_store(DATABASE)))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)

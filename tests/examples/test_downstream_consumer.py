@@ -1,4 +1,4 @@
-"""The example of a downstream consumer: what it remembers, and itself on a real broker."""
+"""The example of a downstream consumer: what it stores, and the whole program on a real broker."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from examples.downstream_consumer import check, open_store, take
+from examples.downstream_consumer import check, handle, open_store
 from shared.contract.cloud_events import encode
 from shared.contract.events import (
     Event,
@@ -38,7 +38,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 @dataclass
 class Record:
-    """What the consumer looks at in a record."""
+    """The parts of a record that the consumer reads."""
 
     headers: list[tuple[str, bytes]]
     value: bytes
@@ -51,9 +51,9 @@ def store():
 
 
 def read(store, *events: Event):
-    """Gives the events to the consumer, in that order; what it says of them."""
+    """Gives the events to the consumer, in that order. Returns the lines that it prints."""
     records = [Record(encoded.headers, encoded.value, place) for place, encoded in enumerate(map(_encoded, events))]
-    return [line for record in records if (line := take(store, record))] + list(check(store))
+    return [line for record in records if (line := handle(store, record))] + list(check(store))
 
 
 def _encoded(event):
@@ -93,7 +93,7 @@ def digest(*outcomes):
     return found.hexdigest()
 
 
-def test_a_created_hospital_is_told_once_however_often_its_event_appears(store):
+def test_a_created_hospital_is_printed_once_however_often_its_event_appears(store):
     """A crash of the writer or of the reader makes it appear again, under the same id."""
     assert read(store, created(2), created(2)) == ["Created: Hospital 2 is hospital 102"]
     assert read(store, created(2)) == []
@@ -107,7 +107,7 @@ def test_a_job_is_checked_when_all_of_its_rows_are_there(store):
     assert read(store, finished(1, 1)) == []
 
 
-def test_counts_that_differ_are_said_loudly(store):
+def test_counts_that_differ_are_printed(store):
     """Something was missed."""
     [_, line] = read(store, created(2), failed(3), finished(2))
     assert line.endswith(
@@ -127,7 +127,7 @@ def test_the_hash_is_checked_as_the_services_make_it(store):
 
 
 def test_a_person_may_change_their_mind(store):
-    """What was said last counts, although it has the same id."""
+    """The later decision counts, although it has the same id."""
     sha256 = digest((2, "created", 102), (3, "created", 17))
     *_, line = read(store, created(2), failed(3), resolved(3, None), resolved(3, 17), finished(2, sha256=sha256))
     assert line.endswith("as it says")
@@ -166,8 +166,8 @@ def test_what_it_does_not_know_is_skipped(store):
 @asynccontextmanager
 async def running(bootstrap: str, prefix: str, database: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """The example as a process."""
-    told = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "KAFKA_TOPIC_PREFIX": prefix, "CONSUMER_DATABASE": str(database)}
-    process = await asyncio.create_subprocess_exec(sys.executable, EXAMPLE, env={**os.environ, **told}, stdout=PIPE)
+    variables = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "KAFKA_TOPIC_PREFIX": prefix, "CONSUMER_DATABASE": str(database)}
+    process = await asyncio.create_subprocess_exec(sys.executable, EXAMPLE, env={**os.environ, **variables}, stdout=PIPE)
     try:
         yield process
     finally:
@@ -191,7 +191,7 @@ async def until(process: asyncio.subprocess.Process, text: str) -> list[str]:
 async def test_on_a_real_broker_it_reads_what_is_committed_and_goes_on_after_a_kill(
     kafka_bootstrap, topic_prefix, tmp_path
 ):
-    """An aborted creation is never told; after kill -9 no hospital that is stored already is told again."""
+    """An aborted creation is never printed; after kill -9 no hospital that is stored already is printed again."""
     settings = KafkaSettings(
         kafka_bootstrap_servers=kafka_bootstrap, kafka_topic_prefix=topic_prefix, kafka_topic_partitions=2
     )

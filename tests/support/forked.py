@@ -1,9 +1,8 @@
-"""The services, and the sandbox directory, as processes of their own, forked from one that has imported them already.
+"""Starts services and the sandbox as processes, forked from one that has imported them already.
 
-To start one is to import for more than a second of CPU, and the tests start hundreds: a third of all their time. Here
-`python -m services.x` begins with its imports done; from there on everything is as it would be: its own process id,
-environment, signals and exit status. What a command line does from its first line on is shown in tests/deploy and in
-tests/ingest/test_start.py.
+The imports of a service cost more than a second of CPU, and the tests start hundreds of processes. A forked process
+has its imports done; all else is as with `python -m services.x`: process id, environment, signals, exit status.
+tests/deploy and tests/ingest/test_start.py start real command lines.
 """
 
 import asyncio
@@ -31,9 +30,9 @@ _context.set_forkserver_preload([__name__, *_PRELOADED])
 
 
 class Forked:
-    """`python -m MODULE ARGUMENTS` with exactly this environment; what it prints goes to the end of `log`.
+    """`python -m MODULE ARGUMENTS` with exactly this environment; its output is appended to `log`.
 
-    It ends with us, however we end (on Linux).
+    It ends with the process that started it, also after a kill -9 (on Linux).
     """
 
     def __init__(self, module: str, *arguments: str, environment: Mapping[str, str], log: Path) -> None:
@@ -52,33 +51,35 @@ class Forked:
 
     @property
     def returncode(self) -> int | None:
-        """Its exit status, the negative number of the signal that ended it, or None while it runs, frozen or not."""
+        """Its exit status, or minus the signal that ended it; None while it runs, frozen or not."""
         return self._process.exitcode
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Nothing happens when it has ended."""
+        """Sends a signal; does nothing when the process has ended."""
         if self.returncode is None:
             os.kill(self.pid, number)
 
     def terminate(self) -> None:
-        """Asks it to end."""
+        """Sends SIGTERM."""
         self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends it as a power cut would."""
+        """Sends SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
     def wait(self, seconds: float | None = None) -> int:
-        """Its exit status, once it has ended. Raises TimeoutError."""
+        """Waits for its end and returns the exit status. Raises TimeoutError."""
         self._process.join(seconds)
         if self.returncode is None:
             raise TimeoutError(f"process {self.pid} has not ended within {seconds} s")
         return self.returncode
 
     async def ended(self) -> int:
-        """The same, while others go on."""
+        """Waits for its end without blocking the event loop, and returns the exit status."""
         loop, over = asyncio.get_running_loop(), asyncio.Event()
-        watched = os.dup(self._process.sentinel)  # a loop has one reader for each descriptor, and several may wait
+        watched = os.dup(
+            self._process.sentinel
+        )  # a loop allows one reader for each descriptor
         loop.add_reader(watched, over.set)
         try:
             await over.wait()

@@ -1,4 +1,4 @@
-"""The servers that tests run against: from testcontainers where a Docker engine answers, else from deploy.local."""
+"""The Kafka and PostgreSQL of the tests: containers where a Docker engine answers, else those of deploy.local."""
 
 import asyncio
 import functools
@@ -27,9 +27,9 @@ _MEMORY_NEEDED = 4 * 2**30
 
 
 def memory_dir() -> str | None:
-    """A directory in memory with 4 GiB free, where thousands of small syncs cost nothing; None where there is none.
+    """A directory in memory with 4 GiB free, where thousands of fsyncs cost nothing; None where there is none.
 
-    Nothing is lost by it: processes are killed in these tests, never the machine.
+    That is safe: these tests kill processes, never the machine.
     """
     if not os.access(_MEMORY, os.W_OK) or os.statvfs(_MEMORY).f_flag & os.ST_NOEXEC:
         return None
@@ -38,7 +38,7 @@ def memory_dir() -> str | None:
 
 @functools.cache
 def docker_has(image: str) -> bool:
-    """Whether a Docker engine answers within 2 s and has the image, or gets it now."""
+    """Whether a Docker engine answers within 2 s and has the image, or can pull it now."""
     try:
         docker.from_env(timeout=2).ping()
         return _image_is_there(docker.from_env(timeout=600), image)
@@ -57,7 +57,7 @@ def _image_is_there(client: docker.DockerClient, image: str) -> bool:
 
 @contextmanager
 def some_kafka() -> Iterator[str]:
-    """host:port of a broker that nobody breaks."""
+    """host:port of a broker that tests share: none may stop it."""
     with _container_kafka() if docker_has(KAFKA_IMAGE) else _local_kafka() as bootstrap:
         yield bootstrap
 
@@ -71,7 +71,7 @@ def some_postgres() -> Iterator[str]:
 
 @contextmanager
 def some_database(server: str, template: str = "template1") -> Iterator[str]:
-    """The URL of a database, empty or a copy of that one; dropped afterwards whoever is still connected."""
+    """The URL of a new database, a copy of `template`; dropped afterwards, also with connections open."""
     name = f"t{uuid.uuid4().hex[:8]}"
     in_a_thread(_execute(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
     yield f"{server.rpartition('/')[0]}/{name}"
@@ -79,14 +79,14 @@ def some_database(server: str, template: str = "template1") -> Iterator[str]:
 
 
 def in_a_thread(work: Coroutine[Any, Any, object]) -> None:
-    """Runs it to its end on an event loop of its own, so that those of the tests are left alone."""
+    """Runs a coroutine to its end on an event loop of its own, apart from those of the tests."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, work).result()
 
 
 @contextmanager
 def private_broker() -> Iterator[Broker]:
-    """A started broker with a data directory of its own; killed at the end, since nobody needs its data."""
+    """A started broker with a data directory of its own; killed at the end, since its data is not needed."""
     with tempfile.TemporaryDirectory(prefix="kafka-", ignore_cleanup_errors=True) as directory:
         broker = Broker(Path(directory))
         try:
@@ -98,7 +98,7 @@ def private_broker() -> Iterator[Broker]:
 
 @contextmanager
 def _container_kafka() -> Iterator[str]:
-    """As strict about topics as the local one."""
+    """Like the local broker, it does not create topics by itself."""
     from testcontainers.community.kafka import KafkaContainer
 
     container = KafkaContainer(KAFKA_IMAGE).with_kraft()

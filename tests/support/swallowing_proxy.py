@@ -1,4 +1,4 @@
-"""A network between a client and a broker that can swallow everything, as a broken route or a firewall does."""
+"""A TCP proxy in front of a broker that can drop all traffic silently, as a broken route or a firewall does."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from deploy.local.ports import HOST
 
 
 class SwallowingProxy:
-    """Stands in front of a broker; an async context manager. In what the broker says of itself it puts its own port."""
+    """An async context manager. It replaces the broker's port in its metadata by its own."""
 
     def __init__(self, broker_port: int) -> None:
         self._broker_port = broker_port
@@ -26,8 +26,8 @@ class SwallowingProxy:
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, HOST, 0)
         self.port = self._server.sockets[0].getsockname()[1]
-        self._said = struct.pack(">i", self._broker_port)
-        self._told = struct.pack(">i", self.port)
+        self._broker_port_bytes = struct.pack(">i", self._broker_port)
+        self._own_port_bytes = struct.pack(">i", self.port)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -35,11 +35,11 @@ class SwallowingProxy:
         self._cut()
 
     def swallow(self) -> None:
-        """From now on nothing gets through, and nobody is told."""
+        """Drops all traffic from now on; connections stay open."""
         self._passing.clear()
 
     def let_through(self) -> None:
-        """What was swallowed stays lost: the connections of that time end."""
+        """Lets traffic through again. Connections from the time before are closed, and what they sent is lost."""
         self._cut()
         self._passing.set()
 
@@ -62,6 +62,6 @@ class SwallowingProxy:
     async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
             await self._passing.wait()
-            writer.write(data.replace(self._said, self._told))
+            writer.write(data.replace(self._broker_port_bytes, self._own_port_bytes))
             await writer.drain()
         writer.close()

@@ -1,13 +1,15 @@
-"""What is called next, and when: the one place from which the directory is called.
+"""The one place from which the directory is called: wait until a call may be made, choose, call, hand the outcome back.
 
-A call needs, in this order: something to do, a connection, the breaker, a turn of the pace. Only then is chosen what
-to do: a look-up, an activation, an express row, a bulk row (which gets every fifth turn, so that it never starves).
+A call waits for, in this order: something to do, a connection, the circuit breaker, the rate limit. What is called is
+chosen only then, by `choice`.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -15,16 +17,15 @@ from services.processor import metrics
 from services.processor.activation.activations import Activation, Activations
 from services.processor.directory.client import DirectoryClient
 from services.processor.directory.outcomes import (
-    ActivationOutcome,
     CallOutcome,
     Created,
     LookupFailed,
-    LookUpOutcome,
     NotSent,
     Rejected,
     Throttled,
     Unanswered,
 )
+from services.processor.directory.send_guard import SendGuard
 from services.processor.job_commands import JobCommands
 from services.processor.lane.lane import Lane
 from services.processor.lane.row import Row
@@ -32,6 +33,7 @@ from services.processor.lane.transitions import Finished, LookUp, Retry, after_c
 from services.processor.limits.backoff import Backoff
 from services.processor.limits.circuit_breaker import CircuitBreaker, CircuitOpen
 from services.processor.limits.rate_limit import RateLimit
+from services.processor.sending.choice import BatchLookUp, Choice, Choices
 from services.processor.sending.lookups import LookupQueue
 from services.processor.settings import DirectorySettings
 from shared.contract.events import BreakerState
@@ -39,10 +41,7 @@ from shared.contract.topics import Topics
 
 log = structlog.get_logger(__name__)
 
-#: Of this many turns one is for bulk rows even while express rows wait.
-BULK_TURN = 5
-
-Work = Callable[[], Awaitable[object]]
+Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class SenderParts:
 
 
 class Sender:
-    """Calls the directory for all lanes of a processor."""
+    """Calls the directory for all lanes of a processor. `clock`: seconds of the monotonic clock."""
 
     def __init__(
         self,
@@ -70,181 +69,123 @@ class Sender:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._express, self._bulk = topics.rows
         self._parts = parts
-        self._lanes = lanes
+        self._choices = Choices(topics, parts.lookups, parts.activations, parts.job_commands, lanes)
         self._clock = clock
         self._connections = asyncio.Semaphore(settings.hospital_api_max_connections)
-        self._changed = asyncio.Event()
-        self._turn = 0
+        self._notified = asyncio.Event()
 
     def notify(self) -> None:
         """There may be something to do."""
-        self._changed.set()
+        self._notified.set()
 
     async def run(self) -> None:
         """Sends until cancelled, and then ends the calls in flight: their rows stay in doubt.
 
-        A mistake in a call ends it too: the call's row would otherwise be in flight for ever, and nobody would know.
+        A programming error in a call ends it too. Otherwise the call's row would stay in flight for ever, unnoticed.
         """
         async with asyncio.TaskGroup() as calls:
             while True:
-                await self._something_to_do()
-                await self._connections.acquire()
-                probe = await self._parts.breaker.acquire()
-                await self._parts.rate_limit.acquire()
-                if not probe and self._parts.breaker.state is not BreakerState.CLOSED:
-                    self._let_go(probe=probe)  # it opened while the turn was waited for: only a probe may go now
+                probe = await self._wait()
+                choice = self._choices.take_probe() if probe else self._choices.take()
+                if choice is not None:
+                    calls.create_task(self._perform(choice, probe=probe))
                     continue
-                work = self._choose(probe=probe)
-                if work is None:
-                    self._let_go(probe=probe)
-                    await asyncio.sleep(0)  # whatever changed its mind has to get its turn
-                    continue
-                calls.create_task(self._perform(work, probe=probe))
+                self._release(probe=probe)
+                await asyncio.sleep(0)  # there was something to do a moment ago: let what changed that go on
+
+    # ---- wait --------------------------------------------------------------------------------------------------------
+
+    async def _wait(self) -> bool:
+        """Returns when a call may be made at once, with its connection; True when it is the breaker's probe."""
+        while True:
+            await self._something_to_do()
+            await self._connections.acquire()
+            probe = await self._parts.breaker.acquire()
+            await self._parts.rate_limit.acquire()
+            if probe or self._parts.breaker.state is BreakerState.CLOSED:
+                return probe
+            self._release(probe=probe)  # the breaker opened during the wait: only a probe may go now
 
     async def _something_to_do(self) -> None:
-        while not self._is_something_to_do():
-            self._changed.clear()
+        while not self._choices.is_any(self._clock()):
+            self._notified.clear()
             due = self._parts.lookups.next_due()
             try:
                 async with asyncio.timeout(max(due - self._clock(), 0.001) if due is not None else None):
-                    await self._changed.wait()
+                    await self._notified.wait()
             except TimeoutError:
                 continue
 
-    def _is_something_to_do(self) -> bool:
-        if not self._parts.job_commands.may_send:
-            return False
-        due = self._parts.lookups.next_due()
-        if (due is not None and due <= self._clock()) or self._parts.activations.ready:
-            return True
-        return any(lane.next_row(self._express) or lane.next_row(self._bulk) for lane in self._lanes())
-
-    def _choose(self, *, probe: bool) -> Work | None:
-        if not self._parts.job_commands.may_send:
-            return None
-        if probe:
-            return self._choose_probe()
-        if (batch_id := self._parts.lookups.take()) is not None:
-            return lambda: self._look_up(batch_id)
-        if (request := self._parts.activations.take()) is not None:
-            return lambda: self._activate(request)
-        row = next(self._rows(), None)
-        return self._send(row) if row is not None else None
-
-    def _choose_probe(self) -> Work | None:
-        """What was set back least: what fails for itself must not keep the breaker open for all the others."""
-        lookups, activations = self._parts.lookups, self._parts.activations
-        offers: list[tuple[int, Callable[[], Work]]] = []
-        if (batch := lookups.least_failed()) is not None:
-            backoff_count, batch_id = batch
-            offers.append((backoff_count, lambda: self._begin_look_up(batch_id)))
-        if (request := activations.least_failed()) is not None:
-            offers.append((request.backoff_count, lambda: self._begin_activation(request)))
-        if (row := min(self._rows(), key=lambda row: row.backoff_count, default=None)) is not None:
-            offers.append((row.backoff_count, lambda: self._send(row)))
-        begin = min(offers, key=lambda offer: offer[0], default=(0, None))[1]
-        return begin() if begin is not None else None
-
-    def _begin_look_up(self, batch_id: str) -> Work:
-        self._parts.lookups.begin(batch_id)
-        return lambda: self._look_up(batch_id)
-
-    def _begin_activation(self, request: Activation) -> Work:
-        self._parts.activations.begin(request)
-        return lambda: self._activate(request)
-
-    def _send(self, row: Row) -> Work:
-        row.lane.call_begins(row)
-        return lambda: self._create(row)
-
-    def _rows(self) -> Iterator[Row]:
-        """The next row of every lane and topic, in the order of their turns."""
-        self._turn += 1
-        order = (self._express, self._bulk) if self._turn % BULK_TURN else (self._bulk, self._express)
-        lanes = list(self._lanes())
-        start = self._turn % len(lanes) if lanes else 0
-        return (row for topic in order for lane in lanes[start:] + lanes[:start] if (row := lane.next_row(topic)))
-
-    async def _perform(self, work: Work, *, probe: bool) -> None:
-        try:
-            await work()
-        except Exception:
-            log.exception("call_failed")
-            raise
-        finally:
-            self._let_go(probe=probe)
-
-    def _let_go(self, *, probe: bool) -> None:
+    def _release(self, *, probe: bool) -> None:
         self._connections.release()
         if probe:
             self._parts.breaker.release_probe()
 
-    # ---- look-ups ----------------------------------------------------------------------------------------------------
+    # ---- call, and hand the outcome back -----------------------------------------------------------------------------
+
+    async def _perform(self, choice: Choice, *, probe: bool) -> None:
+        try:
+            match choice:
+                case BatchLookUp(batch_id):
+                    await self._look_up(batch_id)
+                case Activation():
+                    await self._activate(choice)
+                case Row():
+                    await self._create(choice)
+        except Exception:
+            log.exception("call_failed")
+            raise
+        finally:
+            self._release(probe=probe)
 
     async def _look_up(self, batch_id: str) -> None:
-        began = self._clock()
-        outcome: LookUpOutcome
-        try:
-            async with self._parts.breaker.call() as call:
-                outcome = await self._parts.directory.look_up(
-                    batch_id, lambda: self._parts.lookups.may_look_up(batch_id) and self._parts.job_commands.may_send
-                )
-                call.record(outcome)
-        except CircuitOpen:
-            outcome = NotSent()
-        self._observe("look_up", began, outcome)
+        began, send = self._clock(), partial(self._parts.directory.look_up, batch_id)
+        outcome = await self._call("look_up", send, lambda: self._parts.lookups.may_look_up(batch_id))
         self._parts.lookups.record_outcome(batch_id, began, outcome)
 
-    # ---- activations -------------------------------------------------------------------------------------------------
-
     async def _activate(self, activation: Activation) -> None:
-        began = self._clock()
-        outcome: ActivationOutcome
-        try:
-            async with self._parts.breaker.call() as call:
-                outcome = await self._parts.directory.activate(
-                    activation.batch_id, lambda: activation.lease.holds and self._parts.job_commands.may_send
-                )
-                call.record(outcome)
-        except CircuitOpen:
-            outcome = NotSent()
-        self._observe("activate", began, outcome)
+        send = partial(self._parts.directory.activate, activation.batch_id)
+        outcome = await self._call("activate", send, lambda: activation.lease.holds)
         await self._parts.activations.record_outcome(activation, outcome)
 
-    # ---- creations ---------------------------------------------------------------------------------------------------
-
     async def _create(self, row: Row) -> None:
-        began = self._clock()
+        began, send = self._clock(), partial(self._parts.directory.create, row.event, traceparent=row.traceparent)
         try:
-            outcome = await self._call(row)
-            self._observe("create", began, outcome)
-            self._settle(row, outcome, began)
+            outcome = await self._call("create", send, lambda: row.lane.permits(row))
+            self._hand_back(row, outcome, began)
         finally:
             row.lane.call_ended()
 
-    async def _call(self, row: Row) -> CallOutcome:
+    async def _call(
+        self, name: str, send: Callable[[SendGuard], Awaitable[Outcome]], permitted: SendGuard
+    ) -> Outcome | NotSent:
+        """Makes one call, counted by the circuit breaker and by the metrics `name`.
+
+        NotSent when the breaker has opened, sending has been paused, or the call is not `permitted` any more.
+        """
+        began = self._clock()
+        outcome: Outcome | NotSent
         try:
-            async with self._parts.breaker.call() as call:
-                outcome = await self._parts.directory.create(
-                    row.event, lambda: row.lane.permits(row) and self._parts.job_commands.may_send, row.traceparent
-                )
-                call.record(outcome)
+            async with self._parts.breaker.call() as counted:
+                outcome = await send(lambda: permitted() and self._parts.job_commands.may_send)
+                counted.record(outcome)
         except CircuitOpen:
-            return NotSent()
+            outcome = NotSent()
+        metrics.calls(name, type(outcome).__name__).inc()
+        metrics.call_seconds(name).observe(self._clock() - began)
+        self._obey_retry_after(outcome)
         return outcome
 
-    def _observe(self, call: str, began: float, outcome: object) -> None:
-        metrics.calls(call, type(outcome).__name__).inc()
-        metrics.call_seconds(call).observe(self._clock() - began)
+    def _obey_retry_after(self, outcome: object) -> None:
         match outcome:
             case Throttled(seconds):
                 self._parts.rate_limit.retry_after(seconds or self._settings.retry_min_wait)
             case Unanswered(retry_after=seconds) | LookupFailed(retry_after=seconds) if seconds:
                 self._parts.rate_limit.retry_after(seconds)
 
-    def _settle(self, row: Row, outcome: CallOutcome, began: float) -> None:
+    def _hand_back(self, row: Row, outcome: CallOutcome, began: float) -> None:
+        """Tells the row's lane what follows from its call, which began at that time."""
         if row.lane.end is not None:
             return  # the lane has another owner, who looks the row up
         row.attempts += isinstance(outcome, (Created, Rejected))
@@ -257,20 +198,20 @@ class Sender:
                 row.last_error = error or row.last_error
                 row.backoff_count += error is not None
                 row.lane.retry(row, self._parts.backoff.seconds(row.backoff_count) if error else 0.0)
-            case LookUp() as doubt:
-                self._log_doubt(row, doubt)
-                row.last_error = doubt.error
-                row.counts_as_attempt, row.conflicted = doubt.counts_as_attempt, doubt.conflicted
-                row.backoff_count += not doubt.counts_as_attempt
-                settled = began + self._settings.hospital_api_timeout + self._settings.hospital_api_settle_seconds
-                row.lane.put_in_doubt(row, settled if doubt.after_settle_time else began)
+            case LookUp() as look_up:
+                self._put_in_doubt(row, look_up, began)
 
-    @staticmethod
-    def _log_doubt(row: Row, doubt: LookUp) -> None:
+    def _put_in_doubt(self, row: Row, look_up: LookUp, began: float) -> None:
+        error = look_up.error
         log.info(
             "row_in_doubt",
             job_id=row.event.job_id,
             row=row.event.row,
-            reason=doubt.error.message,
-            http_status=doubt.error.status,
+            reason=error.message,
+            http_status=error.status,
         )
+        row.last_error = error
+        row.counts_as_attempt, row.conflicted = look_up.counts_as_attempt, look_up.conflicted
+        row.backoff_count += not look_up.counts_as_attempt
+        settled = began + self._settings.hospital_api_timeout + self._settings.hospital_api_settle_seconds
+        row.lane.put_in_doubt(row, settled if look_up.after_settle_time else began)

@@ -1,0 +1,99 @@
+"""What is called next: a look-up, an activation, an express row or a bulk row, in this order.
+
+Every fifth choice of a row prefers bulk rows, so that they never starve. A probe of the circuit breaker is chosen by
+how often something has failed: what fails by itself must not keep the breaker open for everything else.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from services.processor.activation.activations import Activation, Activations
+from services.processor.job_commands import JobCommands
+from services.processor.lane.lane import Lane
+from services.processor.lane.row import Row
+from services.processor.sending.lookups import LookupQueue
+from shared.contract.topics import Topics
+
+#: One choice of a row in so many prefers bulk rows to express rows.
+BULK_TURN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLookUp:
+    """A batch is to be looked up."""
+
+    batch_id: str
+
+
+#: What was chosen; a row is to be created.
+Choice = BatchLookUp | Activation | Row
+
+
+class Choices:
+    """Everything that may be called now, over all lanes of a processor."""
+
+    def __init__(
+        self,
+        topics: Topics,
+        lookups: LookupQueue,
+        activations: Activations,
+        job_commands: JobCommands,
+        lanes: Callable[[], Iterable[Lane]],
+    ) -> None:
+        self._express, self._bulk = topics.rows
+        self._lookups = lookups
+        self._activations = activations
+        self._job_commands = job_commands
+        self._lanes = lanes
+        self._count = 0
+
+    def is_any(self, now: float) -> bool:
+        """Whether anything may be called now. `now`: monotonic."""
+        if not self._job_commands.may_send:
+            return False
+        due = self._lookups.next_due()
+        if (due is not None and due <= now) or self._activations.ready:
+            return True
+        return any(lane.next_row(self._express) or lane.next_row(self._bulk) for lane in self._lanes())
+
+    def take(self) -> Choice | None:
+        """The next call, which begins now. None when there is nothing to call any more."""
+        if not self._job_commands.may_send:
+            return None
+        if (batch_id := self._lookups.take()) is not None:
+            return BatchLookUp(batch_id)
+        if (activation := self._activations.take()) is not None:
+            return activation
+        if (row := next(self._rows(), None)) is not None:
+            row.lane.call_begins(row)
+        return row
+
+    def take_probe(self) -> Choice | None:
+        """The call that has failed least often in a row. It begins now. None when there is nothing to call."""
+        if not self._job_commands.may_send:
+            return None
+        offers: list[tuple[int, Choice]] = []
+        if (batch := self._lookups.least_failed()) is not None:
+            failures, batch_id = batch
+            offers.append((failures, BatchLookUp(batch_id)))
+        if (activation := self._activations.least_failed()) is not None:
+            offers.append((activation.backoff_count, activation))
+        if (row := min(self._rows(), key=lambda row: row.backoff_count, default=None)) is not None:
+            offers.append((row.backoff_count, row))
+        choice = min(offers, key=lambda offer: offer[0], default=(0, None))[1]
+        match choice:
+            case BatchLookUp(batch_id):
+                self._lookups.begin(batch_id)
+            case Activation():
+                self._activations.begin(choice)
+            case Row():
+                choice.lane.call_begins(choice)
+        return choice
+
+    def _rows(self) -> Iterator[Row]:
+        """The next row of every lane and topic. Each choice begins with another lane."""
+        self._count += 1
+        topics = (self._express, self._bulk) if self._count % BULK_TURN else (self._bulk, self._express)
+        lanes = list(self._lanes())
+        start = self._count % len(lanes) if lanes else 0
+        return (row for topic in topics for lane in lanes[start:] + lanes[:start] if (row := lane.next_row(topic)))

@@ -167,7 +167,8 @@ def test_what_it_does_not_know_is_skipped(store):
 async def running(bootstrap: str, prefix: str, database: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """The example as a process."""
     variables = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "KAFKA_TOPIC_PREFIX": prefix, "CONSUMER_DATABASE": str(database)}
-    process = await asyncio.create_subprocess_exec(sys.executable, EXAMPLE, env={**os.environ, **variables}, stdout=PIPE)
+    environment = {**os.environ, **variables}
+    process = await asyncio.create_subprocess_exec(sys.executable, EXAMPLE, env=environment, stdout=PIPE)
     try:
         yield process
     finally:

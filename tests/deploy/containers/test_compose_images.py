@@ -71,3 +71,4 @@ def test_the_context_takes_only_what_is_named() -> None:
         "!deploy/origin/",
         "!deploy/housekeeping/",
     ]
+    assert "shared/contract/examples/" in lines, "example events are for tests and other teams"

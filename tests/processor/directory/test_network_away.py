@@ -1,7 +1,6 @@
 """A network that goes away under a call: what was written must not arrive after the row has been looked up."""
 
 import asyncio
-import subprocess
 import sys
 import time
 
@@ -23,12 +22,16 @@ def test_a_call_that_was_given_up_is_not_delivered_after_its_look_up():
     """Linux goes on sending what a closed socket had written: the directory got a hospital after it had none."""
     with CutNetwork() as network:
         port = free_port()
-        sandbox = [sys.executable, "-c", f"from deploy.local.sandbox.process import main; main()"]
-        command = network.far(["env", f"SANDBOX_HOST={FAR_HOST}", f"SANDBOX_PORT={port}", *sandbox])
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as directory:
-            directory.stdout.readline()
+        sandbox = (
+            "env",
+            f"SANDBOX_HOST={FAR_HOST}",
+            f"SANDBOX_PORT={port}",
+            sys.executable,
+            "-m",
+            "deploy.local.sandbox",
+        )
+        with network.running(*sandbox):
             asyncio.run(lose_a_call(network, f"http://{FAR_HOST}:{port}"))
-            directory.terminate()
 
 
 async def lose_a_call(network, url):

@@ -155,7 +155,7 @@ async def test_results_stay_as_long_as_the_topic_of_jobs_tells_of_their_job(inst
     await installation.processed()
     said = await installation.keep()
     assert await installation.starts() == (0, 0, 0)
-    assert f"{installation.topics.jobs} still tells of job {old.about['job_id']}" in str(said)
+    assert f"{installation.topics.jobs} still holds job {old.about['job_id']}" in str(said)
 
 
 async def test_results_that_are_left_of_a_forgotten_job_are_never_shown(installation):

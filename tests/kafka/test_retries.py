@@ -3,14 +3,16 @@
 import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from services.status.commands import retry_partition, retry_rows
 from services.status.commands.retry_consumer import RetryConsumer
+from services.status.commands.retry_partition import RetryPartition
+from services.status.commands.retry_rows import ChunkLimits
 from services.status.commands.retry_transactions import PURPOSE, RetryProgress, RetryTransactions
 from services.status.projection.event_batch import EventBatch, PositionedEvent
 from services.status.projection.transaction import project
@@ -31,6 +33,8 @@ from tests.support.until import until
 PATIENCE = 40.0
 ROWS = 300
 CHUNK = 20
+#: So that a retry takes many transactions.
+SMALL_CHUNKS = ChunkLimits(rows=CHUNK, page=CHUNK)
 
 
 class RetrySystem:
@@ -39,11 +43,16 @@ class RetrySystem:
     def __init__(self, settings: KafkaSettings, engine) -> None:
         self.settings, self.engine = settings, engine
         self.topics = settings.topics
+        self.make_transactions = RetryTransactions
 
     @asynccontextmanager
     async def retry_consumer(self):
         """An owner at work; it is cut off at the end, wherever it is."""
-        retry_consumer = RetryConsumer(self.settings, self.engine)
+        retry_consumer = RetryConsumer(
+            self.settings,
+            self.engine,
+            partial(RetryPartition, limits=SMALL_CHUNKS, make_transactions=self.make_transactions),
+        )
         running = asyncio.create_task(retry_consumer.run())
         try:
             yield retry_consumer
@@ -100,10 +109,8 @@ class RetrySystem:
 
 
 @pytest.fixture
-async def system(kafka_bootstrap, topic_prefix, tmp_path, monkeypatch):
-    """Small transactions, so that a retry takes many."""
-    monkeypatch.setattr(retry_rows, "_PAGE", CHUNK)
-    monkeypatch.setattr(retry_rows, "CHUNK_ROWS", CHUNK)
+async def system(kafka_bootstrap, topic_prefix, tmp_path):
+    """On a topic of its own."""
     settings = KafkaSettings(
         kafka_bootstrap_servers=kafka_bootstrap, kafka_topic_prefix=topic_prefix, kafka_topic_partitions=1
     )
@@ -151,8 +158,8 @@ class StopPoint:
 
 
 @pytest.fixture
-def stop_point(monkeypatch):
-    """Owners' ledgers that meet it."""
+def stop_point(system):
+    """Owners' transactions stop there."""
     stop_point = StopPoint()
 
     class StoppableTransactions(RetryTransactions):
@@ -170,7 +177,7 @@ def stop_point(monkeypatch):
             await super().commit(records, progress)
             await stop_point.reached("after")
 
-    monkeypatch.setattr(retry_partition, "RetryTransactions", StoppableTransactions)
+    system.make_transactions = StoppableTransactions
     return stop_point
 
 

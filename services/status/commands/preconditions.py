@@ -1,8 +1,8 @@
 """When a command makes sense: pure checks of what the tables say of the job. Each raises a 404 or 409 problem.
 
-    cancel    refused when the job has ended, or every row has its result
-    retry     refused while the job runs or is being wound up, and when no row can run again
-    resolve   refused unless the row's outcome is unknown
+cancel    refused when the job has ended, or every row has its result
+retry     refused while the job runs or is being wound up, and when no row can run again
+resolve   refused unless the row's outcome is unknown
 """
 
 from typing import Any, NoReturn

@@ -1,16 +1,16 @@
-"""Carries out what was ordered on hospital.jobs, each order once, whichever replica took it.
+"""Carries out the retries that are requested on hospital.jobs, each once, whichever replica took the command.
 
     group hospital-orders · topic hospital.jobs · read_committed
-    Acknowledged by Kafka: the rows of a new round and the offset of its order are written in one transaction of the
+    Acknowledged by Kafka: the rows of a new round and the offset of its request are written in one transaction of the
     partition's owner. An owner begins with a takeover: it fences the former one, and only then reads the offset.
 
-Cancels and activations are not its business: the processors read them themselves.
+Cancels and activations are not carried out here: the processors read them themselves.
 """
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
@@ -32,26 +32,32 @@ log = structlog.get_logger(__name__)
 
 _POLL_MS: Final = 200
 _RETRY_SECONDS: Final = 1.0
-_PATIENCE_SECONDS: Final = 5.0
+_KAFKA_SECONDS: Final = 5.0
 _SESSION_SECONDS: Final = 6.0
 _FAILURES: Final = (KafkaError, OSError, TimeoutError)
 
 
 class RetriesMissing(RuntimeError):
-    """Orders were deleted before they were carried out. The message says what to do."""
+    """Retries were deleted before they were carried out. The message says what to do."""
 
 
 class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     """This replica's partitions of hospital.jobs."""
 
-    def __init__(self, settings: KafkaSettings, engine: AsyncEngine) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        engine: AsyncEngine,
+        make_partition: Callable[[KafkaSettings, AsyncEngine, TopicPartition], RetryPartition] = RetryPartition,
+    ) -> None:
         self._settings = settings
         self._engine = engine
+        self._make_partition = make_partition
         self._partitions: dict[TopicPartition, RetryPartition] = {}
         #: Assigned, and to be taken over from this monotonic time on.
         self._to_take_over: dict[TopicPartition, float] = {}
         self._lost: dict[TopicPartition, str] = {}
-        #: No longer ours, and to be let go of when there is time.
+        #: No longer ours, or not yet: to be closed by the loop.
         self._closing: list[RetryPartition] = []
         self._consumer: AIOKafkaConsumer | None = None
 
@@ -63,12 +69,12 @@ class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._consume()
             except _FAILURES as error:
                 log.warning("retry_consumer_restarts", reason=str(error) or type(error).__name__)
-            except Exception as error:  # a fault of ours must not end the work in silence
+            except Exception as error:  # a bug must not end the work in silence
                 log.error("retry_consumer_fault", exc_info=error)
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def check(self) -> str:
-        """Which partitions are owned here. Raises OrdersMissing when one of them stands still for good."""
+        """Which partitions are owned here. Raises RetriesMissing when one of them stands still for good."""
         if self._lost:
             raise RetriesMissing("; ".join(self._lost.values()))
         return f"{len(self._partitions)} partitions of hospital.jobs here"
@@ -97,7 +103,7 @@ class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _take_over(self, consumer: AIOKafkaConsumer) -> None:
         now = time.monotonic()
         for at in [at for at, due in self._to_take_over.items() if due <= now]:
-            partition = RetryPartition(self._settings, self._engine, at)
+            partition = self._make_partition(self._settings, self._engine, at)
             self._closing.append(partition)  # unless it becomes ours
             try:
                 progress = await partition.take_over() or await _beginning(consumer, at)
@@ -147,7 +153,7 @@ class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             self._give_up()
             await self._close_former()
             with contextlib.suppress(*_FAILURES):
-                await run_with_timeout(_PATIENCE_SECONDS, consumer.stop())
+                await run_with_timeout(_KAFKA_SECONDS, consumer.stop())
 
     async def _poll(self, consumer: AIOKafkaConsumer, timeout_ms: int) -> None:
         """Also while everything is paused: a group drops a member that does not poll."""
@@ -201,5 +207,5 @@ class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 async def _beginning(consumer: AIOKafkaConsumer, at: TopicPartition) -> RetryProgress:
-    beginnings = await run_with_timeout(_PATIENCE_SECONDS, consumer.beginning_offsets([at]))
+    beginnings = await run_with_timeout(_KAFKA_SECONDS, consumer.beginning_offsets([at]))
     return RetryProgress(beginnings[at])

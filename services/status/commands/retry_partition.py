@@ -1,18 +1,18 @@
-"""One partition of hospital.jobs, as its owner carries out what was ordered there. The polling is `owner`'s."""
+"""One partition of hospital.jobs and the retries that were requested there. `retry_consumer` reads it."""
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
 import structlog
 from aiokafka import ConsumerRecord, TopicPartition
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import Connection, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.commands.retry_decision import RetryDecision, decide_retry
-from services.status.commands.retry_rows import Retry, next_chunk
+from services.status.commands.retry_rows import CHUNK_LIMITS, ChunkLimits, Retry, next_chunk
 from services.status.commands.retry_transactions import RetryProgress, RetryRecord, RetryTransactions
 from services.status.metrics import RETRIED_ROWS
 from services.status.model.job_state import JobFacts
@@ -24,7 +24,7 @@ from shared.runtime.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
 
-#: Past records that order nothing the progress is committed this often: so that there is no lag for ever.
+#: The progress past records that request nothing is committed this often: else the group would show a lag for ever.
 _IDLE_COMMIT_SECONDS: Final = 1.0
 
 
@@ -35,39 +35,56 @@ class _PendingRetry:
     traceparent: str | None
 
 
-class RetryPartition:
-    """A partition in one ownership. Whatever fails, it is thrown away and taken over anew."""
+@dataclass(frozen=True, slots=True)
+class _KnownJob:
+    """`passed`: how far the partition has been projected; the rest is the job's."""
 
-    def __init__(self, settings: KafkaSettings, engine: AsyncEngine, partition: TopicPartition) -> None:
-        self._settings = settings
+    passed: int | None
+    facts: JobFacts | None
+    tallies: Mapping[tuple[int, str], int]
+
+
+class RetryPartition:
+    """A partition from its takeover until it is lost. After any failure it is thrown away and taken over anew."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        engine: AsyncEngine,
+        partition: TopicPartition,
+        limits: ChunkLimits = CHUNK_LIMITS,
+        make_transactions: Callable[[KafkaSettings, int], RetryTransactions] = RetryTransactions,
+    ) -> None:
+        self._topics = settings.topics
         self._engine = engine
         self._at = partition
-        self._transactions = RetryTransactions(settings, partition.partition)
+        self._limits = limits
+        self._transactions = make_transactions(settings, partition.partition)
         self._pending: deque[_PendingRetry] = deque()
         self._committed = RetryProgress(0)
         self._position = 0
         self._committed_at = 0.0
 
     async def take_over(self) -> RetryProgress | None:
-        """Fences the former owner. Returns where to go on, None at the beginning. Raises what the ledger raises."""
+        """Fences the former owner. Returns where to go on, None at the beginning. Raises KafkaError, OSError."""
         return await self._transactions.open()
 
     def start(self, progress: RetryProgress) -> None:
-        """This is where the reading was set to."""
+        """The consumer reads from here."""
         self._committed = progress
         self._position = progress.offset
 
     async def close(self) -> None:
-        """Lets go of everything."""
+        """Lets go of the producer."""
         await self._transactions.close()
 
     @property
     def busy(self) -> bool:
-        """Whether there are orders to carry out: nothing more has to be read meanwhile."""
+        """Whether there are retries to carry out: nothing more has to be read meanwhile."""
         return bool(self._pending)
 
     def admit(self, records: list[ConsumerRecord], position: int) -> None:
-        """Takes what was read; `position`: where the reading stands now, also past what is never delivered."""
+        """Takes what was read. `position`: the offset that is read next, also past what is never delivered."""
         for record in records:
             if header(record.headers, "ce_type") == JobRetryRequested.__name__:
                 self._admit(record)
@@ -82,32 +99,30 @@ class RetryPartition:
             self._pending.append(_PendingRetry(record.offset, event, header(record.headers, "traceparent")))
 
     async def step(self) -> bool:
-        """Does the next thing, at most one transaction. Returns whether there was anything that could be done now.
+        """Does the next thing, at most one transaction. Returns whether anything could be done now.
 
         Raises Fenced, CommitIndefinite, SQLAlchemyError, OSError.
         """
         if not self._pending:
-            return await self._note_position()
+            return await self._commit_position()
         pending = self._pending[0]
         async with self._engine.connect() as connection:
-            passed = (await stored_offsets.stored(connection, [self._at])).get(self._at)
-            facts = await _facts(connection, pending.request.job_id)
-            counts = await _tallies(connection, pending.request.job_id)
-        match decide_retry(pending.request, pending.offset, passed, facts, counts):
+            known = await connection.run_sync(_known_job, self._at, pending.request.job_id)
+        match decide_retry(pending.request, pending.offset, known.passed, known.facts, known.tallies):
             case RetryDecision.WAIT:
                 return False
             case RetryDecision.IGNORE:
                 log.info("retry_ignored", job_id=pending.request.job_id, round=pending.request.round)
                 self._pending.popleft()
             case RetryDecision.RUN:
-                await self._run(pending, express=bool(facts and facts.express))
+                await self._run(pending, express=bool(known.facts and known.facts.express))
         return True
 
     async def _run(self, pending: _PendingRetry, *, express: bool) -> None:
-        """Writes the next rows of the round; the last of them together with the order's end."""
+        """Writes the next rows of the round; the last of them together with the offset behind the request."""
         after = self._committed.row if self._committed.offset == pending.offset else 0
         retry = Retry(pending.request, express, pending.traceparent)
-        chunk = await next_chunk(self._engine, self._settings.topics, retry, after)
+        chunk = await next_chunk(self._engine, self._topics, retry, after, self._limits)
         progress = RetryProgress(pending.offset + 1) if chunk.last else RetryProgress(pending.offset, chunk.row)
         await self._commit(progress, chunk.records)
         RETRIED_ROWS.inc(len(chunk.records))
@@ -115,7 +130,7 @@ class RetryPartition:
             self._pending.popleft()
             log.info("round_written", job_id=pending.request.job_id, round=pending.request.round, last_row=chunk.row)
 
-    async def _note_position(self) -> bool:
+    async def _commit_position(self) -> bool:
         if self._position <= self._committed.offset:
             return False
         if time.monotonic() - self._committed_at < _IDLE_COMMIT_SECONDS:
@@ -129,12 +144,13 @@ class RetryPartition:
         self._committed_at = time.monotonic()
 
 
-async def _facts(connection: AsyncConnection, job_id: str) -> JobFacts | None:
+def _known_job(connection: Connection, at: TopicPartition, job_id: str) -> _KnownJob:
+    passed = stored_offsets.read_offsets(connection, [at]).get(at)
     columns = [jobs.c[field.name] for field in fields(JobFacts)]
-    found = (await connection.execute(select(*columns).where(jobs.c.job_id == job_id))).one_or_none()
-    return None if found is None else JobFacts(*found)
-
-
-async def _tallies(connection: AsyncConnection, job_id: str) -> Mapping[tuple[int, str], int]:
-    statement = select(tallies.c.round, tallies.c.status, tallies.c.hospitals).where(tallies.c.job_id == job_id)
-    return {(round_, status): hospitals for round_, status, hospitals in await connection.execute(statement)}
+    job = connection.execute(select(*columns).where(jobs.c.job_id == job_id)).one_or_none()
+    counts = select(tallies.c.round, tallies.c.status, tallies.c.hospitals).where(tallies.c.job_id == job_id)
+    return _KnownJob(
+        passed,
+        None if job is None else JobFacts(*job),
+        {(round_, status): hospitals for round_, status, hospitals in connection.execute(counts)},
+    )

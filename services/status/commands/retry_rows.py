@@ -18,18 +18,25 @@ from shared.contract.events import JobRetryRequested, RowAccepted, RowErrorCode,
 from shared.contract.hospital_columns import hospital_in
 from shared.contract.topics import Topics
 
-#: What one transaction takes at most; the last page may go over it.
-CHUNK_ROWS: Final = 5_000
-CHUNK_BYTES: Final = 8 * 1024 * 1024
-#: Numbers of rows that are looked at in one statement.
-_PAGE: Final = 500
+
+@dataclass(frozen=True, slots=True)
+class ChunkLimits:
+    """What one transaction takes at most; the last page may go over it. `page`: row numbers that a statement covers."""
+
+    rows: int = 5_000
+    bytes: int = 8 * 1024 * 1024
+    page: int = 500
+
+
+CHUNK_LIMITS: Final = ChunkLimits()
 
 
 @dataclass(slots=True)
 class Chunk:
-    """Records of rows in the file's order. `row`: the last one that was looked at; `last`: none comes after it."""
+    """Records of rows in the file's order. `row`: the last row number that was read; `last`: no row comes after it."""
 
     row: int
+    limits: ChunkLimits = CHUNK_LIMITS
     records: list[RetryRecord] = field(default_factory=list)
     last: bool = False
     size: int = 0
@@ -37,41 +44,43 @@ class Chunk:
     @property
     def full(self) -> bool:
         """Whether a transaction should take no more."""
-        return len(self.records) >= CHUNK_ROWS or self.size >= CHUNK_BYTES
+        return len(self.records) >= self.limits.rows or self.size >= self.limits.bytes
 
-    def put(self, outgoing: RetryRecord) -> None:
+    def add(self, record: RetryRecord) -> None:
         """One row more."""
-        self.records.append(outgoing)
-        self.size += len(outgoing[1].value)
+        self.records.append(record)
+        self.size += len(record[1].value)
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A round that is to be run. `express`: the topic that the job's rows went to."""
+    """A round that is to be run. `express`: whether the job's rows go to the express topic, or to the bulk one."""
 
     request: JobRetryRequested
     express: bool
     traceparent: str | None = None
 
 
-async def next_chunk(engine: AsyncEngine, topics: Topics, retry: Retry, after: int) -> Chunk:
+async def next_chunk(
+    engine: AsyncEngine, topics: Topics, retry: Retry, after: int, limits: ChunkLimits = CHUNK_LIMITS
+) -> Chunk:
     """The records of rows behind a row, as many as one transaction takes. Raises SQLAlchemyError, OSError."""
-    chunk = Chunk(after)
+    chunk = Chunk(after, limits)
     async with engine.connect() as connection:
         end = await last_row(connection, retry.request.job_id)
     while not chunk.full and not chunk.last:
-        for outgoing in _records(topics, retry, await _page(engine, retry.request, chunk.row)):
-            chunk.put(outgoing)
-        chunk.row = min(chunk.row + _PAGE, end)
+        for record in _records(topics, retry, await _page(engine, retry.request, chunk.row, limits.page)):
+            chunk.add(record)
+        chunk.row = min(chunk.row + limits.page, end)
         chunk.last = chunk.row >= end
         await asyncio.sleep(0)  # encoding a page takes some ms: others want to be answered in between
     return chunk
 
 
-async def _page(engine: AsyncEngine, request: JobRetryRequested, after: int) -> list[Row[Any]]:
+async def _page(engine: AsyncEngine, request: JobRetryRequested, after: int, numbers: int) -> list[Row[Any]]:
     statement = (
         select(rows)
-        .where(*stretch(request.job_id, after, _PAGE))
+        .where(*stretch(request.job_id, after, numbers))
         .where(rows.c.status != RowStatus.CREATED.value, rows.c.round < request.round)
         .order_by(rows.c.row)
     )
@@ -89,8 +98,8 @@ def _records(topics: Topics, retry: Retry, page: list[Row[Any]]) -> Iterator[Ret
 def retried(row: Row[Any], request: JobRetryRequested) -> RowAccepted | RowFailed:
     """The row's event for the round, always the same for the same request.
 
-    Of a row whose event could not be read nobody knows what it was: it fails in this round as it did before, since
-    every row has one result a round.
+    A row whose event could not be read fails in this round as it did before: nobody knows what to send, and every row
+    has one result a round.
     """
     about = {
         "occurred_at": request.occurred_at,

@@ -1,11 +1,13 @@
 """Sends JobFinished for every round in which each row has its result, until it has been read back.
 
-The owner of a partition of hospital.jobs does so for its jobs, and only once it has read that partition to its end: a
-rebuild finds every JobFinished that exists, and sends none again. After a crash one may be sent twice, with one ce_id.
+A replica does so for the jobs in its partitions of hospital.jobs, once it has read a partition to its end. So tables
+that were made again know every JobFinished that exists, and none is sent again. After a crash one may be sent twice,
+under the same ce_id.
 """
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -13,7 +15,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.status.lifecycle.manifest import read_manifest
+from services.status.lifecycle.manifest import PAGE_ROWS, read_manifest
 from services.status.metrics import FINISHES
 from services.status.model.job_state import outcome_of
 from services.status.projection.positions import Positions
@@ -26,24 +28,38 @@ from shared.runtime.timeouts import run_with_timeout
 log = structlog.get_logger(__name__)
 
 _AT_ONCE: Final = 200
-_LOOK_AGAIN_SECONDS: Final = 1.0
 _SEND_SECONDS: Final = 10.0
 _READ_SECONDS: Final = 30.0
-#: The rows of a larger job take seconds to read: smaller ones do not wait for that.
-_LARGE_JOB_ROWS: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class FinishingLimits:
+    """`poll_seconds`: due rounds are looked for this often, also when the projection has not moved."""
+
+    poll_seconds: float = 1.0
+    #: The rows of a larger job take seconds to read: smaller jobs do not wait for that.
+    large_job_rows: int = 50_000
+    page_rows: int = PAGE_ROWS
 
 
 class Finishing:
-    """Looks for rounds that are due whenever the projection has moved."""
+    """Looks for due rounds whenever the projection has moved; for those of large jobs in a loop of its own."""
 
     def __init__(
-        self, engine: AsyncEngine, publisher: Publisher, topic: str, positions: Positions, change_signal: ChangeSignal
+        self,
+        engine: AsyncEngine,
+        publisher: Publisher,
+        topic: str,
+        positions: Positions,
+        change_signal: ChangeSignal,
+        limits: FinishingLimits = FinishingLimits(),
     ) -> None:
         self._engine = engine
         self._publisher = publisher
         self._topic = topic
         self._positions = positions
         self._change_signal = change_signal
+        self._limits = limits
         #: Event ids that Kafka has acknowledged and the projection has not read back.
         self._sent: dict[bool, set[str]] = {False: set(), True: set()}
 
@@ -53,7 +69,7 @@ class Finishing:
 
     async def _run(self, *, large: bool) -> None:
         while True:
-            await self._change_signal.wait(_LOOK_AGAIN_SECONDS)
+            await self._change_signal.wait(self._limits.poll_seconds)
             try:
                 await self.send_due(large=large)
             except (SQLAlchemyError, OSError, KafkaUnavailable) as error:
@@ -76,11 +92,11 @@ class Finishing:
 
     async def _due(self, partitions: Collection[int], *, large: bool) -> list[Row[Any]]:
         """The jobs in these partitions that wait for their JobFinished, a few hundred at most."""
-        size = jobs.c.total_hospitals
+        size, large_from = jobs.c.total_hospitals, self._limits.large_job_rows
         statement = (
             select(jobs)
             .where(jobs.c.due_round.is_not(None), jobs.c.partition.in_(partitions))
-            .where(size > _LARGE_JOB_ROWS if large else size <= _LARGE_JOB_ROWS)
+            .where(size > large_from if large else size <= large_from)
             .order_by(jobs.c.partition, jobs.c.job_id)
             .limit(_AT_ONCE)
         )
@@ -88,8 +104,8 @@ class Finishing:
             return list(await connection.execute(statement))
 
     async def _event(self, job: Row[Any]) -> JobFinished | None:
-        """The job's JobFinished. None when its rows changed under the reading: it is looked at again."""
-        manifest = await read_manifest(self._engine, job.job_id)
+        """The job's JobFinished. None when its rows changed while they were read: it stays due, and is read again."""
+        manifest = await read_manifest(self._engine, job.job_id, self._limits.page_rows)
         if manifest.total != job.total_hospitals:
             return None
         statement = select(batches.c.batch_id).where(batches.c.job_id == job.job_id).order_by(batches.c.position)

@@ -14,7 +14,7 @@ from services.status.tables.row_lookup import last_row, stretch
 from shared.contract.outcomes_digest import OutcomesDigest
 
 #: Thousands at once would keep callers of the API waiting.
-_PAGE: Final = 1_000
+PAGE_ROWS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,14 @@ class Manifest:
         return self.created + self.failed + self.unprocessed
 
 
-async def read_manifest(engine: AsyncEngine, job_id: str) -> Manifest:
+async def read_manifest(engine: AsyncEngine, job_id: str, page_rows: int = PAGE_ROWS) -> Manifest:
     """Reads the job's rows once, a page at a time. Raises SQLAlchemyError, OSError."""
     counts: Counter[str] = Counter()
     digest = OutcomesDigest()
     async with engine.connect() as connection:
         end = await last_row(connection, job_id)
-    for after in range(0, end, _PAGE):
-        statement = select(rows.c.row, rows.c.status, rows.c.hospital_id).where(*stretch(job_id, after, _PAGE))
+    for after in range(0, end, page_rows):
+        statement = select(rows.c.row, rows.c.status, rows.c.hospital_id).where(*stretch(job_id, after, page_rows))
         async with engine.connect() as connection:
             page = list(await connection.execute(statement.order_by(rows.c.row)))
         for row, status, hospital_id in page:

@@ -3,15 +3,16 @@
     finished ──old enough──> hidden, as if its JobAccepted had never been read ──> rows, some at a time ──> gone
 
 A job is hidden first and at once, so nobody sees a half of it. An event that comes late changes or makes a hidden job,
-which is deleted in its turn. So are the results that are still on the topics when the housekeeping has deleted their
-job's JobAccepted, after the tables were made again.
+which is deleted later. So are results whose JobAccepted the housekeeping has deleted: after a rebuild the tables hold
+them as a hidden job.
 
-Each replica does it for the partitions of hospital.jobs that it owns, once it has read them to their end: until
-then a hidden job may be one whose JobAccepted is still to come. Twice at the same time does no harm.
+Each replica deletes jobs of its partitions of hospital.jobs, once it has read a partition to its end. Until then the
+JobAccepted of a hidden job may still be to come. Two replicas that delete at the same time do no harm.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -28,14 +29,11 @@ from shared.contract.events import now
 
 log = structlog.get_logger(__name__)
 
-_LOOK_AGAIN_SECONDS: Final = 60.0
 _AT_ONCE: Final = 200
-_ROWS_PER_STEP: Final = 2_000
-#: Between two steps, so that the projection and SQLite's other writers get their turn.
-_REST_SECONDS: Final = 0.05
+_PAUSE_SECONDS: Final = 0.05
 _DAY: Final = 86_400 * 1_000_000
 _FINAL: Final = sorted(status.value for status in FINAL)
-#: What JobAccepted told, and what followed from it.
+#: What JobAccepted said, and what followed from it.
 _HIDDEN: Final[dict[str, Any]] = dict.fromkeys(
     (
         *("tenant", "file_name", "searched", "file_sha256", "total_hospitals", "batches", "columns", "delimiter"),
@@ -44,22 +42,45 @@ _HIDDEN: Final[dict[str, Any]] = dict.fromkeys(
 ) | {"status": JobStatus.PROCESSING.value, "activated": False}
 
 
+async def _pause() -> None:
+    await asyncio.sleep(_PAUSE_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionSteps:
+    """How many rows are deleted in one transaction, and what is waited for after each of them."""
+
+    rows: int = 2_000
+    #: So that the projection and SQLite's other writers get their turn.
+    pause: Callable[[], Awaitable[None]] = _pause
+
+
+STEPS: Final = DeletionSteps()
+
+
 class Retention:
-    """Deletes what is too old, for as long as the process lives."""
+    """Deletes what is too old, for as long as the process lives. It looks every `poll_seconds`."""
 
     def __init__(
-        self, engine: AsyncEngine, positions: Positions, topic: str, partition_of: Callable[[str], int], days: float
+        self,
+        engine: AsyncEngine,
+        positions: Positions,
+        topic: str,
+        partition_of: Callable[[str], int],
+        days: float,
+        poll_seconds: float = 60.0,
     ) -> None:
         self._engine = engine
         self._positions = positions
         self._topic = topic
         self._partition_of = partition_of
         self._days = days
+        self._poll_seconds = poll_seconds
 
     async def run(self) -> None:
         """Looks once a minute until cancelled; a database that is away is asked again the next time."""
         while True:
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(self._poll_seconds)
             try:
                 await delete_expired(
                     self._engine,
@@ -75,15 +96,20 @@ def oldest(days: float) -> Micros:
     return micros(now()) - int(days * _DAY)
 
 
-async def delete_expired(engine: AsyncEngine, before: Micros, ours: Callable[[str], bool]) -> int:
-    """Deletes the jobs of ours that finished, or were hidden and began, before that moment; returns how many."""
+async def delete_expired(
+    engine: AsyncEngine, before: Micros, ours: Callable[[str], bool], steps: DeletionSteps = STEPS
+) -> int:
+    """Deletes those of our jobs that finished before that moment, and hidden ones that began before it.
+
+    Returns how many. Raises SQLAlchemyError or OSError: what is left is deleted the next time.
+    """
     await _hide(engine, before, ours)
     async with engine.connect() as connection:
         found = (await connection.execute(select(jobs.c.job_id).where(_hidden(before)))).scalars()
         hidden = [job_id for job_id in found if ours(job_id)]
     deleted = 0
     for job_id in hidden:
-        await _delete_rows(engine, job_id)
+        await _delete_rows(engine, job_id, steps)
         if await _delete_job(engine, job_id, before):
             deleted += 1
             DELETED.inc()
@@ -108,28 +134,30 @@ def _hidden(before: Micros) -> ColumnElement[bool]:
     return and_(jobs.c.created_at.is_(None), func.coalesce(jobs.c.started_at, 0) < before)
 
 
-async def _delete_rows(engine: AsyncEngine, job_id: str) -> None:
-    """Some at a time, in the order of the file, so that no step passes what an earlier one deleted."""
+async def _delete_rows(engine: AsyncEngine, job_id: str, steps: DeletionSteps) -> None:
+    """Step by step in the order of the file: so no step has to walk past what an earlier one deleted."""
     # Tables that were made again meanwhile may hold the job whole.
     still_hidden = exists().where(jobs.c.job_id == job_id, jobs.c.created_at.is_(None))
     done: int | None = 0
     while done is not None:
         async with engine.begin() as connection:
             of_job = rows.c.job_id == job_id, rows.c.row > done
-            done = await _last_of_step(connection, of_job)
+            done = await _last_of_step(connection, of_job, steps.rows)
             step = of_job if done is None else (*of_job, rows.c.row <= done)
             await connection.execute(delete(rows).where(*step, still_hidden))
-        await asyncio.sleep(_REST_SECONDS)
+        await steps.pause()
 
 
-async def _last_of_step(connection: AsyncConnection, of_job: Collection[ColumnElement[bool]]) -> int | None:
-    statement = select(rows.c.row).where(*of_job).order_by(rows.c.row).offset(_ROWS_PER_STEP).limit(1)
+async def _last_of_step(
+    connection: AsyncConnection, of_job: Collection[ColumnElement[bool]], step_rows: int
+) -> int | None:
+    statement = select(rows.c.row).where(*of_job).order_by(rows.c.row).offset(step_rows).limit(1)
     found: int | None = (await connection.execute(statement)).scalar_one_or_none()
     return found
 
 
 async def _delete_job(engine: AsyncEngine, job_id: str, before: Micros) -> bool:
-    """All else that is known of a job without rows. False when a result came late: then it is for the next time."""
+    """Deletes the rest of a job without rows. False when a late result has come: then the job is deleted next time."""
     gone = jobs.c.job_id == job_id, _hidden(before), ~exists().where(rows.c.job_id == job_id)
     async with engine.begin() as connection:
         if (await connection.execute(delete(jobs).where(*gone))).rowcount != 1:

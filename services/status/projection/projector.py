@@ -4,13 +4,14 @@
     Acknowledged by the database: offsets are stored in the transaction of the rows (compare-and-set) and sought after
     each assignment. Kafka's own committed offsets are written after it, for tools that show lag; nothing reads them.
 
-Kafka or the database may be away for any time: the intake keeps trying, and `check` says what is missing. Only records
-that were deleted before they were projected stop it until a rebuild, since going on would silently give wrong answers.
+Kafka or the database may be away for any time: the projector keeps trying, and `check` says what is missing. It stops
+only when records were deleted before they were projected, until a rebuild: going on would silently give wrong answers.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -19,7 +20,7 @@ from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.status.caller_priority import CallerPriority
+from services.status.caller_priority import NO_CALLERS, CallerPriority
 from services.status.metrics import RESTARTS, STOPPED
 from services.status.projection.decoding import Decoder
 from services.status.projection.event_batch import EventBatch
@@ -40,11 +41,19 @@ from shared.runtime.topic_admin import wait_for_topics
 
 log = structlog.get_logger(__name__)
 
-_RETRY_SECONDS: Final = 1.0
-_LOOK_AGAIN_SECONDS: Final = 5.0
-#: A database that has fallen silent is given up for this time; should it commit later, the offsets tell.
+#: A transaction that takes longer is given up. Should it be committed later, the stored offsets say so.
 _COMMIT_SECONDS: Final = 30.0
 _LAST_WRITE_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectorTimings:
+    """In seconds."""
+
+    #: Between two attempts while Kafka or the database is away.
+    retry: float = 1.0
+    #: How often a stopped projection looks whether the tables were made again.
+    rebuild_poll: float = 5.0
 
 
 class NotRunning(RuntimeError):
@@ -61,7 +70,11 @@ class Projector:
         decoder: Decoder,
         positions: Positions,
         change_signal: ChangeSignal,
-        priority: CallerPriority,
+        priority: CallerPriority = NO_CALLERS,
+        *,
+        make_reader: Callable[[KafkaSettings, AsyncEngine, Positions, Lag, CallerPriority], Reader] = Reader,
+        topics_ready: Callable[[KafkaSettings], Awaitable[None]] = wait_for_topics,
+        timings: ProjectorTimings = ProjectorTimings(),
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -69,6 +82,9 @@ class Projector:
         self._positions = positions
         self._change_signal = change_signal
         self._priority = priority
+        self._make_reader = make_reader
+        self._topics_ready = topics_ready
+        self._timings = timings
         self._lag = Lag()
         self._last_error: str | None = "it has not started yet"
 
@@ -77,26 +93,26 @@ class Projector:
         while True:
             try:
                 await check_schema(self._engine)
-                await wait_for_topics(self._settings)
+                await self._topics_ready(self._settings)
                 await self._consume()
             except RecordsMissing as missing:
                 self._last_error = str(missing)
                 log.error("projection_stopped", reason=self._last_error)
                 with STOPPED.track_inprogress():
-                    await self._made_again(missing.offsets)
+                    await self._rebuilt(missing.offsets)
             except (KafkaError, SQLAlchemyError, OSError, SchemaOutdated) as error:
                 self._will_retry(error)
-            except Exception as error:  # a fault of ours must not end the projection in silence
+            except Exception as error:  # a bug must not end the projection in silence
                 log.error("projection_fault", exc_info=error)
                 self._will_retry(error)
             RESTARTS.inc()
-            await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(self._timings.retry)
 
-    async def _made_again(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def _rebuilt(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Returns when the tables no longer say that these offsets come next. Until then we are in no group."""
         moved = False
         while not moved:
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(self._timings.rebuild_poll)
             with contextlib.suppress(SQLAlchemyError, OSError):
                 async with self._engine.connect() as connection:
                     stored = await stored_offsets.stored(connection, list(offsets))
@@ -110,7 +126,7 @@ class Projector:
 
     async def _consume(self) -> None:
         """Reads and decodes the next batch while the one before is being written: Kafka and the database both work."""
-        reader = Reader(self._settings, self._engine, self._positions, self._lag, self._priority)
+        reader = self._make_reader(self._settings, self._engine, self._positions, self._lag, self._priority)
         writing = _nothing_written()
         try:
             await reader.start()
@@ -151,7 +167,7 @@ class Projector:
             self._will_retry(error)
             return False
         self._last_error = None
-        reader.advance(reading)
+        reader.committed(reading)
         if reading.steps:
             self._change_signal.announce()
         await reader.commit_to_group()
@@ -161,7 +177,7 @@ class Projector:
         """A database that is away costs a pause, not the membership of the group."""
         self._positions.invalidate()
         if self._last_error:
-            await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(self._timings.retry)
             await reader.keep_membership()
 
     def _will_retry(self, error: Exception) -> None:

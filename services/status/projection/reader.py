@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 _BATCH_RECORDS: Final = 5_000
 _YIELD_EVERY_RECORDS: Final = 25
 _POLL_MS: Final = 200
-_PATIENCE_SECONDS: Final = 5.0
+_KAFKA_SECONDS: Final = 5.0
 _GROUP_COMMIT_SECONDS: Final = 1.0
 
 
@@ -84,7 +84,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         """Leaves the group; waits a few seconds at most."""
         self._positions.assign(())
         with contextlib.suppress(TimeoutError, KafkaError, OSError):
-            await run_with_timeout(_PATIENCE_SECONDS, self._consumer.stop())
+            await run_with_timeout(_KAFKA_SECONDS, self._consumer.stop())
 
     async def on_partitions_revoked(self, _revoked: Iterable[TopicPartition]) -> None:
         """Nothing more counts. A transaction that is under way wins or loses by compare-and-set."""
@@ -130,8 +130,8 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         """While the database is away: a group drops a member that does not poll. What this reads is read again."""
         await self._consumer.getmany(timeout_ms=0, max_records=1)
 
-    def advance(self, reading: Reading) -> None:
-        """The reading is committed in the database."""
+    def committed(self, reading: Reading) -> None:
+        """The database has committed the reading."""
         self._positions.advance(reading.steps)
         ends = self._ends()
         self._lag.measure(self._positions.placed, ends)
@@ -145,14 +145,14 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         self._group_committed_at = time.monotonic()
         with contextlib.suppress(TimeoutError, KafkaError):
-            await run_with_timeout(_PATIENCE_SECONDS, self._consumer.commit(placed))
+            await run_with_timeout(_KAFKA_SECONDS, self._consumer.commit(placed))
 
     async def _seek_unplaced(self) -> None:
         """Seeks to the stored offsets; to the beginning, explicitly, where nothing was ever stored."""
         unplaced = sorted(self._positions.unplaced)
         if not unplaced:
             return
-        known = await run_with_timeout(_PATIENCE_SECONDS, self._stored(unplaced))
+        known = await run_with_timeout(_KAFKA_SECONDS, self._stored(unplaced))
         for partition, offset in self._positions.place(known).items():
             self._consumer.seek(partition, offset)
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from services.status.commands import retry_rows
-from services.status.commands.retry_rows import Retry, next_chunk
+from services.status.commands.retry_rows import ChunkLimits, Retry, next_chunk
 from services.status.commands.retry_transactions import RetryProgress, read_progress
 from shared.contract.cloud_events import decode
 from shared.contract.events import RowAccepted, RowErrorCode, RowFailed
@@ -58,15 +57,13 @@ async def test_a_row_that_nobody_can_read_fails_in_the_new_round_too(sqlite):
     assert isinstance(accepted, RowAccepted)
 
 
-@pytest.mark.parametrize("limit", ["CHUNK_ROWS", "CHUNK_BYTES"])
-async def test_a_large_retry_comes_in_chunks_each_after_the_last_row_of_the_one_before(engine, monkeypatch, limit):
+@pytest.mark.parametrize("limits", [ChunkLimits(rows=2, page=2), ChunkLimits(bytes=300, page=2)])
+async def test_a_large_retry_comes_in_chunks_each_after_the_last_row_of_the_one_before(engine, limits):
     """So that no transaction is large, and whoever goes on knows where."""
-    monkeypatch.setattr(retry_rows, "_PAGE", 2)
-    monkeypatch.setattr(retry_rows, limit, 2 if limit == "CHUNK_ROWS" else 300)
     await apply_events(engine, STORY.accepted(), *(STORY.failed(row) for row in (2, 3, 4, 6, 7)), STORY.created(5))
     found, after, last = [], 0, False
     while not last:
-        chunk = await next_chunk(engine, TOPICS, retry(), after)
+        chunk = await next_chunk(engine, TOPICS, retry(), after, limits)
         assert len(chunk.records) <= 3, "one page more than the limit at most"
         found += [event.row for event in events(chunk)]
         after, last = chunk.row, chunk.last

@@ -5,9 +5,7 @@ import hashlib
 import pytest
 from aiokafka import TopicPartition
 
-import services.status.lifecycle.finishing
-from services.status.lifecycle import manifest
-from services.status.lifecycle.finishing import Finishing
+from services.status.lifecycle.finishing import Finishing, FinishingLimits
 from services.status.projection.positions import Positions
 from services.status.tables.change_signal import ChangeSignal
 from shared.contract.events import JobOutcome, RowErrorCode
@@ -64,10 +62,11 @@ async def test_the_manifest_says_what_people_settled(finishing, publisher, sqlit
     assert second.outcomes_sha256 == hashlib.sha256(b"2:created:h\n3:created:77\n").hexdigest()
 
 
-async def test_a_large_job_is_read_in_pages_and_does_not_hold_up_the_others(finishing, publisher, sqlite, monkeypatch):
+async def test_a_large_job_is_read_in_pages_and_does_not_hold_up_the_others(publisher, sqlite, positions):
     """It is finished beside them."""
-    monkeypatch.setattr(services.status.lifecycle.finishing, "_LARGE_JOB_ROWS", 6)
-    monkeypatch.setattr(manifest, "_PAGE", 3)
+    positions.observe_end(TopicPartition(JOBS, 0), 8)
+    limits = FinishingLimits(large_job_rows=6, page_rows=3)
+    finishing = Finishing(sqlite, publisher, JOBS, positions, ChangeSignal(), limits)
     large, small = Story(total=7), Story(total=1, job_id="job-2")
     await apply_events(
         sqlite, large.accepted(), *(large.failed(row) for row in range(2, 9)), small.accepted(), small.failed(2)

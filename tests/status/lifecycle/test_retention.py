@@ -6,8 +6,7 @@ import pytest
 from aiokafka import TopicPartition
 from sqlalchemy import func, select
 
-from services.status.lifecycle import retention
-from services.status.lifecycle.retention import Retention, delete_expired
+from services.status.lifecycle.retention import DeletionSteps, Retention, delete_expired
 from services.status.model.timestamps import micros
 from services.status.projection.positions import Positions
 from services.status.tables.definitions import jobs, rows
@@ -32,12 +31,11 @@ async def stored(engine, table):
         return (await connection.execute(select(func.count()).select_from(table))).scalar_one()
 
 
-async def test_a_finished_job_goes_with_everything_that_is_known_of_it(engine, monkeypatch):
+async def test_a_finished_job_goes_with_everything_that_is_known_of_it(engine):
     """More rows than one step takes; nothing is left in any table."""
-    monkeypatch.setattr(retention, "_ROWS_PER_STEP", 3)
     story, history = finished(total=10)
     await apply_events(engine, *history, story.activated(), story.resolved(4, None))
-    assert await delete_expired(engine, micros(at(5)), everywhere) == 1
+    assert await delete_expired(engine, micros(at(5)), everywhere, DeletionSteps(rows=3)) == 1
     assert {name: found for name, found in (await contents(engine)).items() if found} == {}
 
 
@@ -66,20 +64,18 @@ async def test_another_replicas_jobs_are_left_to_it(engine):
     assert await stored(engine, jobs) == 1
 
 
-async def test_a_job_on_its_way_out_is_not_seen_by_anybody(engine, monkeypatch):
+async def test_a_job_on_its_way_out_is_not_seen_by_anybody(engine):
     """The first thing to go is its being there: then rows may go one by one."""
-    await apply_events(engine, *finished()[1])
+    await apply_events(engine, *finished(total=5)[1])
 
-    async def interrupted(*_):
+    async def interrupted():
         raise ConnectionError("the power went")
 
-    monkeypatch.setattr(retention, "_delete_rows", interrupted)
     with pytest.raises(ConnectionError):
-        await delete_expired(engine, micros(at(5)), everywhere)
-    assert await stored(engine, rows) == 3
+        await delete_expired(engine, micros(at(5)), everywhere, DeletionSteps(1, interrupted))
+    assert await stored(engine, rows) == 3, "the first step is done"
     async with api_client(engine) as api:
         assert (await api.get("/jobs")).json()["total_jobs"] == 0
-    monkeypatch.undo()
     assert await delete_expired(engine, micros(at(5)), everywhere) == 1
     assert await stored(engine, rows) == 0
 
@@ -96,19 +92,15 @@ async def test_events_that_come_late_bring_no_half_of_a_job_back(engine):
     assert {name: found for name, found in (await contents(engine)).items() if found} == {}
 
 
-async def test_a_late_result_between_the_steps_is_for_the_next_time(engine, monkeypatch):
+async def test_a_late_result_between_the_steps_is_for_the_next_time(engine):
     """A job that has a row again is not forgotten with the row left behind."""
     story, history = finished()
     await apply_events(engine, *history)
-    delete_rows = retention._delete_rows
 
-    async def and_then_one_comes(engine, job_id):
-        await delete_rows(engine, job_id)
+    async def one_comes():
         await apply_events(engine, story.created(3, round_=2))
 
-    monkeypatch.setattr(retention, "_delete_rows", and_then_one_comes)
-    assert await delete_expired(engine, micros(at(5)), everywhere) == 0
-    monkeypatch.undo()
+    assert await delete_expired(engine, micros(at(5)), everywhere, DeletionSteps(pause=one_comes)) == 0
     assert await delete_expired(engine, micros(at(5)), everywhere) == 1
     assert await stored(engine, rows) == 0
 
@@ -121,15 +113,15 @@ async def test_a_retry_keeps_its_job(engine):
     assert await stored(engine, rows) == 3
 
 
-async def test_a_replica_begins_when_it_has_read_a_partition_to_its_end(sqlite, monkeypatch):
+async def test_a_replica_begins_when_it_has_read_a_partition_to_its_end(sqlite):
     """And goes on for as long as it lives."""
-    monkeypatch.setattr(retention, "_LOOK_AGAIN_SECONDS", 0.01)
     at_the_end = TopicPartition("hospital.jobs", 0)
     await apply_events(sqlite, *finished()[1])
     positions = Positions()
     positions.assign([at_the_end])
     positions.place({at_the_end: 7})
-    running = asyncio.create_task(Retention(sqlite, positions, "hospital.jobs", lambda _: 0, days=1).run())
+    retention = Retention(sqlite, positions, "hospital.jobs", lambda _: 0, days=1, poll_seconds=0.01)
+    running = asyncio.create_task(retention.run())
     await asyncio.sleep(0.1)
     assert await stored(sqlite, jobs) == 1
     positions.observe_end(at_the_end, 7)

@@ -47,9 +47,13 @@ SMALL_PAGES = PageLimits(first_rows=3, max_rows=4, retry_seconds=0.01)
 
 @dataclass
 class FakeTopicEnds:
-    """A hospital.jobs of one partition that ends where the test says; None = Kafka is silent."""
+    """A hospital.jobs of one partition that ends where the test says.
+
+    None = Kafka is down: at once, or after all of the time when it is `silent`.
+    """
 
     end: int | None = 0
+    silent: bool = False
 
     def partition_of(self, _job_id: str) -> TopicPartition:
         return TopicPartition(JOBS, 0)
@@ -59,22 +63,23 @@ class FakeTopicEnds:
 
     async def ends(self, partitions: list[TopicPartition], seconds: float) -> dict[TopicPartition, int]:
         if self.end is None:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds if self.silent else 0)
             raise EndUnknown("no answer")
         return dict.fromkeys(partitions, self.end)
 
 
 @dataclass
 class FakePublisher:
-    """Keeps what is sent; while it is down, every send takes all of its time and fails."""
+    """Keeps what is sent. While it is down every send fails: at once, or after all of its time when it is `silent`."""
 
     down: bool = False
+    silent: bool = False
     sent: list[Event] = field(default_factory=list)
     something_sent: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def send(self, _topic: str, event: Event, timeout: float) -> None:
         if self.down:
-            await asyncio.sleep(timeout)
+            await asyncio.sleep(timeout if self.silent else 0)
             raise KafkaUnavailable("no answer")
         self.sent.append(event)
         self.something_sent.set()

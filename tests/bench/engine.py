@@ -1,4 +1,4 @@
-"""`python -m tests.bench.engine`: what the engine's promises cost, beside those who make none, in the same run.
+"""`python -m tests.bench.engine`: what the engine's guarantees cost, beside loops that have none, in the same run.
 
 (a) a bare loop of the same HTTP client with as many connections, (b) a plain FastStream consumer: in turns with the
 engine, the best of three rounds each, since other work on the machine only ever slows down. Then both at 50 ms a call,
@@ -91,7 +91,7 @@ async def at_zero_latency(system: ProcessorSystem, broker: Broker) -> None:
 
 
 async def at_latency(system: ProcessorSystem) -> None:
-    """With a directory that takes its time, the connections are the bound."""
+    """With a slow directory the connections are the limit."""
     possible = CONNECTIONS * 1000 / LATENCY_MS
     bares, engines = [], []
     for _ in range(ROUNDS):

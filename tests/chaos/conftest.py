@@ -15,7 +15,7 @@ Kept = Callable[[str], None]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """CHAOS_ROUNDS repeats every test: when a fault strikes is chance in all of them."""
+    """CHAOS_ROUNDS repeats every test, because the moment of a fault is random."""
     if ROUNDS > 1 and "chaos_round" in metafunc.fixturenames:
         metafunc.parametrize("chaos_round", range(1, ROUNDS + 1), indirect=True)
 
@@ -44,7 +44,7 @@ def chaos_round(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def chance(chaos_round: int) -> random.Random:
-    """Chance, with a seed that a failure shows: CHAOS_SEED repeats it."""
+    """A random generator. Its seed is printed when a test fails; CHAOS_SEED repeats it."""
     seed = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
     print(f"CHAOS_SEED={seed} (round {chaos_round})")
     return random.Random(seed)
@@ -65,5 +65,5 @@ async def make_system(
 
 @pytest.fixture
 async def system(make_system: Callable[..., ProcessorSystem]) -> ProcessorSystem:
-    """A system with short lease, settle time and session time-out, and no limit of the pace."""
+    """A system with short lease, settle time and session time-out, and no rate limit."""
     return await make_system(**FASTER_SETTINGS)

@@ -14,7 +14,7 @@ Value = TypeVar("Value")
 only_in_full = pytest.mark.skipif(not FULL, reason="only in make chaos (CHAOS_FULL=1)")
 
 
-#: Shorter still than the system's own times, in seconds: a takeover after a kill waits for the first three.
+#: Shorter still than FAST_SETTINGS, in seconds: a takeover after a kill waits for the first three.
 FASTER_SETTINGS: Final = (
     {}
     if FULL

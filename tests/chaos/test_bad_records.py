@@ -19,25 +19,27 @@ REFUSED = 20
 ABORTED = sized(25_000, 40_000)
 
 
-async def test_poison_records_and_rows_that_always_get_422(system: ProcessorSystem, kept: Kept):
+async def test_undecodable_records_and_rows_that_always_get_422(system: ProcessorSystem, kept: Kept):
     """Dead letters with reason and place, failed results for rows that a key names, the directory's words for 422."""
     await system.inject(name_rules=[{"contains": "Refused", "status": 422}])
     await system.start_processors(2)
     job = make_job(GOOD + REFUSED, names=[f"Refused {index}" for index in range(REFUSED)])
-    poisoned = await write_poison(system, job)
+    undecodable = await write_undecodable(system, job)
     await system.publish(job)
-    audit = await finish_and_audit(system, job, poisoned, seconds=120)
+    audit = await finish_and_audit(system, job, undecodable, seconds=120)
     failed = [result for result in audit.results if isinstance(result, RowFailed)]
     refused = [result for result in failed if result.code is RowErrorCode.REJECTED]
     unreadable = [result for result in failed if result.code is RowErrorCode.UNDECODABLE]
     assert audit.kinds["RowCreated"] == GOOD
     assert {result.name for result in refused} == {f"Refused {index}" for index in range(REFUSED)}
     assert all(result.http_status == 422 and "Refused" in result.message for result in refused)
-    assert {result.row for result in unreadable} == {row.row for row in poisoned.rows}
+    assert {result.row for result in unreadable} == {row.row for row in undecodable.rows}
     letters = await dead_letters(system)
-    assert len(letters) == len(unreadable) + 2, "a letter for every poison record, with a row or without"
+    assert len(letters) == len(unreadable) + 2, "a letter for every undecodable record, with a row or without"
     assert all(header(letter.headers, "reason") for letter in letters)
-    kept(f"{len(letters)} poison records, {REFUSED} rows always 422: {audit.summary()}, {len(letters)} dead letters")
+    kept(
+        f"{len(letters)} undecodable records, {REFUSED} rows always 422: {audit.summary()}, {len(letters)} dead letters"
+    )
 
 
 async def test_a_window_over_tens_of_thousands_of_aborted_records(system: ProcessorSystem, kept: Kept):
@@ -82,13 +84,13 @@ async def test_records_deleted_below_the_commit_stop_their_lane_loudly(system: P
     )
 
 
-async def write_poison(system: ProcessorSystem, job: Job) -> Job:
+async def write_undecodable(system: ProcessorSystem, job: Job) -> Job:
     """Writes records that nobody can read; returns the rows that their keys name, as a job of their own."""
-    poisoned = make_job(4)
+    undecodable = make_job(4)
     types = [("ce_type", b"RowAccepted")]
     unknown = [("ce_type", b"RowFromTheFuture")]
     named = [(b"{", types), (None, types), (b"\xff\xfe", types), (b"{}", unknown)]
-    for row, (value, headers) in zip(poisoned.rows, named, strict=True):
+    for row, (value, headers) in zip(undecodable.rows, named, strict=True):
         await system.write_raw(system.topics.rows_express, row.key.encode(), value, headers)
     await system.write_raw(system.topics.rows_express, None, b"no key, no headers", [])
     stray = JobAccepted(
@@ -102,7 +104,7 @@ async def write_poison(system: ProcessorSystem, job: Job) -> Job:
     )
     record = encode(stray, "test")
     await system.write_raw(system.topics.rows_bulk, record.key, record.value, record.headers)
-    return poisoned
+    return undecodable
 
 
 async def dead_letters(system: ProcessorSystem) -> list[ConsumerRecord]:

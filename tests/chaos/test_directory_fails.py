@@ -49,7 +49,7 @@ async def test_lost_answers_late_creations_and_500s(system: ProcessorSystem, cha
 
 async def test_an_outage_costs_no_row(system: ProcessorSystem, kept: Kept):
     """503 in mid-job: nothing fails, a probe per recovery interval and processor, and it goes on by itself."""
-    processors = await start_patient_processors(system)
+    processors = await start_processors_with_known_recovery(system)
     job = await publish_and_begin(system)
     await system.inject(outage="unavailable")
     await asyncio.sleep(OUTAGE_SECONDS)
@@ -58,7 +58,7 @@ async def test_an_outage_costs_no_row(system: ProcessorSystem, kept: Kept):
     assert audit.kinds == {"RowCreated": OUTAGE_ROWS}
     probes = count_probes(processors)
     # Calls that were under way when the last breaker opened have arrived before it is half-open.
-    opened = max(at for each in processors for at in openings(each)[:1]) + RECOVERY_SECONDS / 2
+    opened = max(at for each in processors for at in breaker_openings(each)[:1]) + RECOVERY_SECONDS / 2
     refused = [request for request in await system.log("requests") if request["status"] == "503"]
     later = [request for request in refused if request["wall"] > opened]
     assert len(later) <= sum(probes), f"{len(later)} calls while the breakers were open, {probes} probes"
@@ -67,7 +67,7 @@ async def test_an_outage_costs_no_row(system: ProcessorSystem, kept: Kept):
 
 async def test_a_directory_that_refuses_connections_costs_no_row(system: ProcessorSystem, kept: Kept):
     """Nobody listens in mid-job: nothing fails, few probes are made, and it goes on by itself."""
-    processors = await start_patient_processors(system)
+    processors = await start_processors_with_known_recovery(system)
     job = await publish_and_begin(system)
     await refuse(system, OUTAGE_SECONDS)
     audit = await finish_and_audit(system, job, seconds=sized(60, 400))
@@ -96,7 +96,7 @@ async def test_rows_that_always_get_500_do_not_hold_up_the_good_ones(system: Pro
 # ---- how these tests look at things ----------------------------------------------------------------------------------
 
 
-async def start_patient_processors(system: ProcessorSystem) -> list[Processor]:
+async def start_processors_with_known_recovery(system: ProcessorSystem) -> list[Processor]:
     """Two with a recovery interval that the test knows."""
     await system.inject(latency_ms=50)
     return await system.start_processors(
@@ -125,14 +125,14 @@ async def refuse(system: ProcessorSystem, seconds: float) -> None:
     await asyncio.sleep(seconds + 0.5)
 
 
-def openings(processor: Processor) -> list[float]:
+def breaker_openings(processor: Processor) -> list[float]:
     """When its breaker opened, in seconds of the wall clock: first, and then once more for each probe that failed."""
     return [wall_time(line) for line in processor.logged("breaker_changed") if line["state"] == "open"]
 
 
 def count_probes(processors: list[Processor]) -> list[int]:
     """How many probes of each failed; asserts that some did, and of each at most one per recovery interval."""
-    times = [openings(each) for each in processors]
+    times = [breaker_openings(each) for each in processors]
     probes = [len(each[1:]) for each in times]
     assert 0 < max(probes) <= OUTAGE_SECONDS // RECOVERY_SECONDS + 1, f"probes: {probes}"
     gaps = [later - earlier for each in times for earlier, later in pairwise(each)]

@@ -61,7 +61,7 @@ class StatusReplicas:
         return found
 
     async def finishes(self) -> list[JobFinished]:
-        """What was said of rounds that ended, each round once."""
+        """The JobFinished events, one for each round."""
         found = [event for event in await self.system.events(self.system.topics.jobs) if isinstance(event, JobFinished)]
         return list({event.event_id: event for event in found}.values())
 
@@ -147,7 +147,7 @@ async def test_cancel_in_mid_job_then_two_retries_at_once_while_status_is_killed
 
 @only_in_full
 async def test_why_a_job_waits_is_what_really_holds_it_up(status: StatusReplicas, system: ProcessorSystem, kept: Kept):
-    """The pace, a pause, an outage, nobody there: told within seconds, with a time left only where something moves."""
+    """The rate limit, a pause, an outage, no processor: shown within seconds, with an ETA only where rows move."""
     system.environment["RATE_LIMIT_REQUESTS"] = "4"
     job = make_job(2_000)
     await system.publish(job, express=False)
@@ -175,7 +175,7 @@ async def has_finished(status: StatusReplicas, rounds: int) -> bool:
 
 
 async def check_manifests(system: ProcessorSystem, status: StatusReplicas) -> None:
-    """As a reader of the topics would: it has every result of a round when the hash over them is the one told."""
+    """As a reader of the topics does: it has every result of a round when their hash is that of JobFinished."""
     results = await system.results()
     for finish in await status.finishes():
         latest: dict[int, RowOutcome] = {}

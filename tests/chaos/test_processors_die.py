@@ -45,7 +45,7 @@ async def test_kill_9_of_one_processor_of_three_every_1500_ms(
 
 
 async def test_a_frozen_processor_sends_nothing_more_when_it_thaws(system: ProcessorSystem, kept: Kept):
-    """SIGSTOP past the session time-out, takeover, SIGCONT: its rows and requests are another's, and it knows."""
+    """SIGSTOP past the session time-out, takeover, SIGCONT: its rows and requests have another owner by then."""
     await system.inject(latency_ms=50)
     two_calls = {"HOSPITAL_API_MAX_CONNECTIONS": "2"}
     async with RecordingProxy(system.directory_url) as proxy:

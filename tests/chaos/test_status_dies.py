@@ -52,9 +52,9 @@ async def start(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Asyn
 async def test_one_replica_that_is_killed_again_and_again_counts_every_row_once(
     start: Start, tmp_path: Path, chance: random.Random, kept: Kept
 ):
-    """On SQLite, results told twice among them."""
+    """On SQLite, with some results written twice."""
     (service,) = await start(f"sqlite:///{tmp_path}/status.db", 1)
-    jobs = await told_while_killing([service], chance)
+    jobs = await write_while_killing([service], chance)
     await settled(service, jobs)
     kept(f"kill -9 of status {KILLS} times in {JOBS * ROWS:,} results: every count exact, one JobFinished a job")
 
@@ -64,14 +64,14 @@ async def test_two_replicas_that_are_killed_in_turn_share_the_work_and_count_eve
 ):
     """On PostgreSQL: what one has projected the other does not."""
     services = await start(postgres_url, 2)
-    jobs = await told_while_killing(services, chance)
+    jobs = await write_while_killing(services, chance)
     for service in services:
         await settled(service, jobs)
     await eventually(lambda: shared(services))
     kept(f"kill -9 of one of two status replicas {KILLS} times in {JOBS * ROWS:,} results: every count exact, shared")
 
 
-async def told_while_killing(services: list[StatusService], chance: random.Random) -> list[Story]:
+async def write_while_killing(services: list[StatusService], chance: random.Random) -> list[Story]:
     """The jobs whose results were written, a part of them before each kill."""
     jobs = [Story(total=ROWS, batches=ROWS // 1000 + 1, job_id=str(uuid4())) for _ in range(JOBS)]
     await services[0].write(*(job.accepted() for job in jobs))

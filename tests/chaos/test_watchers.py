@@ -89,7 +89,7 @@ async def watch(url: str, job_id: str, diary: list[ServerEvent]) -> int:
 
 
 async def test_a_service_that_is_asked_to_stop_ends_its_streams_in_order(service):
-    """With the last chunk, where waiting for the readers to leave would cut them off after 8 s."""
+    """With the last chunk. Waiting for the readers to leave would cut the streams off after 8 s."""
     job = Story(job_id=str(uuid4()))
     await service.write(job.accepted())
     await service.shows(job.about["job_id"], status="pending")

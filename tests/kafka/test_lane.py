@@ -148,7 +148,7 @@ def rows(count: int, start: int = 2, **changes: object) -> list:
 
 
 async def test_rows_become_hospitals_and_an_idle_lane_has_no_lag(installation):
-    """The offset passes the transaction's marker too, else it shows a lag of 1 for ever."""
+    """The committed offset passes the transaction's marker; otherwise the lag would stay at 1."""
     async with installation.processing():
         await installation.write(*rows(30))
         await installation.write(
@@ -198,24 +198,24 @@ async def test_a_lane_that_stays_through_a_rebalance_goes_on_where_it_was(instal
 
 
 async def test_a_fenced_lane_is_discarded_and_comes_back_only_when_it_is_still_assigned(installation):
-    """It must not fence its rightful owner; after a session time-out without a rebalance it is the owner itself."""
+    """It must not fence its new owner. Without a rebalance within a session time-out it is still the owner."""
     async with installation.processing() as engine:
         await installation.owns(engine, 0, 1)
         fenced = engine.lane_consumer.lanes[0]
-        stranger = LaneTransactions(installation.settings, 0)
-        await stranger.open()
+        other_owner = LaneTransactions(installation.settings, 0)
+        await other_owner.open()
         await installation.write(*rows(5))
         await until("the lane is fenced", lambda: fenced.end is LaneEnd.FENCED, TIMEOUT_SECONDS)
         assert engine.lane_consumer.lanes[0] is fenced
         await asyncio.sleep(1)
-        await stranger.commit([], {topic: Watermark(0, 5) for topic in installation.topics.rows})
-        await stranger.close()
+        await other_owner.commit([], {topic: Watermark(0, 5) for topic in installation.topics.rows})
+        await other_owner.close()
         assert engine.lane_consumer.lanes[0] is fenced, "it came back by itself"
         assert installation.sandbox.request_log.creates <= 5
         found = await installation.results(5)
         assert engine.lane_consumer.lanes[0] is not fenced
     assert len(found) == 5
-    assert installation.sandbox.request_log.doubles_total == 0, "rows below the stranger's horizon were looked up first"
+    assert installation.sandbox.request_log.doubles_total == 0, "rows below the other horizon were looked up first"
 
 
 class OnceUnanswered(LaneTransactions):
@@ -268,7 +268,7 @@ def failure() -> dict[str, object]:
 
 
 async def test_a_takeover_reads_what_its_predecessor_wrote_last(installation):
-    """Horizon, bitmap and all; damaged metadata reaches up to the end of the topic; a lane without commits as well."""
+    """Horizon and bitmap. For a lane without commits the horizon is the end of the topic."""
     await installation.write(*rows(8))
     consumer = kafka_consumer(installation)
     async with consumer:
@@ -278,12 +278,12 @@ async def test_a_takeover_reads_what_its_predecessor_wrote_last(installation):
         assert fresh.watermarks[express] == Watermark(0, 9), "all that there is is in doubt"
         mark = Watermark(2, 6, 3, 0b110)
         await fresh.transactions.commit([], {express: mark, installation.topics.rows_bulk: Watermark(0, 0)})
-        heir = await take_over(installation.settings, consumer, 0, LaneTransactions(installation.settings, 0))
-        assert heir.watermarks[express] == mark
-        assert (heir.unowned, heir.clean) == (False, False)
+        second = await take_over(installation.settings, consumer, 0, LaneTransactions(installation.settings, 0))
+        assert second.watermarks[express] == mark
+        assert (second.unowned, second.clean) == (False, False)
         with pytest.raises(LaneFenced):
             await fresh.transactions.commit([], {express: Watermark(0, 0)})
-        await heir.transactions.commit(
+        await second.transactions.commit(
             [], {topic: Watermark(3, 3, released=True) for topic in installation.topics.rows}
         )
         assert (await take_over(installation.settings, consumer, 0, LaneTransactions(installation.settings, 0))).clean
@@ -295,7 +295,7 @@ def kafka_consumer(installation):
 
 @pytest.mark.no_cover  # 40,000 records, one like the other
 async def test_aborted_records_inside_a_window_keep_the_commit_small(installation):
-    """[run] Bits by offset made 6,672 characters; the broker refuses more than 4,096, the producer is dead for good."""
+    """With a bit for each offset the metadata had 6,672 characters; the broker accepts 4,096."""
     installation.sandbox.inject(name_rules=[{"contains": "Slow", "latency_ms": 900}])
     await installation.write(accepted(2, name="Slow"), accepted(3))
     for start in range(0, 40_000, 10_000):
@@ -318,7 +318,7 @@ async def test_aborted_records_inside_a_window_keep_the_commit_small(installatio
 
 
 async def test_records_deleted_below_the_commit_stop_that_lane_and_no_other(installation):
-    """Going on would hide that rows are lost; readiness says which, and what to do."""
+    """Going on would hide that rows are lost. Readiness says which, and what to do."""
     async with installation.processing():
         await installation.write(*rows(3))
         await installation.results(3)
@@ -362,8 +362,8 @@ async def test_dead_letters_are_listed_and_exported(installation):
     assert await export_letters(installation.settings, out) == 2
 
 
-async def test_the_largest_poison_record_becomes_a_dead_letter(installation):
-    """As large as the topic takes it: with the reason in its headers it is larger still."""
+async def test_the_largest_undecodable_record_becomes_a_dead_letter(installation):
+    """It is as large as the topic accepts; with the reason in its headers it would be too large."""
     await installation.write_raw(b"job:3", b"x" * (1_048_588 - 120), [("ce_type", b"RowAccepted")])
     await installation.write_raw(b"job:4", b"{}", [("ce_type", b"x" * (1_048_588 - 120))])
     await installation.write_raw(b"x" * (1_048_588 - 120) + b":5", b"{}", [("ce_type", b"RowAccepted")])
@@ -374,7 +374,7 @@ async def test_the_largest_poison_record_becomes_a_dead_letter(installation):
 
 
 async def test_cancelled_rows_are_unprocessed_and_the_rest_goes_on(installation):
-    """Those that wait in a window at once; a processor that starts later knows of the cancel too."""
+    """Rows in a window at once. A processor that starts later knows of the cancellation too."""
     installation.sandbox.inject(latency_ms=200)
     async with installation.processing(hospital_api_max_connections=1):
         await installation.write(*rows(50))
@@ -403,7 +403,7 @@ async def test_rows_whose_answers_are_lost_are_found_by_look_up(installation):
     assert any(result.found for result in created)
 
 
-async def test_batches_are_activated_when_their_job_has_finished_or_somebody_asks(installation):
+async def test_batches_are_activated_when_tsecond_job_has_finished_or_somebody_asks(installation):
     """Each answer once a request, also for a processor that starts later."""
     await installation.write(*rows(2))
     finished = JobFinished(
@@ -430,7 +430,7 @@ async def test_batches_are_activated_when_their_job_has_finished_or_somebody_ask
 
 
 async def test_a_processor_reports_itself(installation):
-    """Every few seconds: lanes, breaker, pace."""
+    """Every few seconds."""
     async with installation.processing() as engine:
         await installation.owns(engine, 0, 1)
         async with TopicReader(installation.settings, installation.topics.processors) as reader:

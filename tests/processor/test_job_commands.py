@@ -68,7 +68,7 @@ def test_nothing_is_sent_before_everything_is_known():
 
 
 def test_all_that_was_ever_cancelled_is_announced_at_once():
-    """Looking through the windows for each of thousands of jobs would take a start minutes."""
+    """Searching the windows for each of thousands of jobs would take minutes at the start."""
     known, announced, _ = job_commands()
     cancels = [JobCancelRequested(tenant="t", job_id=f"job-{number}") for number in range(3)]
     known.apply([record(event, offset) for offset, event in enumerate(cancels)])
@@ -80,7 +80,7 @@ def test_all_that_was_ever_cancelled_is_announced_at_once():
 
 
 def test_what_cannot_be_read_is_left_to_others():
-    """The status service gives it to the dead letters."""
+    """The status service writes it to the dead letters."""
     known, announced, changes = job_commands()
     known.apply([record(None, 0, headers=(("ce_type", b"JobCancelRequested"),), value=b"{")])
     known.apply([record(None, 1, value=b"x")])

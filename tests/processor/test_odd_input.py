@@ -29,7 +29,7 @@ def read(**facts: object) -> Row | DeadRecord:
 @example(key=b"job:" + b"9" * 5000, value=b"{}", ce_id=b"job:2:" + b"9" * 5000)
 @example(key=b"job:2", value=b"{}", ce_id=b"job:2:" + b"9" * 5000)
 def test_any_bytes_make_a_dead_letter(key, value, ce_id):
-    """Also numbers that Python refuses to read, and those that no database takes."""
+    """Also with numbers too long for Python to parse, or too large for a database."""
     dead = read(key=key, value=value, headers=(("ce_type", b"RowAccepted"), ("ce_id", ce_id)))
     assert isinstance(dead, DeadRecord)
     letter, *results = dead.records(Topics())
@@ -42,7 +42,7 @@ def test_any_bytes_make_a_dead_letter(key, value, ce_id):
 
 @pytest.mark.parametrize("traceparent", [b"x\r\nHost: evil", "zürich".encode(), b"", b"00-12-34-01", b"\xff"])
 async def test_a_row_with_an_odd_traceparent_is_created_without_it(traceparent):
-    """A header that cannot be sent would be an outage for ever, and open the breaker for all others."""
+    """A header that cannot be sent would make every call of the row fail, and open the breaker."""
     row = read(event=accepted(), headers=(("traceparent", traceparent),))
     assert row.traceparent is None
     good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

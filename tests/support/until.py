@@ -1,4 +1,4 @@
-"""Waiting for what has to come."""
+"""Waiting for a condition."""
 
 import asyncio
 import time

@@ -18,11 +18,11 @@ HERE = TopicPartition("hospital.jobs", 0)
 
 
 class FakeConsumer:
-    """A group's consumer for one partition; `commits` are what Kafka took, unless it says no."""
+    """A group's consumer for one partition; `commits` are those that Kafka accepted."""
 
     def __init__(self):
         self.commits = []
-        self.says_no = False
+        self.rejects_commits = False
 
     async def committed(self, partition):
         return 5
@@ -31,7 +31,7 @@ class FakeConsumer:
         pass
 
     async def commit(self, offsets):
-        if self.says_no:
+        if self.rejects_commits:
             raise CommitFailedError("another member has it")
         self.commits.append(offsets)
 
@@ -57,7 +57,7 @@ def activations():
 
 @pytest.fixture
 async def activation_consumer(consumer, activations, clock):
-    """Has been given the partition; one request has come."""
+    """It has one partition, with one request in it."""
     activation_consumer = ActivationConsumer(lane_settings(), activations, clock)
     activation_consumer.attach(type("Subscriber", (), {"consumer": consumer}))
     await activation_consumer.on_partitions_assigned([HERE])
@@ -70,10 +70,8 @@ def deliver(activation_consumer):
     activation_consumer._admit(HERE, [record(event, 5, HERE.topic)], 6)
 
 
-async def test_nothing_is_sent_before_kafka_has_said_that_we_are_a_member(
-    activation_consumer, consumer, activations, clock
-):
-    """The same offset is committed for that, and again while a request waits; the next when it has been answered."""
+async def test_nothing_is_sent_before_kafka_has_accepted_a_commit(activation_consumer, consumer, activations, clock):
+    """The same offset is committed again while a request waits; the next one when the request has been answered."""
     assert activations.take() is None
     await activation_consumer._commit(consumer)
     request = activations.take()
@@ -88,16 +86,16 @@ async def test_nothing_is_sent_before_kafka_has_said_that_we_are_a_member(
     assert consumer.commits == [{HERE: 5}, {HERE: 5}, {HERE: 6}]
 
 
-async def test_who_is_no_member_any_more_sends_nothing(activation_consumer, consumer, activations):
-    """Kafka refuses its commit."""
-    consumer.says_no = True
+async def test_a_processor_that_is_no_member_any_more_sends_nothing(activation_consumer, consumer, activations):
+    """Kafka rejects its commit."""
+    consumer.rejects_commits = True
     await activation_consumer._commit(consumer)
     assert activations.take() is None
 
 
 @pytest.mark.parametrize("revoked", [True, False])
-async def test_a_new_assignment_begins_anew(activation_consumer, consumer, activations, revoked):
-    """Also when the consumer broke and nothing was revoked: what an old lease left must not block what is new."""
+async def test_a_new_assignment_starts_with_nothing(activation_consumer, consumer, activations, revoked):
+    """Also after a consumer error without a revocation: requests of the old lease must not block the new ones."""
     if revoked:
         await activation_consumer.on_partitions_revoked([HERE])
     await activation_consumer.on_partitions_assigned([HERE])
@@ -107,8 +105,8 @@ async def test_a_new_assignment_begins_anew(activation_consumer, consumer, activ
     assert activations.take() is None
 
 
-async def test_a_partition_that_is_not_sought_yet_does_not_make_it_ask_without_a_break(activation_consumer):
-    """Each poll of such a one asks Kafka for its offset: hundreds of times a second, in the middle of a rebalance."""
+async def test_a_partition_that_is_not_sought_yet_is_polled_with_a_pause(activation_consumer):
+    """Each such poll asks Kafka for the offset: it would be hundreds of times a second, during a rebalance."""
     polls = 0
 
     async def getmany(**_):

@@ -44,7 +44,7 @@ def finished(outcome=JobOutcome.ALL_CREATED, batches=("a", "b")):
 
 
 def held(seconds=60.0):
-    """A lease that Kafka has just confirmed."""
+    """A lease that has just been renewed."""
     lease = GroupLease(seconds)
     lease.renew(time.monotonic())
     return lease
@@ -107,8 +107,8 @@ async def test_success_is_published_and_then_done(activations, published):
 
 
 @pytest.mark.parametrize("outcome", [Rejected(404, "no such batch"), Conflicted("no")])
-async def test_a_refusal_is_published_in_the_directorys_words(activations, published, outcome):
-    """It would not change by asking again."""
+async def test_a_rejection_is_published_with_the_directorys_message(activations, published, outcome):
+    """Asking again would not change it."""
     await activations.record_outcome(request(), outcome)
     [answer] = published
     assert isinstance(answer, BatchActivationFailed)
@@ -116,7 +116,7 @@ async def test_a_refusal_is_published_in_the_directorys_words(activations, publi
 
 
 async def test_500s_fail_after_the_last_attempt(activations, published):
-    """Before that it goes again."""
+    """Before that it is sent again."""
     activation = request()
     await activations.record_outcome(activation, ServerError("boom"))
     assert published == []
@@ -139,8 +139,8 @@ async def test_an_outage_costs_no_activation(activations, published, outcome):
 
 
 @pytest.mark.parametrize("outcome", [NotSent(), Throttled(1.0)])
-async def test_what_was_not_sent_goes_again_at_once(activations, outcome):
-    """The pace says when."""
+async def test_what_was_not_sent_is_retried_at_once(activations, outcome):
+    """The rate limit says when."""
     activation = request()
     await activations.record_outcome(activation, outcome)
     assert activations.take() is activation
@@ -148,7 +148,7 @@ async def test_what_was_not_sent_goes_again_at_once(activations, outcome):
 
 
 async def test_nothing_is_sent_before_kafka_has_taken_a_commit_nor_a_lease_after_it(activations):
-    """A processor that was frozen or replaced finds its lease ended when it thaws."""
+    """A processor that was frozen or replaced finds that its lease has ended."""
     clock = Clock()
     lease = GroupLease(60.0, clock=clock)
     activations.add(activation := request(lease=lease))
@@ -160,7 +160,7 @@ async def test_nothing_is_sent_before_kafka_has_taken_a_commit_nor_a_lease_after
     assert activations.take() is activation
 
 
-async def test_a_rebalance_takes_back_what_has_not_been_sent(activations):
+async def test_a_rebalance_drops_what_has_not_been_sent(activations):
     """Whoever has the partition now reads the request again."""
     lease = held()
     activations.add(request(lease=lease))

@@ -35,7 +35,7 @@ def admit(lane, *events, topic=EXPRESS, start=0):
 
 
 async def test_nothing_is_sent_before_the_first_commit(clock):
-    """A crash would leave a row sent that nobody knows to be in doubt."""
+    """After a crash the next owner would not know that the row may have been sent."""
     lane = make_lane(clock=clock)
     start_lane(lane, beginning())
     admit(lane, accepted(2))
@@ -45,7 +45,7 @@ async def test_nothing_is_sent_before_the_first_commit(clock):
 
 
 async def test_a_commit_permits_what_the_rate_limit_allows_until_the_next_one_at_the_latest(clock):
-    """With commits that take long the next is half a second away: 50 rows at 100 a second, and one a connection."""
+    """The next commit is at most half a second away: 50 rows at 100 a second, and one for each connection."""
     lane = make_lane(lane_settings(rate_limit_requests=100), clock=clock)
     transactions = start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 102)])
@@ -54,7 +54,7 @@ async def test_a_commit_permits_what_the_rate_limit_allows_until_the_next_one_at
 
 
 async def test_a_slow_commit_puts_off_the_next(clock):
-    """Else a busy processor would do little but commit."""
+    """Otherwise a busy processor would do little but commit."""
     lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning())
     transactions.broker_answer = asyncio.get_running_loop().create_future()
@@ -98,8 +98,10 @@ async def test_a_new_owner_waits_for_the_lease_of_one_that_did_not_hand_over(clo
 @pytest.mark.parametrize(
     ("clean", "unowned", "seconds"), [(False, False, 4 + 2 + 3), (True, False, 2 + 3), (True, True, 0)]
 )
-async def test_rows_in_doubt_are_looked_up_when_nothing_can_happen_any_more(clock, clean, unowned, seconds):
-    """Lease + time-out + settle time after fencing; after a clean hand-over no lease; without any commit at once."""
+async def test_rows_in_doubt_are_looked_up_when_the_former_owners_calls_cannot_create_any_more(
+    clock, clean, unowned, seconds
+):
+    """Lease, time-out and settle time after fencing; after a clean hand-over no lease; without any commit at once."""
     doubts = {}
     lane = make_lane(on_doubt=doubts.__setitem__, clock=clock)
     marks = beginning() | {EXPRESS: Watermark(0, 2, 2, 0b10)}
@@ -109,7 +111,7 @@ async def test_rows_in_doubt_are_looked_up_when_nothing_can_happen_any_more(cloc
 
 
 async def test_a_hand_over_says_released_and_the_permit_ends_with_it(clock):
-    """Whoever takes over sends at once: nothing may follow that commit, also when the lane stays after all."""
+    """The next owner sends at once, so nothing may be sent after that commit, even if the lane stays here."""
     lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 8)])
@@ -125,7 +127,7 @@ async def test_a_hand_over_says_released_and_the_permit_ends_with_it(clock):
 
 
 async def test_a_row_below_a_released_horizon_is_not_sent_before_the_next_commit(clock):
-    """A doubt behind it keeps the horizon above it; `released` says all the same that nothing will be sent."""
+    """A row in doubt behind it keeps the horizon above it, but `released` has said that nothing will be sent."""
     lane = make_lane(clock=clock)
     start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 6)])
@@ -144,7 +146,7 @@ async def test_a_row_below_a_released_horizon_is_not_sent_before_the_next_commit
 
 
 async def test_a_hand_over_within_the_former_owners_lease_is_not_clean(clock):
-    """The frozen one may still send: the next owner has to wait for it as well."""
+    """The former owner may still send, so the next owner has to wait for its lease as well."""
     lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning(), clean=False)
     await lane.drain()
@@ -156,7 +158,7 @@ async def test_a_hand_over_within_the_former_owners_lease_is_not_clean(clock):
 
 
 async def test_a_draining_lane_has_no_slots(clock):
-    """In a rebalance they are about to be somebody else's."""
+    """In a rebalance the slots may be about to get another owner."""
     lane = make_lane(clock=clock)
     start_lane(lane, beginning())
     assert lane.owns_slots
@@ -240,7 +242,7 @@ async def test_the_same_row_twice_is_one_row(clock):
 
 
 async def test_cancelled_rows_need_no_call(clock):
-    """Those that wait, those to come, and those that were put back; not those of a later round."""
+    """Neither waiting rows, nor rows delivered later, nor rows that come back from a call; other jobs go on."""
     job_commands = JobCommands(lambda jobs: [lane.cancel(job) for job in jobs], lambda: None)
     lane = make_lane(job_commands=job_commands, clock=clock)
     transactions = start_lane(lane, beginning())
@@ -261,7 +263,7 @@ async def test_cancelled_rows_need_no_call(clock):
 
 
 async def test_after_many_cancelled_rows_the_next_one_is_permitted_soon(clock):
-    """The horizon has to be drawn from rows that are still to be sent."""
+    """The horizon has to be computed from rows that are still to be sent."""
     job_commands = JobCommands(lambda jobs: [lane.cancel(job) for job in jobs], lambda: None)
     lane = make_lane(job_commands=job_commands, clock=clock)
     start_lane(lane, beginning())
@@ -301,7 +303,7 @@ async def test_records_that_cannot_be_read_are_dead_letters_in_the_same_commit(c
 
 
 async def test_a_commit_covers_what_may_be_sent_before_the_next_and_no_more(clock):
-    """Two connections, nothing sent lately: two rows."""
+    """Two connections, nothing sent before: two rows."""
     lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 12)])
@@ -315,7 +317,7 @@ async def test_a_commit_covers_what_may_be_sent_before_the_next_and_no_more(cloc
 
 
 async def test_while_a_commit_is_under_way_its_horizon_does_not_hold_yet(clock):
-    """Nobody knows whether it happens: the next owner may find the horizon of the one before."""
+    """It may fail, and the next owner would then read the horizon of the commit before."""
     lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning())
     admit(lane, *[accepted(row) for row in range(2, 12)])
@@ -332,7 +334,7 @@ async def test_while_a_commit_is_under_way_its_horizon_does_not_hold_yet(clock):
 
 
 async def test_a_lane_with_work_is_woken_for_its_commit_a_third_of_a_lease_after_the_last(clock):
-    """Whatever else has woken it meanwhile: to wait another third from then would use up two."""
+    """Even if something else has woken it since: another third from then on would be two thirds."""
     lane = make_lane(lane_settings(lease_seconds=300), clock=clock)
     start_lane(lane, beginning())
     admit(lane, accepted(2))
@@ -375,7 +377,7 @@ async def test_a_lane_whose_hand_over_fails_has_ended(clock, error, end):
     assert not lane.may_send(clock.now)
 
 
-async def test_what_a_lane_that_has_ended_hears_changes_nothing(clock):
+async def test_a_result_for_a_lane_that_has_ended_changes_nothing(clock):
     """Its rows are looked up by the next owner."""
     lane = make_lane(clock=clock)
     transactions = start_lane(lane, beginning())

@@ -54,24 +54,24 @@ async def lane_consumer():
         task.cancel()
 
 
-async def turn():
+async def run_tasks():
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 async def test_an_indefinite_lane_is_taken_over_at_once(lane_consumer):
     """Nobody else owns it."""
-    await turn()
+    await run_tasks()
     lane_consumer.made[0].ending.set_result(LaneEnd.INDEFINITE)
-    await turn()
+    await run_tasks()
     assert lane_consumer.lanes[0] is lane_consumer.made[1]
 
 
 async def test_a_fenced_lane_waits_for_a_session_time_out(lane_consumer):
-    """If it is still assigned then, it is its owner's."""
-    await turn()
+    """If it is still assigned to us then, we take it over again."""
+    await run_tasks()
     lane_consumer.made[0].ending.set_result(LaneEnd.FENCED)
-    await turn()
+    await run_tasks()
     assert lane_consumer.lanes[0] is lane_consumer.made[0]
     await asyncio.sleep(1.1)
     assert lane_consumer.lanes[0] is lane_consumer.made[1]
@@ -79,9 +79,9 @@ async def test_a_fenced_lane_waits_for_a_session_time_out(lane_consumer):
 
 async def test_a_fenced_lane_that_went_elsewhere_stays_away(lane_consumer):
     """After the rebalance another processor owns it."""
-    await turn()
+    await run_tasks()
     lane_consumer.made[0].ending.set_result(LaneEnd.FENCED)
-    await turn()
+    await run_tasks()
     await lane_consumer.on_partitions_assigned([])
     await asyncio.sleep(1.1)
     assert len(lane_consumer.made) == 1
@@ -89,10 +89,10 @@ async def test_a_fenced_lane_that_went_elsewhere_stays_away(lane_consumer):
 
 
 async def test_a_mistake_in_a_lane_ends_the_lane_consumer(lane_consumer):
-    """A lane that nobody runs would hold its rows for ever, and nobody would know."""
-    await turn()
+    """Otherwise the lane would keep its rows for ever, unnoticed."""
+    await run_tasks()
     lane_consumer.made[0].ending.set_exception(KeyError("a mistake of ours"))
-    await turn()
+    await run_tasks()
 
     class NeverPolled:
         pass
@@ -131,20 +131,20 @@ async def leaving():
     lane_consumer.attach(Subscriber())
     await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
     lane_consumer.leaving = asyncio.create_task(lane_consumer.close())
-    await turn()
+    await run_tasks()
     return lane_consumer
 
 
 async def test_a_rebalance_while_leaving_does_not_cut_the_hand_over_off(leaving):
     """Otherwise the next owner would have to wait for a lease that nobody holds."""
     rebalance = asyncio.create_task(leaving.on_partitions_revoked([]))
-    await turn()
+    await run_tasks()
     leaving.made[0].released.set()
     await asyncio.gather(leaving.leaving, rebalance)
     assert leaving.made[0].calls[:3] == ["drain", "released", "close"]
 
 
-async def test_who_leaves_begins_no_lane_that_a_late_rebalance_brings(leaving):
+async def test_a_consumer_that_leaves_starts_no_lane_that_a_late_rebalance_assigns(leaving):
     """The consumer ends its rebalance before it leaves the group."""
     leaving.made[0].released.set()
     await leaving.leaving

@@ -51,7 +51,7 @@ class Owner:
 
     lane: Lane
     transactions: FakeTransactions
-    doubtful: dict[Row, float]
+    in_doubt: dict[Row, float]
     at_the_guard: list[Row] = field(default_factory=list)
     under_way: dict[Row, Call] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -88,11 +88,11 @@ class LaneSimulation:
             else Watermark(0, self.end_of(topic))
             for topic in TOPICS
         }
-        doubtful: dict[Row, float] = {}
-        lane = make_lane(self.settings, on_doubt=doubtful.__setitem__, clock=self.clock)
+        in_doubt: dict[Row, float] = {}
+        lane = make_lane(self.settings, on_doubt=in_doubt.__setitem__, clock=self.clock)
         clean = all(mark.released for mark in self.kept.values())
         transactions = start_lane(lane, marks, clean=clean, unowned=not self.kept)
-        self.owner = Owner(lane, transactions, doubtful)
+        self.owner = Owner(lane, transactions, in_doubt)
         self.listen(self.owner)
         self.happened["clean" if clean else "unclean"] += 1
 
@@ -225,9 +225,9 @@ class LaneSimulation:
 
     async def look_up(self) -> None:
         owner = self.owner
-        for row, at in list(owner.doubtful.items()):
+        for row, at in list(owner.in_doubt.items()):
             if at <= self.clock.now and row.state is State.IN_DOUBT and owner.lane.may_send(self.clock.now):
-                del owner.doubtful[row]
+                del owner.in_doubt[row]
                 self.happened["looked up"] += 1
                 if any(call.creates_at is not None and call.creates_at <= self.clock.now for call in self.made(row)):
                     owner.lane.finish(row, row.created(1, found=True))

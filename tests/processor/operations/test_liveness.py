@@ -27,8 +27,8 @@ class Process:
         return self.kafka
 
 
-async def test_who_polls_is_alive_with_partitions_or_without(clock):
-    """A replica beyond the partitions polls too, and waits for its turn. Kafka is not asked for that."""
+async def test_a_process_that_polls_is_alive_with_or_without_partitions(clock):
+    """Kafka is not asked then."""
     process = Process(clock)
     for _ in range(10):
         process.polled = clock.now
@@ -37,7 +37,7 @@ async def test_who_polls_is_alive_with_partitions_or_without(clock):
     assert process.asked == 0
 
 
-async def test_who_did_not_come_back_from_kafka_although_it_answers_is_stuck(clock):
+async def test_a_process_that_does_not_poll_although_kafka_answers_is_stuck(clock):
     """The consumer would never come back by itself."""
     process = Process(clock)
     process.polled = clock.now
@@ -51,7 +51,7 @@ async def test_who_did_not_come_back_from_kafka_although_it_answers_is_stuck(clo
 
 
 async def test_nobody_is_stuck_while_kafka_is_away(clock):
-    """A restart would only begin the same wait again; when Kafka is back there is time to come back too."""
+    """A restart would not help; and after Kafka is back there is time to poll again."""
     process = Process(clock)
     process.polled = clock.now
     process.kafka = False
@@ -68,8 +68,8 @@ async def test_nobody_is_stuck_while_kafka_is_away(clock):
         await process.liveness.check()
 
 
-async def test_who_connects_again_and_again_is_alive(clock):
-    """It does by itself what a restart would do."""
+async def test_a_process_that_keeps_connecting_is_alive(clock):
+    """A restart would do the same."""
     process = Process(clock)
     process.polled = clock.now
     for _ in range(100):
@@ -79,11 +79,11 @@ async def test_who_connects_again_and_again_is_alive(clock):
 
 
 async def test_before_the_first_connection_nobody_is_stuck(clock):
-    """Kafka or its topics are waited for."""
+    """The process waits for Kafka or its topics."""
     clock.now += 1000
     await Process(clock).liveness.check()
 
 
 async def test_a_kafka_that_nobody_listens_for_does_not_answer():
-    """Within the time that health has."""
+    """And that is known within the time that `/health` has."""
     assert not await kafka_answers(ProcessorSettings(kafka_bootstrap_servers="127.0.0.1:9"))

@@ -90,7 +90,7 @@ def shown(name: str, **labels: str) -> float | None:
 
 
 async def test_a_lane_that_went_elsewhere_is_not_shown_here_any_more(reports, lane_consumer):
-    """Its last figures would stand for ever, and an alert with them."""
+    """Otherwise its last figures would stay, and an alert with them."""
     await reports._lanes(FakeConsumer())
     rows = {state: shown("rows", state=state) for state in metrics.LANE_STATES}
     assert rows == {"in_flight": 1, "waiting": 2, "window": 5}

@@ -60,7 +60,7 @@ def test_what_is_absent_is_retried(lookups, clock):
     assert wait >= 0.2
 
 
-def test_inherited_rows_that_are_absent_are_retried_at_once(lookups, clock):
+def test_rows_of_a_former_owner_that_are_absent_are_retried_at_once(lookups, clock):
     """Nothing has gone wrong with them."""
     row = row_in_doubt(lookups)
     answer(lookups, clock, Listed(()))
@@ -123,7 +123,7 @@ def test_a_look_up_that_fails_says_nothing(lookups, outcome, clock):
 
 
 def test_a_look_up_that_misses_a_known_hospital_says_nothing_of_what_it_does_not_show(lookups, clock):
-    """A directory that is behind itself cannot say absent; what it shows is there all the same."""
+    """The directory's list is behind: a missing row proves nothing, a row that it shows is there."""
     lookups.remember_created(make_row(accepted(3)), 77, echoed=True)
     hidden, shown = row_in_doubt(lookups, 2), row_in_doubt(lookups, 4)
     answer(lookups, clock, Listed((listing(shown, 78),)))
@@ -142,8 +142,8 @@ def test_a_look_up_need_not_show_what_was_created_after_it_began(lookups, clock)
     assert row.lane.waits
 
 
-def test_what_nobody_waits_for_is_forgotten(lookups, clock):
-    """Hospitals of batches without unfinished rows are not known any more."""
+def test_batches_without_unfinished_rows_are_forgotten(lookups, clock):
+    """Their look-ups need not show their hospitals any more."""
     lookups.remember_created(make_row(accepted(3)), 77, echoed=True)
     lookups.forget_batches({"another"})
     row = row_in_doubt(lookups, 4)
@@ -175,7 +175,7 @@ def test_a_hospital_that_somebody_deleted_does_not_keep_its_batch_in_doubt_for_e
 
 
 def test_the_next_row_of_a_batch_that_was_given_up_does_not_wait_as_long(lookups, clock):
-    """Unless the directory has come to itself: then absent means absent again."""
+    """Unless the directory shows all known hospitals again: then absence is proven again."""
     seen = make_row(accepted(3))
     lookups.remember_created(seen, 77, echoed=True)
     look_up_until_given_up(lookups, clock, row_in_doubt(lookups, after=clock.now))
@@ -189,7 +189,7 @@ def test_the_next_row_of_a_batch_that_was_given_up_does_not_wait_as_long(lookups
 
 @pytest.mark.parametrize("rewrites", [True, False])
 def test_absence_that_proves_nothing_fails_visibly(lookups, rewrites, clock):
-    """After a rewritten echo, or on a page: the row fails and says what to look for."""
+    """After changed fields, or on a page: the row fails, and its message says what to look for."""
     if rewrites:
         lookups.remember_created(make_row(accepted(3)), 1, echoed=False)
     row = row_in_doubt(lookups, counts_as_attempt=True, last_error=LastError("no answer within 10 s"))
@@ -235,7 +235,7 @@ def test_ids_are_the_same_as_number_and_as_text(lookups, clock):
 
 
 def test_a_row_in_doubt_during_the_look_up_of_its_batch_gets_the_next_one(lookups, clock):
-    """And that one is not asked for twice."""
+    """And there is only one next one."""
     first = row_in_doubt(lookups, 2)
     batch_id = lookups.take()
     began = clock.now

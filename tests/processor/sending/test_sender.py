@@ -84,7 +84,7 @@ class FakeDirectory:
 
 @asynccontextmanager
 async def sending(lane, directory, *, connections=1):
-    """A sender at work, unless it breaks."""
+    """A running sender."""
     breaker = CircuitBreaker(5, 0.05)
     await breaker.start()
     backoff = Backoff(0.01, 0.02)
@@ -135,7 +135,7 @@ async def test_express_goes_first_and_bulk_is_never_starved():
 
 
 async def test_nothing_is_sent_while_paused():
-    """Directory maintenance."""
+    """As during maintenance of the directory."""
     lane, directory = QueueLane(), FakeDirectory()
     async with sending(lane, directory) as running:
         running.job_commands.may_send = False
@@ -148,8 +148,8 @@ async def test_nothing_is_sent_while_paused():
         await until(lambda: directory.rows == [2])
 
 
-async def test_each_outcome_goes_its_way():
-    """Created and rejected finish, 500 is looked up at once, silence after settling, 429 waits for Retry-After."""
+async def test_each_outcome_has_its_consequence():
+    """Created and Rejected finish, 500 is looked up at once, a time-out after the settle time, 429 is retried."""
     lane = QueueLane()
     rows = [lane.put(number) for number in range(2, 7)]
     directory = FakeDirectory(
@@ -177,8 +177,8 @@ async def test_a_503_that_names_a_time_is_obeyed_like_a_429():
     assert len(lane.doubts) == 1
 
 
-async def test_what_comes_back_to_a_lane_that_has_ended_is_left_to_its_next_owner():
-    """Its answer changes nothing any more; the call is over all the same."""
+async def test_an_outcome_for_a_lane_that_has_ended_is_left_to_the_next_owner():
+    """Its outcome changes nothing any more, but the call is counted as ended."""
     lane = QueueLane()
     lane.put(2)
 
@@ -206,7 +206,7 @@ async def test_the_probe_is_the_row_with_the_fewest_failures():
 
 
 async def test_only_a_probe_goes_when_the_breaker_opened_while_a_slot_was_waited_for():
-    """Who was admitted before, and then had to keep silent for longer than the breaker recovers, asks again."""
+    """A call that passed the breaker and then waited for Retry-After has to pass the breaker again."""
     lane, states = QueueLane(), []
 
     class Watching(FakeDirectory):
@@ -239,7 +239,7 @@ async def test_a_batch_whose_look_up_always_fails_does_not_keep_the_breaker_open
 
 
 async def test_a_mistake_in_a_call_ends_the_sender():
-    """Its row would otherwise be in flight for ever, and nobody would know."""
+    """Otherwise its row would stay in flight for ever, unnoticed."""
     lane = QueueLane()
     lane.put(2)
     async with sending(lane, FakeDirectory(KeyError("a mistake of ours"))) as running:

@@ -1,4 +1,4 @@
-"""Rows, and stand-ins for the parts that a test leaves out."""
+"""Rows, and fakes for the parts that a test leaves out."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ def accepted(row: int = 2, *, job_id: str = "job", **changes: object) -> RowAcce
 
 
 class FakeLane:
-    """Remembers what it is told of its rows."""
+    """Remembers the calls for its rows."""
 
     def __init__(self) -> None:
         self.end = None
@@ -70,7 +70,7 @@ def record(
     key: bytes | None = None,
     value: bytes | None = None,
 ) -> ConsumerRecord:
-    """A delivered record: of an event, or of whatever bytes a stranger wrote."""
+    """A delivered record: of an event, or of any bytes."""
     if event is not None:
         made = encode(event, "test")
         key, value, headers = made.key, made.value, (*made.headers, *headers)
@@ -115,7 +115,7 @@ class FakeTransactions:
 
 
 class FakeConsumer:
-    """Knows where it was pointed."""
+    """Remembers where it was told to seek."""
 
     def __init__(self) -> None:
         self.sought: dict[TopicPartition, int] = {}
@@ -128,7 +128,7 @@ LANE_SETTINGS = {"hospital_api_timeout": 2.0, "hospital_api_settle_seconds": 3.0
 
 
 def lane_settings(**changes: object) -> ProcessorSettings:
-    """Short times, so that a test can count them on its fingers: a call 2 s, settling 3 s, a lease 4 s."""
+    """Short times that are easy to add up: a call 2 s, the settle time 3 s, a lease 4 s."""
     return ProcessorSettings(
         **{**LANE_SETTINGS, "rate_limit_requests": 0, "hospital_api_max_connections": 2, **changes}
     )

@@ -1,4 +1,4 @@
-"""A processor as a process that can be killed, frozen, stopped, and asked what it logged."""
+"""A processor as a process that can be killed, frozen, and stopped; with what it has logged."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Where files are read: tiny ones at once, small ones in a thread, large ones in processes. So the API stays quick."""
+"""Where files are read: tiny ones in the event loop, small ones in a thread, large ones in processes of their own."""
 
 import asyncio
 import multiprocessing
@@ -15,31 +15,31 @@ from typing import Any, Final, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: A file of at most so many bytes is read sooner than a thread gets its turn.
+#: To read a file of at most so many bytes takes less time than to start in a thread.
 TINY_FILE_BYTES: Final = 8 * 1024
-#: Files of more bytes than this take long enough to be felt by others.
+#: Reading a larger file would slow down other uploads of the same process.
 LARGE_FILE_BYTES: Final = 512 * 1024
-#: Large files that are read at a time; the others wait their turn.
+#: How many large files are read at a time. The others wait.
 PROCESSES: Final = 2
-#: Where all processors are busy, small uploads and Kafka go first: a large file takes its time anyway.
+#: On a busy machine small uploads and Kafka go first.
 _NICENESS: Final = 5
 
 
 class WorkerLost(RuntimeError):
-    """The process that read the file died: the same request can be sent again."""
+    """The process that read the file died. The same request can be sent again."""
 
 
-class Workers:
-    """Runs functions on files. Processes start with the first large file and stay."""
+class FileWorkers:
+    """Runs functions on files. The processes start with the first large file and stay until `close`."""
 
     def __init__(self) -> None:
         self._processes: ProcessPoolExecutor | None = None
-        #: They end when it is closed.
-        self._line: Connection
+        #: The processes end when it is closed.
+        self._lifeline: Connection
         self._reading: set[Future[Any]] = set()
 
     async def run(self, size: int, work: Callable[P, T], *values: P.args, **names: P.kwargs) -> T:
-        """What `work(*values)` returns. `size` is the file's, in bytes. Raises WorkerLost."""
+        """What `work(*values, **names)` returns. `size`: of the file, in bytes. Raises WorkerLost."""
         if size <= TINY_FILE_BYTES:
             return work(*values, **names)
         if size <= LARGE_FILE_BYTES:
@@ -58,30 +58,30 @@ class Workers:
             raise WorkerLost("The process that read the file died.") from error
 
     def close(self) -> None:
-        """Ends the processes, also in the middle of a file: nobody wants it any more."""
+        """Ends the processes, even in the middle of a file."""
         if self._processes is None:
             return
         if self._reading:
-            self._line.close()
+            self._lifeline.close()
         self._processes.shutdown(cancel_futures=True)
-        self._line.close()
+        self._lifeline.close()
         self._processes = None
 
     def _start(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        heard, self._line = context.Pipe(duplex=False)
-        return ProcessPoolExecutor(PROCESSES, context, initializer=_begin, initargs=(heard,))
+        reading_end, self._lifeline = context.Pipe(duplex=False)
+        return ProcessPoolExecutor(PROCESSES, context, initializer=_start_worker, initargs=(reading_end,))
 
 
-def _begin(line: Connection) -> None:
-    """Ctrl-C is the service's to handle; a worker ends with the service, however that ended."""
+def _start_worker(lifeline: Connection) -> None:
+    """Ctrl-C is handled by the service alone. A worker ends with the service, even when that was killed."""
     os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_the_service, args=(line,), daemon=True).start()
+    threading.Thread(target=_exit_with_service, args=(lifeline,), daemon=True).start()
 
 
-def _end_with_the_service(line: Connection) -> None:
+def _exit_with_service(lifeline: Connection) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        wait([parent.sentinel, line])
+        wait([parent.sentinel, lifeline])
         os._exit(1)

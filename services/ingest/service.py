@@ -3,57 +3,92 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Final
 
 from fastapi import FastAPI
+from opentelemetry import trace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.api import create_app
-from services.ingest.file_workers import Workers
-from services.ingest.keys.database import POOL_SIZE, Database
-from services.ingest.keys.recovery import Settling
-from services.ingest.keys.replay import KeyHolder
+from services.ingest.file_workers import FileWorkers
+from services.ingest.keys.lease import RENEWAL_SECONDS
+from services.ingest.keys.recovery import Recovery
+from services.ingest.keys.replay import Replays
 from services.ingest.keys.reservations import Reservations
 from services.ingest.keys.schema_version import check_schema, migrate
-from services.ingest.publication.connection_pool import Connections
-from services.ingest.publication.job_transaction import NotPublished, fence
-from services.ingest.publication.jobs_topic import JobsLog
+from services.ingest.publication.connection_pool import ConnectionPool
+from services.ingest.publication.job_transaction import JobTransaction, NotPublished, fence
+from services.ingest.publication.jobs_topic import JobsTopic
+from services.ingest.publication.upload_budgets import UPLOAD_TIMEOUTS, UploadTimeouts
 from services.ingest.settings import IngestSettings
 from services.ingest.submission import Submission
-from services.ingest.upload.admission import Admission
+from services.ingest.upload.admission import ADMISSION_LIMITS, Admission, AdmissionLimits
+from services.ingest.upload.body import BODY_TIMEOUTS, BodyTimeouts
 from services.ingest.upload.spool import Spool
-from shared.runtime.databases import create_engine
+from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.databases import Database, create_engine
 from shared.runtime.topic_admin import check_topics, wait_for_topics
 
+#: Connections to PostgreSQL.
+_CONNECTIONS: Final = 10
 _WARM_UP_SECONDS: Final = 30.0
-_LEAVING_SECONDS: Final = 1.0
+#: How long the end of the service waits until the uploads that it cut off have freed their keys.
+_CUT_OFF_SECONDS: Final = 1.0
+_CHECK_SECONDS: Final = 1.5
 
 
-def build(settings: IngestSettings) -> FastAPI:
-    """The app with everything it needs. Nothing connects before it is served."""
-    engine = create_engine(settings.database, POOL_SIZE)
-    database = Database(engine)
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What no installation has to set: time-outs, and how much is done at a time."""
+
+    body: BodyTimeouts = BODY_TIMEOUTS
+    admission: AdmissionLimits = ADMISSION_LIMITS
+    kafka: UploadTimeouts = UPLOAD_TIMEOUTS
+    renewal_seconds: float = RENEWAL_SECONDS
+
+
+LIMITS: Final = Limits()
+
+
+def build(
+    settings: IngestSettings,
+    limits: Limits = LIMITS,
+    *,
+    transaction_type: type[JobTransaction] = JobTransaction,
+    tracer: trace.Tracer | None = None,
+) -> FastAPI:
+    """The app with everything that it needs. Nothing connects before it is served."""
+    engine = create_engine(settings.database, _CONNECTIONS)
+    database = Database(engine, _CONNECTIONS)
     reservations = Reservations(database, settings.idempotency_ttl_seconds)
-    jobs = JobsLog(settings)
-    connections = Connections(settings)
-    settling = Settling(connections, reservations, jobs)
-    workers = Workers()
+    jobs = JobsTopic(settings)
+    pool = ConnectionPool(settings)
+    recovery = Recovery(pool, reservations, jobs)
+    workers = FileWorkers()
     spool = Spool()
-    admission = Admission()
     submission = Submission(
-        settings, workers, reservations, KeyHolder(reservations, settling), jobs, connections, admission
+        settings=settings,
+        workers=workers,
+        reservations=reservations,
+        replays=Replays(reservations, recovery),
+        jobs=jobs,
+        pool=pool,
+        admission=Admission(limits.admission),
+        timeouts=limits.kafka,
+        renewal_seconds=limits.renewal_seconds,
+        transaction_type=transaction_type,
     )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await _migrate_sqlite(engine)
-        beside = [asyncio.create_task(work) for work in (_keep_ends(connections, jobs), settling.sweep())]
+        background = [asyncio.create_task(work) for work in (_follow_kafka(pool, jobs), recovery.sweep())]
         yield
-        # Those that were cut off give their keys back while the database is there.
-        await admission.empty(_LEAVING_SECONDS)
-        for task in beside:
+        await submission.admission.empty(_CUT_OFF_SECONDS)
+        for task in background:
             task.cancel()
-        connections.close()
+        pool.close()
         workers.close()
         spool.close()
         await database.close()
@@ -62,15 +97,15 @@ def build(settings: IngestSettings) -> FastAPI:
         await check_topics(settings)
         jobs.check()
 
-    checks = {"kafka": check_kafka, "database": lambda: database.run(check_schema)}
-    return create_app(settings, submission, spool, checks, lifespan)
+    checks = {"kafka": check_kafka, "database": lambda: database.run(check_schema, _CHECK_SECONDS)}
+    return create_app(settings, submission, spool, checks, lifespan, limits.body, tracer)
 
 
-async def _keep_ends(connections: Connections, jobs: JobsLog) -> None:
-    await wait_for_topics(connections.settings)
+async def _follow_kafka(pool: ConnectionPool, jobs: JobsTopic) -> None:
+    await wait_for_topics(pool.settings)
     with suppress(NotPublished):
-        # A new cluster takes a second to make its topic of transactions: not the first uploader's second.
-        await fence(connections, "ingest-start", _WARM_UP_SECONDS)
+        # A new cluster takes a second to make its topic of transactions. The first upload should not wait for it.
+        await fence(pool, "ingest-start", AnswerBudget(_WARM_UP_SECONDS))
     await jobs.keep_current()
 
 

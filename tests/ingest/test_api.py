@@ -11,9 +11,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from services.ingest import api
 from services.ingest.file_workers import LARGE_FILE_BYTES
-from services.ingest.upload import admission, body
+from services.ingest.service import Limits
+from services.ingest.upload.admission import AdmissionLimits
+from services.ingest.upload.body import BodyTimeouts
 from tests.ingest import nasty_files
 from tests.support.ingest.ingest_server import CSV, UPLOAD, VALIDATE, ingest, upload
 
@@ -27,10 +28,11 @@ async def client(tmp_path):
         yield client
 
 
-async def test_an_upload_without_kafka_is_503_within_two_seconds(client):
+@pytest.mark.parametrize("size", [0, LARGE_FILE_BYTES + 1], ids=["small", "large"])
+async def test_an_upload_without_kafka_is_503_within_two_seconds(client, size):
     """In the words that clients know, and with when to come back."""
     began = time.monotonic()
-    answer = await upload(client, CSV)
+    answer = await upload(client, CSV.ljust(size, b"\n"))
 
     assert time.monotonic() - began < 2
     assert answer.status_code == 503
@@ -39,14 +41,13 @@ async def test_an_upload_without_kafka_is_503_within_two_seconds(client):
     assert answer.json()["detail"] == KAFKA_DOWN
 
 
-async def test_a_refusal_is_no_error_of_the_trace(client, monkeypatch):
-    """It says what was answered; a stack with each would make a crowd cost a third more."""
+async def test_a_refusal_is_no_error_of_the_trace(tmp_path):
+    """It says what was answered; a stack with each would make many refusals cost a third more."""
     spans = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
-    monkeypatch.setattr(api, "_tracer", provider.get_tracer("test"))
-
-    await upload(client, CSV, None)
+    async with ingest(tmp_path, tracer=provider.get_tracer("test")) as client:
+        await upload(client, CSV, None)
 
     (span,) = spans.get_finished_spans()
     assert (span.attributes, span.events) == ({"error_type": "missing_idempotency_key"}, ())
@@ -66,7 +67,7 @@ async def test_every_nasty_file_gets_its_answer(client):
 
 
 async def test_large_nasty_files_are_read_by_another_process(client):
-    """Their upload asks for Kafka first, so here it is the dry run."""
+    """Their upload needs Kafka while they are read, so here it is the dry run."""
     large = [file for file in nasty_files.REFUSED if len(file.content) > LARGE_FILE_BYTES]
     for file in large:
         answer = await upload(client, file.content, None, path=VALIDATE)
@@ -154,13 +155,13 @@ async def test_a_client_that_leaves_in_the_middle_does_no_harm(client):
     assert (await upload(client, CSV, None, path=VALIDATE)).status_code == 200
 
 
-async def test_a_body_that_stops_coming_is_408(client, monkeypatch):
+async def test_a_body_that_stops_coming_is_408(tmp_path):
     """A slow client holds nothing for ever."""
-    monkeypatch.setattr(body, "SILENCE_SECONDS", 0.2)
-    reader, writer = await half_an_upload(client)
-    async with asyncio.timeout(10):
-        status = await reader.readline()
-    writer.close()
+    async with ingest(tmp_path, limits=Limits(body=BodyTimeouts(chunk_seconds=0.2))) as client:
+        reader, writer = await half_an_upload(client)
+        async with asyncio.timeout(10):
+            status = await reader.readline()
+        writer.close()
 
     assert b" 408 " in status
 
@@ -220,10 +221,9 @@ async def test_only_tenants_get_in_where_keys_are_set(tmp_path):
     assert answers[0].headers["content-type"] == "application/problem+json"
 
 
-async def test_more_uploads_than_there_is_room_for_are_told_to_come_back(tmp_path, monkeypatch):
+async def test_more_uploads_than_there_is_room_for_are_told_to_come_back(tmp_path):
     """Instead of a queue without end."""
-    monkeypatch.setattr(admission.Admission.__init__, "__defaults__", (0, 8, 24))
-    async with ingest(tmp_path) as client:
+    async with ingest(tmp_path, limits=Limits(admission=AdmissionLimits(uploads=0))) as client:
         answer = await upload(client, CSV)
 
     assert (answer.status_code, answer.json()["error_type"]) == (503, "busy")

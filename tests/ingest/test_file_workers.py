@@ -7,14 +7,14 @@ import time
 import pytest
 from pydantic import ValidationError
 
-from services.ingest.file_workers import LARGE_FILE_BYTES, WorkerLost, Workers
+from services.ingest.file_workers import LARGE_FILE_BYTES, FileWorkers, WorkerLost
 from services.ingest.settings import IngestSettings
 
 
 @pytest.fixture
 def workers():
     """Workers that end with the test."""
-    workers = Workers()
+    workers = FileWorkers()
     yield workers
     workers.close()
 
@@ -50,7 +50,7 @@ async def test_two_uploads_that_lose_their_workers_leave_the_next_ones_alone(wor
 
 async def test_the_end_does_not_wait_for_a_file_that_nobody_waits_for():
     """Its upload was cut off, and half a minute of reading would outlast the patience of whoever ends the service."""
-    workers = Workers()
+    workers = FileWorkers()
     await workers.run(LARGE_FILE_BYTES + 1, abs, -1)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):

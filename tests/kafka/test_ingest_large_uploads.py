@@ -5,7 +5,10 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from services.ingest.publication.job_transaction import Publication
+from services.ingest.job_events.prepared_job import PreparedJob
+from services.ingest.publication.job_transaction import JobTransaction
+from services.ingest.publication.upload_budgets import UploadTimeouts
+from services.ingest.service import Limits
 from services.ingest.settings import IngestSettings
 from shared.contract.cloud_events import encode
 from shared.contract.events import JobCancelRequested, now
@@ -16,6 +19,8 @@ from tests.support.ingest.repeating_client import hospitals
 
 PARTITIONS = 3
 ROWS = 2_000
+#: The upload waits for the test, not for Kafka.
+PATIENT = Limits(kafka=UploadTimeouts(small_seconds=30))
 
 
 @pytest.fixture
@@ -28,19 +33,19 @@ def where(kafka_bootstrap, topic_prefix):
     }
 
 
-async def test_express_jobs_and_cancels_are_not_held_up_by_an_open_upload(tmp_path, where, monkeypatch):
+async def test_express_jobs_and_cancels_are_not_held_up_by_an_open_upload(tmp_path, where):
     """They are on topics, or partitions of `hospital.jobs`, of which that transaction has nothing yet."""
-    all_rows_written, go_on, send_last = asyncio.Event(), asyncio.Event(), Publication._send_last
+    all_rows_written, go_on = asyncio.Event(), asyncio.Event()
 
-    async def waits(publication: Publication, record, partition: int) -> None:
-        if not all_rows_written.is_set():
-            all_rows_written.set()
-            await go_on.wait()
-        await send_last(publication, record, partition)
+    class Waits(JobTransaction):
+        async def write_job_accepted(self, job: PreparedJob, jobs_partition: int) -> None:
+            if not job.accepted.express:
+                all_rows_written.set()
+                await go_on.wait()
+            await super().write_job_accepted(job, jobs_partition)
 
-    monkeypatch.setattr(Publication, "_send_last", waits)
     reading = settings(tmp_path, **where)
-    async with ingest(tmp_path, express_max_rows=1_000, **where) as client:
+    async with ingest(tmp_path, transaction_type=Waits, limits=PATIENT, express_max_rows=1_000, **where) as client:
         await ready(client)
         large = asyncio.create_task(upload(client, hospitals(ROWS), "large"))
         await all_rows_written.wait()

@@ -1,11 +1,13 @@
-"""Kafka or the service dies in the middle of it: 503 in time, no half-made job, one job per key."""
+"""Kafka is out of reach, or the service dies: 503 in time, no half-made job, one job per key.
+
+A Kafka that stops, freezes or dies is in test_ingest_answers_in_time.py.
+"""
 
 import asyncio
 import contextlib
 import time
 
 import httpx
-import pytest
 
 from tests.support.ingest.ingest_process import IngestProcess
 from tests.support.ingest.ingest_server import CSV, ingest, ready, settings, upload
@@ -15,33 +17,6 @@ from tests.support.swallowing_proxy import SwallowingProxy
 
 KAFKA_DOWN = "Service temporarily unavailable. The message queue is currently down. Please try again later."
 PARTITIONS = 3
-
-
-@pytest.mark.parametrize("outage", ["stopped", "frozen"])
-async def test_an_outage_of_kafka_is_503_within_two_seconds_and_then_the_same_key_succeeds(
-    tmp_path, own_broker, outage
-):
-    """Without a restart of the service, and with one job."""
-    broker = own_broker()
-    where = {"kafka_bootstrap_servers": broker.bootstrap, "kafka_topic_partitions": PARTITIONS}
-    async with ingest(tmp_path, **where) as client:
-        await ready(client)
-        await upload(client, CSV, "before")
-        break_, mend = (broker.stop, broker.start) if outage == "stopped" else (broker.pause, broker.resume)
-
-        break_()
-        for key in ("during", "during", "during-2"):
-            began = time.monotonic()
-            answer = await upload(client, CSV, key)
-            assert time.monotonic() - began < 2
-            assert (answer.status_code, answer.json()["detail"]) == (503, KAFKA_DOWN)
-        mend()
-
-        first, second = [await succeeds(client, CSV, key) for key in ("during", "during-2")]
-        published = await jobs(settings(tmp_path, **where))
-
-    assert len(published) == 3
-    assert {first.json()["job_id"], second.json()["job_id"]} < set(published)
 
 
 async def test_an_unreachable_kafka_is_503_within_two_seconds_and_then_the_same_key_succeeds(

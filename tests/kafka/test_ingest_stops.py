@@ -6,8 +6,9 @@ import time
 import httpx
 import pytest
 
+from services.ingest.job_events.prepared_job import PreparedJob
 from services.ingest.keys.reservations import LEASE
-from services.ingest.publication.job_transaction import Publication
+from services.ingest.publication.job_transaction import JobTransaction
 from services.ingest.service import build
 from tests.support.ingest.ingest_process import IngestProcess
 from tests.support.ingest.ingest_server import CSV, ingest, ready, served, settings
@@ -44,24 +45,22 @@ async def test_uploads_in_flight_are_finished_or_refused_and_their_keys_make_one
     assert "Traceback" not in process.log.read_text()
 
 
-async def test_an_upload_that_does_not_end_in_time_is_refused_and_its_key_can_be_used_at_once(
-    tmp_path, where, monkeypatch
-):
+async def test_an_upload_that_does_not_end_in_time_is_refused_and_its_key_can_be_used_at_once(tmp_path, where):
     """What it has written is never seen; who asks again need not wait for its lease to run out."""
-    in_the_middle, write = asyncio.Event(), Publication._write
+    in_the_middle = asyncio.Event()
 
-    async def never_ends(*values: object) -> None:
-        await write(*values)
-        in_the_middle.set()
-        await asyncio.Event().wait()
+    class NeverEnds(JobTransaction):
+        async def write(self, job: PreparedJob, jobs_partition: int) -> None:
+            await super().write(job, jobs_partition)
+            in_the_middle.set()
+            await asyncio.Event().wait()
 
-    monkeypatch.setattr(Publication, "_write", never_ends)
-    async with served(build(settings(tmp_path, **where))) as url, httpx.AsyncClient(base_url=url) as client:
+    app = build(settings(tmp_path, **where), transaction_type=NeverEnds)
+    async with served(app) as url, httpx.AsyncClient(base_url=url) as client:
         await ready(client)
         post = asyncio.create_task(raw_upload(int(url.rpartition(":")[2]), "k", CSV))
         await in_the_middle.wait()
     refused = await post
-    monkeypatch.undo()
 
     began = time.monotonic()
     async with ingest(tmp_path, **where) as client:

@@ -12,7 +12,7 @@ from shared.runtime.problems import RowProblem
 DELIMITERS: Final = (",", ";", "\t")
 REQUIRED: Final = ("name", "address")
 MAX_COLUMNS: Final = 1_000
-#: Columns of a result file that is uploaded again: ours, not the user's.
+#: Begins the columns that we add to a result file. When it is uploaded again they are ignored.
 RESULT_PREFIX: Final = "result_"
 _ALIASES: Final = {
     "name": {"hospital", "hospital name", "hospital_name", "facility", "facility name", "title", "nombre", "nom"},
@@ -23,7 +23,7 @@ _ALIASES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Where the columns are. Indices count cells from 0."""
+    """Which cells of a record belong to which column. Indices count cells from 0."""
 
     #: The row of the header itself: 1, or more when blank lines stand above it.
     row: int
@@ -54,11 +54,11 @@ class HeaderRejected:
 
 
 def find_header(text: TextIO) -> Header | HeaderRejected:
-    """The header, read with the delimiter that makes most sense of it. The text is read from its start."""
+    """The header, by the delimiter that finds most of the required columns. Reads from the start of the text."""
     candidates = [found for delimiter in DELIMITERS if (found := _first_record(text, delimiter))]
     if not candidates:
         return HeaderRejected((RowProblem(row=None, column=None, message="The file is empty."),))
-    delimiter, row, cells = max(candidates, key=_sense)
+    delimiter, row, cells = max(candidates, key=_plausibility)
     if isinstance(cells, Unreadable):
         return HeaderRejected((RowProblem(row=row, column=None, message=cells.message),))
     return _header(delimiter, row, cells)
@@ -72,10 +72,10 @@ def _first_record(text: TextIO, delimiter: str) -> tuple[str, int, Cells | Unrea
     return None
 
 
-def _sense(candidate: tuple[str, int, Cells | Unreadable]) -> tuple[int, int]:
+def _plausibility(candidate: tuple[str, int, Cells | Unreadable]) -> tuple[int, int]:
     cells = candidate[2]
     if isinstance(cells, Unreadable):
-        # A quote that is never closed explains more than a header in which no name is known.
+        # An unclosed quote is a better explanation than a header without any known column.
         return (0, MAX_COLUMNS) if cells.is_open else (-1, 0)
     names = [fold(cell) for cell in cells[:MAX_COLUMNS]]
     return sum(required in names for required in REQUIRED), len(cells)

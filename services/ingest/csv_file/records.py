@@ -1,4 +1,4 @@
-"""Records of a CSV (RFC 4180): one at a time, numbered as a spreadsheet numbers them, in bounded memory."""
+"""Records of a CSV file (RFC 4180), one at a time and in bounded memory, numbered as in a spreadsheet."""
 
 import csv
 from collections.abc import Iterator
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final, Self, TextIO
 
-#: The longest record, line breaks and all. It bounds memory, and every row's event stays within Kafka's record size.
+#: Most characters of a record, line breaks included. It bounds memory, and a row's event fits into a Kafka record.
 MAX_RECORD_CHARS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record that cannot be told apart from what follows; the message names the line on which it began."""
+    """A record that cannot be read. The message names the line on which it begins."""
 
     message: str
-    #: Whether it ends where the file does, or not at all: a closing quote is missing.
+    #: Whether a closing quote is missing, so that nothing after it can be read either.
     is_open: bool = False
 
 
@@ -23,20 +23,20 @@ Cells = list[str]
 
 
 class RecordTooLong(ValueError):
-    """A record does not end where records end."""
+    """The record has more than MAX_RECORD_CHARS characters."""
 
 
 class RecordLines:
-    """The lines of a text, for `csv.reader`, with a limit on how many characters one record may have."""
+    """The lines of a text for `csv.reader`. Raises RecordTooLong when a record has too many characters."""
 
     def __init__(self, text: TextIO) -> None:
         self._read_line = text.readline
         self._left = MAX_RECORD_CHARS
-        #: Lines handed out so far.
+        #: Lines read so far.
         self.number = 0
 
     def begin_record(self) -> None:
-        """The characters that follow belong to a new record."""
+        """Starts counting the characters of a new record."""
         self._left = MAX_RECORD_CHARS
 
     def __iter__(self) -> Self:
@@ -54,9 +54,9 @@ class RecordLines:
 
 
 def records(text: TextIO, delimiter: str) -> Iterator[tuple[int, Cells | Unreadable]]:
-    """Every record with its row number. Blank ones are counted but not returned; the first one is row 1.
+    """Every record with its row number, from 1. Blank records are counted, but not returned.
 
-    A quoted field with line breaks stays in one row. After a record without end nothing follows.
+    A quoted field with line breaks is part of one row. Reading ends at a record that is too long.
     """
     lines = RecordLines(text)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -68,7 +68,7 @@ def records(text: TextIO, delimiter: str) -> Iterator[tuple[int, Cells | Unreada
         except StopIteration:
             return
         except RecordTooLong:
-            yield row, _without_end(first)
+            yield row, _too_long(first)
             return
         except csv.Error as error:
             yield row, _broken(error, first, lines.number)
@@ -77,7 +77,7 @@ def records(text: TextIO, delimiter: str) -> Iterator[tuple[int, Cells | Unreada
                 yield row, cells
 
 
-def _without_end(first: int) -> Unreadable:
+def _too_long(first: int) -> Unreadable:
     return Unreadable(
         f"The record that begins on line {first} has more than {MAX_RECORD_CHARS:,} characters: "
         "is a closing quote missing? Nothing after it was checked.",

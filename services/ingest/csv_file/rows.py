@@ -17,7 +17,7 @@ _PHONE: Final = re.compile(r"(?=.*\d)[\w\s+().,/#*;:\-\u2010-\u2015\u2212]+", re
 
 
 class Row(NamedTuple):
-    """A row that meets every rule. `cells` is the input's own text, the rest is stripped."""
+    """A row that meets every rule. `cells` are as in the file; name, address and phone are stripped."""
 
     row: int
     name: str
@@ -34,13 +34,13 @@ class Row(NamedTuple):
 
     @property
     def matching_key(self) -> MatchingKey:
-        """What it has in common with a duplicate of it."""
+        """Equal for two rows that name the same hospital."""
         return matching_key(self.name, self.address, self.phone)
 
 
 @dataclass(frozen=True, slots=True)
 class RowRejected:
-    """A row that breaks rules: one problem for each."""
+    """A row that breaks rules, with one problem for each rule."""
 
     errors: list[RowProblem]
 
@@ -56,21 +56,21 @@ def read_rows(text: TextIO, header: Header) -> Iterator[Row | RowRejected]:
 def _read_row(header: Header, row: int, cells: Cells | Unreadable) -> Row | RowRejected:
     if isinstance(cells, Unreadable):
         return RowRejected([RowProblem(row=row, column=None, message=cells.message)])
-    errors = [] if _shapely(header, cells) else list(_misshapen(header, row, cells))
+    errors = [] if _has_valid_layout(header, cells) else list(_layout_problems(header, row, cells))
     # A row may be short: spreadsheets leave out the empty cells at its end.
     cells += [""] * (header.width - len(cells))
     name, address = cells[header.name].strip(), cells[header.address].strip()
     phone = cells[header.phone].strip() if header.phone is not None else ""
     if not (name and address and (not phone or _PHONE.fullmatch(phone))):
-        errors += _missing(row, name, address, phone)
+        errors += _value_problems(row, name, address, phone)
     if errors:
         return RowRejected(errors)
     named = cells if header.all_named and len(cells) == header.width else [cells[index] for index in header.indices]
     return Row(row, name, address, phone or None, named, header.columns)
 
 
-def _shapely(header: Header, cells: Cells) -> bool:
-    """Nearly every row is: one look at all of it is cheaper than one at each cell."""
+def _has_valid_layout(header: Header, cells: Cells) -> bool:
+    """The quick check that nearly every row passes: of the whole row instead of each cell."""
     return (
         not header.unnamed
         and len(cells) <= header.width
@@ -79,11 +79,11 @@ def _shapely(header: Header, cells: Cells) -> bool:
     )
 
 
-def _misshapen(header: Header, row: int, cells: Cells) -> Iterator[RowProblem]:
+def _layout_problems(header: Header, row: int, cells: Cells) -> Iterator[RowProblem]:
     if any(cell.strip() for cell in cells[header.width :]):
         message = (
             f"The row has {len(cells)} fields, the header {header.width}: "
-            f"put a field that contains {_word(header.delimiter)} in double quotes."
+            f"put a field that contains {_delimiter_name(header.delimiter)} in double quotes."
         )
         yield RowProblem(row=row, column=None, message=message)
     for index in header.unnamed:
@@ -104,7 +104,7 @@ def _bad_cell(row: int, column: str, cell: str) -> Iterator[RowProblem]:
         yield RowProblem(row=row, column=column, message=message)
 
 
-def _missing(row: int, name: str, address: str, phone: str) -> Iterator[RowProblem]:
+def _value_problems(row: int, name: str, address: str, phone: str) -> Iterator[RowProblem]:
     if not name:
         yield RowProblem(row=row, column="name", message="The name is missing.")
     if not address:
@@ -114,5 +114,5 @@ def _missing(row: int, name: str, address: str, phone: str) -> Iterator[RowProbl
         yield RowProblem(row=row, column="phone", message=message)
 
 
-def _word(delimiter: str) -> str:
+def _delimiter_name(delimiter: str) -> str:
     return {",": "a comma", ";": "a semicolon", "\t": "a tab"}[delimiter]

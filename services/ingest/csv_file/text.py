@@ -1,19 +1,19 @@
-"""The text of an upload: is it text at all, and is it UTF-8?"""
+"""Opens an upload as text. Refuses files of other kinds and encodings other than UTF-8."""
 
 import codecs
 from io import TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Final
 
-_CHUNK: Final = 1 << 20
-#: The longer mark first: UTF-32's begins with UTF-16's.
+CHUNK_BYTES: Final = 1 << 20
+#: Byte order marks. UTF-32 stands first, because its mark begins with that of UTF-16.
 _MARKS: Final = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
-#: How files begin that people upload in place of a CSV.
+#: The first bytes of other files that people upload by mistake.
 _OTHER_KINDS: Final = {
     b"PK\x03\x04": "an Excel workbook or a ZIP archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
@@ -27,27 +27,27 @@ _OTHER_KINDS: Final = {
 
 
 class NotCsv(ValueError):
-    """The file is of another kind altogether; the message names it and says what to do."""
+    """The file is not text. The message names its kind and says what to do."""
 
 
 class NotUtf8(ValueError):
-    """The file is text in another encoding; the message says where, and what to do."""
+    """The file is text in another encoding. The message gives the position and says what to do."""
 
 
-def open_text(path: Path) -> TextIOWrapper:
-    """The file as text, without its byte order mark, line ends as they are.
+def open_text(path: Path, chunk_bytes: int = CHUNK_BYTES) -> TextIOWrapper:
+    """The file as text, without its byte order mark and with its line ends unchanged.
 
-    All of it has been checked, so that reading cannot fail. Raises NotCsv and NotUtf8.
+    The whole file is checked first, `chunk_bytes` at a time. Raises NotCsv and NotUtf8.
     """
     with path.open("rb") as file:
         _refuse_other_kinds(file.read(4096))
         file.seek(0)
-        _refuse_other_encodings(file)
+        _refuse_other_encodings(file, chunk_bytes)
     return reopen_text(path)
 
 
 def reopen_text(path: Path) -> TextIOWrapper:
-    """The text of a file that has been checked before."""
+    """The text of a file that `open_text` has checked before."""
     return path.open(encoding="utf-8-sig", newline="")
 
 
@@ -60,7 +60,7 @@ def _refuse_other_kinds(start: bytes) -> None:
 
 
 def _wide_encoding(start: bytes) -> str | None:
-    """UTF-16 or UTF-32, by its mark; or UTF-16 without one, by the zeros of its Latin letters."""
+    """UTF-16 or UTF-32 by the byte order mark; UTF-16 without a mark by the zero bytes of Latin letters."""
     for mark, encoding in _MARKS.items():
         if start.startswith(mark):
             return encoding
@@ -70,10 +70,10 @@ def _wide_encoding(start: bytes) -> str | None:
     return None
 
 
-def _refuse_other_encodings(file: BinaryIO) -> None:
+def _refuse_other_encodings(file: BinaryIO, chunk_bytes: int) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     position, line = 0, 1
-    while chunk := file.read(_CHUNK):
+    while chunk := file.read(chunk_bytes):
         pending = len(decoder.getstate()[0])
         try:
             decoder.decode(chunk)

@@ -1,11 +1,11 @@
-"""Is a file fit to become a job? Every reason why not, with its row."""
+"""Whether a file can become a job, and every reason why not with its row."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from services.ingest.csv_file.duplicates import MAX_ALIKE, AlikeRows
+from services.ingest.csv_file.duplicates import MAX_DUPLICATES, DuplicateRows
 from services.ingest.csv_file.header import Header, HeaderRejected, find_header
 from services.ingest.csv_file.rows import RowRejected, read_rows
 from services.ingest.csv_file.text import NotCsv, NotUtf8, open_text
@@ -16,7 +16,7 @@ MAX_ERRORS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What this installation, and this request, allow."""
+    """The limits of this installation and the choices of this request."""
 
     max_rows: int
     allow_duplicates: bool = False
@@ -28,13 +28,13 @@ class FileAccepted:
 
     header: Header
     total: int
-    #: For each row that has its like above it: how many there are.
+    #: For each row that repeats a hospital: how many rows above it have the same one.
     occurrences: dict[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class FileRejected:
-    """What has to be corrected first. At most 1,000 of the errors are listed."""
+    """The file has errors, of which at most 1,000 are listed."""
 
     errors: list[RowProblem]
     total: int = 0
@@ -42,30 +42,30 @@ class FileRejected:
 
 @dataclass(frozen=True, slots=True)
 class WrongKind:
-    """It is no CSV."""
+    """The file is not a CSV."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class TooManyRows:
-    """It has more rows than one job may have."""
+    """The file has more rows than one job may have."""
 
     limit: int
 
 
-Verdict = FileAccepted | FileRejected | WrongKind | TooManyRows
+ValidationResult = FileAccepted | FileRejected | WrongKind | TooManyRows
 
 
 @dataclass(slots=True)
 class _Findings:
-    alike: AlikeRows = field(default_factory=AlikeRows)
+    duplicates: DuplicateRows = field(default_factory=DuplicateRows)
     errors: list[RowProblem] = field(default_factory=list)
     total: int = 0
 
 
-def inspect(path: Path, rules: Rules) -> Verdict:
-    """Reads the whole file once. Memory: about 60 bytes a row at its peak, whatever the rows hold."""
+def validate_file(path: Path, rules: Rules) -> ValidationResult:
+    """Reads the whole file once. Takes at most about 60 bytes of memory a row."""
     try:
         text = open_text(path)
     except NotCsv as error:
@@ -84,15 +84,15 @@ def inspect(path: Path, rules: Rules) -> Verdict:
             if isinstance(outcome, RowRejected):
                 findings.errors += outcome.errors[: MAX_ERRORS - len(findings.errors)]
             else:
-                findings.alike.add(outcome.row, outcome.matching_key)
-    return _verdict(header, findings, rules)
+                findings.duplicates.add(outcome.row, outcome.matching_key)
+    return _result(header, findings, rules)
 
 
-def _verdict(header: Header, findings: _Findings, rules: Rules) -> FileAccepted | FileRejected:
+def _result(header: Header, findings: _Findings, rules: Rules) -> FileAccepted | FileRejected:
     if not findings.total:
         findings.errors.append(RowProblem(row=None, column=None, message="The file has a header, but no rows."))
     occurrences: dict[int, int] = {}
-    for error in _repeats(findings.alike, rules, occurrences):
+    for error in _duplicate_problems(findings.duplicates, rules, occurrences):
         findings.errors.append(error)
         if len(findings.errors) >= 2 * MAX_ERRORS:
             break
@@ -102,15 +102,15 @@ def _verdict(header: Header, findings: _Findings, rules: Rules) -> FileAccepted 
     return FileAccepted(header, findings.total, occurrences)
 
 
-def _repeats(alike: AlikeRows, rules: Rules, occurrences: dict[int, int]) -> Iterator[RowProblem]:
-    for repeat in alike.repeats():
-        occurrences[repeat.row] = repeat.occurrence
+def _duplicate_problems(duplicates: DuplicateRows, rules: Rules, occurrences: dict[int, int]) -> Iterator[RowProblem]:
+    for duplicate in duplicates.duplicates():
+        occurrences[duplicate.row] = duplicate.occurrence
         if not rules.allow_duplicates:
             message = (
-                f"The same hospital as in row {repeat.first_row}. "
+                f"The same hospital as in row {duplicate.first_row}. "
                 "Remove one of them, or allow duplicates if both are meant."
             )
-            yield RowProblem(row=repeat.row, column=None, message=message)
-        elif repeat.occurrence >= MAX_ALIKE:
-            message = f"The same hospital as in row {repeat.first_row}, for more than {MAX_ALIKE:,} times."
-            yield RowProblem(row=repeat.row, column=None, message=message)
+            yield RowProblem(row=duplicate.row, column=None, message=message)
+        elif duplicate.occurrence >= MAX_DUPLICATES:
+            message = f"The same hospital as in row {duplicate.first_row}, for more than {MAX_DUPLICATES:,} times."
+            yield RowProblem(row=duplicate.row, column=None, message=message)

@@ -1,4 +1,4 @@
-"""Which batch of the directory each row goes to: a batch is small, and no two rows in it are alike."""
+"""Which batch of the directory each row goes to. A batch is small and holds no hospital twice."""
 
 from collections.abc import Callable
 from uuid import uuid4
@@ -9,17 +9,17 @@ def _new_id() -> str:
 
 
 class Batches:
-    """Hands out batch ids. The k-th of several rows that are alike goes to the k-th series of batches."""
+    """Assigns rows to batches. The k-th row with the same hospital goes to the k-th series of batches."""
 
     def __init__(self, size: int, new_id: Callable[[], str] = _new_id) -> None:
         self._size = size
         self._new_id = new_id
         self._open: dict[int, tuple[str, int]] = {}
-        #: Every batch so far, in the order in which they were begun.
+        #: The id of every batch so far, in the order of their first rows.
         self.ids: list[str] = []
 
     def batch_for(self, occurrence: int) -> str:
-        """The batch of the next row. `occurrence` is how many rows above it are alike."""
+        """The id of the next row's batch. `occurrence`: how many rows above it have the same hospital."""
         batch_id, filled = self._open.get(occurrence) or (self._begin(), 0)
         if filled == self._size:
             batch_id, filled = self._begin(), 0

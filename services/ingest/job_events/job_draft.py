@@ -1,4 +1,4 @@
-"""A job before its file has been read."""
+"""A job whose file has not been read yet."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,5 +16,5 @@ class JobDraft:
     traceparent: str | None
     batch_rows: int
     express_max_rows: int
-    #: Of the topics of rows.
+    #: How many partitions the topics of rows have.
     partitions: int

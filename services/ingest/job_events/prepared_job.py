@@ -1,4 +1,4 @@
-"""A checked file as Kafka records, written beside it, so that the transaction has nothing left to compute."""
+"""Turns a valid file into Kafka records on disk, so that nothing has to be computed during the transaction."""
 
 import marshal
 from collections.abc import Iterator
@@ -8,20 +8,20 @@ from typing import BinaryIO, Final, NamedTuple
 
 from services.ingest.csv_file.rows import Row, read_rows
 from services.ingest.csv_file.text import reopen_text
-from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, TooManyRows, WrongKind, inspect
+from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, TooManyRows, WrongKind, validate_file
 from services.ingest.job_events.batches import Batches
 from services.ingest.job_events.job_draft import JobDraft
-from services.ingest.job_events.row_encoder import SOURCE, RowHeaders, RowRecord, RowRecords
-from services.ingest.job_events.row_partitioner import RowPartitions
+from services.ingest.job_events.row_encoder import SOURCE, RowEncoder, RowHeaders, RowRecord
+from services.ingest.job_events.row_partitioner import RowPartitioner
 from shared.contract.cloud_events import EventRecord, encode
 from shared.contract.events import JobAccepted
 
-#: What the values of one bundle have together, unless its first alone has more.
+#: Most bytes of one bundle's values. A bundle of a single row may have more.
 BUNDLE_BYTES: Final = 96 * 1024
 
 
 class Bundle(NamedTuple):
-    """Rows of one partition, in the file's order: what is sent as one batch of Kafka's."""
+    """Rows of one partition in the order of the file. It is sent as one Kafka batch."""
 
     partition: int
     records: list[RowRecord]
@@ -29,53 +29,53 @@ class Bundle(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PreparedJob:
-    """A job of which every record is ready to be sent."""
+    """A job whose records are all ready to be sent."""
 
     accepted: JobAccepted
     traceparent: str | None
-    #: The rows' records, to be read with `bundles`.
+    #: The file with the records of the rows; read it with `bundles`.
     records: Path
     headers: RowHeaders
 
-    def acceptance(self) -> EventRecord:
-        """The record that goes last."""
+    def job_accepted_record(self) -> EventRecord:
+        """The record of JobAccepted, which is sent after every row."""
         return encode(self.accepted, SOURCE, self.traceparent)
 
 
 def prepare(path: Path, rules: Rules, draft: JobDraft) -> PreparedJob | FileRejected | WrongKind | TooManyRows:
-    """Checks the file and writes its records next to it."""
-    verdict = inspect(path, rules)
-    if not isinstance(verdict, FileAccepted):
-        return verdict
-    batches, rows = Batches(draft.batch_rows), RowRecords(draft, verdict.header)
+    """Validates the file and writes the records of its rows to a file next to it."""
+    valid = validate_file(path, rules)
+    if not isinstance(valid, FileAccepted):
+        return valid
+    batches, encoder = Batches(draft.batch_rows), RowEncoder(draft, valid.header)
     records = path.with_suffix(".records")
     with records.open("wb") as file:
-        bundling = Bundling(file, RowPartitions(rows.beginning, draft.partitions))
-        for row in _rows(path, verdict):
-            bundling.add(rows.record(row, batches.batch_for(verdict.occurrences.get(row.row, 0))))
-        bundling.finish()
-    return PreparedJob(_job_accepted(draft, verdict, batches), draft.traceparent, records, rows.headers)
+        writer = BundleWriter(file, RowPartitioner(encoder.key_prefix, draft.partitions))
+        for row in _rows(path, valid):
+            writer.add(encoder.record(row, batches.batch_for(valid.occurrences.get(row.row, 0))))
+        writer.finish()
+    return PreparedJob(_job_accepted(draft, valid, batches), draft.traceparent, records, encoder.headers)
 
 
 def bundles(records: Path) -> Iterator[Bundle]:
-    """What `prepare` wrote."""
+    """The bundles that `prepare` wrote to this file."""
     with records.open("rb") as file:
         while file.peek(1):
             partition, bundle = marshal.load(file)  # noqa: S302 - written by us a moment ago
             yield Bundle(partition, [RowRecord(*record) for record in bundle])
 
 
-class Bundling:
-    """Writes records to a file, those of a partition together."""
+class BundleWriter:
+    """Writes records to a file, bundled by partition."""
 
-    def __init__(self, file: BinaryIO, partitions: RowPartitions) -> None:
+    def __init__(self, file: BinaryIO, partitioner: RowPartitioner) -> None:
         self._file = file
-        self._partition_of = partitions.of
+        self._partition_of = partitioner.partition_of
         self._open: dict[int, list[tuple[bytes, bytes]]] = {}
         self._bytes: dict[int, int] = {}
 
     def add(self, record: RowRecord) -> None:
-        """The next record of the file."""
+        """Adds the next record of the file."""
         partition = self._partition_of(record.key)
         bundle, size = self._open.get(partition), len(record.value)
         if bundle is None or self._bytes[partition] + size > BUNDLE_BYTES:
@@ -86,7 +86,7 @@ class Bundling:
         self._bytes[partition] += size
 
     def finish(self) -> None:
-        """No record follows."""
+        """Writes what is left."""
         for partition in list(self._open):
             self._write(partition)
 
@@ -95,23 +95,23 @@ class Bundling:
             marshal.dump((partition, bundle), self._file)
 
 
-def _rows(path: Path, verdict: FileAccepted) -> Iterator[Row]:
+def _rows(path: Path, valid: FileAccepted) -> Iterator[Row]:
     with reopen_text(path) as text:
-        for row in read_rows(text, verdict.header):
+        for row in read_rows(text, valid.header):
             if isinstance(row, Row):
                 yield row
 
 
-def _job_accepted(draft: JobDraft, verdict: FileAccepted, batches: Batches) -> JobAccepted:
+def _job_accepted(draft: JobDraft, valid: FileAccepted, batches: Batches) -> JobAccepted:
     return JobAccepted(
         occurred_at=draft.accepted_at,
         tenant=draft.tenant,
         job_id=draft.job_id,
         file_name=draft.file_name,
         file_sha256=draft.file_sha256,
-        total_hospitals=verdict.total,
+        total_hospitals=valid.total,
         batch_ids=tuple(batches.ids),
-        columns=verdict.header.columns,
-        delimiter=verdict.header.delimiter,
-        express=verdict.total <= draft.express_max_rows,
+        columns=valid.header.columns,
+        delimiter=valid.header.delimiter,
+        express=valid.total <= draft.express_max_rows,
     )

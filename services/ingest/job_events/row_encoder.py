@@ -51,7 +51,7 @@ class RowHeaders:
         return [*self.before, ("ce_id", key + self.round), *self.after]
 
 
-class RowRecords:
+class RowEncoder:
     """Makes the records of one job."""
 
     def __init__(self, draft: JobDraft, header: Header) -> None:
@@ -63,8 +63,8 @@ class RowRecords:
             after=made_up.headers[place + 1 :],
             round=made_up.headers[place][1].removeprefix(made_up.key),
         )
-        #: What every key of the job begins with.
-        self.beginning = made_up.key.removesuffix(str(_ROW_MARK).encode())
+        #: The bytes that every key of the job begins with.
+        self.key_prefix = made_up.key.removesuffix(str(_ROW_MARK).encode())
         self._template = _template(made_up.value.decode())
         self._columns = "{" + ",".join(f"{_plain(_quoted(name))}:%s" for name in header.columns) + "}"
 
@@ -78,7 +78,7 @@ class RowRecords:
             "phone": "null" if row.phone is None else _quoted(row.phone),
             "columns": self._columns % tuple(map(_quoted, row.cells)),
         }
-        return RowRecord(b"%b%d" % (self.beginning, row.row), value.encode())
+        return RowRecord(b"%b%d" % (self.key_prefix, row.row), value.encode())
 
 
 def _made_up(draft: JobDraft) -> RowAccepted:

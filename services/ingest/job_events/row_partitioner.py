@@ -1,7 +1,7 @@
-"""Which partition Kafka's own rule gives to each row of a job: murmur2 of its key, as every Kafka client computes it.
+"""The partition of each row of a job by Kafka's rule: murmur2 of its key, as every Kafka client computes it.
 
-aiokafka's own reads the whole key byte by byte in Python. All keys of a job begin alike, so here the beginning is
-read once for each length, and only what follows is read for every row.
+aiokafka's murmur2 reads the whole key byte by byte in Python. All keys of a job begin with the same bytes. Here those
+are hashed once for each length of key, and only the rest is hashed for every row.
 """
 
 from typing import Final
@@ -11,22 +11,22 @@ _MIX: Final = 0x5BD1E995
 _WORD: Final = 0xFFFFFFFF
 
 
-class RowPartitions:
-    """The partitions of keys that begin with `beginning`."""
+class RowPartitioner:
+    """Computes the partitions of keys that begin with `prefix`."""
 
-    def __init__(self, beginning: bytes, partitions: int) -> None:
-        self._beginning = beginning
+    def __init__(self, prefix: bytes, partitions: int) -> None:
+        self._prefix = prefix
         self._partitions = partitions
-        self._common = len(beginning) // 4 * 4
-        #: By the length of the key: the hash of what all keys have in common.
-        self._begun: dict[int, int] = {}
+        self._common = len(prefix) // 4 * 4
+        #: The hash of the common prefix, by the length of the key.
+        self._prefix_hashes: dict[int, int] = {}
 
-    def of(self, key: bytes) -> int:
+    def partition_of(self, key: bytes) -> int:
         """The partition of a key, from 0."""
         length = len(key)
-        hashed = self._begun.get(length)
+        hashed = self._prefix_hashes.get(length)
         if hashed is None:
-            hashed = self._begun[length] = _mixed(_SEED ^ length, self._beginning, 0, self._common)
+            hashed = self._prefix_hashes[length] = _mixed(_SEED ^ length, self._prefix, 0, self._common)
         words = length // 4 * 4
         hashed = _mixed(hashed, key, self._common, words)
         if words < length:

@@ -1,4 +1,4 @@
-"""What became of an upload whose reservation was abandoned: its job exists, or it never will."""
+"""Finds out what became of uploads that broke off: the job exists, or it never will."""
 
 import asyncio
 from typing import Final
@@ -6,64 +6,65 @@ from typing import Final
 import structlog
 from aiokafka.errors import KafkaError
 
-from services.ingest.keys.database import DatabaseDown
 from services.ingest.keys.reservations import Reservation, Reservations
 from services.ingest.metrics import SETTLED
-from services.ingest.publication.connection_pool import Connections
+from services.ingest.publication.connection_pool import ConnectionPool
 from services.ingest.publication.job_transaction import NotPublished, fence
-from services.ingest.publication.jobs_topic import JobsLog
-from shared.runtime.timeouts import run_with_timeout
+from services.ingest.publication.jobs_topic import JobsTopic
+from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.databases import DatabaseDown
 
 log = structlog.get_logger(__name__)
 
-SWEEP_SECONDS: Final = 10.0
-_SWEEPERS_PATIENCE: Final = 30.0
+_SWEEP_SECONDS: Final = 10.0
+#: How long a sweep waits for Kafka, for each reservation.
+_SETTLE_SECONDS: Final = 30.0
 
 
 class NotSettled(RuntimeError):
-    """It could not be seen in time what became of it: the key stays in progress, and the sweeper tries again."""
+    """It was not found out in time. The key stays in progress, and the next sweep tries again."""
 
 
-class Settling:
-    """Settles by fencing first and looking afterwards: what is not there then will never be."""
+class Recovery:
+    """Settles reservations. It fences the job's producer first: a job that is not there afterwards will never be."""
 
-    def __init__(self, connections: Connections, reservations: Reservations, jobs: JobsLog) -> None:
-        self._connections = connections
+    def __init__(self, pool: ConnectionPool, reservations: Reservations, jobs: JobsTopic) -> None:
+        self._connections = pool
         self._reservations = reservations
         self._jobs = jobs
 
-    async def settle(self, reservation: Reservation, seconds: float) -> None:
-        """Accepts or frees the reservation. Twice, or by two at once, is once.
+    async def settle(self, reservation: Reservation, budget: AnswerBudget) -> None:
+        """Accepts or frees the reservation. It may be done twice, or by two replicas at once.
 
-        Raises NotPublished when Kafka does not answer, DatabaseDown, and NotSettled when it takes longer than so long.
+        Raises NotPublished when Kafka does not answer, NotSettled when the budget is used up, and DatabaseDown.
         """
-        await fence(self._connections, reservation.job_id, 0.8 * seconds)
+        await fence(self._connections, reservation.job_id, budget)
         try:
-            exists = await run_with_timeout(seconds, self._exists(reservation))
+            exists = await budget.run(self._exists(reservation))
         except (KafkaError, OSError, TimeoutError) as error:
             raise NotSettled(str(error)) from error
         await self._resolve(reservation, exists)
 
     async def sweep(self) -> None:
-        """Settles all that was abandoned and forgets what has expired, every 10 s, for ever."""
+        """Settles abandoned reservations and deletes expired ones, every 10 s, for ever."""
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(_SWEEP_SECONDS)
             try:
                 await self.sweep_once()
             except DatabaseDown as error:
                 log.warning("sweep_put_off", reason=str(error))
 
     async def sweep_once(self) -> None:
-        """One round of it. Raises DatabaseDown."""
-        await self._reservations.forget()
+        """Does that once. Raises DatabaseDown."""
+        await self._reservations.delete_expired()
         for reservation in await self._reservations.abandoned():
             try:
-                await self.settle(reservation, _SWEEPERS_PATIENCE)
+                await self.settle(reservation, AnswerBudget(_SETTLE_SECONDS))
             except (NotSettled, NotPublished) as error:
                 log.warning("settling_put_off", job_id=reservation.job_id, reason=str(error))
 
     async def _exists(self, reservation: Reservation) -> bool:
-        return await self._jobs.holds(reservation.job_id, reservation.jobs_partition, reservation.jobs_offset)
+        return await self._jobs.has_job(reservation.job_id, reservation.jobs_partition, reservation.jobs_offset)
 
     async def _resolve(self, reservation: Reservation, exists: bool) -> None:
         if exists:

@@ -1,9 +1,9 @@
-"""Who has an idempotency key, and what that means for the request that comes with it."""
+"""Replays the answer of an upload when the same request comes again."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from services.ingest.keys.recovery import NotSettled, Settling
+from services.ingest.keys.recovery import NotSettled, Recovery
 from services.ingest.keys.reservations import (
     Abandoned,
     Answered,
@@ -14,35 +14,38 @@ from services.ingest.keys.reservations import (
     Reservations,
 )
 from services.ingest.problems import in_progress, key_reused
+from shared.runtime.answer_budget import AnswerBudget
 
-_SETTLING_SECONDS: Final = 1.4
+#: How long a request may wait until an earlier upload under its key is settled.
+SETTLE_SECONDS: Final = 1.4
 
 
 @dataclass(frozen=True, slots=True)
-class KeyHolder:
-    """Looks keys up, and settles those that were abandoned."""
+class Replays:
+    """Looks up keys. Settles the reservation of a key that was abandoned."""
 
     reservations: Reservations
-    settling: Settling
+    recovery: Recovery
+    settle_seconds: float = SETTLE_SECONDS
 
-    async def answer_to(self, request: KeyedRequest) -> Answered | None:
+    async def answer_to(self, request: KeyedRequest, budget: AnswerBudget) -> Answered | None:
         """The first answer to the same request; None when the key is free.
 
         Raises Problem 409 and 422, DatabaseDown, and NotPublished when Kafka is needed to know and does not answer.
         """
-        state = await self._settled(request)
+        state = await self._settled(request, budget)
         if isinstance(state, OtherRequest):
             raise key_reused()
         if isinstance(state, InProgress | Abandoned):
             raise in_progress()
         return state if isinstance(state, Answered) else None
 
-    async def _settled(self, request: KeyedRequest) -> KeyState:
-        state = await self.reservations.look_up(request)
+    async def _settled(self, request: KeyedRequest, budget: AnswerBudget) -> KeyState:
+        state = await self.reservations.look_up(request, budget.remaining)
         if not isinstance(state, Abandoned):
             return state
         try:
-            await self.settling.settle(state.reservation, _SETTLING_SECONDS)
+            await self.recovery.settle(state.reservation, AnswerBudget(min(self.settle_seconds, budget.remaining)))
         except NotSettled:
             return state
         return await self.reservations.look_up(request)

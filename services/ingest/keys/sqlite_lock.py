@@ -1,4 +1,4 @@
-"""SQLite is for one ingest process: two could not tell in time which keys the other has."""
+"""Lets only one ingest process use a SQLite database. Several replicas need PostgreSQL."""
 
 import fcntl
 from pathlib import Path
@@ -10,17 +10,17 @@ from shared.runtime.settings import stop
 
 
 def claim(database: URL) -> IO[str] | None:
-    """Keeps others from a SQLite database for as long as the file returned is open; None for PostgreSQL.
+    """Locks a SQLite database for as long as the returned file is open; None for PostgreSQL.
 
-    Ends the process with one line when another has it.
+    Ends this process with one line when another process has locked it.
     """
     if database.get_backend_name() != "sqlite" or not database.database or database.database == ":memory:":
         return None
-    place = Path(f"{database.database}.lock")
+    path = Path(f"{database.database}.lock")
     try:
-        lock = place.open("w")
+        lock = path.open("w")
     except OSError as error:
-        stop(f"INGEST_DATABASE_URL: {place} cannot be written: {error.strerror}")
+        stop(f"INGEST_DATABASE_URL: {path} cannot be written: {error.strerror}")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -1,4 +1,4 @@
-"""The tables of the ingest service: keys that are in use, and files that were accepted."""
+"""The tables of the ingest service: keys in use, and files that were accepted."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A moment in UTC; SQLite, which knows no time zones, stores it without."""
+    """A time in UTC. SQLite has no time zones and stores it without one."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -30,7 +30,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class IngestTable(SQLModel, registry=registry()):
-    """What the tables of this service have in common: a registry of their own."""
+    """The base of the tables of this service, which have a registry of their own."""
 
 
 metadata: Final = IngestTable.metadata
@@ -42,7 +42,7 @@ def table_of(model: type[IngestTable]) -> Table:
 
 
 class Reservation(IngestTable, table=True):
-    """A key that is in use: from before the first record is sent until its answer is forgotten."""
+    """A key in use: from before the first record is sent until the answer expires."""
 
     __tablename__ = "ingest_reservations"
     __table_args__ = (Index("ingest_reservations_expiry", "expires_at", "lease_until"),)
@@ -50,24 +50,24 @@ class Reservation(IngestTable, table=True):
     tenant: str = Field(primary_key=True, max_length=64)
     key: str = Field(primary_key=True, max_length=255)
     job_id: str = Field(max_length=36, unique=True)
-    #: Of the file's bytes and the parameters: another one is another request.
+    #: A hash of the file's bytes, and the parameters. Another fingerprint is another request.
     fingerprint: str = Field(max_length=128)
     file_sha256: str = Field(max_length=64)
     file_name: str = Field(max_length=255)
     #: The job's partition of hospital.jobs, and an offset in it below which its JobAccepted cannot be.
     jobs_partition: int
     jobs_offset: int = Field(sa_type=BigInteger)
-    #: The answer, written before the job, so that whoever settles it gives the same.
+    #: The answer, stored before the job is written, so that recovery gives the same one.
     answer: bytes
     reserved_at: datetime = Field(sa_type=UtcTime)
-    #: While in progress: until then nobody else may settle it.
+    #: While in progress: nobody else may settle it before this time.
     lease_until: datetime = Field(sa_type=UtcTime)
-    #: NULL while in progress; once answered: when the answer is forgotten.
+    #: NULL while in progress; afterwards the time when the answer expires.
     expires_at: datetime | None = Field(default=None, sa_type=UtcTime)
 
 
 class AcceptedFile(IngestTable, table=True):
-    """A file that became a job, to warn of the same file being uploaded again."""
+    """A file that became a job, to warn when the same file is uploaded again."""
 
     __tablename__ = "ingest_accepted_files"
     __table_args__ = (

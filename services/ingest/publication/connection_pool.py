@@ -1,77 +1,98 @@
-"""Connections to Kafka: one upload's at a time, and then the next one's. Connecting costs as much as a small upload."""
+"""Kafka connections that are used for one upload after the other. Connecting costs as much as a small upload."""
 
 import asyncio
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError
 
 from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import detach, run_with_timeout
 
-#: After so long a connection is not used again: firewalls forget the quiet ones, and it may know old partitions.
-LIFE_SECONDS: Final = 60.0
-#: Kept for the next uploads.
+#: Idle connections that are kept.
 MAX_IDLE: Final = 8
+#: Age at which a connection is closed: firewalls forget idle ones, and it may know the partitions of yesterday.
+MAX_AGE_SECONDS: Final = 60.0
+_CLOSE_SECONDS: Final = 30.0
 
 
 @dataclass(slots=True)
 class Connection:
-    """A client of Kafka's that belongs to nobody else at the moment."""
+    """A Kafka client that one upload uses at a time. `expires_at` is in the clock of its pool."""
 
     client: AIOKafkaClient
-    best_before: float
+    expires_at: float
     is_open: bool = False
 
     async def open(self) -> None:
-        """Connects, unless that was done for an upload before."""
+        """Connects, if it is new. Raises KafkaError and OSError."""
         if not self.is_open:
             await self.client.bootstrap()
             self.is_open = True
 
+    async def ask(self) -> None:
+        """Returns when Kafka answers a request for metadata. Raises KafkaError and OSError."""
+        await self.open()
+        if not await self.client.force_metadata_update():
+            raise KafkaConnectionError("no broker answers")
 
-class Connections:
-    """Lends connections, the one used last first. Nothing connects before a connection is opened."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+class ConnectionPool:
+    """Idle connections, of which the one used last is taken first. `clock`: seconds, never going back."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        max_age_seconds: float = MAX_AGE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.settings = settings
+        self._max_age_seconds = max_age_seconds
+        self._clock = clock
         self._idle: deque[Connection] = deque(maxlen=MAX_IDLE)
         self._closed = False
 
-    def lend(self) -> Connection:
+    @property
+    def idle(self) -> tuple[Connection, ...]:
+        """The idle connections, the one used last at the end."""
+        return tuple(self._idle)
+
+    def acquire(self) -> Connection:
         """An idle connection, or a new one that is not open yet."""
-        now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()
-            if now < connection.best_before:
+            if self._clock() < connection.expires_at:
                 return connection
-            _close(connection)
+            close_connection(connection)
         options = {
             **kafka_options.connection_options(self.settings),
-            "connections_max_idle_ms": int(1000 * LIFE_SECONDS),
+            "connections_max_idle_ms": int(1000 * self._max_age_seconds),
         }
-        return Connection(AIOKafkaClient(**options), now + LIFE_SECONDS)
+        return Connection(AIOKafkaClient(**options), self._clock() + self._max_age_seconds)
 
-    def take_back(self, connection: Connection) -> None:
-        """For the next: no request of it may be without an answer."""
+    def release(self, connection: Connection) -> None:
+        """Makes the connection idle. All of its requests have to be answered."""
         if self._closed or len(self._idle) == MAX_IDLE:
-            _close(connection)
+            close_connection(connection)
         else:
             self._idle.append(connection)
 
-    def distrust(self) -> None:
-        """Kafka did not answer on one of them: the idle ones may be as dead, which only the next upload would find."""
+    def close_idle(self) -> None:
+        """Closes all idle connections. Call it when Kafka did not answer on one: the others may be broken too."""
         while self._idle:
-            _close(self._idle.pop())
+            close_connection(self._idle.pop())
 
     def close(self) -> None:
-        """Closes the idle ones, and from now on each that comes back."""
+        """Closes the idle connections, and from now on each one that is released."""
         self._closed = True
-        self.distrust()
+        self.close_idle()
 
 
-def _close(connection: Connection) -> None:
-    """In the background: it takes as long as Kafka does."""
-    detach(asyncio.create_task(run_with_timeout(30.0, connection.client.close())))
+def close_connection(connection: Connection) -> None:
+    """Closes it in the background, since closing waits for Kafka."""
+    detach(asyncio.create_task(run_with_timeout(_CLOSE_SECONDS, connection.client.close())))

@@ -1,35 +1,69 @@
-"""A producer for one job, on a connection that served other jobs before.
+"""A transactional producer for one job, on a connection of the pool.
 
-aiokafka's own makes a connection for itself alone, and its transactional id is for its whole life. One id a job is what
-settling needs; one connection a job is not, and costs more than all the rest.
+An AIOKafkaProducer has a connection and a transactional id for its whole life. An id for each job is needed, so that
+an upload that broke off can be fenced. A new connection for each job would cost more than all the rest.
 """
 
 import asyncio
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
 from services.ingest.publication.connection_pool import Connection
+from shared.runtime import kafka_options
+from shared.runtime.settings import KafkaSettings
+from shared.runtime.timeouts import run_with_timeout
+
+#: How long Kafka keeps a transaction open that nobody ends, for a job of a few rows.
+_TRANSACTION_SECONDS: Final = 10.0
+_ROWS_PER_EXTRA_SECOND: Final = 5_000
+#: Most bytes of a batch: a bundle with its keys and headers fits.
+_BATCH_BYTES: Final = 256 * 1024
+_ABORT_SECONDS: Final = 5.0
+_STOP_SECONDS: Final = 30.0
 
 
 class JobProducer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
-    """Started and ended on a connection that stays open."""
+    """Uses a connection that stays open when the producer ends."""
 
     def __init__(self, connection: Connection, **options: Any) -> None:
         super().__init__(**options)
         self._connection = connection
-        # The client made for this producer has not connected; everything that refers to it gets the other one.
+        # The client that this producer made has not connected. Everything that refers to it gets the pool's.
         self.client = self._sender.client = connection.client
         self._metadata = self._message_accumulator._cluster = connection.client.cluster
 
     async def start(self) -> None:
-        """Connects if need be, and fences whoever had its transactional id before."""
+        """Connects if necessary, and fences any other producer of the job."""
         await self._connection.open()
         await self._sender.start()
 
     async def end(self) -> None:
-        """Ends it without its connection. For a producer that has nothing in flight."""
+        """Ends it without closing the connection. None of its requests may be unanswered."""
         self._closed = True
         sending = self._sender.sender_task
         sending.cancel()
         await asyncio.wait({sending})
+
+    async def abort(self) -> None:
+        """Aborts what is open, ends it and closes the connection. Never raises; takes at most 35 s."""
+        with suppress(Exception):
+            # Else the open transaction would hide the records of others until Kafka ends it.
+            await run_with_timeout(_ABORT_SECONDS, self.abort_transaction())
+        with suppress(Exception):
+            await run_with_timeout(_STOP_SECONDS, self.stop())
+            return
+        with suppress(Exception):
+            await self.client.close()
+
+
+def job_producer(settings: KafkaSettings, connection: Connection, job_id: str, rows: int) -> JobProducer:
+    """The producer of a job of so many rows, not started."""
+    return JobProducer(
+        connection,
+        **kafka_options.producer_options(settings),
+        transactional_id=settings.topics.transactional_id(job_id),
+        transaction_timeout_ms=int(1000 * (_TRANSACTION_SECONDS + rows / _ROWS_PER_EXTRA_SECOND)),
+        max_batch_size=_BATCH_BYTES,
+    )

@@ -1,4 +1,4 @@
-"""The topic of jobs, as the settling of uploads needs it: where its partitions end, and whether a job is in it."""
+"""Reads the topic of jobs for recovery: where its partitions end, and whether a job is in it."""
 
 import asyncio
 from contextlib import suppress
@@ -7,25 +7,27 @@ from typing import Final
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import DefaultPartitioner
 
 from shared.contract.cloud_events import header
 from shared.runtime import kafka_options
+from shared.runtime.partitions import partition_of
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import detach, run_with_timeout
 
 log = structlog.get_logger(__name__)
 
-_partitioner = DefaultPartitioner()
-REFRESH_SECONDS: Final = 10.0
+_REFRESH_SECONDS: Final = 10.0
+#: Until the ends are known no upload can be accepted.
+_FIRST_REFRESH_SECONDS: Final = 0.5
+_STOP_SECONDS: Final = 1.0
 
 
 class EndsUnknown(RuntimeError):
-    """Kafka could not be reached, so nobody knows where the topic ends."""
+    """Kafka did not answer, so it is not known where the topic ends."""
 
 
-class JobsLog:
-    """Reads `hospital.jobs` without a group. The ends that it knows may be a few seconds old, but never too high."""
+class JobsTopic:
+    """Reads `hospital.jobs` without a group. The ends that it knows may be a few seconds old and are then too low."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -33,45 +35,40 @@ class JobsLog:
         self._ends: dict[int, int] = {}
 
     def partition_of(self, job_id: str) -> int:
-        """Where the events of a job are written and read."""
-        partitions = list(range(self._settings.kafka_topic_partitions))
-        partition: int = _partitioner(job_id.encode(), partitions, partitions)
-        return partition
+        """The partition of a job's events."""
+        return partition_of(job_id.encode(), self._settings.kafka_topic_partitions)
 
     def check(self) -> None:
-        """Raises EndsUnknown until the ends have been read once, which is when Kafka is ready for the first upload."""
+        """Raises EndsUnknown until the ends have been read once. Before that no upload can be accepted."""
         if not self._ends:
             raise EndsUnknown(f"the ends of {self._topic} have not been read yet")
 
     async def lower_bound(self, partition: int, seconds: float) -> int:
-        """An offset below which no event can be that is written from now on.
+        """An offset that is not higher than any event that is written from now on.
 
-        Asks Kafka only when it has not answered since the start. Raises EndsUnknown when it does not in so long.
+        Asks Kafka only if the ends are not known yet. Raises EndsUnknown when it does not answer in so many seconds.
         """
         if partition not in self._ends:
-            await self.refresh_now(seconds)
+            await self.refresh(seconds)
         return self._ends[partition]
 
     async def keep_current(self) -> None:
-        """Reads the ends again and again, for ever. While Kafka is down the old ones stay, and stay true."""
+        """Reads the ends again and again, for ever. During an outage of Kafka the old ones stay, and stay valid."""
         while True:
             try:
-                await self.refresh_now(10.0)
+                await self.refresh(_REFRESH_SECONDS)
             except EndsUnknown as error:
                 log.debug("ends_not_refreshed", reason=str(error))
-                # Soon again when nothing is known, since no upload can be accepted until then.
-                await asyncio.sleep(REFRESH_SECONDS if self._ends else 0.5)
-            else:
-                await asyncio.sleep(REFRESH_SECONDS)
+            await asyncio.sleep(_REFRESH_SECONDS if self._ends else _FIRST_REFRESH_SECONDS)
 
-    async def refresh_now(self, seconds: float) -> None:
-        """Reads the ends once. Raises EndsUnknown when Kafka does not answer in so long."""
+    async def refresh(self, seconds: float) -> None:
+        """Reads the ends once. Raises EndsUnknown when Kafka does not answer in so many seconds."""
         try:
-            await run_with_timeout(seconds, self._refresh())
+            await run_with_timeout(seconds, self._read_ends())
         except (KafkaError, OSError, TimeoutError) as error:
             raise EndsUnknown(str(error)) from error
 
-    async def _refresh(self) -> None:
+    async def _read_ends(self) -> None:
         consumer = self._consumer("read_uncommitted")
         try:
             await consumer.start()
@@ -81,11 +78,11 @@ class JobsLog:
         finally:
             await _stop(consumer)
 
-    async def holds(self, job_id: str, partition: int, offset: int) -> bool:
+    async def has_job(self, job_id: str, partition: int, offset: int) -> bool:
         """Whether the job's JobAccepted was committed at this offset or later.
 
-        For jobs whose producer has been fenced: nothing more is written for them. Waits for open transactions
-        of others, since what they hide may be ours; so give it a time limit. Raises KafkaError.
+        Fence the job's producer first, so that nothing more is written for it. Waits until open transactions of
+        others end, since they may hide this job: give it a time limit. Raises KafkaError.
         """
         at = self._at(partition)
         end = await self._end(at)
@@ -100,7 +97,7 @@ class JobsLog:
             await _stop(consumer)
 
     async def _end(self, at: TopicPartition) -> int:
-        # Of everything written. The committed end stops where another upload's open transaction begins.
+        # The end of everything written. The committed end is where another upload's open transaction begins.
         consumer = self._consumer("read_uncommitted")
         try:
             await consumer.start()
@@ -127,8 +124,8 @@ async def _found(consumer: AIOKafkaConsumer, at: TopicPartition, end: int, job_i
 
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """Stops it without waiting for a broker that does not answer."""
+    """Stops it, waiting for a second at most."""
     with suppress(TimeoutError, KafkaError):
         stopping = asyncio.create_task(consumer.stop())
         detach(stopping)
-        await asyncio.wait({stopping}, timeout=1.0)
+        await asyncio.wait({stopping}, timeout=_STOP_SECONDS)

@@ -1,1 +1,1 @@
-"""An upload at the door: who sends it, whether it may come in now, its body, its key."""
+"""Receives an upload: who sends it, under which key, whether there is room for it, and its body."""

@@ -1,58 +1,72 @@
-"""How many uploads are worked on at a time: the others are told to come back, instead of waiting without end."""
+"""How many uploads are worked on at a time. The others are told at once to come back."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Final
 
 from services.ingest.problems import busy
-from services.ingest.upload.admission_queue import Turn, Turns
+from services.ingest.upload.admission_queue import QUEUE_LIMITS, AdmissionQueue, QueueLimits, Slot
+from shared.runtime.answer_budget import AnswerBudget
 
-MAX_UPLOADS: Final = 256
-#: Small uploads at a time. More of them only make each other slow: nearly all that they cost is computing.
-MAX_SMALL: Final = 8
-#: Large ones that publish at a time.
-MAX_LARGE: Final = 24
+
+@dataclass(frozen=True, slots=True)
+class AdmissionLimits:
+    """How many uploads there may be at a time."""
+
+    #: From the first byte of the body to the answer.
+    uploads: int = 256
+    #: Small ones that are worked on. They mostly compute, so more of them would only slow each other down.
+    small: int = 8
+    #: Large ones that are published.
+    large: int = 24
+    queue: QueueLimits = QUEUE_LIMITS
+
+
+ADMISSION_LIMITS: Final = AdmissionLimits()
 
 
 class Admission:
-    """A door for uploads, and narrower ones for those that are worked on. Who cannot be served soon is told at once."""
+    """Counts the uploads in the service and gives out slots."""
 
-    def __init__(self, uploads: int = MAX_UPLOADS, small: int = MAX_SMALL, large: int = MAX_LARGE) -> None:
-        self._uploads = uploads
-        self._inside = 0
+    def __init__(self, limits: AdmissionLimits = ADMISSION_LIMITS) -> None:
+        self._limit = limits.uploads
+        self._uploads = 0
         self._empty = asyncio.Event()
         self._empty.set()
-        self._small = Turns(small)
-        self._large = Turns(large)
+        self._small = AdmissionQueue(limits.small, limits.queue)
+        self._large = AdmissionQueue(limits.large, limits.queue)
 
     @contextmanager
     def upload(self) -> Iterator[None]:
-        """Room for one upload. Where there is none, or too many wait for their turn, raises at once: Problem 503, or
-        what the outage is that they wait for."""
-        if self._inside == self._uploads:
+        """Counts one upload until the end of the block.
+
+        Raises Problem 503 at once when there are too many or the queue is full, or the outage that fills the queue.
+        """
+        if self._uploads == self._limit:
             raise busy()
-        if self._small.line_is_full:
-            raise self._small.refusal()
-        self._inside += 1
+        if self._small.is_full:
+            raise self._small.rejection()
+        self._uploads += 1
         self._empty.clear()
         try:
             yield
         finally:
-            self._inside -= 1
-            if not self._inside:
+            self._uploads -= 1
+            if not self._uploads:
                 self._empty.set()
 
     async def empty(self, seconds: float) -> None:
-        """Returns when no upload is inside, or after so many seconds."""
+        """Returns when there is no upload, or after so many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._empty.wait()
 
-    def small(self) -> AbstractAsyncContextManager[Turn]:
-        """The turn of a small upload. Raises Problem 503 after a second."""
-        return self._small.take()
+    def small(self, budget: AnswerBudget) -> AbstractAsyncContextManager[Slot]:
+        """A slot to work on a small upload. Raises Problem 503 when none becomes free in time."""
+        return self._small.slot(budget)
 
-    def large(self) -> AbstractAsyncContextManager[Turn]:
-        """The same for a large one that is ready to be published."""
-        return self._large.take()
+    def large(self, budget: AnswerBudget) -> AbstractAsyncContextManager[Slot]:
+        """A slot to publish a large upload. Raises Problem 503 when none becomes free in time."""
+        return self._large.slot(budget)

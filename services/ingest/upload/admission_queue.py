@@ -1,108 +1,131 @@
-"""Work that is done for a few at a time, first come, first served; nobody waits who would wait in vain."""
+"""Slots for work that is done for a few uploads at a time, first come, first served."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from services.ingest.metrics import PUBLISHING
 from services.ingest.problems import busy
+from shared.runtime.answer_budget import AnswerBudget
 from shared.runtime.problems import Problem, kafka_down
 
-PATIENCE_SECONDS: Final = 1.2
-#: How many may wait, whatever the pace: a few always, and no more than can be told in time that they waited in vain.
-SHORTEST_LINE: Final = 24
-LONGEST_LINE: Final = 192
-#: Until the pace is known.
-FIRST_LINE: Final = 96
-#: How much the latest turn counts beside all before it.
-_NEWS: Final = 0.1
-#: How many times slower than the pace so far a turn may count.
-_SURPRISE: Final = 4
+#: How much the latest measurement counts beside all before it.
+_WEIGHT: Final = 0.1
+#: A single measurement counts as at most so many times the average.
+_OUTLIER: Final = 4
+#: No slot takes less, in seconds.
+_FASTEST: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """A turn that somebody has."""
+class QueueLimits:
+    """How long an upload waits for a slot, and how many may wait."""
 
-    turns: "Turns"
+    #: Longest wait, in seconds.
+    wait_seconds: float = 1.2
+    #: So many may always wait.
+    min_length: int = 24
+    #: No more may ever wait. So many can still be told in time that they waited for nothing.
+    max_length: int = 192
+    #: How many may wait until the time that a slot takes has been measured.
+    first_length: int = 96
+
+
+QUEUE_LIMITS: Final = QueueLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One upload's permission to be worked on."""
+
+    queue: "AdmissionQueue"
     waited: bool
-    #: How many were through when this one came.
-    before: int
+    #: How many uploads had been answered when this one came.
+    answered_before: int
 
     @property
-    def is_one_of_many(self) -> bool:
-        """Whether it waited for others that did get through: what takes too long now does so because of the crowd."""
-        return self.waited and self.turns.through > self.before
+    def others_were_answered(self) -> bool:
+        """Whether it waited while others were answered. Then it is late because the service is busy, not down."""
+        return self.waited and self.queue.answered > self.answered_before
 
 
-class Turns:
-    """The turns of one kind of work."""
+class AdmissionQueue:
+    """The slots of one kind of work, and the queue for them.
 
-    def __init__(self, at_a_time: int) -> None:
-        self._free = asyncio.Semaphore(at_a_time)
-        self._waiting = 0
-        self._taken = 0
-        #: What a turn costs the others, in seconds.
-        self._seconds_each = PATIENCE_SECONDS / FIRST_LINE
-        #: Why the latest one did not get through, if it did not.
+    The queue's length adapts to the time that a slot takes, so that nobody waits who would not get a slot in time.
+    `clock`: seconds, never going back.
+    """
+
+    def __init__(
+        self, slots: int, limits: QueueLimits = QUEUE_LIMITS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._free = asyncio.Semaphore(slots)
+        self._limits = limits
+        self._clock = clock
+        self._in_use = 0
+        #: Average seconds between two slots that become free.
+        self._seconds_each = limits.wait_seconds / limits.first_length
+        #: Why the latest upload was not answered, if it was not.
         self._outage: Exception | None = None
-        #: How many got an answer of their own so far.
-        self.through = 0
+        self.waiting = 0
+        #: How many uploads got an answer other than 503.
+        self.answered = 0
 
     @property
-    def line_is_full(self) -> bool:
-        """Whether one more would wait for longer than anybody waits, at the pace of late."""
-        fits = PATIENCE_SECONDS / max(self._seconds_each, 0.001)
-        return self._waiting >= min(max(fits, SHORTEST_LINE), LONGEST_LINE)
+    def is_full(self) -> bool:
+        """Whether one more upload would wait for too long."""
+        limits = self._limits
+        in_time = limits.wait_seconds / max(self._seconds_each, _FASTEST)
+        return self.waiting >= min(max(in_time, limits.min_length), limits.max_length)
 
     @asynccontextmanager
-    async def take(self) -> AsyncIterator[Turn]:
-        """One turn. Raises Problem 503 after a second without."""
-        turn = Turn(self, self._free.locked(), self.through)
-        await self._wait(turn)
+    async def slot(self, budget: AnswerBudget) -> AsyncIterator[Slot]:
+        """A slot, from now until the end of the block. Raises Problem 503 when none becomes free in time."""
+        slot = Slot(self, self._free.locked(), self.answered)
+        await self._wait(slot, budget)
         PUBLISHING.inc()
-        self._taken += 1
-        began, side_by_side = asyncio.get_running_loop().time(), self._taken
+        self._in_use += 1
+        began, side_by_side = self._clock(), self._in_use
         try:
-            yield turn
-            self._got_through()
+            yield slot
+            self._note_answer()
         except Exception as error:
             if isinstance(error, Problem) and error.status != 503:
-                self._got_through()
+                self._note_answer()
             else:
                 self._outage = error
             raise
         finally:
             PUBLISHING.dec()
-            self._learn_the_pace(asyncio.get_running_loop().time() - began, max(side_by_side, self._taken))
-            self._taken -= 1
+            self._measure(self._clock() - began, max(side_by_side, self._in_use))
+            self._in_use -= 1
             self._free.release()
 
-    def refusal(self) -> Exception:
-        """For somebody who cannot even wait: busy, or the outage that kept the latest one from getting through."""
+    def rejection(self) -> Exception:
+        """For an upload that may not even wait: the latest outage, or Problem 503 `busy` when there is none."""
         if self._outage is None or isinstance(self._outage, Problem):
             return busy()
         return type(self._outage)(str(self._outage))
 
-    def _got_through(self) -> None:
-        self.through += 1
+    def _note_answer(self) -> None:
+        self.answered += 1
         self._outage = None
 
-    async def _wait(self, turn: Turn) -> None:
-        self._waiting += 1
+    async def _wait(self, slot: Slot, budget: AnswerBudget) -> None:
+        self.waiting += 1
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._free.acquire()
+            await budget.run(self._free.acquire(), self._limits.wait_seconds)
         except TimeoutError as error:
-            # Where nobody gets through in all that time it is not for too many uploads.
-            raise busy() if turn.is_one_of_many else kafka_down() from error
+            # When nobody was answered in all that time, too many uploads are not the reason.
+            raise busy() if slot.others_were_answered else kafka_down() from error
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
-    def _learn_the_pace(self, seconds: float, side_by_side: int) -> None:
-        # Side by side they share the processors; alone, or two of them, they wait for three quarters of the time.
-        # A single slow one, at the end of a large upload say, is no slow pace yet: several are.
-        news = min(seconds / max(4, side_by_side), _SURPRISE * self._seconds_each)
-        self._seconds_each += _NEWS * (news - self._seconds_each)
+    def _measure(self, seconds: float, side_by_side: int) -> None:
+        # Uploads side by side share the processors. A few of them mostly wait for Kafka: they count as four.
+        # A single slow one, such as at the end of a large upload, changes the average little; several change it.
+        measured = min(seconds / max(4, side_by_side), _OUTLIER * self._seconds_each)
+        self._seconds_each += _WEIGHT * (measured - self._seconds_each)

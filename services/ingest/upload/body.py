@@ -1,4 +1,4 @@
-"""The body of an upload becomes a file on disk; every limit applies while it comes in."""
+"""Writes the body of an upload to a file. Every limit is checked while it is received."""
 
 import asyncio
 import errno
@@ -15,19 +15,29 @@ from starlette.requests import ClientDisconnect
 from services.ingest.upload.multipart import FilePart, FileTooLarge, MalformedBody
 from shared.runtime.problems import Problem
 
-#: A client that sends nothing for so long has gone, or means harm.
-SILENCE_SECONDS: Final = 20.0
-UPLOAD_SECONDS: Final = 600.0
-#: What a multipart body may have besides the file: boundaries, headers, small fields.
+#: Most bytes of a multipart body besides the file: boundaries, headers, small fields.
 WRAPPING_BYTES: Final = 64 * 1024
-#: How long a refused body is still read, so that the client gets to read why.
-_LISTENING_SECONDS: Final = 1.0
 _CSV_SUFFIXES: Final = ("", ".csv", ".tsv", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
+class BodyTimeouts:
+    """How long a client may take, in seconds."""
+
+    #: To send anything more of the body.
+    chunk_seconds: float = 20.0
+    #: To send all of it.
+    body_seconds: float = 600.0
+    #: How long the rest of a refused body is read. A client that is still sending may not read the answer.
+    drain_seconds: float = 1.0
+
+
+BODY_TIMEOUTS: Final = BodyTimeouts()
+
+
+@dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A file as it was sent, on disk."""
+    """An uploaded file on disk. `size` is in bytes, `sha256` in hexadecimal digits."""
 
     path: Path
     name: str
@@ -35,31 +45,33 @@ class UploadedFile:
     size: int
 
 
-async def receive_file(request: Request, room: Path, max_bytes: int) -> UploadedFile:
-    """The part `file` of the request's body, written into `room`. Raises Problem: 400, 408, 413, 415."""
+async def receive_file(
+    request: Request, directory: Path, max_bytes: int, timeouts: BodyTimeouts = BODY_TIMEOUTS
+) -> UploadedFile:
+    """The part `file` of the request's body, written into `directory`. Raises Problem: 400, 408, 413, 415, 503."""
     try:
-        return await _receive_file(request, room, max_bytes)
+        return await _receive_file(request, directory, max_bytes, timeouts)
     except Problem:
-        await listen_to_the_end(request)
+        await drain_body(request, timeouts.drain_seconds)
         raise
 
 
-async def listen_to_the_end(request: Request) -> None:
-    """Reads what a refused client still sends, for at most a second: answered before, it may never read the answer."""
+async def drain_body(request: Request, seconds: float) -> None:
+    """Reads the rest of a refused body for at most so long. A client that is still sending may not read the answer."""
     with suppress(TimeoutError, ClientDisconnect, RuntimeError):
-        async with asyncio.timeout(_LISTENING_SECONDS):
+        async with asyncio.timeout(seconds):
             async for _ in request.stream():
                 pass
 
 
-async def _receive_file(request: Request, room: Path, max_bytes: int) -> UploadedFile:
+async def _receive_file(request: Request, directory: Path, max_bytes: int, timeouts: BodyTimeouts) -> UploadedFile:
     boundary = _boundary(request)
     _refuse_by_headers(request, max_bytes)
-    path = room / "upload.csv"
+    path = directory / "upload.csv"
     with path.open("wb") as file:
         try:
             part = FilePart(boundary, file, max_bytes)
-            await _feed(part, request, max_bytes + WRAPPING_BYTES)
+            await _feed(part, _chunks(request, timeouts), max_bytes + WRAPPING_BYTES)
         except MalformedBody as error:
             raise Problem(400, "malformed_body", str(error)) from error
         except FileTooLarge as error:
@@ -92,9 +104,9 @@ def _refuse_by_headers(request: Request, max_bytes: int) -> None:
         raise _too_large(max_bytes)
 
 
-async def _feed(part: FilePart, request: Request, max_body: int) -> None:
+async def _feed(part: FilePart, chunks: AsyncIterator[bytes], max_body: int) -> None:
     received = 0
-    async for chunk in _patiently(request):
+    async for chunk in chunks:
         received += len(chunk)
         if received > max_body:
             raise FileTooLarge
@@ -102,12 +114,13 @@ async def _feed(part: FilePart, request: Request, max_body: int) -> None:
     part.finish()
 
 
-async def _patiently(request: Request) -> AsyncIterator[bytes]:
+async def _chunks(request: Request, timeouts: BodyTimeouts) -> AsyncIterator[bytes]:
+    """The body as it arrives. Raises Problem 408 when it takes too long, and MalformedBody when it breaks off."""
     chunks = request.stream()
     try:
-        async with asyncio.timeout(UPLOAD_SECONDS):
+        async with asyncio.timeout(timeouts.body_seconds):
             while True:
-                async with asyncio.timeout(SILENCE_SECONDS):
+                async with asyncio.timeout(timeouts.chunk_seconds):
                     chunk = await anext(chunks, None)
                 if chunk is None:
                     return

@@ -1,4 +1,4 @@
-"""The header Idempotency-Key: a name that the client gives to one upload, so that sending it again is harmless."""
+"""The header Idempotency-Key: the client's name for one upload, under which it can be repeated safely."""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""Multipart bytes as they come in become one file on disk. Nothing is held but the current chunk."""
+"""Writes one part of a multipart body to a file while it is received. Only the current chunk is in memory."""
 
 import hashlib
 from pathlib import PurePosixPath, PureWindowsPath
@@ -16,14 +16,14 @@ class MalformedBody(ValueError):
 
 
 class FileTooLarge(ValueError):
-    """The file has more bytes than one upload may have."""
+    """The file has more bytes than an upload may have."""
 
 
 class FilePart:
-    """The part called `file` of a multipart body, written to a file while it is hashed. Other parts are skipped."""
+    """Writes the part called `file` to a file and hashes it. Other parts are skipped."""
 
     def __init__(self, boundary: bytes, file: BinaryIO, max_bytes: int) -> None:
-        """Raises MalformedBody when the boundary cannot be one."""
+        """Raises MalformedBody when the boundary is too long."""
         self._file = file
         self._max_bytes = max_bytes
         self._hash = hashlib.sha256()
@@ -31,9 +31,9 @@ class FilePart:
         self._field = b""
         self._value = b""
         self._headers: dict[bytes, bytes] = {}
-        self._wanted = False
+        self._is_file = False
         self._ended = False
-        #: The file's name without any path; None until the part was seen.
+        #: The file's name without any path; None until its part begins.
         self.file_name: str | None = None
         self.size = 0
         try:
@@ -41,11 +41,11 @@ class FilePart:
                 boundary,
                 {
                     "on_part_begin": self._begin_part,
-                    "on_header_field": self._take_field,
-                    "on_header_value": self._take_value,
+                    "on_header_field": self._add_to_field,
+                    "on_header_value": self._add_to_value,
                     "on_header_end": self._end_header,
                     "on_headers_finished": self._begin_data,
-                    "on_part_data": self._take_data,
+                    "on_part_data": self._write,
                     "on_end": self._end,
                 },
             )
@@ -54,18 +54,18 @@ class FilePart:
 
     @property
     def sha256(self) -> str:
-        """Of the file's bytes so far, in hexadecimal digits."""
+        """The hash of the bytes so far, in hexadecimal digits."""
         return self._hash.hexdigest()
 
     def feed(self, chunk: bytes) -> None:
-        """Takes the next bytes of the body. Raises MalformedBody and FileTooLarge."""
+        """Parses the next bytes of the body. Raises MalformedBody and FileTooLarge."""
         try:
             self._parser.write(chunk)
         except FormParserError as error:
             raise MalformedBody("The body is not well-formed multipart/form-data.") from error
 
     def finish(self) -> None:
-        """The body has ended. Raises MalformedBody when the parts had not."""
+        """Call it after the last byte. Raises MalformedBody when the last part is incomplete."""
         if not self._ended:
             raise MalformedBody("The upload was cut off before its end. Please send it again.")
 
@@ -75,10 +75,10 @@ class FilePart:
             raise MalformedBody(f"The body has more than {_MAX_PARTS} parts.")
         self._headers = {}
 
-    def _take_field(self, data: bytes, start: int, end: int) -> None:
+    def _add_to_field(self, data: bytes, start: int, end: int) -> None:
         self._field += data[start:end]
 
-    def _take_value(self, data: bytes, start: int, end: int) -> None:
+    def _add_to_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
 
     def _end_header(self) -> None:
@@ -87,15 +87,15 @@ class FilePart:
 
     def _begin_data(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition"))
-        self._wanted = options.get(b"name") == b"file"
-        if not self._wanted:
+        self._is_file = options.get(b"name") == b"file"
+        if not self._is_file:
             return
         if self.file_name is not None:
             raise MalformedBody("The body has two parts called `file`: send one file at a time.")
-        self.file_name = plain_name(options.get(b"filename", b""))
+        self.file_name = safe_file_name(options.get(b"filename", b""))
 
-    def _take_data(self, data: bytes, start: int, end: int) -> None:
-        if not self._wanted:
+    def _write(self, data: bytes, start: int, end: int) -> None:
+        if not self._is_file:
             return
         self.size += end - start
         if self.size > self._max_bytes:
@@ -108,8 +108,8 @@ class FilePart:
         self._ended = True
 
 
-def plain_name(name: bytes) -> str:
-    """A file's name as a person wrote it, without directories, control characters or more than 255 characters."""
+def safe_file_name(name: bytes) -> str:
+    """The name without directories and control characters, cut to 255 characters; `upload.csv` when nothing is left."""
     text = PureWindowsPath(PurePosixPath(name.decode(errors="replace")).name).name
     printable = "".join(sign for sign in text if sign.isprintable()).strip()
     return printable[:_MAX_FILE_NAME_CHARS] if printable.strip(".") else "upload.csv"

@@ -1,4 +1,4 @@
-"""Where uploads lie while they are worked on: a directory of this process, removed with it or by the next one."""
+"""The directory for files of uploads in progress. It is removed with the process, or by the next one."""
 
 import fcntl
 import shutil
@@ -13,30 +13,33 @@ _LOCK: Final = "in-use"
 
 
 class Spool:
-    """Files for one upload at a time. What a killed process left behind is removed by the next that starts."""
+    """A directory of this process, locked while the process lives. Those of killed processes are removed at a start."""
 
     def __init__(self) -> None:
-        _remove_left_behind()
-        # Locked before it has the name by which it could be taken for one that was left behind.
-        place = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
-        self._lock = (place / _LOCK).open("w")
+        _remove_unlocked()
+        # It gets its name after it is locked: another process that starts now would remove it.
+        directory = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
+        self._lock = (directory / _LOCK).open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._place = place.rename(place.with_name(place.name[1:]))
+        self._directory = directory.rename(directory.with_name(directory.name[1:]))
 
     @contextmanager
-    def room(self) -> Iterator[Path]:
-        """An empty directory, gone afterwards."""
-        with tempfile.TemporaryDirectory(dir=self._place) as room:
-            yield Path(room)
+    def upload_directory(self) -> Iterator[Path]:
+        """An empty directory for one upload, removed at the end of the block.
+
+        What another process still writes there is removed by `close`.
+        """
+        with tempfile.TemporaryDirectory(dir=self._directory, ignore_cleanup_errors=True) as name:
+            yield Path(name)
 
     def close(self) -> None:
-        """Removes everything."""
-        shutil.rmtree(self._place, ignore_errors=True)
+        """Removes the directory."""
+        shutil.rmtree(self._directory, ignore_errors=True)
         self._lock.close()
 
 
-def _remove_left_behind() -> None:
-    for place in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with suppress(OSError), (place / _LOCK).open("w") as lock:
+def _remove_unlocked() -> None:
+    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError), (directory / _LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(directory, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""How many uploads a minute each tenant may send, so that one that runs wild leaves room for the others."""
+"""How many uploads a minute each tenant may send, so that one tenant cannot use up the service."""
 
 from math import ceil
 
@@ -9,15 +9,15 @@ from shared.runtime.problems import Problem
 _MINUTE = 60.0
 
 
-class TenantPace:
-    """A limiter for each tenant. There are no more tenants than API keys. 0 a minute: no limit."""
+class TenantRateLimit:
+    """One limiter for each tenant, so at most as many as there are API keys. `per_minute` 0: no limit."""
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
         self._limiters: dict[str, AsyncLimiter] = {}
 
-    async def admit(self, tenant: str) -> None:
-        """Counts an upload. Raises Problem 429, at once, when the tenant has sent too many."""
+    async def count_upload(self, tenant: str) -> None:
+        """Counts one upload of the tenant. Raises Problem 429 when there are too many."""
         if not self._per_minute:
             return
         limiter = self._limiters.get(tenant)

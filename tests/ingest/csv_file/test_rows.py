@@ -132,7 +132,7 @@ def test_a_field_of_full_length_is_taken():
     assert isinstance(row, Row)
 
 
-def test_rows_that_are_written_differently_can_be_alike():
+def test_rows_that_are_written_differently_can_be_duplicates():
     """Case, spaces and phone punctuation fold away."""
     (one, other) = outcomes("name,address,phone\nSt. Mary,1 Main St,555-0101\nST.  MARY,1 main st,(555) 0101\n")
 

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.csv_file import text
 from services.ingest.csv_file.text import NotCsv, NotUtf8, open_text
 from tests.support.ingest.written_csv import written
 
@@ -34,21 +33,18 @@ def test_a_byte_that_is_not_utf_8_is_given_with_its_place(tmp_path):
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=40), st.integers(1, 8))
-def test_the_place_is_right_wherever_the_file_is_cut_into_chunks(monkeypatch_chunk, before, size):
-    """Characters may straddle chunks."""
-    directory, monkeypatch = monkeypatch_chunk
-    monkeypatch.setattr(text, "_CHUNK", size)
+def test_the_position_is_right_wherever_the_file_is_cut_into_chunks(shared_directory, before, size):
+    """The bytes of one character may be in two chunks."""
     good = ("a" + before).encode()
 
     with pytest.raises(NotUtf8, match=f"position {len(good)} \\(line {1 + good.count(10)}\\)"):
-        open_text(written(directory, good + b"\xff" + b"rest"))
+        open_text(written(shared_directory, good + b"\xff" + b"rest"), chunk_bytes=size)
 
 
 @pytest.fixture(scope="module")
-def monkeypatch_chunk(tmp_path_factory):
-    """A directory, and a way to make chunks small, for all examples of one test."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        yield tmp_path_factory.mktemp("text"), monkeypatch
+def shared_directory(tmp_path_factory):
+    """One directory for all examples of a test."""
+    return tmp_path_factory.mktemp("text")
 
 
 def test_a_character_cut_off_at_the_end_is_named(tmp_path):

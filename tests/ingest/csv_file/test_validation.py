@@ -9,7 +9,7 @@ from services.ingest.csv_file.validation import (
     Rules,
     TooManyRows,
     WrongKind,
-    inspect,
+    validate_file,
 )
 from tests.ingest import nasty_files
 from tests.support.ingest.written_csv import written
@@ -18,18 +18,18 @@ RULES = Rules(max_rows=10_000)
 
 
 @pytest.mark.parametrize("file", nasty_files.ALL, ids=lambda file: file.what)
-def test_nasty_files_get_the_verdict_that_they_deserve(file, tmp_path):
+def test_nasty_files_get_the_result_that_they_deserve(file, tmp_path):
     """The table says which; a name alone is the upload's business, not the reader's."""
-    verdict = inspect(written(tmp_path, file.content), RULES)
+    result = validate_file(written(tmp_path, file.content), RULES)
 
     if file.status == 202 or file.file_name != "hospitals.csv":
-        assert isinstance(verdict, FileAccepted)
+        assert isinstance(result, FileAccepted)
     elif file.status == 415:
-        assert isinstance(verdict, WrongKind)
-        assert file.words in verdict.reason
+        assert isinstance(result, WrongKind)
+        assert file.words in result.reason
     else:
-        assert isinstance(verdict, FileRejected)
-        said = [error.message for error in verdict.errors]
+        assert isinstance(result, FileRejected)
+        said = [error.message for error in result.errors]
         assert any(file.words in message for message in [*said, f"{len(said):,} errors"])
 
 
@@ -37,41 +37,41 @@ def test_every_bad_row_is_listed_in_the_file_s_order(tmp_path):
     """Bad rows and duplicates together."""
     content = "name,address\na,b\n,x\nc,d\nA,B\n,y\n"
 
-    verdict = inspect(written(tmp_path, content), RULES)
+    result = validate_file(written(tmp_path, content), RULES)
 
-    assert isinstance(verdict, FileRejected)
-    assert [error.row for error in verdict.errors] == [3, 5, 6]
-    assert verdict.total == 5
+    assert isinstance(result, FileRejected)
+    assert [error.row for error in result.errors] == [3, 5, 6]
+    assert result.total == 5
 
 
 def test_at_most_a_thousand_errors_are_listed(tmp_path):
     """The first ones, whatever their kind."""
     content = "name,address\n" + "a,b\n" * 900 + ",x\n" * 900
 
-    verdict = inspect(written(tmp_path, content), RULES)
+    result = validate_file(written(tmp_path, content), RULES)
 
-    assert isinstance(verdict, FileRejected)
-    assert [error.row for error in verdict.errors] == list(range(3, 3 + MAX_ERRORS))
+    assert isinstance(result, FileRejected)
+    assert [error.row for error in result.errors] == list(range(3, 3 + MAX_ERRORS))
 
 
 def test_duplicates_are_taken_when_they_are_meant(tmp_path):
-    """Each knows how many alike stand above it."""
+    """Each has the number of rows above it with the same hospital."""
     content = "name,address\na,b\nc,d\nA,b\na , b\n"
 
-    verdict = inspect(written(tmp_path, content), Rules(10, allow_duplicates=True))
+    result = validate_file(written(tmp_path, content), Rules(10, allow_duplicates=True))
 
-    assert isinstance(verdict, FileAccepted)
-    assert verdict.occurrences == {4: 1, 5: 2}
+    assert isinstance(result, FileAccepted)
+    assert result.occurrences == {4: 1, 5: 2}
 
 
-def test_a_row_is_repeated_a_thousand_times_at_most(tmp_path):
-    """Each repetition needs a batch of its own."""
+def test_a_hospital_is_repeated_a_thousand_times_at_most(tmp_path):
+    """Each duplicate needs a batch of its own."""
     content = "name,address\n" + "a,b\n" * 1001
 
-    verdict = inspect(written(tmp_path, content), Rules(2000, allow_duplicates=True))
+    result = validate_file(written(tmp_path, content), Rules(2000, allow_duplicates=True))
 
-    assert isinstance(verdict, FileRejected)
-    assert [error.row for error in verdict.errors] == [1002]
+    assert isinstance(result, FileRejected)
+    assert [error.row for error in result.errors] == [1002]
 
 
 @pytest.mark.parametrize(("rows", "kind"), [(10, FileAccepted), (11, TooManyRows)])
@@ -79,7 +79,7 @@ def test_the_limit_of_rows_is_the_last_that_is_allowed(rows, kind, tmp_path):
     """Blank lines are no rows."""
     content = "name,address\n\n" + "".join(f"a{number},b\n" for number in range(rows))
 
-    assert isinstance(inspect(written(tmp_path, content), Rules(10)), kind)
+    assert isinstance(validate_file(written(tmp_path, content), Rules(10)), kind)
 
 
 HEADER = "name,address,phone\n"
@@ -114,9 +114,9 @@ HEADER = "name,address,phone\n"
 )
 def test_a_quote_without_end_is_named_with_the_line_its_record_began_on(tmp_path, text, row, line, mark, end):
     """Wherever it stands, and however the lines end."""
-    verdict = inspect(written(tmp_path, (mark + text.replace("\n", end)).encode()), Rules(100_000))
+    result = validate_file(written(tmp_path, (mark + text.replace("\n", end)).encode()), Rules(100_000))
 
-    assert isinstance(verdict, FileRejected)
-    (error,) = [error for error in verdict.errors if error.row == row]
+    assert isinstance(result, FileRejected)
+    (error,) = [error for error in result.errors if error.row == row]
     assert f"begins on line {line} " in error.message
     assert "quote" in error.message

@@ -1,22 +1,22 @@
-"""Batches: small, and never two alike in one."""
+"""Batches are small and hold no hospital twice."""
 
 from collections import defaultdict
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.csv_file.duplicates import AlikeRows
+from services.ingest.csv_file.duplicates import DuplicateRows
 from services.ingest.job_events.batches import Batches
 from shared.contract.hospital_matching import matching_key
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=80), st.integers(1, 5))
-def test_no_batch_holds_two_alike_or_more_than_its_size(names, size):
+def test_no_batch_holds_a_hospital_twice_or_more_rows_than_its_size(names, size):
     """Whatever is repeated however often."""
-    alike = AlikeRows()
+    rows = DuplicateRows()
     for row, name in enumerate(names, start=2):
-        alike.add(row, matching_key(name, "street", None))
-    occurrences = {repeat.row: repeat.occurrence for repeat in alike.repeats()}
+        rows.add(row, matching_key(name, "street", None))
+    occurrences = {duplicate.row: duplicate.occurrence for duplicate in rows.duplicates()}
     batches = Batches(size)
     members: dict[str, list[str]] = defaultdict(list)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.ingest.csv_file.validation import FileRejected, Rules
 from services.ingest.job_events.job_draft import JobDraft
 from services.ingest.job_events.prepared_job import BUNDLE_BYTES, PreparedJob, bundles, prepare
-from services.ingest.job_events.row_partitioner import RowPartitions
+from services.ingest.job_events.row_partitioner import RowPartitioner
 from shared.contract.cloud_events import EventRecord, decode, encode
 from shared.contract.events import RowAccepted, now
 from shared.contract.topics import MAX_MESSAGE_BYTES
@@ -80,10 +80,10 @@ def test_records_are_what_the_events_are_encoded_to(shared_directory, rows):
 @given(st.integers(2, 10**7), st.integers(1, 60), st.text("abc-:.", max_size=40))
 def test_rows_go_where_kafka_s_rule_leads_them(row, partitions, job_id):
     """Whatever the job's id looks like, and however many partitions there are."""
-    beginning, every = f"{job_id}:".encode(), list(range(partitions))
-    key = beginning + str(row).encode()
+    prefix, every = f"{job_id}:".encode(), list(range(partitions))
+    key = prefix + str(row).encode()
 
-    assert RowPartitions(beginning, partitions).of(key) == DefaultPartitioner()(key, every, every)
+    assert RowPartitioner(prefix, partitions).partition_of(key) == DefaultPartitioner()(key, every, every)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_the_acceptance_describes_the_whole_job(tmp_path):
     """What result files and readiness of the rest are made from."""
     job = job_of(tmp_path, b"Name;address;ward\na;b;1\nc;d;2\nA;b;3\n")
 
-    accepted = decode(job.acceptance().headers, job.acceptance().value)
+    accepted = decode(job.job_accepted_record().headers, job.job_accepted_record().value)
 
     assert accepted == job.accepted
     assert job.accepted.total_hospitals == 3
@@ -118,7 +118,7 @@ def test_every_record_carries_the_upload_s_trace(tmp_path):
     """One trace from the upload to the directory."""
     job = job_of(tmp_path, b"name,address\na,b\n")
 
-    records = [*records_of(job), job.acceptance()]
+    records = [*records_of(job), job.job_accepted_record()]
 
     assert all(("traceparent", DRAFT.traceparent.encode()) in record.headers for record in records)
 

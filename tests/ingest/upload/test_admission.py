@@ -1,71 +1,72 @@
-"""Who is let in, who waits for a moment, and what those are told who cannot be served."""
+"""How many uploads are worked on, who waits for a slot, and what the others are told."""
 
 import asyncio
 
 import pytest
 
-from services.ingest.upload import admission_queue as lines
-from services.ingest.upload.admission import Admission
+from services.ingest.upload.admission import Admission, AdmissionLimits
+from services.ingest.upload.admission_queue import QueueLimits
+from shared.runtime.answer_budget import AnswerBudget
 from shared.runtime.problems import Problem
 
-
-@pytest.fixture(autouse=True)
-def _short(monkeypatch):
-    """Patience of a twentieth of a second."""
-    monkeypatch.setattr(lines, "PATIENCE_SECONDS", 0.05)
+#: A wait of a twentieth of a second.
+SHORT = QueueLimits(wait_seconds=0.05)
 
 
-def test_uploads_are_let_in_up_to_the_limit():
+def admission(**limits) -> Admission:
+    """An admission with these limits."""
+    return Admission(AdmissionLimits(**{"queue": SHORT, **limits}))
+
+
+def test_uploads_are_admitted_up_to_the_limit():
     """And again when one has left."""
-    admission = Admission(uploads=1)
-    with admission.upload(), pytest.raises(Problem), admission.upload():
+    one = admission(uploads=1)
+    with one.upload(), pytest.raises(Problem), one.upload():
         pytest.fail("there was no room")
 
-    with admission.upload():
+    with one.upload():
         pass
 
 
 @pytest.mark.parametrize("kind", ["small", "large"])
-async def test_turns_are_for_so_many_at_a_time(kind):
-    """A place that gets free is taken."""
-    turn = getattr(Admission(small=1, large=1), kind)
-    async with turn():
+async def test_there_are_so_many_slots(kind):
+    """A slot that becomes free is used again."""
+    slot = getattr(admission(small=1, large=1), kind)
+    async with slot(AnswerBudget()):
         with pytest.raises(Problem) as refusal:
-            async with turn():
-                pytest.fail("there was no room")
+            async with slot(AnswerBudget()):
+                pytest.fail("there was no slot")
 
     assert refusal.value.status == 503
     assert refusal.value.retry_after
-    async with turn():
+    async with slot(AnswerBudget()):
         pass
 
 
-async def test_small_and_large_ones_do_not_wait_for_each_other():
+async def test_small_and_large_uploads_do_not_wait_for_each_other():
     """A small one takes a moment, a large one half a minute."""
-    admission = Admission(small=1, large=1)
-    async with admission.large(), admission.small():
+    each = admission(small=1, large=1)
+    async with each.large(AnswerBudget()), each.small(AnswerBudget()):
         pass
 
 
-async def test_a_line_that_is_too_long_is_closed(monkeypatch):
-    """Those at its end would only wait for a refusal."""
-    monkeypatch.setattr(lines, "SHORTEST_LINE", 1)
-    monkeypatch.setattr(lines, "LONGEST_LINE", 1)
-    admission = Admission(small=1)
-    async with admission.small():
-        waiting = asyncio.create_task(taken(admission))
+async def test_a_full_queue_takes_no_more():
+    """Those at its end would wait for nothing but a refusal."""
+    one = admission(small=1, queue=QueueLimits(wait_seconds=0.05, min_length=1, max_length=1))
+    async with one.small(AnswerBudget()):
+        waiting = asyncio.create_task(used(one))
         await asyncio.sleep(0)
-        with pytest.raises(Problem) as refusal, admission.upload():
+        with pytest.raises(Problem) as refusal, one.upload():
             pytest.fail("there was no room")
         with pytest.raises(Problem):
             await waiting
 
     assert refusal.value.error_type == "busy"
-    with admission.upload():
+    with one.upload():
         pass
 
 
-async def taken(admission: Admission) -> None:
-    """A small turn, taken and given back."""
-    async with admission.small():
+async def used(admission_: Admission) -> None:
+    """A small slot, taken and given back."""
+    async with admission_.small(AnswerBudget()):
         pass

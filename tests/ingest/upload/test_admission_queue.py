@@ -1,49 +1,72 @@
-"""Who waits for a turn, for how long, and what those are told who do not get one."""
+"""Who waits for a slot, for how long, and what those are told who do not get one."""
 
 import asyncio
 import contextlib
 
 import pytest
 
-from services.ingest.keys.database import DatabaseDown
-from services.ingest.upload import admission_queue as lines
-from services.ingest.upload.admission_queue import Turns
+from services.ingest.problems import busy
+from services.ingest.upload.admission_queue import QUEUE_LIMITS, AdmissionQueue, QueueLimits
+from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.databases import DatabaseDown
 from shared.runtime.problems import KAFKA_DOWN, Problem
 
-
-@pytest.fixture
-def short(monkeypatch):
-    """Patience of a twentieth of a second."""
-    monkeypatch.setattr(lines, "PATIENCE_SECONDS", 0.05)
+#: A wait of a twentieth of a second.
+SHORT = QueueLimits(wait_seconds=0.05)
 
 
-async def taken(turns: Turns) -> bool:
-    """A turn, taken and given back: whether it was one of many."""
-    async with turns.take() as turn:
-        return turn.is_one_of_many
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.seconds
 
 
-async def test_where_nobody_gets_through_it_is_kafka(short):
-    """All turns hang, and the one who waits cannot know more."""
-    turns = Turns(1)
-    async with turns.take():
+async def used(queue: AdmissionQueue) -> bool:
+    """A slot, taken and given back: whether others were answered meanwhile."""
+    async with queue.slot(AnswerBudget()) as slot:
+        return slot.others_were_answered
+
+
+async def waiting_are(queue: AdmissionQueue, number: int) -> None:
+    """Returns when so many wait."""
+    while queue.waiting < number:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0)
+
+
+async def test_when_nobody_is_answered_it_is_kafka():
+    """All slots hang, and the one who waits cannot know more."""
+    queue = AdmissionQueue(1, SHORT)
+    async with queue.slot(AnswerBudget()):
         with pytest.raises(Problem, match=KAFKA_DOWN):
-            await taken(turns)
+            await used(queue)
 
 
-async def test_where_others_get_through_it_is_the_crowd(monkeypatch):
-    """The queue is not down, and nobody says so."""
-    monkeypatch.setattr(lines, "PATIENCE_SECONDS", 0.3)
-    turns, first, second = Turns(1), asyncio.Event(), asyncio.Event()
+async def test_the_budget_of_a_request_can_be_shorter_than_the_wait():
+    """What is left of it is all that it may wait."""
+    queue = AdmissionQueue(1, QueueLimits(wait_seconds=60))
+    async with queue.slot(AnswerBudget()):
+        with pytest.raises(Problem, match=KAFKA_DOWN):
+            async with queue.slot(AnswerBudget(0.05)):
+                pytest.fail("there was no slot")
+
+
+async def test_when_others_are_answered_it_is_too_many_uploads():
+    """Kafka is not down, and nobody says so."""
+    queue, first, second = AdmissionQueue(1, QueueLimits(wait_seconds=0.3)), asyncio.Event(), asyncio.Event()
 
     async def holds(until: asyncio.Event) -> None:
-        async with turns.take():
+        async with queue.slot(AnswerBudget()):
             await until.wait()
 
     holding = [asyncio.create_task(holds(until)) for until in (first, second)]
-    await asyncio.sleep(0)
-    waiting = asyncio.create_task(taken(turns))
-    await asyncio.sleep(0)
+    await waiting_are(queue, 1)
+    waiting = asyncio.create_task(used(queue))
+    await waiting_are(queue, 2)
     first.set()
 
     with pytest.raises(Problem) as refusal:
@@ -54,19 +77,19 @@ async def test_where_others_get_through_it_is_the_crowd(monkeypatch):
     await asyncio.gather(*holding)
 
 
-async def test_a_turn_that_ended_with_503_is_nobody_getting_through(short):
-    """Else one who was told to come back would be the reason to tell the next that it is only the crowd."""
-    turns, refused = Turns(1), asyncio.Event()
+async def test_an_upload_that_ended_with_503_was_not_answered():
+    """Else one who was told to come back would be the reason to tell the next that there are only too many uploads."""
+    queue, refused = AdmissionQueue(1, SHORT), asyncio.Event()
 
     async def is_refused() -> None:
-        async with turns.take():
+        async with queue.slot(AnswerBudget()):
             await refused.wait()
-            raise lines.busy()
+            raise busy()
 
     failing = asyncio.create_task(is_refused())
     await asyncio.sleep(0)
-    waiting = asyncio.create_task(taken(turns))
-    await asyncio.sleep(0)
+    waiting = asyncio.create_task(used(queue))
+    await waiting_are(queue, 1)
     refused.set()
 
     assert not await waiting
@@ -74,86 +97,87 @@ async def test_a_turn_that_ended_with_503_is_nobody_getting_through(short):
         await failing
 
 
-async def test_who_waited_while_others_got_through_is_one_of_many():
-    """And who did not wait is not, whatever others do."""
-    turns = Turns(1)
-    async with turns.take() as turn:
-        waiting = asyncio.create_task(taken(turns))
-        await asyncio.sleep(0)
-        assert not turn.is_one_of_many
+async def test_only_who_waited_is_late_because_of_others():
+    """Who did not wait is not, whatever others do."""
+    queue = AdmissionQueue(1)
+    async with queue.slot(AnswerBudget()) as slot:
+        waiting = asyncio.create_task(used(queue))
+        await waiting_are(queue, 1)
+        assert not slot.others_were_answered
 
     assert await waiting
 
 
 @pytest.mark.parametrize(
-    ("at_a_time", "seconds", "fits"),
-    [(1, 0.001, lines.LONGEST_LINE), (1, 10.0, lines.SHORTEST_LINE), (1, 0.06, 80), (2, 0.06, 80)],
+    ("slots", "seconds", "fits"),
+    [(1, 0.001, QUEUE_LIMITS.max_length), (1, 10.0, QUEUE_LIMITS.min_length), (1, 0.06, 80), (2, 0.06, 80)],
     ids=["quick", "slow", "alone", "two"],
 )
-async def test_the_line_is_as_long_as_the_pace_allows(monkeypatch, at_a_time, seconds, fits):
-    """A fast service lets many wait; one that is slow refuses them at once, while they can still be told in time."""
-    turns = Turns(at_a_time)
-    await spend(turns, [seconds] * 100, at_a_time, monkeypatch)
+async def test_the_queue_is_as_long_as_the_slots_are_quick(slots, seconds, fits):
+    """A fast service lets many wait; a slow one refuses them at once, while they can still be told in time."""
+    clock = Clock()
+    queue = AdmissionQueue(slots, clock=clock)
+    await spend(queue, [seconds] * 100, slots, clock)
 
-    turns._waiting = fits - 1
-    assert not turns.line_is_full
-    turns._waiting = fits + 1
-    assert turns.line_is_full
-
-
-async def test_a_single_slow_turn_is_no_slow_pace(monkeypatch):
-    """The end of a large upload held it up; the crowd that comes next need not be sent away for that."""
-    turns = Turns(1)
-    await spend(turns, [0.06] * 100 + [1.2], 1, monkeypatch)
-    turns._waiting = 60
-    assert not turns.line_is_full
-
-    await spend(turns, [1.2] * 10, 1, monkeypatch)
-    assert turns.line_is_full
+    queue.waiting = fits - 1
+    assert not queue.is_full
+    queue.waiting = fits + 1
+    assert queue.is_full
 
 
-async def spend(turns, times, at_a_time, monkeypatch):
-    """Lets so many at a time take turns of these seconds, one after the other."""
-    clock = 0.0
-    with monkeypatch.context() as patch:
-        patch.setattr(asyncio.get_running_loop(), "time", lambda: clock)
-        for seconds in times:
-            side_by_side = [turns.take() for _ in range(at_a_time)]
-            for turn in side_by_side:
-                await turn.__aenter__()
-            clock += seconds
-            for turn in side_by_side:
-                await turn.__aexit__(None, None, None)
+async def test_a_single_slow_upload_does_not_shorten_the_queue_much():
+    """The end of a large upload held it up; those that come next need not be sent away for that."""
+    clock = Clock()
+    queue = AdmissionQueue(1, clock=clock)
+    await spend(queue, [0.06] * 100 + [1.2], 1, clock)
+    queue.waiting = 60
+    assert not queue.is_full
+
+    queue.waiting = 0
+    await spend(queue, [1.2] * 10, 1, clock)
+    queue.waiting = 60
+    assert queue.is_full
+
+
+async def spend(queue: AdmissionQueue, times: list[float], side_by_side: int, clock: Clock) -> None:
+    """Lets so many uploads at a time take slots for these seconds, one after the other."""
+    for seconds in times:
+        slots = [queue.slot(AnswerBudget()) for _ in range(side_by_side)]
+        for slot in slots:
+            await slot.__aenter__()
+        clock.seconds += seconds
+        for slot in slots:
+            await slot.__aexit__(None, None, None)
 
 
 async def test_who_cannot_even_wait_is_told_why():
-    """The crowd, as long as others get through; else what kept the latest one from it."""
-    turns = Turns(1)
-    assert problem(turns).error_type == "busy"
+    """Too many uploads, as long as others are answered; else what kept the latest one from it."""
+    queue = AdmissionQueue(1)
+    assert problem(queue).error_type == "busy"
 
     with contextlib.suppress(DatabaseDown):
-        async with turns.take():
+        async with queue.slot(AnswerBudget()):
             raise DatabaseDown("no answer")
-    assert isinstance(turns.refusal(), DatabaseDown)
+    assert isinstance(queue.rejection(), DatabaseDown)
 
-    async with turns.take():
+    async with queue.slot(AnswerBudget()):
         pass
-    assert problem(turns).error_type == "busy"
+    assert problem(queue).error_type == "busy"
 
 
-async def test_a_file_that_is_refused_got_through():
+async def test_a_file_that_is_refused_was_answered():
     """Its 400 is an answer."""
-    turns = Turns(1)
+    queue = AdmissionQueue(1)
     with contextlib.suppress(Problem):
-        async with turns.take():
+        async with queue.slot(AnswerBudget()):
             raise Problem(400, "invalid_file", "x")
 
-    assert turns.through == 1
-    assert problem(turns).error_type == "busy"
+    assert queue.answered == 1
+    assert problem(queue).error_type == "busy"
 
 
-def problem(turns: Turns) -> Problem:
-    """The refusal, when it is one for the client."""
-    refusal = turns.refusal()
-    assert isinstance(refusal, Problem)
-    return refusal
+def problem(queue: AdmissionQueue) -> Problem:
+    """The rejection, when it is one for the client."""
+    rejection = queue.rejection()
+    assert isinstance(rejection, Problem)
+    return rejection

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.upload.multipart import FilePart, FileTooLarge, MalformedBody, plain_name
+from services.ingest.upload.multipart import FilePart, FileTooLarge, MalformedBody, safe_file_name
 
 BOUNDARY = b"----limit"
 
@@ -111,4 +111,4 @@ def test_a_boundary_that_is_too_long_is_refused():
 )
 def test_a_file_name_is_only_a_name(given_name, plain):
     """No directory, no control character, no end of it."""
-    assert plain_name(given_name) == plain
+    assert safe_file_name(given_name) == plain

@@ -10,8 +10,10 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from opentelemetry.trace import Tracer
 
-from services.ingest.service import build
+from services.ingest.publication.job_transaction import JobTransaction
+from services.ingest.service import LIMITS, Limits, build
 from services.ingest.settings import IngestSettings
 
 UPLOAD = "/api/v1/hospitals/bulk"
@@ -47,10 +49,18 @@ async def served(app: FastAPI) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def ingest(directory: Path, **values: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a running ingest service with these settings."""
+async def ingest(
+    directory: Path,
+    *,
+    limits: Limits = LIMITS,
+    transaction_type: type[JobTransaction] = JobTransaction,
+    tracer: Tracer | None = None,
+    **values: Any,
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a running ingest service with these settings and parts."""
+    app = build(settings(directory, **values), limits, transaction_type=transaction_type, tracer=tracer)
     async with (
-        served(build(settings(directory, **values))) as url,
+        served(app) as url,
         httpx.AsyncClient(base_url=url, timeout=60, limits=httpx.Limits(max_connections=None)) as client,
     ):
         yield client

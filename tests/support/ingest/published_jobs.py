@@ -46,6 +46,15 @@ async def jobs(settings: KafkaSettings) -> dict[str, tuple[JobAccepted, list[Row
     return found
 
 
+async def assert_whole_jobs(settings: KafkaSettings, sizes: Mapping[str, int]) -> None:
+    """Asserts that the topics hold these jobs and nothing else; numbers of rows by job id. Reads only keys: quick."""
+    accepted = await records(settings, [settings.topics.jobs])
+    assert sorted(record.key.decode() for record in accepted) == sorted(sizes)
+    keys = [record.key.decode() for record in await records(settings, settings.topics.rows)]
+    assert len(keys) == sum(sizes.values())
+    assert set(keys) == {f"{job_id}:{row}" for job_id, rows in sizes.items() for row in range(2, rows + 2)}
+
+
 async def assert_one_whole_job_each(
     settings: KafkaSettings, answered: Mapping[str, str], sizes: Mapping[str, int]
 ) -> None:

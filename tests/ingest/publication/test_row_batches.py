@@ -3,9 +3,8 @@
 import asyncio
 
 from services.ingest.job_events.prepared_job import Bundle
-from services.ingest.job_events.row_encoder import RowRecord
-from services.ingest.publication.job_transaction import Patience, Publication
-from shared.runtime.settings import KafkaSettings
+from services.ingest.job_events.row_encoder import RowHeaders, RowRecord
+from services.ingest.publication.row_batches import row_batches
 
 
 class Batch(list):
@@ -22,18 +21,9 @@ class Producer:
     create_batch = Batch
 
 
-class Headers:
-    """No headers."""
-
-    def of(self, key: bytes) -> list[tuple[str, bytes]]:
-        """Of any record."""
-        return []
-
-
-async def test_others_get_their_turn_every_few_rows_of_a_large_job():
-    """A small upload takes some fifty turns of the event loop: with 5 ms each it would be felt."""
+async def test_others_get_a_turn_every_few_rows_of_a_large_job():
+    """A small upload takes some fifty turns of the event loop: with 5 ms each it would be slow."""
     rows = [RowRecord(b"%d" % number, b"x") for number in range(1_500)]
-    publication = Publication(Producer(), KafkaSettings(), Patience(1))
     turns = 0
 
     async def others() -> None:
@@ -43,8 +33,8 @@ async def test_others_get_their_turn_every_few_rows_of_a_large_job():
             await asyncio.sleep(0)
 
     task = asyncio.create_task(others())
-    batches = [len(batch) async for batch in publication._batches(Bundle(0, rows), Headers())]
+    found = [len(batch) async for batch in row_batches(Producer(), Bundle(0, rows), RowHeaders([], [], b":1"))]
     task.cancel()
 
-    assert batches == [1_000, 500]
+    assert found == [1_000, 500]
     assert turns > 20

@@ -1,0 +1,112 @@
+"""How long an upload may wait for Kafka. Its client hears of an outage within 2 s.
+
+AnswerBudget       a small upload that had to wait for others: 1.7 s after the last byte of its body
+RenewedBudget      a small upload: 1.4 s after Kafka last answered it
+LargeUploadBudget  a large upload: as long as it takes while Kafka answers, at most 1.45 s when it does not
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from aiokafka.errors import KafkaError
+
+from services.ingest.publication.connection_pool import ConnectionPool, close_connection
+from shared.runtime.answer_budget import ANSWER_SECONDS, AnswerBudget
+from shared.runtime.timeouts import detach, run_with_timeout
+
+T = TypeVar("T")
+
+
+class KafkaSilent(TimeoutError):
+    """Kafka answers nothing: what was waited for will not come soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadTimeouts:
+    """The seconds of the three budgets."""
+
+    #: A small upload that had to wait for others: from the last byte of its body.
+    busy_seconds: float = ANSWER_SECONDS
+    #: A small upload: from Kafka's last answer.
+    small_seconds: float = 1.4
+    #: A large upload asks whether Kafka answers when it has waited for so long, and then again after each answer.
+    ask_after_seconds: float = 0.25
+    #: So long Kafka may take to answer that question.
+    ask_seconds: float = 1.2
+    #: So long a large upload waits for one answer of its own from a Kafka that answers that question.
+    large_seconds: float = 8.0
+
+
+UPLOAD_TIMEOUTS: Final = UploadTimeouts()
+
+
+class RenewedBudget(AnswerBudget):
+    """Starts anew whenever what was waited for came in time."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(seconds, clock)
+        self._seconds = seconds
+
+    async def run(self, work: Coroutine[Any, Any, T], at_most: float | None = None) -> T:
+        """What the work returns. Raises TimeoutError when the budget, or `at_most` seconds, are used up."""
+        result = await super().run(work, at_most)
+        self._deadline = self._clock() + self._seconds
+        return result
+
+
+class LargeUploadBudget(AnswerBudget):
+    """Ends when Kafka does not answer, however long the upload takes otherwise.
+
+    An acknowledgement of a busy Kafka may take seconds. One that is frozen, stopped or out of reach is recognised by
+    a request of another kind on another connection.
+    """
+
+    def __init__(self, pool: ConnectionPool, timeouts: UploadTimeouts) -> None:
+        super().__init__(timeouts.small_seconds)
+        self._pool = pool
+        self._timeouts = timeouts
+
+    @property
+    def remaining(self) -> float:
+        """Seconds that the next wait for the database may take. It is the same for each of them."""
+        return self._timeouts.small_seconds
+
+    async def run(self, work: Coroutine[Any, Any, T], at_most: float | None = None) -> T:
+        """What the work returns. Raises TimeoutError after `at_most` seconds, and KafkaSilent."""
+        seconds = self._timeouts.large_seconds if at_most is None else at_most
+        return await self.while_kafka_answers(run_with_timeout(seconds, work))
+
+    async def while_kafka_answers(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work returns, however long it takes. Raises KafkaSilent when Kafka answers nothing meanwhile."""
+        task = asyncio.create_task(work)
+        try:
+            while not await _is_done(task, self._timeouts.ask_after_seconds):
+                await self._ask_kafka(task)
+            return task.result()
+        finally:
+            detach(task)
+            task.cancel()
+
+    async def _ask_kafka(self, task: asyncio.Task[Any]) -> None:
+        """Returns when Kafka answers, or the task is done first. Raises KafkaSilent."""
+        asking = asyncio.create_task(self._ask())
+        detach(asking)
+        await asyncio.wait({asking, task}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            asking.result()
+
+    async def _ask(self) -> None:
+        connection = self._pool.acquire()
+        try:
+            await run_with_timeout(self._timeouts.ask_seconds, connection.ask())
+        except (KafkaError, OSError, TimeoutError, AssertionError) as error:
+            close_connection(connection)
+            raise KafkaSilent(str(error)) from error
+        self._pool.release(connection)
+
+
+async def _is_done(task: asyncio.Task[Any], seconds: float) -> bool:
+    return bool((await asyncio.wait({task}, timeout=seconds))[0])

@@ -1,13 +1,9 @@
-"""A job's rows as Kafka records: what `encode(RowAccepted(…))` gives for each, at a tenth of its cost.
+"""The rows of a job as Kafka records: what `encode(RowAccepted(…))` gives for each, at a fraction of its cost."""
 
-All rows of a job have most of their event in common. That is encoded once, from a row that is made up, whose values are
-marks; then each row takes the places of the marks.
-"""
-
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+import msgspec
 
 from services.ingest.csv_file.header import Header
 from services.ingest.csv_file.rows import Row
@@ -16,19 +12,6 @@ from shared.contract.cloud_events import Headers, encode
 from shared.contract.events import RowAccepted
 
 SOURCE: Final = "ingest"
-
-_quoted: Callable[[str], str] = json.JSONEncoder(ensure_ascii=False).encode
-#: Neither a tenant nor a job id has such a sign, and JSON leaves it as it is.
-_MARK: Final = "@"
-_ROW_MARK: Final = 10**18
-_MARKS: Final = {
-    '"@batch_id"': "batch_id",
-    f'"row":{_ROW_MARK}': "row",
-    '"@name"': "name",
-    '"@address"': "address",
-    '"@phone"': "phone",
-    '{"@columns":""}': "columns",
-}
 
 
 class RowRecord(NamedTuple):
@@ -40,7 +23,7 @@ class RowRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RowHeaders:
-    """The headers that all rows of a job have, around the one that differs: `ce_id`, which is the key and the round."""
+    """The headers of a job's rows. They differ in `ce_id` only, which is the key followed by the round."""
 
     before: Headers
     after: Headers
@@ -51,57 +34,53 @@ class RowHeaders:
         return [*self.before, ("ce_id", key + self.round), *self.after]
 
 
+class _RowAccepted(msgspec.Struct, gc=False):
+    """The JSON of shared.contract.events.RowAccepted, its fields in the same order."""
+
+    version: int
+    occurred_at: str
+    tenant: str
+    job_id: str
+    batch_id: str
+    row: int
+    round: int
+    name: str
+    columns: dict[str, str]
+    address: str
+    phone: str | None
+
+
 class RowEncoder:
-    """Makes the records of one job."""
+    """Encodes the rows of one job."""
 
     def __init__(self, draft: JobDraft, header: Header) -> None:
-        made_up = encode(_made_up(draft), SOURCE, draft.traceparent)
-        names = [name for name, _ in made_up.headers]
-        place = names.index("ce_id")
+        example = RowAccepted(
+            occurred_at=draft.accepted_at,
+            tenant=draft.tenant,
+            job_id=draft.job_id,
+            batch_id="",
+            row=2,
+            name="",
+            columns={},
+            address="",
+        )
+        record = encode(example, SOURCE, draft.traceparent)
+        place = [name for name, _ in record.headers].index("ce_id")
         self.headers = RowHeaders(
-            before=made_up.headers[:place],
-            after=made_up.headers[place + 1 :],
-            round=made_up.headers[place][1].removeprefix(made_up.key),
+            before=record.headers[:place],
+            after=record.headers[place + 1 :],
+            round=record.headers[place][1].removeprefix(record.key),
         )
         #: The bytes that every key of the job begins with.
-        self.key_prefix = made_up.key.removesuffix(str(_ROW_MARK).encode())
-        self._template = _template(made_up.value.decode())
-        self._columns = "{" + ",".join(f"{_plain(_quoted(name))}:%s" for name in header.columns) + "}"
+        self.key_prefix = record.key.removesuffix(b"2")
+        self._event = msgspec.json.decode(record.value, type=_RowAccepted)
+        self._names = header.columns
+        self._encode = msgspec.json.Encoder().encode
 
     def record(self, row: Row, batch_id: str) -> RowRecord:
         """The record of a row."""
-        value = self._template % {
-            "batch_id": _quoted(batch_id),
-            "row": f'"row":{row.row}',
-            "name": _quoted(row.name),
-            "address": _quoted(row.address),
-            "phone": "null" if row.phone is None else _quoted(row.phone),
-            "columns": self._columns % tuple(map(_quoted, row.cells)),
-        }
-        return RowRecord(b"%b%d" % (self.key_prefix, row.row), value.encode())
-
-
-def _made_up(draft: JobDraft) -> RowAccepted:
-    return RowAccepted(
-        occurred_at=draft.accepted_at,
-        tenant=draft.tenant,
-        job_id=draft.job_id,
-        batch_id=f"{_MARK}batch_id",
-        row=_ROW_MARK,
-        name=f"{_MARK}name",
-        address=f"{_MARK}address",
-        phone=f"{_MARK}phone",
-        columns={f"{_MARK}columns": ""},
-    )
-
-
-def _template(text: str) -> str:
-    template = _plain(text)
-    for mark, name in _MARKS.items():
-        template = template.replace(mark, f"%({name})s")
-    return template
-
-
-def _plain(text: str) -> str:
-    """The text as it stands in a template for `%`."""
-    return text.replace("%", "%%")
+        event = self._event
+        event.row, event.batch_id = row.row, batch_id
+        event.name, event.address, event.phone = row.name, row.address, row.phone
+        event.columns = dict(zip(self._names, row.cells, strict=True))
+        return RowRecord(b"%b%d" % (self.key_prefix, row.row), self._encode(event))

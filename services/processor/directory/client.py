@@ -8,6 +8,7 @@ from typing import Self
 from urllib.parse import quote
 
 import aiohttp
+import structlog
 from pydantic_core import to_json
 from yarl import URL
 
@@ -29,8 +30,11 @@ from services.processor.directory.send_guard import (
     SendGuard,
     guard_without_body,
 )
+from services.processor.directory.sockets import CAN_EXPIRE, expiring_sockets
 from services.processor.settings import DirectorySettings
 from shared.contract.events import RowAccepted
+
+log = structlog.get_logger(__name__)
 
 #: We close idle connections before the directory does, which would break our next request on them.
 KEEP_ALIVE_SECONDS = 2.0
@@ -54,7 +58,14 @@ class DirectoryClient:
 
     async def __aenter__(self) -> Self:
         limit = self._settings.hospital_api_max_connections
-        connector = aiohttp.TCPConnector(limit=limit, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=_tls(self._url))
+        connector = aiohttp.TCPConnector(
+            limit=limit,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
+            ssl=_tls(self._url),
+            socket_factory=expiring_sockets(self._settings.hospital_api_timeout),
+        )
+        if not CAN_EXPIRE:
+            log.warning("late_delivery_possible", reason="this platform has no TCP_USER_TIMEOUT: see docs/limits.md")
         self._with_body = self._session(connector)
         self._without_body = self._session(connector, guard_without_body())
         return self
@@ -142,6 +153,7 @@ class DirectoryClient:
         except SendForbidden:
             return NotSent()
         except TimeoutError:
+            call.give_up()
             return self._without_response(call, f"no answer within {self._settings.hospital_api_timeout:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return self._without_response(call, str(error) or type(error).__name__)

@@ -10,11 +10,14 @@ as aiohttp allows:
 If the guard says no, nothing is sent. After it has said yes, whatever goes wrong may have reached the directory.
 """
 
+from asyncio import BaseTransport
 from collections.abc import Callable
 from types import SimpleNamespace
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
+
+from services.processor.directory.sockets import drop_unsent
 
 #: True = send.
 SendGuard = Callable[[], bool]
@@ -27,12 +30,13 @@ class SendForbidden(Exception):
 class GuardedCall:
     """One call and what its send guard said: `sent` when it said yes, `forbidden` when it said no."""
 
-    __slots__ = ("_guard", "forbidden", "sent")
+    __slots__ = ("_guard", "_transport", "forbidden", "sent")
 
     def __init__(self, guard: SendGuard) -> None:
         self._guard = guard
         self.sent = False
         self.forbidden = False
+        self._transport: BaseTransport | None = None
 
     def check(self) -> None:
         """Asks the guard; the first byte has to follow at once. Raises SendForbidden when the guard says no."""
@@ -40,6 +44,14 @@ class GuardedCall:
         if self.forbidden:
             raise SendForbidden
         self.sent = True
+
+    def written_to(self, transport: BaseTransport | None) -> None:
+        """The connection that the call's bytes go to."""
+        self._transport = transport
+
+    def give_up(self) -> None:
+        """Nobody waits for the answer any more: what the kernel still holds of the call is not sent."""
+        drop_unsent(self._transport)
 
 
 class GuardedBody(aiohttp.BytesPayload):
@@ -52,6 +64,7 @@ class GuardedBody(aiohttp.BytesPayload):
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """aiohttp calls this when the request has its connection."""
         self._call.check()
+        self._call.written_to(getattr(writer, "transport", None))
         await super().write_with_length(writer, content_length)
 
 

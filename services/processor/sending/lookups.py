@@ -9,7 +9,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
 
 import structlog
 
@@ -18,6 +17,7 @@ from services.processor.directory.outcomes import Listed, Listing, LookupFailed,
 from services.processor.lane.row import Row, State
 from services.processor.lane.transitions import Finished, after_absence
 from services.processor.limits.backoff import Backoff
+from services.processor.sending.absence import Absence, shown_ids, unknown_outcome_message
 from shared.contract.events import RowErrorCode
 from shared.contract.hospital_matching import matching_key
 
@@ -25,9 +25,6 @@ log = structlog.get_logger(__name__)
 
 #: After so many look-ups in a row without a hospital that was created, the batch may be given up.
 MISSING_LOOK_UPS = 10
-#: How many of the missing hospitals' ids a message names.
-SHOWN_IDS = 5
-
 #: The wait after a look-up that was not sent, because of a rebalance or of a lease that has ended.
 NOT_SENT_SECONDS = 0.1
 
@@ -56,16 +53,6 @@ class _Batch:
     def drop_settled(self) -> None:
         """Drops rows that are not in doubt any more, and those of lanes that have ended."""
         self.rows = {row: at for row, at in self.rows.items() if row.lane.end is None and row.state is State.IN_DOUBT}
-
-
-class Absence(Enum):
-    """What it means that a look-up does not show a row; where it proves nothing, why."""
-
-    PROVEN = "the hospital is not there"
-    LATER = "does not show hospitals yet that it did create: ask again"
-    LOST = "does not show hospitals of the batch any more that it did create ({missing})"
-    PAGED = "lists only a part of the batch"
-    REWRITTEN = "writes hospitals in its own way"
 
 
 class LookupQueue:
@@ -210,7 +197,7 @@ class LookupQueue:
                 if row.lane.end is None and row.state is State.IN_DOUBT:
                     self._resolve(row, found, absence, missing)
         if absence is Absence.LATER and batch.rows:
-            reason = f"hospitals that it created are missing: {_shown(missing)}"
+            reason = f"hospitals that it created are missing: {shown_ids(missing)}"
             self._postpone(batch_id, batch, self._backoff.seconds(batch.misses), reason)
 
     def _absence(self, batch_id: str, batch: _Batch, began: float, listed: Listed, missing: frozenset[str]) -> Absence:
@@ -242,7 +229,7 @@ class LookupQueue:
             self._resolve_absent(row)
         else:
             metrics.LOOK_UPS.labels("unclear").inc()
-            message = _what_to_look_for(row, absence.value.format(missing=_shown(missing)))
+            message = unknown_outcome_message(row, absence, missing)
             row.lane.finish(row, row.failed(RowErrorCode.OUTCOME_UNKNOWN, message))
 
     def _resolve_absent(self, row: Row) -> None:
@@ -253,16 +240,3 @@ class LookupQueue:
         else:
             row.backoff_count += counted
             row.lane.retry(row, self._backoff.seconds(row.backoff_count) if step.error else 0.0)
-
-
-def _shown(ids: frozenset[str]) -> str:
-    return ", ".join(sorted(ids)[:SHOWN_IDS]) + (", ..." if len(ids) > SHOWN_IDS else "")
-
-
-def _what_to_look_for(row: Row, reason: str) -> str:
-    cause = f" ({row.last_error.message})" if row.last_error else ""
-    event = row.event
-    return (
-        f"The call may have created the hospital{cause}, and the directory {reason}, so it could not be found again. "
-        f"Look in the directory for {event.name!r}, {event.address!r} in batch {event.batch_id}, then resolve the row."
-    )

@@ -1,0 +1,35 @@
+"""What it means that a look-up does not show a row, and what its message says when nobody can tell."""
+
+from collections.abc import Set as AbstractSet
+from enum import Enum
+
+from services.processor.lane.row import Row
+
+#: How many of the missing hospitals' ids a message names.
+SHOWN_IDS = 5
+
+
+class Absence(Enum):
+    """What it means that a look-up does not show a row; where it proves nothing, why."""
+
+    PROVEN = "the hospital is not there"
+    LATER = "does not show hospitals yet that it did create: ask again"
+    LOST = "does not show hospitals of the batch any more that it did create ({missing})"
+    PAGED = "lists only a part of the batch"
+    REWRITTEN = "writes hospitals in its own way"
+
+
+def shown_ids(ids: AbstractSet[str]) -> str:
+    """The first of the ids, for a message."""
+    return ", ".join(sorted(ids)[:SHOWN_IDS]) + (", ..." if len(ids) > SHOWN_IDS else "")
+
+
+def unknown_outcome_message(row: Row, absence: Absence, missing: AbstractSet[str]) -> str:
+    """Why the row's outcome is unknown, and what to look for in the directory. `missing`: ids it did not show."""
+    reason = absence.value.format(missing=shown_ids(missing))
+    cause = f" ({row.last_error.message})" if row.last_error else ""
+    event = row.event
+    return (
+        f"The call may have created the hospital{cause}, and the directory {reason}, so it could not be found again. "
+        f"Look in the directory for {event.name!r}, {event.address!r} in batch {event.batch_id}, then resolve the row."
+    )

@@ -56,7 +56,6 @@ class Owner:
     under_way: dict[Row, Call] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     draining: asyncio.Task[None] | None = None
-    offered: dict[str, Watermark] | None = None
 
 
 class LaneSimulation:
@@ -93,23 +92,14 @@ class LaneSimulation:
         clean = all(mark.released for mark in self.kept.values())
         transactions = start_lane(lane, marks, clean=clean, unowned=not self.kept)
         self.owner = Owner(lane, transactions, in_doubt)
-        self.listen(self.owner)
+        transactions.broker_answer = asyncio.get_running_loop().create_future()  # the broker's answers stay open
         self.happened["clean" if clean else "unclean"] += 1
 
-    def listen(self, owner: Owner) -> None:
-        """Hears what the lane offers to the broker, whose answer stays open."""
-        owner.transactions.broker_answer = asyncio.get_running_loop().create_future()
-        original = owner.transactions.commit
-
-        async def commit(records: list, marks: dict[str, Watermark]) -> None:
-            owner.offered, owner.offered_records = marks, records
-            await original(records, marks)
-
-        owner.transactions.__dict__["commit"] = commit
-
     def keep(self, owner: Owner) -> None:
-        self.kept, owner.offered = owner.offered, None
-        for _, _, value, headers in owner.offered_records:
+        """The broker keeps the commit that is under way."""
+        records, self.kept = owner.transactions.offered
+        owner.transactions.offered = None
+        for _, _, value, headers in records:
             result = decode(headers, value)
             self.results[result.job_id, result.row] += 1
 
@@ -120,7 +110,7 @@ class LaneSimulation:
         """Somebody else fences the lane; a commit under way has happened, or not."""
         for _ in range(3):
             await self.choose()  # it freezes with calls on their way
-        if self.owner.offered is not None and self.chance.random() < 0.5:
+        if self.owner.transactions.offered is not None and self.chance.random() < 0.5:
             self.keep(self.owner)
         self.zombies = [*self.zombies[-3:], self.owner]
         self.take_over()
@@ -129,13 +119,13 @@ class LaneSimulation:
 
     async def commit_begins(self) -> None:
         owner = self.owner
-        if owner.offered is None and owner.lane._something_to_commit():
+        if owner.transactions.offered is None and owner.lane._something_to_commit():
             owner.tasks.append(asyncio.create_task(owner.lane._commit()))
             await self.turn()
 
     async def commit_succeeds(self) -> None:
         owner = self.owner
-        if owner.offered is not None:
+        if owner.transactions.offered is not None:
             self.keep(owner)
             answer, owner.transactions.broker_answer = (
                 owner.transactions.broker_answer,
@@ -258,7 +248,8 @@ class LaneSimulation:
             assert created <= 1, f"{row} was created {created} times"
         assert all(count == 1 for count in self.results.values()), "a row has one result"
         if self.owner.lane.end is None:
-            for marks in filter(None, (self.kept, self.owner.offered)):
+            _, offered = self.owner.transactions.offered or ([], None)
+            for marks in filter(None, (self.kept, offered)):
                 for row in self.owner.under_way:
                     mark = marks[row.topic]
                     assert mark.offset <= row.place.offset < mark.horizon, "a crash now would leave it out of doubt"

@@ -87,15 +87,23 @@ class Clock:
         return self.now
 
 
+Commit = tuple[list[OutgoingRecord], dict[str, Watermark]]
+
+
 @dataclass
 class FakeTransactions:
-    """Keeps what is committed. A commit waits for `broker_answer`, if it is set, and ends as it does."""
+    """Keeps what is committed. A commit waits for `broker_answer`, if it is set, and ends as it does.
 
-    commits: list[tuple[list[OutgoingRecord], dict[str, Watermark]]] = field(default_factory=list)
+    `offered` is the last commit that has begun, whether it succeeds or not.
+    """
+
+    commits: list[Commit] = field(default_factory=list)
     broker_answer: asyncio.Future[None] | None = None
+    offered: Commit | None = None
     closed: bool = False
 
     async def commit(self, records: list[OutgoingRecord], marks: dict[str, Watermark]) -> None:
+        self.offered = records, marks
         if self.broker_answer is not None:
             await self.broker_answer
         self.commits.append((records, marks))
@@ -152,6 +160,11 @@ def start_lane(
     transactions = FakeTransactions()
     lane._start(Takeover(transactions, watermarks, clean=clean, unowned=unowned))  # type: ignore[arg-type]
     return transactions
+
+
+def admit(lane: Lane, *events: Event, topic: str = "hospital.rows.express", start: int = 0) -> None:
+    """Delivers events to a lane, at the offsets from `start` on."""
+    lane.admit(topic, [record(event, start + n, topic) for n, event in enumerate(events)], start + len(events))
 
 
 def beginning(offset: int = 0) -> dict[str, Watermark]:

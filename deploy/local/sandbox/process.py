@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from deploy.local.sandbox.punctual import punctual_loop
+from deploy.local.sandbox.precise_timers import precise_event_loop
 from deploy.local.sandbox.server import Sandbox
 from shared.runtime.process_tuning import tune_for_hospitals
 
@@ -15,7 +15,7 @@ def main() -> None:
     Prints one line with the URL once it listens; a port that is taken ends it with one line."""
     tune_for_hospitals()
     host = os.environ.get("SANDBOX_HOST", "127.0.0.1")
-    with asyncio.Runner(loop_factory=punctual_loop) as runner:
+    with asyncio.Runner(loop_factory=precise_event_loop) as runner:
         runner.run(serve(host, port_from(os.environ.get("SANDBOX_PORT", "8900"))))
 
 

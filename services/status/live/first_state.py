@@ -5,6 +5,7 @@ Callers that come while a question is under way share the next one. When the dat
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from typing import Final
 
 from services.status.live.job_watchers import JobState
 from services.status.model.timestamps import Clock
@@ -15,6 +16,10 @@ from shared.contract.events import now
 from shared.runtime.answer_budget import AnswerBudget
 
 Found = dict[str, JobState]
+
+#: What a question may take at least that has waited for the one before it. That one was answered, so the database is
+#: there: a crowd that keeps this process busy is no reason to send its callers away.
+_SECOND_QUESTION_SECONDS: Final = 1.0
 
 
 class _Question:
@@ -60,7 +65,7 @@ class FirstStates:
             asked_at = asyncio.get_running_loop().time()
             found = await self._database.read(
                 lambda connection: summaries(connection, tenant, question.job_ids, self._clock()),
-                question.budget.remaining,
+                max(question.budget.remaining, 0.0 if before is None else _SECOND_QUESTION_SECONDS),
             )
         finally:
             if self._under_way.get(tenant) is question.answer:

@@ -18,7 +18,7 @@ BREAKER_STATE = Enum(
     "hospital_processor_breaker", "The circuit breaker's state", states=[state.value for state in BreakerState]
 )
 SLOTS = Counter("hospital_processor_slots_total", "Slots of the rate limit", ["use"])
-RETRY_AFTER_WAITS = Counter("hospital_processor_retry_after_waits_total", "Waits that the directory asked for with Retry-After")
+RETRY_AFTER_WAITS = Counter("hospital_processor_retry_after_waits_total", "Times that the directory sent Retry-After")
 COMMIT_SECONDS = Histogram("hospital_processor_commit_seconds", "Transactions of lanes", buckets=_SECONDS)
 TAKEOVERS = Counter("hospital_processor_takeovers_total", "Lanes taken over")
 FENCED = Counter("hospital_processor_fenced_total", "Lanes lost to another processor")

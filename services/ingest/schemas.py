@@ -65,7 +65,7 @@ class FileChecked(BaseModel):
     total_hospitals: int
     #: At most 1,000.
     errors: list[RowProblem]
-    estimated_seconds: float | None = Field(description="At the configured pace; null when there is no limit.")
+    estimated_seconds: float | None = Field(description="At the configured rate; null when there is no limit.")
     same_file_as: list[SameFileAs]
 
 

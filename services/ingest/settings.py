@@ -31,5 +31,5 @@ class IngestSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings, R
         return database_url(self.ingest_database_url)
 
     def estimated_seconds(self, rows: int) -> float | None:
-        """How long so many rows take at the configured pace; None when there is no limit."""
+        """How long so many rows take at the configured rate; None when there is no limit."""
         return None if self.rate_per_second is None else round(rows / self.rate_per_second, 1)

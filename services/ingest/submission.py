@@ -31,13 +31,20 @@ from services.ingest.problems import busy, in_progress, rejected, unreadable
 from services.ingest.publication.connection_pool import ConnectionPool
 from services.ingest.publication.job_transaction import JobTransaction, NotPublished, OutcomeUnknown, open_transaction
 from services.ingest.publication.jobs_topic import EndsUnknown, JobsTopic
-from services.ingest.publication.upload_budgets import UPLOAD_TIMEOUTS, LargeUploadBudget, RenewedBudget, UploadTimeouts
+from services.ingest.publication.upload_budgets import (
+    UPLOAD_TIMEOUTS,
+    LargeUploadBudget,
+    RenewedBudget,
+    UploadBudget,
+    UploadTimeouts,
+)
 from services.ingest.schemas import SameFileAs, UploadAccepted
 from services.ingest.settings import IngestSettings
 from services.ingest.upload.admission import Admission
 from services.ingest.upload.body import UploadedFile
 from shared.contract.events import now
 from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.databases import DatabaseDown
 from shared.runtime.telemetry import current_traceparent
 
 log = structlog.get_logger(__name__)
@@ -78,7 +85,7 @@ class Submission:
                 return _replayed(known)
             job = await self._prepared(file, tenant, allow_duplicates, budget)
             reservation = await self._reservation(request, job, budget)
-            async with self._publishing_slot(budget), self._transaction(reservation, job, budget) as transaction:
+            async with self._publishing_slot(file, budget), self._transaction(reservation, job, budget) as transaction:
                 if await self.reservations.reserve(reservation, budget.remaining):
                     return await self._published(transaction, job, reservation)
             return await self._answer_of_the_faster(request, budget)
@@ -96,34 +103,29 @@ class Submission:
         return [SameFileAs(job_id=same.job_id, created_at=same.created_at) for same in found]
 
     @asynccontextmanager
-    async def _admitted(self, file: UploadedFile) -> AsyncIterator[AnswerBudget]:
+    async def _admitted(self, file: UploadedFile) -> AsyncIterator[UploadBudget]:
         """How long the upload may wait. A small one takes a slot first: to refuse one of too many costs little."""
-        if file.size > LARGE_FILE_BYTES:
+        if _is_large(file):
             yield LargeUploadBudget(self.pool, self.timeouts)
             return
-        budget = AnswerBudget(self.timeouts.busy_seconds)
+        budget = UploadBudget(self.timeouts.busy_seconds)
         async with self.admission.small(budget) as slot:
             try:
                 yield budget if slot.waited else RenewedBudget(self.timeouts.small_seconds)
-            except (NotPublished, OutcomeUnknown, EndsUnknown) as error:
+            except (NotPublished, OutcomeUnknown, EndsUnknown, DatabaseDown) as error:
                 if slot.others_were_answered:
                     raise busy() from error
                 raise
 
-    def _publishing_slot(self, budget: AnswerBudget) -> AbstractAsyncContextManager[object]:
+    def _publishing_slot(self, file: UploadedFile, budget: UploadBudget) -> AbstractAsyncContextManager[object]:
         """A large upload takes a slot when its job is ready; a small one has had one from the beginning."""
-        return self.admission.large(budget) if isinstance(budget, LargeUploadBudget) else nullcontext()
+        return self.admission.large(budget) if _is_large(file) else nullcontext()
 
     async def _prepared(
-        self, file: UploadedFile, tenant: str, allow_duplicates: bool, budget: AnswerBudget
+        self, file: UploadedFile, tenant: str, allow_duplicates: bool, budget: UploadBudget
     ) -> PreparedJob:
-        preparing = self.workers.run(
-            file.size, prepare, file.path, self._rules(allow_duplicates), self._draft(file, tenant)
-        )
-        if isinstance(budget, LargeUploadBudget):
-            # It may take a minute: the client hears of an outage before its end.
-            preparing = budget.while_kafka_answers(preparing)
-        result = await preparing
+        rules, draft = self._rules(allow_duplicates), self._draft(file, tenant)
+        result = await budget.compute(self.workers.run(file.size, prepare, file.path, rules, draft))
         if isinstance(result, WrongKind | TooManyRows):
             raise unreadable(result)
         if isinstance(result, FileRejected):
@@ -194,6 +196,10 @@ class Submission:
         if known := await self.replays.answer_to(request, budget):
             return _replayed(known)
         raise in_progress()
+
+
+def _is_large(file: UploadedFile) -> bool:
+    return file.size > LARGE_FILE_BYTES
 
 
 def _replayed(known: Answered) -> Answer:

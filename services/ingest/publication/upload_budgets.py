@@ -1,6 +1,6 @@
 """How long an upload may wait for Kafka. Its client hears of an outage within 2 s.
 
-AnswerBudget       a small upload that had to wait for others: 1.7 s after the last byte of its body
+UploadBudget       a small upload that had to wait for others: 1.7 s after the last byte of its body
 RenewedBudget      a small upload: 1.4 s after Kafka last answered it
 LargeUploadBudget  a large upload: as long as it takes while Kafka answers, at most 1.45 s when it does not
 """
@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from aiokafka.errors import KafkaError
 
+from services.ingest.problems import busy
 from services.ingest.publication.connection_pool import ConnectionPool, close_connection
 from shared.runtime.answer_budget import ANSWER_SECONDS, AnswerBudget
 from shared.runtime.timeouts import detach, run_with_timeout
@@ -43,8 +44,19 @@ class UploadTimeouts:
 UPLOAD_TIMEOUTS: Final = UploadTimeouts()
 
 
-class RenewedBudget(AnswerBudget):
-    """Starts anew whenever what was waited for came in time."""
+class UploadBudget(AnswerBudget):
+    """Ends at a fixed time, so that everybody is answered soon when there are many uploads."""
+
+    async def compute(self, work: Coroutine[Any, Any, T]) -> T:
+        """What our own work returns; it waits for nobody. Raises Problem 503 `busy` when no time is left after it."""
+        result = await work
+        if not self.remaining:
+            raise busy()
+        return result
+
+
+class RenewedBudget(UploadBudget):
+    """Starts anew whenever what was waited for came in time. Our own work takes nothing of it."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(seconds, clock)
@@ -52,12 +64,18 @@ class RenewedBudget(AnswerBudget):
 
     async def run(self, work: Coroutine[Any, Any, T], at_most: float | None = None) -> T:
         """What the work returns. Raises TimeoutError when the budget, or `at_most` seconds, are used up."""
-        result = await super().run(work, at_most)
+        return self._renewed(await super().run(work, at_most))
+
+    async def compute(self, work: Coroutine[Any, Any, T]) -> T:
+        """What our own work returns, however long it takes."""
+        return self._renewed(await work)
+
+    def _renewed(self, result: T) -> T:
         self._deadline = self._clock() + self._seconds
         return result
 
 
-class LargeUploadBudget(AnswerBudget):
+class LargeUploadBudget(UploadBudget):
     """Ends when Kafka does not answer, however long the upload takes otherwise.
 
     An acknowledgement of a busy Kafka may take seconds. One that is frozen, stopped or out of reach is recognised by
@@ -77,9 +95,9 @@ class LargeUploadBudget(AnswerBudget):
     async def run(self, work: Coroutine[Any, Any, T], at_most: float | None = None) -> T:
         """What the work returns. Raises TimeoutError after `at_most` seconds, and KafkaSilent."""
         seconds = self._timeouts.large_seconds if at_most is None else at_most
-        return await self.while_kafka_answers(run_with_timeout(seconds, work))
+        return await self.compute(run_with_timeout(seconds, work))
 
-    async def while_kafka_answers(self, work: Coroutine[Any, Any, T]) -> T:
+    async def compute(self, work: Coroutine[Any, Any, T]) -> T:
         """What the work returns, however long it takes. Raises KafkaSilent when Kafka answers nothing meanwhile."""
         task = asyncio.create_task(work)
         try:

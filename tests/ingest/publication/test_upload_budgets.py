@@ -5,7 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
-from services.ingest.publication.upload_budgets import KafkaSilent, LargeUploadBudget, RenewedBudget, UploadTimeouts
+from services.ingest.publication.upload_budgets import (
+    KafkaSilent,
+    LargeUploadBudget,
+    RenewedBudget,
+    UploadBudget,
+    UploadTimeouts,
+)
+from shared.runtime.problems import Problem
 
 #: Asks every hundredth of a second, and takes an answer for lost after a tenth.
 QUICK = UploadTimeouts(small_seconds=0.1, ask_after_seconds=0.01, ask_seconds=0.1, large_seconds=0.3)
@@ -87,11 +94,11 @@ async def test_a_silent_kafka_is_given_up_soon(at_most):
     assert not pool.released
 
 
-async def test_a_file_may_be_read_for_any_time_while_kafka_answers():
+async def test_a_file_may_be_read_for_any_time_compute():
     """There is no other limit, and the first failure to answer ends it."""
     answers = True
     pool = Pool(lambda: answers)
-    reading = asyncio.create_task(LargeUploadBudget(pool, QUICK).while_kafka_answers(asyncio.Event().wait()))
+    reading = asyncio.create_task(LargeUploadBudget(pool, QUICK).compute(asyncio.Event().wait()))
     await asyncio.wait({reading}, timeout=2 * QUICK.large_seconds)
     assert not reading.done()
 
@@ -104,7 +111,7 @@ async def test_what_is_done_while_kafka_is_asked_counts():
     """Even if the question itself is never answered."""
     pool = Pool(lambda: False)
 
-    assert await LargeUploadBudget(pool, QUICK).while_kafka_answers(asyncio.sleep(0.05, "read")) == "read"
+    assert await LargeUploadBudget(pool, QUICK).compute(asyncio.sleep(0.05, "read")) == "read"
 
 
 async def test_what_is_done_at_once_asks_nothing():
@@ -123,7 +130,7 @@ async def test_an_error_of_the_work_is_its_own():
         raise ValueError("no CSV")
 
     with pytest.raises(ValueError, match="no CSV"):
-        await LargeUploadBudget(Pool(lambda: True), QUICK).while_kafka_answers(refused())
+        await LargeUploadBudget(Pool(lambda: True), QUICK).compute(refused())
 
 
 async def test_the_budget_of_a_small_upload_starts_anew_with_every_answer():
@@ -140,3 +147,34 @@ async def test_the_budget_of_a_small_upload_starts_anew_with_every_answer():
     with pytest.raises(TimeoutError):
         await budget.run(asyncio.Event().wait())
     assert budget.remaining == 0
+
+
+async def test_reading_a_small_file_takes_nothing_of_its_budget():
+    """However busy the machine is: it is not Kafka that is slow."""
+    seconds = 0.0
+    budget = RenewedBudget(1.0, lambda: seconds)
+
+    async def read() -> str:
+        nonlocal seconds
+        seconds += 5.0
+        return "read"
+
+    assert await budget.compute(read()) == "read"
+    assert budget.remaining == pytest.approx(1.0)
+
+
+async def test_one_of_many_uploads_that_has_used_up_its_time_is_told_to_come_back():
+    """Its time is the same whatever it was spent on."""
+    seconds = 0.0
+    budget = UploadBudget(1.0, lambda: seconds)
+
+    async def read(takes: float) -> str:
+        nonlocal seconds
+        seconds += takes
+        return "read"
+
+    assert await budget.compute(read(0.6)) == "read"
+    assert budget.remaining == pytest.approx(0.4)
+    with pytest.raises(Problem) as refusal:
+        await budget.compute(read(0.6))
+    assert refusal.value.error_type == "busy"

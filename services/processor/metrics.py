@@ -1,6 +1,7 @@
 """The processor's Prometheus metrics."""
 
 from functools import cache
+from typing import Final
 
 from prometheus_client import Counter, Enum, Gauge, Histogram
 
@@ -37,10 +38,19 @@ def results(outcome: str) -> Counter:
     return RESULTS.labels(outcome)
 
 
+#: Dashboards ask for the label's values, so outcomes that got better names keep the old ones here.
+_OUTCOME_LABELS: Final = {
+    "ConnectionFailed": "NeverSent",
+    "LookupFailed": "Unlisted",
+    "NotSent": "Withheld",
+    "ServiceRejected": "Refused",
+}
+
+
 @cache
-def calls(call: str, outcome: str) -> Counter:
-    """The counter of calls with this outcome."""
-    return CALLS.labels(call, outcome)
+def calls(call: str, outcome: type) -> Counter:
+    """The counter of calls with this outcome, one of the types of `directory.outcomes`."""
+    return CALLS.labels(call, _OUTCOME_LABELS.get(outcome.__name__, outcome.__name__))
 
 
 @cache

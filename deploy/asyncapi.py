@@ -22,7 +22,7 @@ _COMPONENT: Final = "#/components/schemas/{model}"
 
 
 def document() -> dict[str, Any]:
-    """The document as it has to be now. Reads no environment, so that it is the same everywhere."""
+    """The document of the current code. It reads no environment, so that it is the same everywhere."""
     settings = KafkaSettings.model_construct()
     brokers = (
         ingest.declare(settings),
@@ -49,7 +49,7 @@ def _specification(first: KafkaBroker, *others: KafkaBroker) -> str:
 
 
 def _name_payloads(schemas: dict[str, Any]) -> None:
-    """Subscribers without handlers have no payload of their own: the service's READS tells it."""
+    """Adds the payloads of the processor's subscribers, which have no handlers, from its READS."""
     kinds: list[type[Event]] = [kind for kinds in processor.READS.values() for kind in kinds]
     _, generated = models_json_schema([(kind, "validation") for kind in kinds], ref_template=_COMPONENT)
     schemas.update(generated["$defs"])

@@ -9,7 +9,7 @@ from shared.runtime.topic_admin import check_topics, wait_for_topics
 
 
 def main() -> None:
-    """Creates what is missing, waiting for Kafka, and refuses topics that would lose data."""
+    """Creates missing topics, waits for Kafka if necessary, and refuses topics that would lose data."""
     configure_logging(load(LogSettings), "topics")
     asyncio.run(_make(load(KafkaSettings)))
 

@@ -3,8 +3,8 @@
     with ThrowawayPostgres() as server:
         ...  # server.url is "postgresql://postgres@127.0.0.1:PORT/postgres"
 
-It forgets everything at the end, and would at a power cut: it never waits for the disk. It runs as `nobody` when we are
-root, since PostgreSQL refuses root. It ends with the process that started it.
+Its data is deleted at the end, and would not survive a power cut: nothing is synced to the disk. As root it is started
+as `nobody`, since PostgreSQL refuses root. It ends with the process that started it.
 """
 
 import importlib.util
@@ -39,11 +39,14 @@ _OPTIONS: Final = {
 
 
 class PostgresNotStarted(NotStarted):
-    """The server is not running; the line says why."""
+    """The server could not be started; the text says why."""
 
 
 class ThrowawayPostgres:
-    """One server in a temporary directory, on a free port. Start it from a thread that lives as long as it should."""
+    """One server in a temporary directory, on a free port.
+
+    Start it from a thread that lives as long as the server should (see supervisor/parent_death.py).
+    """
 
     def __init__(self) -> None:
         self.port = 0
@@ -59,11 +62,11 @@ class ThrowawayPostgres:
 
     @property
     def url(self) -> str:
-        """Its administrative database. No password: it listens on 127.0.0.1 only and holds nothing."""
+        """The URL of its administrative database. It needs no password: it listens on 127.0.0.1 only."""
         return f"postgresql://postgres@{HOST}:{self.port}/postgres"
 
     def start(self) -> None:
-        """Makes its directory and returns when it takes connections, about 2 s later. Raises PostgresNotStarted."""
+        """Starts it and returns when it takes connections, about 2 s later. Raises PostgresNotStarted."""
         self._temporary = Path(tempfile.mkdtemp(prefix="postgres-"))
         try:
             _give_to_server_user(self._temporary)
@@ -76,9 +79,9 @@ class ThrowawayPostgres:
             raise
 
     def stop(self) -> None:
-        """Ends it and deletes what it held."""
+        """Stops it and deletes its data."""
         if self._process:
-            self._process.send_signal(signal.SIGQUIT)  # at once: nothing is worth a checkpoint
+            self._process.send_signal(signal.SIGQUIT)  # immediate shutdown, without a checkpoint
             try:
                 self._process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
@@ -104,7 +107,7 @@ class ThrowawayPostgres:
         return str(self._directory / "data")
 
     def _binaries(self) -> Path:
-        """The first directory whose programs our user may run; the wheel's own are copied if it may not get there."""
+        """The first directory whose programs the server's user may run; else a copy of one that it may read."""
         for directory in _installed():
             if self._runs(directory):
                 return directory

@@ -1,4 +1,4 @@
-"""The command line in front of a service that answers as a test likes."""
+"""The command line in front of a fake service."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

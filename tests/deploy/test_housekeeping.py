@@ -1,4 +1,4 @@
-"""How much of a partition nobody needs: told from its records, from the tables and from the groups."""
+"""How much of a partition can be deleted: decided from its records, the tables and the groups."""
 
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition

@@ -23,7 +23,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @dataclass(frozen=True)
 class Installation:
-    """`make run`, with somebody else's broker."""
+    """A running `make run` that uses the tests' broker."""
 
     url: str
     sandbox: str

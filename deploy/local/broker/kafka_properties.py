@@ -8,7 +8,7 @@ NODE_ID = 1
 
 
 def server_properties(port: int, controller_port: int, log_dir: Path) -> str:
-    """The text of server.properties. Only the log directory outlives a start: the ports may differ the next time."""
+    """The text of server.properties. The log directory stays the same over restarts; the ports may change."""
     properties = {
         "process.roles": "broker,controller",
         "node.id": NODE_ID,
@@ -19,7 +19,7 @@ def server_properties(port: int, controller_port: int, log_dir: Path) -> str:
         "controller.quorum.voters": f"{NODE_ID}@{HOST}:{controller_port}",
         "log.dirs": log_dir,
         "auto.create.topics.enable": "false",
-        # Alone, it can keep one copy. Few partitions of the internal topics: each costs time at the start.
+        # One broker can keep one copy. Few partitions of the internal topics: each costs time at the start.
         "offsets.topic.replication.factor": 1,
         "offsets.topic.num.partitions": 5,
         "transaction.state.log.replication.factor": 1,
@@ -27,11 +27,11 @@ def server_properties(port: int, controller_port: int, log_dir: Path) -> str:
         "transaction.state.log.num.partitions": 5,
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
-        # There is nobody else to wait for before the first member of a group gets its partitions.
+        # Do not wait for more members before the first member of a group gets its partitions.
         "group.initial.rebalance.delay.ms": 0,
-        # A year: after the usual 7 days, a processor that was off for a week would forget where it was.
+        # A year: after the default of 7 days a group that was away would lose its offsets.
         "offsets.retention.minutes": 525_600,
-        # After a kill -9 the controller still believes in the dead broker for this long, and lets it in only then.
+        # After a kill -9 the controller takes the broker for alive this long, and lets it register only then.
         "broker.session.timeout.ms": 2_000,
         "broker.heartbeat.interval.ms": 500,
         "num.network.threads": 2,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from deploy.local.broker.jars import KAFKA, LOCK, sha256_of
 
-#: Kafka 4.1 logs through slf4j 1.7 and its pom names no place for the lines to go; this one writes to standard error.
+#: Kafka 4.1 logs through slf4j 1.7, and its pom names no implementation; this one writes to standard error.
 _LOGGING: Final = "org.slf4j:slf4j-simple:1.7.36"
 _HEADER: Final = (
     "# Every jar of the local Apache Kafka with its SHA-256.\n"

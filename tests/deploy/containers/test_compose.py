@@ -146,7 +146,7 @@ def docker_engine() -> None:
 
 @pytest.mark.usefixtures("docker_engine")
 def test_docker_compose_accepts_the_file() -> None:
-    """The real parser has the last word, with and without the sandbox."""
+    """Docker's own parser accepts the file, with and without the sandbox."""
     for profile in ([], ["--profile", "sandbox"]):
         answer = subprocess.run(
             ["docker", "compose", *profile, "config", "--quiet"], cwd=ROOT, capture_output=True, text=True, timeout=30

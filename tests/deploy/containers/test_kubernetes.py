@@ -272,7 +272,7 @@ def test_nginx_asks_the_name_server_of_the_place_where_it_runs(
 
 @pytest.mark.parametrize("folder", ["base", "example"])
 def test_kustomize_accepts_it(folder: str) -> None:
-    """The real thing has the last word: every reference to settings and secrets has found its object."""
+    """The real tool renders them: every reference to settings and secrets has found its object."""
     kubectl = shutil.which("kubectl") or shutil.which("kustomize")
     if kubectl is None:
         pytest.skip("neither kubectl nor kustomize is on this machine")

@@ -144,7 +144,7 @@ async def test_a_lost_answer_leaves_a_hospital_behind(directory, client) -> None
 
 
 async def test_a_late_creation_comes_after_the_connection_is_gone(directory, client) -> None:
-    """Nothing is there when the caller looks at once; it is there in the end, and nobody was told."""
+    """Nothing is there when the caller looks at once; it is there in the end, without an answer to the caller."""
     directory.inject(late=1, late_ms=150)
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await create(client)

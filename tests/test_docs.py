@@ -129,6 +129,14 @@ def test_the_lines_that_decide_are_where_the_readme_says():
         assert re.search(definition, (ROOT / path).read_text("utf-8"), re.MULTILINE), f"{path} has no {name}"
 
 
+def test_a_log_line_that_is_told_of_is_written():
+    """Each event in the table stands in the code of a service."""
+    table = section((ROOT / "docs" / "architecture" / "operating.md").read_text("utf-8"), "Log lines")
+    told = {event for cells in table_rows(table) for event in re.findall(r"`(\w+)`", cells[0])}
+    code = "".join(path.read_text("utf-8") for room in ("services", "shared") for path in (ROOT / room).rglob("*.py"))
+    assert {event for event in told if f'"{event}"' not in code} == set()
+
+
 # ---- settings --------------------------------------------------------------------------------------------------------
 
 

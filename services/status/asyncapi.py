@@ -60,7 +60,7 @@ class StatusWritesJobEvent(
 
 
 def declare(settings: KafkaSettings) -> KafkaBroker:
-    """A broker that is never started, with what is read and what is written, each under a title of its own."""
+    """A broker that is never started, with what is read and what is written; each has its own title."""
     topics = settings.topics
     broker = KafkaBroker(settings.kafka_bootstrap_servers)
     for topic, title, payload in (
@@ -69,7 +69,7 @@ def declare(settings: KafkaSettings) -> KafkaBroker:
         (topics.processors, "StatusProcessors", ProcessorReported),
     ):
         _reads(broker, topic, topics.group("status"), title, payload, _PROJECTED)
-    _reads(broker, topics.jobs, topics.group(PURPOSE), "StatusOrders", JobRetryRequested, _CARRIED_OUT)
+    _reads(broker, topics.jobs, topics.group(PURPOSE), "StatusRetryRequests", JobRetryRequested, _CARRIED_OUT)
     broker.publisher(
         topics.jobs,
         title="StatusJobEvents",

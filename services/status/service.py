@@ -1,4 +1,4 @@
-"""Puts the parts together: the projection, the finishing of jobs, and the HTTP API."""
+"""Puts the service together: the projection, what it does to finished jobs, retries, and the HTTP API."""
 
 import asyncio
 import contextlib

@@ -33,7 +33,7 @@ from services.status.model.row_results import RowRecord, record_of
 from services.status.tables.schema_version import migrate
 from shared.runtime.databases import create_engine, database_url
 from shared.runtime.settings import KafkaSettings
-from tests.support.status.job_histories import Story
+from tests.support.status.job_histories import JobHistory
 from tests.support.status.status_service import API, StatusService, eventually
 
 FULL = os.environ.get("BENCH_FULL") == "1"
@@ -60,7 +60,7 @@ async def main() -> None:
         ThrowawayPostgres() as postgres,
     ):
         settings = KafkaSettings(kafka_bootstrap_servers=broker.bootstrap, kafka_topic_prefix=f"b{uuid4().hex[:6]}.")
-        jobs = [Story(total=ROWS, batches=ROWS // 1000 + 1, job_id=str(uuid4())) for _ in range(JOBS)]
+        jobs = [JobHistory(total=ROWS, batches=ROWS // 1000 + 1, job_id=str(uuid4())) for _ in range(JOBS)]
         records = await write(settings, jobs, Path(directory))
         for name, url in (("PostgreSQL", postgres.url), ("SQLite", f"sqlite:///{directory}/status.db")):
             bare = await bare_insert(url, records, Path(directory))
@@ -77,7 +77,7 @@ async def main() -> None:
             )
 
 
-async def write(settings: KafkaSettings, jobs: list[Story], folder: Path) -> list[RowRecord]:
+async def write(settings: KafkaSettings, jobs: list[JobHistory], folder: Path) -> list[RowRecord]:
     """Every result of every job on the topics, the jobs mixed; returns them as rows of the table."""
     records = []
     async with topics(settings, f"sqlite:///{folder}/unused.db", folder) as service:
@@ -136,7 +136,7 @@ async def made(url: str) -> None:
     await engine.dispose()
 
 
-async def projected(settings: KafkaSettings, url: str, jobs: list[Story], folder: Path) -> Figure:
+async def projected(settings: KafkaSettings, url: str, jobs: list[JobHistory], folder: Path) -> Figure:
     """One status process, from its first commit to its last."""
     waits: list[float] = []
     async with topics(settings, url, folder) as service:
@@ -166,7 +166,7 @@ async def progress(service: StatusService, enough: Callable[[int], bool]) -> tup
 
 
 @asynccontextmanager
-async def asked(service: StatusService, jobs: list[Story], waits: list[float]) -> AsyncIterator[None]:
+async def asked(service: StatusService, jobs: list[JobHistory], waits: list[float]) -> AsyncIterator[None]:
     """Meanwhile another process asks for the jobs' states."""
     base = str(service.http.base_url).rstrip("/")
     urls = [f"{base}{API}/status/{job.about['job_id']}" for job in jobs]
@@ -178,8 +178,8 @@ async def asked(service: StatusService, jobs: list[Story], waits: list[float]) -
     try:
         yield
     finally:
-        told, _ = await asker.communicate(b"end\n")
-    waits += json.loads(told)
+        waits_json, _ = await asker.communicate(b"end\n")
+    waits += json.loads(waits_json)
 
 
 def percentiles(waits: list[float]) -> str:

@@ -1,7 +1,7 @@
 """`python -m tests.bench.retries`: a retry of a whole job by a real status process, and the hash over all of its rows.
 
-A job of 100,000 failed rows (BENCH_FULL=1: a million) stands in PostgreSQL; the retry is ordered over HTTP. Measured:
-from the order to the last committed row, memory, what callers wait meanwhile; and the manifest for JobFinished.
+A job of 100,000 failed rows (BENCH_FULL=1: a million) stands in PostgreSQL; the retry is requested over HTTP. Measured:
+from the request to the last committed row, memory, what callers wait meanwhile; and the manifest for JobFinished.
 Figures of one machine: read them as ratios.
 """
 
@@ -24,7 +24,7 @@ from shared.contract.events import JobOutcome
 from shared.runtime.databases import create_engine, database_url
 from shared.runtime.settings import KafkaSettings
 from tests.bench.projection import percentiles
-from tests.support.status.job_histories import Story, apply_events
+from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_service import API, StatusService, eventually
 
 ROWS = 1_000_000 if os.environ.get("BENCH_FULL") == "1" else 100_000
@@ -58,9 +58,9 @@ async def fill(url: str) -> None:
     async with engine.begin() as connection:
         await connection.exec_driver_sql(FAILED_ROWS)
         await connection.exec_driver_sql(f"INSERT INTO status_tallies VALUES ('job-1', 1, 'failed', {ROWS})")
-    story = Story(total=ROWS, batches=ROWS // 1000 + 1)
-    bulk = story.accepted().model_copy(update={"express": False})
-    await apply_events(engine, bulk, story.finished(JobOutcome.NONE_CREATED))
+    job = JobHistory(total=ROWS, batches=ROWS // 1000 + 1)
+    bulk = job.accepted().model_copy(update={"express": False})
+    await apply_events(engine, bulk, job.finished(JobOutcome.NONE_CREATED))
     began = time.monotonic()
     manifest = await read_manifest(engine, "job-1")
     seconds = time.monotonic() - began
@@ -69,7 +69,7 @@ async def fill(url: str) -> None:
 
 
 async def retry(service: StatusService) -> None:
-    """Orders it, and asks for the status until the last row is written."""
+    """Requests it, and asks for the status until the last row is written."""
     process = psutil.Process(service.pid)
     before, most, waits = process.memory_info().rss, 0, []
     began = time.monotonic()

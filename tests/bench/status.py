@@ -30,13 +30,13 @@ from services.status.tables.schema_version import migrate
 from shared.contract.events import JobOutcome
 from shared.runtime.databases import create_engine, database_url
 from tests.bench.projection import percentiles
-from tests.support.status.job_histories import Story, apply_events
+from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_service import API, eventually
 
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 FAILED_EVERY = 50
 TIMES = 150
-JOB = Story(total=ROWS, batches=ROWS // 1_000, job_id="a-huge-job")
+JOB = JobHistory(total=ROWS, batches=ROWS // 1_000, job_id="a-huge-job")
 
 
 async def main() -> None:
@@ -64,8 +64,8 @@ async def fill(url: str) -> None:
     counts = {RowStatus.CREATED: ROWS - failed, RowStatus.FAILED: failed}
     async with engine.begin() as connection:
         for status, hospitals in counts.items():
-            told = {"job_id": JOB.about["job_id"], "round": 1, "status": status.value, "hospitals": hospitals}
-            await connection.execute(insert(tallies).values(told))
+            tally = {"job_id": JOB.about["job_id"], "round": 1, "status": status.value, "hospitals": hospitals}
+            await connection.execute(insert(tallies).values(tally))
     await apply_events(engine, JOB.finished(JobOutcome.SOME_FAILED))
     await engine.dispose()
 

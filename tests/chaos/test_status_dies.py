@@ -17,7 +17,7 @@ from shared.contract.events import JobFinished
 from shared.runtime.settings import KafkaSettings
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
-from tests.support.status.job_histories import Story
+from tests.support.status.job_histories import JobHistory
 from tests.support.status.status_service import StatusService, eventually
 
 JOBS = 4
@@ -71,9 +71,9 @@ async def test_two_replicas_that_are_killed_in_turn_share_the_work_and_count_eve
     kept(f"kill -9 of one of two status replicas {KILLS} times in {JOBS * ROWS:,} results: every count exact, shared")
 
 
-async def write_while_killing(services: list[StatusService], chance: random.Random) -> list[Story]:
+async def write_while_killing(services: list[StatusService], chance: random.Random) -> list[JobHistory]:
     """The jobs whose results were written, a part of them before each kill."""
-    jobs = [Story(total=ROWS, batches=ROWS // 1000 + 1, job_id=str(uuid4())) for _ in range(JOBS)]
+    jobs = [JobHistory(total=ROWS, batches=ROWS // 1000 + 1, job_id=str(uuid4())) for _ in range(JOBS)]
     await services[0].write(*(job.accepted() for job in jobs))
     cuts = [2 + ROWS * part // (KILLS + 1) for part in range(KILLS + 2)]
     for first, end in pairwise(cuts):
@@ -98,7 +98,7 @@ async def write_while_killing(services: list[StatusService], chance: random.Rand
     return jobs
 
 
-async def write(service: StatusService, jobs: list[Story], rows: range) -> None:
+async def write(service: StatusService, jobs: list[JobHistory], rows: range) -> None:
     """The results of these rows of every job, some of them twice; slowly, so that the kill comes in the middle."""
     piece = max(len(rows) // PIECES, 1)
     for first in rows[::piece]:
@@ -109,7 +109,7 @@ async def write(service: StatusService, jobs: list[Story], rows: range) -> None:
         await asyncio.sleep(0.05)
 
 
-async def done(services: list[StatusService], jobs: list[Story]) -> int:
+async def done(services: list[StatusService], jobs: list[JobHistory]) -> int:
     """How many rows have their result, as the replica says that answers first."""
     for service in services:
         try:
@@ -120,7 +120,7 @@ async def done(services: list[StatusService], jobs: list[Story]) -> int:
     return 0
 
 
-async def settled(service: StatusService, jobs: list[Story]) -> None:
+async def settled(service: StatusService, jobs: list[JobHistory]) -> None:
     """Every count is what was written, and every job has been called finished once."""
     failed = sum(row % FAILS == 0 for row in range(2, ROWS + 2))
     for job in jobs:

@@ -9,7 +9,7 @@ import pytest
 
 from shared.runtime.settings import KafkaSettings
 from tests.chaos.size import sized
-from tests.support.status.job_histories import Story
+from tests.support.status.job_histories import JobHistory
 from tests.support.status.live_server import NotWatched, ServerEvent, watch_job
 from tests.support.status.status_service import StatusService, eventually
 
@@ -31,7 +31,7 @@ async def service(kafka_bootstrap, topic_prefix, tmp_path, free_port):
 
 async def test_watchers_who_come_back_miss_nothing(service, kept):
     """No state comes twice, none of the past comes after a newer one, and everybody hears how it ended."""
-    job = Story(total=RESULTS, batches=RESULTS // 1_000, job_id=str(uuid4()))
+    job = JobHistory(total=RESULTS, batches=RESULTS // 1_000, job_id=str(uuid4()))
     job_id = job.about["job_id"]
     await service.write(job.accepted())
     await service.shows(job_id, status="pending")
@@ -90,7 +90,7 @@ async def watch(url: str, job_id: str, diary: list[ServerEvent]) -> int:
 
 async def test_a_service_that_is_asked_to_stop_ends_its_streams_in_order(service):
     """With the last chunk. Waiting for the readers to leave would cut the streams off after 8 s."""
-    job = Story(job_id=str(uuid4()))
+    job = JobHistory(job_id=str(uuid4()))
     await service.write(job.accepted())
     await service.shows(job.about["job_id"], status="pending")
     async with watch_job(str(service.http.base_url), job.about["job_id"]) as events:

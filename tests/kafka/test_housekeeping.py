@@ -16,13 +16,13 @@ from shared.contract.events import JobAccepted, JobOutcome, RowAccepted, RowResu
 from shared.runtime import kafka_options
 from shared.runtime.databases import create_engine
 from shared.runtime.topic_admin import wait_for_topics
-from tests.support.status.job_histories import Story, contents
+from tests.support.status.job_histories import JobHistory, contents
 
 AGO = 40 * 86_400
 
 
 class Installation:
-    """Topics, tables, and a hand that writes jobs at any time of the past."""
+    """Topics and tables, and events written as of any time of the past."""
 
     def __init__(self, settings):
         self.settings = settings
@@ -40,18 +40,18 @@ class Installation:
         await run_housekeeping(self.settings, said.append, **({"dry_run": False} | how))
         return said
 
-    async def write(self, story, *events, age=AGO):
+    async def write(self, job, *events, age=AGO):
         """The events with the rows of the job, as old as that in seconds."""
         moment = now() - timedelta(seconds=age)
         for event in events:
             shifted = {name: moment for name in ("occurred_at", "started_at") if hasattr(event, name)}
             await self._send(event.model_copy(update=shifted), moment)
             if isinstance(event, JobAccepted):
-                for row in range(2, story.total + 2):
-                    await self._send(self._row(story, row), moment)
+                for row in range(2, job.total + 2):
+                    await self._send(self._row(job, row), moment)
 
-    def _row(self, story, row):
-        about = {**story.about, "batch_id": story.batch_ids[0], "row": row, "name": "H", "columns": {}}
+    def _row(self, job, row):
+        about = {**job.about, "batch_id": job.batch_ids[0], "row": row, "name": "H", "columns": {}}
         return RowAccepted(**about, address="1 Long Street")
 
     async def _send(self, event, moment):
@@ -103,12 +103,12 @@ async def installation(kafka_bootstrap, topic_prefix, tmp_path):
     await installation.engine.dispose()
 
 
-def story():
-    return Story(total=2, job_id=str(uuid4()))
+def new_job():
+    return JobHistory(total=2, job_id=str(uuid4()))
 
 
 def ended(job):
-    """All that is told of a job of which one row failed."""
+    """All events of a job of which one row failed."""
     return job.accepted(), job.created(2), job.failed(3), job.finished(JobOutcome.SOME_FAILED)
 
 
@@ -118,7 +118,7 @@ async def job_ids(installation):
 
 async def test_what_only_old_jobs_needed_goes_and_the_others_are_found_whole(installation):
     """Two old jobs, one that is still running, one that ended yesterday, and another old one behind them."""
-    first, second, running, recent, behind = (story() for _ in range(5))
+    first, second, running, recent, behind = (new_job() for _ in range(5))
     await installation.write(first, *ended(first))
     await installation.write(second, *ended(second))
     await installation.write(running, running.accepted(), running.created(2))
@@ -147,7 +147,7 @@ async def test_what_only_old_jobs_needed_goes_and_the_others_are_found_whole(ins
 
 async def test_results_stay_as_long_as_the_topic_of_jobs_tells_of_their_job(installation):
     """A job that ended before another one began, which is still there: a rebuild must not find half of it."""
-    running, old = story(), story()
+    running, old = new_job(), new_job()
     await installation.write(running, running.accepted())
     await installation.write(old, *ended(old))
     await installation.write(running, running.created(2))
@@ -160,7 +160,7 @@ async def test_results_stay_as_long_as_the_topic_of_jobs_tells_of_their_job(inst
 
 async def test_results_that_are_left_of_a_forgotten_job_are_never_shown(installation):
     """Their JobAccepted is gone, they stand behind a result that is kept: a rebuild leaves them out."""
-    running, old = story(), story()
+    running, old = new_job(), new_job()
     await installation.write(old, old.accepted())
     await installation.write(running, running.created(2))
     await installation.write(old, old.created(2), old.failed(3), old.finished(JobOutcome.SOME_FAILED))
@@ -177,7 +177,7 @@ async def test_results_that_are_left_of_a_forgotten_job_are_never_shown(installa
 
 async def test_what_a_group_or_status_has_not_read_stays(installation):
     """However old it is: the processors, a downstream group, status itself."""
-    old, later = story(), story()
+    old, later = new_job(), new_job()
     await installation.write(old, *ended(old))
     await installation.rebuild()
     await installation.processed(all_but=1)
@@ -196,7 +196,7 @@ async def test_what_a_group_or_status_has_not_read_stays(installation):
 
 async def test_a_job_that_ended_is_kept_until_status_has_deleted_it(installation):
     """The tables say what is retained, not the clock of the housekeeping."""
-    job = story()
+    job = new_job()
     await installation.write(job, *ended(job), age=60)
     await installation.rebuild()
     await installation.processed()

@@ -1,4 +1,4 @@
-"""The tables made again from the topics, by the command itself on a real broker: nobody can tell the difference."""
+"""The tables made again from the topics, by the command itself on a real broker: every answer is the same."""
 
 import asyncio
 from uuid import uuid4
@@ -8,7 +8,7 @@ import pytest
 from shared.contract.cloud_events import encode
 from shared.contract.events import JobFinished, JobOutcome, RowErrorCode, now
 from shared.runtime.settings import KafkaSettings
-from tests.support.status.job_histories import Story
+from tests.support.status.job_histories import JobHistory
 from tests.support.status.status_service import API, StatusService, eventually
 
 
@@ -30,8 +30,8 @@ async def service(request, settings, free_port, tmp_path):
         yield service
 
 
-def stories(number):
-    return [Story(total=4, job_id=str(uuid4())) for _ in range(number)]
+def new_jobs(number):
+    return [JobHistory(total=4, job_id=str(uuid4())) for _ in range(number)]
 
 
 async def answers(service, jobs):
@@ -53,7 +53,7 @@ async def finishes(service):
 
 async def test_a_rebuild_gives_the_same_answers_and_sends_nothing(service):
     """While the service runs: jobs of every outcome, a retry, a decision, a result that cannot be read."""
-    good, retried, resolved, bad = jobs = stories(4)
+    good, retried, resolved, bad = jobs = new_jobs(4)
     await service.write(*(job.accepted(number) for number, job in enumerate(jobs)))
     await service.write(*(good.created(row) for row in range(2, 6)), good.activated())
     await service.write(*(retried.failed(row) for row in range(2, 6)))
@@ -79,7 +79,7 @@ async def test_a_rebuild_gives_the_same_answers_and_sends_nothing(service):
     assert await service.run("rebuild") == 0
 
     assert await answers(service, jobs) == before
-    (later,) = stories(1)
+    (later,) = new_jobs(1)
     await service.write(later.accepted(), later.created(2), *(later.failed(row) for row in range(3, 6)))
     await service.shows(later.about["job_id"], status="completed", outcome="some_failed")
     assert await finishes(service) == sorted([*sent, f"{later.about['job_id']}:JobFinished:1"])
@@ -88,7 +88,7 @@ async def test_a_rebuild_gives_the_same_answers_and_sends_nothing(service):
 
 async def test_results_that_come_during_a_rebuild_are_all_there_afterwards(service):
     """Also those that only the old tables had when the new ones took their place."""
-    job = Story(total=1, job_id=str(uuid4()))
+    job = JobHistory(total=1, job_id=str(uuid4()))
     rebuilt = asyncio.Event()
 
     async def keep_writing():

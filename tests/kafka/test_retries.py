@@ -1,4 +1,4 @@
-"""The owner of a partition on a real broker: each order once, whoever dies, freezes or is replaced in the middle."""
+"""The owner of a partition on a real broker: each retry once, whoever dies, freezes or is replaced in the middle."""
 
 import asyncio
 from collections import Counter
@@ -26,11 +26,11 @@ from shared.runtime.databases import create_engine, database_url
 from shared.runtime.fenced_transactions import Fenced
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.topic_admin import create_missing_topics
-from tests.support.status.job_histories import Story, apply_events
+from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.topic_reader import TopicReader
 from tests.support.until import until
 
-PATIENCE = 40.0
+SECONDS = 40.0
 ROWS = 300
 CHUNK = 20
 #: So that a retry takes many transactions.
@@ -121,25 +121,25 @@ async def system(kafka_bootstrap, topic_prefix, tmp_path):
     await engine.dispose()
 
 
-async def failed_job(system, rows=ROWS) -> Story:
+async def failed_job(system, rows=ROWS) -> JobHistory:
     """A job of which every row failed, and whose finish was projected."""
-    story = Story(total=rows, job_id=str(uuid4()))
-    await apply_events(system.engine, story.accepted(), *(story.failed(row) for row in range(2, rows + 2)))
-    await system.project_all(story.finished(JobOutcome.NONE_CREATED))
-    return story
+    job = JobHistory(total=rows, job_id=str(uuid4()))
+    await apply_events(system.engine, job.accepted(), *(job.failed(row) for row in range(2, rows + 2)))
+    await system.project_all(job.finished(JobOutcome.NONE_CREATED))
+    return job
 
 
-def once(story, rows=ROWS, round_=2):
-    return Counter({(story.about["job_id"], row, round_): 1 for row in range(2, rows + 2)})
+def once(job, rows=ROWS, round_=2):
+    return Counter({(job.about["job_id"], row, round_): 1 for row in range(2, rows + 2)})
 
 
 async def test_two_requests_for_a_round_write_its_rows_once(system):
     """And the owner's offset passes both, so that it shows no lag."""
-    story = await failed_job(system)
-    await system.project_all(story.retried(2), story.retried(2))
+    job = await failed_job(system)
+    await system.project_all(job.retried(2), job.retried(2))
     async with system.retry_consumer():
-        await until("both orders are done", lambda: system.is_done(3), PATIENCE)
-    assert await system.rows() == once(story)
+        await until("both retries are done", lambda: system.is_done(3), SECONDS)
+    assert await system.rows() == once(job)
 
 
 class StopPoint:
@@ -183,55 +183,55 @@ def stop_point(system):
 
 async def test_an_owner_that_dies_in_the_middle_is_followed_by_one_that_goes_on_at_the_very_row(system, stop_point):
     """Wherever it is: before a transaction, in it, after it."""
-    story = await failed_job(system)
-    await system.project_all(story.retried(2))
+    job = await failed_job(system)
+    await system.project_all(job.retried(2))
     for where in ("after", "in", "before", "in", "after"):
         stop_point.begin(where)
-        async with system.retry_consumer(), asyncio.timeout(PATIENCE):
+        async with system.retry_consumer(), asyncio.timeout(SECONDS):
             await stop_point.stopped.wait()
         assert not await system.is_done(2)
     stop_point.begin(None)
     async with system.retry_consumer():
-        await until("the order is done", lambda: system.is_done(2), PATIENCE)
-    assert await system.rows() == once(story)
+        await until("the retry is done", lambda: system.is_done(2), SECONDS)
+    assert await system.rows() == once(job)
 
 
 async def test_two_owners_share_one_round(system):
     """One of them has the partition; when it goes the other one goes on."""
-    story = await failed_job(system)
+    job = await failed_job(system)
     async with system.retry_consumer():
         async with system.retry_consumer():
-            await system.project_all(story.retried(2))
-            await until("some rows are written", lambda: system.has_rows(CHUNK), PATIENCE)
-        await until("the order is done", lambda: system.is_done(2), PATIENCE)
-    assert await system.rows() == once(story)
+            await system.project_all(job.retried(2))
+            await until("some rows are written", lambda: system.has_rows(CHUNK), SECONDS)
+        await until("the retry is done", lambda: system.is_done(2), SECONDS)
+    assert await system.rows() == once(job)
 
 
 async def test_nothing_is_written_before_the_projection_has_passed_the_request(system):
-    """Else rows would be missing, or a second request could not be told from the first."""
-    story = await failed_job(system, rows=3)
-    retried = story.retried(2)
+    """Else rows would be missing, or a second request could not be known from the first."""
+    job = await failed_job(system, rows=3)
+    retried = job.retried(2)
     offset = await system.write(retried)
     async with system.retry_consumer() as retry_consumer:
-        await until("it has taken over", lambda: check_says(retry_consumer, "1 partitions"), PATIENCE)
+        await until("it has taken over", lambda: check_says(retry_consumer, "1 partitions"), SECONDS)
         await asyncio.sleep(1)
         assert not await system.rows()
         await system.project(retried, offset)
-        await until("the order is done", lambda: system.is_done(2), PATIENCE)
-    assert await system.rows() == once(story, rows=3)
+        await until("the retry is done", lambda: system.is_done(2), SECONDS)
+    assert await system.rows() == once(job, rows=3)
 
 
-async def check_says(retry_consumer, words) -> bool:
-    return words in await retry_consumer.check()
+async def check_says(retry_consumer, text) -> bool:
+    return text in await retry_consumer.check()
 
 
 async def test_a_request_that_makes_no_sense_is_passed_by(system):
     """Unknown jobs, rounds that are not the next: none of their rows is written; the next round is run."""
-    story, other = await failed_job(system, rows=3), Story(job_id="nobody")
-    await system.project_all(other.retried(2), story.retried(7), story.retried(2))
+    job, other = await failed_job(system, rows=3), JobHistory(job_id="nobody")
+    await system.project_all(other.retried(2), job.retried(7), job.retried(2))
     async with system.retry_consumer():
-        await until("all orders are passed", lambda: system.is_done(4), PATIENCE)
-    assert await system.rows() == once(story, rows=3)
+        await until("all requests are passed", lambda: system.is_done(4), SECONDS)
+    assert await system.rows() == once(job, rows=3)
 
 
 async def test_whoever_takes_over_fences_the_former_owner(system):

@@ -16,13 +16,13 @@ from shared.contract.cloud_events import encode
 from shared.contract.events import BatchActivationRequested, JobFinished, JobOutcome, RowErrorCode, now
 from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
-from tests.support.status.job_histories import Story, report
+from tests.support.status.job_histories import JobHistory, report
 from tests.support.status.status_service import API, StatusService, eventually
 
 
-def story(total=3):
+def new_job(total=3):
     """A job that nobody else has."""
-    return Story(total=total, job_id=str(uuid4()))
+    return JobHistory(total=total, job_id=str(uuid4()))
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ async def service(settings, sqlite_url, free_port, tmp_path):
 
 async def test_the_walk(service):
     """Accepted, created, finished, activated; every step is seen over HTTP."""
-    job = story(total=2)
+    job = new_job(total=2)
     job_id = job.about["job_id"]
     await service.write(job.accepted(), report(seconds=0).model_copy(update={"occurred_at": now()}))
     await service.shows(job_id, status="pending", waiting_for=None)
@@ -71,15 +71,15 @@ async def test_the_walk(service):
 
 
 async def test_a_rebuild_gives_the_same_answers_and_finishes_nothing_again(settings, tmp_path, free_port):
-    """The tables are thrown away; the topics tell everything once more."""
-    job = story(total=2)
+    """The tables are thrown away, and made again from the topics."""
+    job = new_job(total=2)
     job_id = job.about["job_id"]
     async with StatusService(settings, f"sqlite:///{tmp_path}/a.db", free_port, tmp_path / "a.log") as service:
         await service.write(job.accepted(), job.created(2), job.failed(3))
         before = await service.shows(job_id, status="completed")
     async with StatusService(settings, f"sqlite:///{tmp_path}/b.db", free_port, tmp_path / "b.log") as service:
         after = await service.shows(job_id, status="completed")
-        other = story(total=1)
+        other = new_job(total=1)
         await service.write(other.accepted(), other.failed(2))
         await service.shows(other.about["job_id"], status="failed")
         finished = [event for event in await service.read(service.topics.jobs) if isinstance(event, JobFinished)]
@@ -91,7 +91,7 @@ async def test_two_replicas_share_the_partitions_and_the_tables(settings, postgr
     """PostgreSQL, migrated by the command; one replica joins and one is killed in the middle."""
     first = StatusService(settings, postgres_url, free_port, tmp_path / "first.log")
     assert await first.run("migrate") == 0
-    job = story(total=3_000)
+    job = new_job(total=3_000)
     job_id = job.about["job_id"]
     async with first:
         await first.write(job.accepted(), *(job.created(row) for row in range(2, 1_002)))
@@ -141,7 +141,7 @@ async def test_kafka_may_stop_and_come_back_without_a_restart(own_broker, sqlite
     """Known jobs are answered meanwhile; what needs Kafka is 503 within 2 s; then everything goes on."""
     broker = own_broker()
     settings = KafkaSettings(kafka_bootstrap_servers=broker.bootstrap, kafka_topic_partitions=2)
-    job = story(total=2)
+    job = new_job(total=2)
     job_id, batch_id = job.about["job_id"], job.batch_ids[0]
     async with StatusService(settings, sqlite_url, free_port, tmp_path / "status.log") as service:
         await service.write(job.accepted(), job.created(2), job.failed(3))
@@ -157,7 +157,7 @@ async def test_kafka_may_stop_and_come_back_without_a_restart(own_broker, sqlite
         await asyncio.to_thread(broker.start if outage == "stopped" else broker.resume)
         await service.ready()
         async with AIOKafkaProducer(**kafka_options.producer_options(settings)) as producer:
-            later = story(total=1)
+            later = new_job(total=1)
             for event in (later.accepted(), later.failed(2)):
                 await producer.send_and_wait(service.topic_of(event), **encode(event, "test").fields())
         await service.shows(later.about["job_id"], status="failed")
@@ -166,7 +166,7 @@ async def test_kafka_may_stop_and_come_back_without_a_restart(own_broker, sqlite
 async def test_an_unknown_id_is_404_and_one_behind_an_open_transaction_is_503(service):
     """The topic goes on behind it, and nobody can read that yet."""
     await service.ready()
-    job = story()
+    job = new_job()
     job_id = job.about["job_id"]
     assert (await service.http.get(f"{API}/status/{job_id}")).status_code == 404
     options = kafka_options.producer_options(service.settings) | {"transactional_id": f"upload-{job_id}"}
@@ -182,7 +182,7 @@ async def test_an_unknown_id_is_404_and_one_behind_an_open_transaction_is_503(se
 
 async def test_an_activation_by_hand_is_asked_for_on_the_topic_and_read_back(service):
     """By whichever processor answers."""
-    job = story(total=2)
+    job = new_job(total=2)
     await service.write(job.accepted(), job.created(2), job.failed(3))
     await service.shows(job.about["job_id"], status="completed")
     asked = asyncio.create_task(service.http.patch(f"{API}/bulk/batch/{job.batch_ids[0]}/activate"))
@@ -202,7 +202,7 @@ async def test_an_activation_by_hand_is_asked_for_on_the_topic_and_read_back(ser
 
 async def test_a_result_that_cannot_be_read_is_a_dead_letter_and_fails_its_row(service):
     """The job still ends."""
-    job = story(total=2)
+    job = new_job(total=2)
     bad = encode(job.created(3), "test")
     await service.write(job.accepted(), job.created(2))
     await service.producer.send_and_wait(service.topics.results, b"{", bad.key, headers=bad.headers)
@@ -215,7 +215,7 @@ async def test_a_result_that_cannot_be_read_is_a_dead_letter_and_fails_its_row(s
 
 async def test_records_that_were_deleted_unread_stop_the_projection_loudly(service):
     """Going on would give wrong answers, silently."""
-    job = story(total=50)
+    job = new_job(total=50)
     job_id = job.about["job_id"]
     await service.write(job.accepted(), job.created(2))
     await service.shows(job_id, created_hospitals=1)
@@ -239,7 +239,7 @@ async def test_records_that_were_deleted_unread_stop_the_projection_loudly(servi
 
 async def test_a_job_whose_last_unknown_row_is_settled_by_hand_is_finished_again_and_activated(service):
     """Over HTTP: the row, the counts, the outcome, a JobFinished that says all_created, and the activation after it."""
-    job = story(total=2)
+    job = new_job(total=2)
     job_id = job.about["job_id"]
     await service.write(job.accepted(), job.created(2), job.failed(3, code=RowErrorCode.OUTCOME_UNKNOWN))
     await service.shows(job_id, status="completed", outcome=JobOutcome.SOME_FAILED.value)
@@ -260,7 +260,7 @@ async def test_a_job_whose_last_unknown_row_is_settled_by_hand_is_finished_again
 
 async def test_the_outcome_of_a_retry_replaces_that_of_the_round_before(service):
     """Its JobFinished is sent too."""
-    job = story(total=2)
+    job = new_job(total=2)
     job_id = job.about["job_id"]
     await service.write(job.accepted(), job.created(2), job.failed(3))
     await service.shows(job_id, status="completed", outcome=JobOutcome.SOME_FAILED.value)

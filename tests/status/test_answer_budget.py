@@ -6,16 +6,16 @@ import time
 import pytest
 
 from shared.contract.events import JobOutcome, RowErrorCode
-from tests.support.status.job_histories import Story, apply_events
+from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_api import api_client
 
 BUDGET = 0.35
 #: For computing, on a busy machine.
 MARGIN = 0.6
-STORY = Story(total=3)
-RUNNING = [STORY.accepted(), STORY.created(2)]
-UNKNOWN = [STORY.created(3), STORY.failed(4, code=RowErrorCode.OUTCOME_UNKNOWN)]
-FINISHED = [*RUNNING, *UNKNOWN, STORY.finished(JobOutcome.SOME_FAILED)]
+HISTORY = JobHistory(total=3)
+RUNNING = [HISTORY.accepted(), HISTORY.created(2)]
+UNKNOWN = [HISTORY.created(3), HISTORY.failed(4, code=RowErrorCode.OUTCOME_UNKNOWN)]
+FINISHED = [*RUNNING, *UNKNOWN, HISTORY.finished(JobOutcome.SOME_FAILED)]
 
 #: Method, path, and the events that make the command possible.
 QUERIES = [

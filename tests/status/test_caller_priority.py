@@ -1,4 +1,4 @@
-"""Callers of the API go first: what the projection does at a time is little, and less while somebody is answered."""
+"""Callers of the API go first: the projection works in short pieces, and pauses while somebody is answered."""
 
 import asyncio
 import time
@@ -10,14 +10,14 @@ from services.status.projection.transaction import project
 from services.status.queries.read_database import ReadDatabase
 from shared.contract.cloud_events import encode
 from shared.contract.topics import Topics
-from tests.support.status.job_histories import Story, event_batch
+from tests.support.status.job_histories import JobHistory, event_batch
 
 RESULTS = 1_000
 AT_ONCE = 25
 
 
 class CountingPriority(CallerPriority):
-    """Counts how often it gave way."""
+    """Counts how often it yielded."""
 
     def __init__(self):
         super().__init__()
@@ -35,7 +35,7 @@ def work(seconds=0.003):
 
 
 async def turns_of_others(priority, seconds=0.003):
-    """How many turns everybody else gets while the projection works for ten times 3 ms, and gives way in between."""
+    """How many turns everybody else gets while the projection works for ten times 3 ms, and yields in between."""
     turns = count()
 
     async def somebody_else():
@@ -91,14 +91,14 @@ async def test_a_question_to_the_tables_counts_as_answering_until_it_is_answered
     assert (asked, priority._asking) == ([1], 0)
 
 
-async def test_no_more_than_a_helping_is_written_without_giving_way(engine):
+async def test_no_more_than_some_records_are_written_without_yielding(engine):
     """Thousands of results come at once."""
-    story, priority = Story(total=RESULTS), CountingPriority()
-    await project(engine, [], event_batch(*(story.created(row) for row in range(2, RESULTS + 2))), priority)
+    job, priority = JobHistory(total=RESULTS), CountingPriority()
+    await project(engine, [], event_batch(*(job.created(row) for row in range(2, RESULTS + 2))), priority)
     assert priority.times >= RESULTS / AT_ONCE
 
 
-async def test_no_more_than_a_helping_is_decoded_without_giving_way():
+async def test_no_more_than_some_records_are_decoded_without_yielding():
     """The same before they are written."""
 
     class Record:
@@ -108,8 +108,8 @@ async def test_no_more_than_a_helping_is_decoded_without_giving_way():
             record = encode(event, "test")
             self.key, self.value, self.headers = record.key, record.value, record.headers
 
-    story, priority = Story(total=RESULTS), CountingPriority()
-    records = [Record(story.created(row)) for row in range(2, RESULTS + 2)]
+    job, priority = JobHistory(total=RESULTS), CountingPriority()
+    records = [Record(job.created(row)) for row in range(2, RESULTS + 2)]
     delivered = await Decoder(Topics(), None, priority).decode(records)
     assert len(delivered.results) == RESULTS
     assert priority.times >= RESULTS / AT_ONCE

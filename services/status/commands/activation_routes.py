@@ -29,7 +29,7 @@ _UNANSWERED: Documented = {202: {"model": ActivationAnswer, "description": "It t
 def activation_routes(activation: Activation, dependencies: RouteDependencies) -> APIRouter:
     """The route under /api/v1/hospitals/bulk."""
     router = APIRouter(prefix="/api/v1/hospitals/bulk", tags=["jobs"], responses=EVERYWHERE)
-    Asking = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
+    CallerTenant = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
     Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
 
     @router.patch(
@@ -41,7 +41,9 @@ def activation_routes(activation: Activation, dependencies: RouteDependencies) -
         ),
     )
     async def activate(
-        batch_id: Annotated[str, Path(description="From the answer to the upload")], tenant: Asking, budget: Budget
+        batch_id: Annotated[str, Path(description="From the answer to the upload")],
+        tenant: CallerTenant,
+        budget: Budget,
     ) -> JSONResponse:
         """Activates by hand what was not activated automatically."""
         match await activation.activate(tenant, batch_id, budget):

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CommandAccepted:
-    """The event stands on the topic. `message` says for a person what follows."""
+    """The event is written. `message` says for a person what follows."""
 
     job_id: str
     round: int
@@ -100,7 +100,7 @@ class Commands:
     async def resolve(
         self, tenant: Tenant, job_id: str, row: int, hospital_id: int | str | None, budget: AnswerBudget
     ) -> CommandAccepted:
-        """A person looked: the row's hospital is that one, None = it is not in the directory.
+        """A person decides what became of a row. `hospital_id`: of its hospital, None = it is not in the directory.
 
         Raises a problem: 404 no such job or row, 409 the row's outcome is not unknown, 503 as above.
         """

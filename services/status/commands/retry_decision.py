@@ -1,4 +1,4 @@
-"""What the owner of a partition does with a request for a retry. Pure: no database, no clock."""
+"""Whether a requested retry is run, waits, or is ignored. Pure: no database, no clock."""
 
 from collections.abc import Mapping
 from enum import Enum, auto
@@ -26,11 +26,14 @@ def decide_retry(
     facts: JobFacts | None,
     tallies: Mapping[tuple[int, str], int],
 ) -> RetryDecision:
-    """`offset`: where the request stands; `passed`: how far its partition has been projected; the rest is the job's.
+    """What to do with a request.
 
-    The first request for a round is the one that counts, so however many people press the button at once, and on
-    however many replicas, a round is run once. The finish of the round before stands in the same partition before the
-    request, but the results of its rows in another topic, which may be projected later, as in a rebuild.
+    `offset`: of the request in its partition; `passed`: how far that partition has been projected, None where nothing
+    was; `facts`, `tallies`: what is known of the job, and how many of its rows have which status, by (round, status).
+
+    The first request for a round counts. So a round is run once, however many people ask for it on however many
+    replicas. The JobFinished before the request is in the same partition. The results of its rows are in another topic,
+    and may be projected later, as in a rebuild: they are waited for.
     """
     if passed is None or passed <= offset:
         return RetryDecision.WAIT

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.status.commands.retry_transactions import RetryRecord
 from services.status.model.row_results import RowStatus
 from services.status.tables.definitions import rows
-from services.status.tables.row_lookup import last_row, stretch
+from services.status.tables.row_lookup import last_row, row_range
 from shared.contract.cloud_events import encode
 from shared.contract.events import JobRetryRequested, RowAccepted, RowErrorCode, RowFailed
 from shared.contract.hospital_columns import hospital_in
@@ -80,7 +80,7 @@ async def next_chunk(
 async def _page(engine: AsyncEngine, request: JobRetryRequested, after: int, numbers: int) -> list[Row[Any]]:
     statement = (
         select(rows)
-        .where(*stretch(request.job_id, after, numbers))
+        .where(*row_range(request.job_id, after, numbers))
         .where(rows.c.status != RowStatus.CREATED.value, rows.c.round < request.round)
         .order_by(rows.c.row)
     )

@@ -56,7 +56,7 @@ class Resolution(BaseModel):
 def command_routes(commands: Commands, dependencies: RouteDependencies) -> APIRouter:
     """The routes under /api/v1/hospitals/jobs."""
     router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["commands"], responses=_RESPONSES)
-    Asking = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
+    CallerTenant = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
     Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
 
     @router.post(
@@ -65,7 +65,7 @@ def command_routes(commands: Commands, dependencies: RouteDependencies) -> APIRo
         response_model=CommandAnswer,
         responses=problems(_409="The job has ended"),
     )
-    async def cancel(job_id: JobId, tenant: Asking, budget: Budget) -> CommandAnswer:
+    async def cancel(job_id: JobId, tenant: CallerTenant, budget: Budget) -> CommandAnswer:
         """Rows that have not been sent become `unprocessed`. What was created stays created: there is no undo."""
         return CommandAnswer(**_fields(await commands.cancel(tenant, job_id, budget)))
 
@@ -75,7 +75,7 @@ def command_routes(commands: Commands, dependencies: RouteDependencies) -> APIRo
         response_model=CommandAnswer,
         responses=problems(_409="The job runs, or there is nothing to retry"),
     )
-    async def retry(job_id: JobId, tenant: Asking, budget: Budget) -> CommandAnswer:
+    async def retry(job_id: JobId, tenant: CallerTenant, budget: Budget) -> CommandAnswer:
         """Failed and unprocessed rows run again in the same job, as its next round. Twice at once is once."""
         return CommandAnswer(**_fields(await commands.retry(tenant, job_id, budget)))
 
@@ -88,7 +88,7 @@ def command_routes(commands: Commands, dependencies: RouteDependencies) -> APIRo
         ),
     )
     async def resolve(
-        job_id: JobId, row: RowNumber, resolution: Resolution, tenant: Asking, budget: Budget
+        job_id: JobId, row: RowNumber, resolution: Resolution, tenant: CallerTenant, budget: Budget
     ) -> ResolutionAnswer:
         """Settles a row whose outcome stayed unknown, by the word of a person who looked. Who and when is kept."""
         accepted = await commands.resolve(tenant, job_id, row, resolution.hospital_id, budget)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.model.row_results import RowStatus
 from services.status.tables.definitions import rows
-from services.status.tables.row_lookup import last_row, stretch
+from services.status.tables.row_lookup import last_row, row_range
 from shared.contract.outcomes_digest import OutcomesDigest
 
 #: Thousands at once would keep callers of the API waiting.
@@ -39,7 +39,7 @@ async def read_manifest(engine: AsyncEngine, job_id: str, page_rows: int = PAGE_
     async with engine.connect() as connection:
         end = await last_row(connection, job_id)
     for after in range(0, end, page_rows):
-        statement = select(rows.c.row, rows.c.status, rows.c.hospital_id).where(*stretch(job_id, after, page_rows))
+        statement = select(rows.c.row, rows.c.status, rows.c.hospital_id).where(*row_range(job_id, after, page_rows))
         async with engine.connect() as connection:
             page = list(await connection.execute(statement.order_by(rows.c.row)))
         for row, status, hospital_id in page:

@@ -5,7 +5,6 @@ Callers that come while a question is under way share the next one. When the dat
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Final
 
 from services.status.live.job_watchers import JobState
 from services.status.model.timestamps import Clock
@@ -13,44 +12,41 @@ from services.status.queries.job_summaries import summaries
 from services.status.queries.read_database import ReadDatabase
 from services.status.web.tenant import Tenant
 from shared.contract.events import now
-from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.answer_budget import ANSWER_SECONDS
 
 Found = dict[str, JobState]
 
-#: What a question may take at least that has waited for the one before it. That one was answered, so the database is
-#: there: a crowd that keeps this process busy is no reason to send its callers away.
-_SECOND_QUESTION_SECONDS: Final = 1.0
-
 
 class _Question:
-    """Asks for the jobs of all callers that have come by then, within the budget of the first of them."""
-
-    def __init__(self, budget: AnswerBudget, ask: Callable[["_Question"], Coroutine[None, None, Found]]) -> None:
-        self.budget = budget
+    def __init__(self, ask: Callable[["_Question"], Coroutine[None, None, Found]]) -> None:
         self.job_ids: set[str] = set()
         self.answer = asyncio.create_task(ask(self))
         self.answer.add_done_callback(_note_error)
 
 
 class FirstStates:
-    """For each tenant one question that is under way, and one that gathers the callers that come meanwhile."""
+    """For each tenant one question that is under way, and one that gathers the callers that come meanwhile.
 
-    def __init__(self, database: ReadDatabase, clock: Clock = now) -> None:
+    `seconds`: what each question may take, from the moment when it is asked. It is not what the budgets of its callers
+    have left: a crowd that keeps this process busy uses up all of them, and is not sent away for that.
+    """
+
+    def __init__(self, database: ReadDatabase, clock: Clock = now, seconds: float = ANSWER_SECONDS) -> None:
         self._database = database
         self._clock = clock
+        self._seconds = seconds
         self._gathering: dict[Tenant, _Question] = {}
         self._under_way: dict[Tenant, asyncio.Task[Found]] = {}
 
-    async def state(self, tenant: Tenant, job_id: str, budget: AnswerBudget) -> JobState | None:
+    async def state(self, tenant: Tenant, job_id: str) -> JobState | None:
         """How the job is; None when the tenant has none of that id, or it is not known yet.
 
-        Raises a 503 problem when the database is away.
+        Raises a 503 problem when the database is away: at once where the question before has found that out.
         """
         question = self._gathering.get(tenant)
         if question is None:
             before = self._under_way.get(tenant)
-            question = _Question(budget, lambda question: self._ask(tenant, question, before))
-            self._gathering[tenant] = question
+            question = self._gathering[tenant] = _Question(lambda question: self._ask(tenant, question, before))
         question.job_ids.add(job_id)
         return (await asyncio.shield(question.answer)).get(job_id)  # one who leaves does not end it for the others
 
@@ -64,8 +60,7 @@ class FirstStates:
         try:
             asked_at = asyncio.get_running_loop().time()
             found = await self._database.read(
-                lambda connection: summaries(connection, tenant, question.job_ids, self._clock()),
-                max(question.budget.remaining, 0.0 if before is None else _SECOND_QUESTION_SECONDS),
+                lambda connection: summaries(connection, tenant, question.job_ids, self._clock()), self._seconds
             )
         finally:
             if self._under_way.get(tenant) is question.answer:

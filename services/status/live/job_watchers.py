@@ -71,7 +71,7 @@ class JobState:
 
 
 class _Watcher:
-    """One reader's place: holds the newest state that it has not been given."""
+    """One reader: holds the newest state that it has not been given."""
 
     def __init__(self) -> None:
         self._state: JobState | None = None
@@ -108,7 +108,7 @@ class JobWatchers:
         self.stopping = anyio.Event()
 
     async def run(self) -> None:
-        """Asks and tells until cancelled."""
+        """Keeps all watchers up to date until cancelled."""
         ending = asyncio.create_task(self._end_when_stopping())
         try:
             while True:

@@ -3,9 +3,9 @@
 event: progress   the job has changed; it still runs
 event: finished   its final state; the stream ends. Close then: a browser's EventSource would come back by itself
 data:             the status, without `batch_ids` and `result`
-id:               names what was said. A reader who comes back with it as `Last-Event-ID`, to whichever replica and
-                  whenever, is told at once if there is anything else to say
-: ping            every 15 s, so that nobody in between thinks that the connection is dead
+id:               names the state. A reader who comes back with it as `Last-Event-ID`, to any replica at any time,
+                  gets an event at once if the state is another one by then
+: ping            every 15 s, so that no proxy takes the connection for dead
 """
 
 import asyncio
@@ -47,7 +47,7 @@ _STREAM: Final[Documented] = {
 def event_stream_routes(watchers: JobWatchers, first_states: FirstStates, dependencies: RouteDependencies) -> APIRouter:
     """GET …/jobs/{job_id}/events."""
     router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["jobs"], responses=EVERYWHERE)
-    Asking = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
+    CallerTenant = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
     Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
 
     @router.get(
@@ -55,7 +55,7 @@ def event_stream_routes(watchers: JobWatchers, first_states: FirstStates, depend
     )
     async def events(
         job_id: JobId,
-        tenant: Asking,
+        tenant: CallerTenant,
         budget: Budget,
         last_event_id: Annotated[str | None, Header(description="The last `id` that was received")] = None,
     ) -> EventSourceResponse:
@@ -68,9 +68,7 @@ def event_stream_routes(watchers: JobWatchers, first_states: FirstStates, depend
             found = summaries(connection, tenant, [job_id], dependencies.clock())
             return JobState(found[job_id], asked_at) if job_id in found else None
 
-        first = await dependencies.lookup.job(
-            job_id, find, budget, first=lambda: first_states.state(tenant, job_id, budget)
-        )
+        first = await dependencies.lookup.job(job_id, find, budget, first=lambda: first_states.state(tenant, job_id))
         return EventStream(watchers, first, last_event_id)
 
     return router

@@ -43,7 +43,7 @@ def answer_of(event: BatchActivated | BatchActivationFailed) -> BatchAnswer:
 
 
 def collected(answers: Iterable[BatchAnswer]) -> dict[AnswerKey, BatchAnswer]:
-    """One answer a request: an activation before a refusal, else the first to be written."""
+    """One answer for each request: an activation rather than a refusal, else the earliest."""
     best: dict[AnswerKey, BatchAnswer] = {}
     for answer in answers:
         other = best.get(answer.key)
@@ -57,9 +57,9 @@ def _rank(answer: BatchAnswer) -> tuple[bool, Micros]:
 
 
 def counted(facts: JobFacts, answers: Iterable[BatchAnswer]) -> JobFacts:
-    """The facts with what all answers about the job's batches amount to.
+    """The facts with the answers about the job's batches counted.
 
-    A batch is refused when the activation that followed JobFinished failed, and none since succeeded.
+    A batch is refused when the activation after JobFinished failed, and none has succeeded since.
     """
     automatic = f"finished:{facts.finished_round}"
     activated: dict[str, Micros] = {}

@@ -10,7 +10,7 @@ from shared.contract.events import BreakerState, ProcessorReported
 
 #: A processor that has been silent for longer is gone.
 REPORT_MAX_AGE: Final = timedelta(seconds=15)
-#: Results per permitted request from which on the pace is what holds a job up.
+#: Results per permitted request from which on the rate limit is what holds a job up.
 _SATURATED: Final = 0.8
 
 
@@ -24,7 +24,7 @@ class WaitingFor(StrEnum):
     PAUSED = "paused"
 
 
-#: What stands still until somebody or something changes it: nobody can tell how long.
+#: Nothing moves until somebody or something changes it: nobody can know how long that takes.
 _STALLED: Final = frozenset({WaitingFor.CIRCUIT_BREAKER, WaitingFor.NO_PROCESSOR, WaitingFor.PAUSED})
 
 
@@ -59,9 +59,10 @@ def waiting_for(work: Work, reports: Sequence[ProcessorReported], at: datetime) 
 def eta_seconds(
     work: Work, reason: WaitingFor | None, reports: Sequence[ProcessorReported], at: datetime
 ) -> float | None:
-    """How long the rest takes at the pace of the job's last minute; before its first results, at the configured pace
+    """Seconds that the rest takes, at the rate of the job's last minute.
 
-    for all that may stand before it. None when nothing moves, or nobody can know the pace.
+    Before its first results: at the configured rate, for all rows that may go before it. None when nothing moves, or
+    nobody can know the rate.
     """
     if not work.rows_left or reason in _STALLED:
         return None
@@ -74,19 +75,19 @@ def eta_seconds(
 
 
 def _active(reports: Sequence[ProcessorReported], at: datetime) -> list[ProcessorReported]:
-    """Processors that are there; of these those with lanes, since a spare one has nothing to say about the others."""
+    """Processors that have reported lately. Those without a lane count only when no other has one: they are spare."""
     present = [report for report in reports if at - report.occurred_at <= REPORT_MAX_AGE]
     return [report for report in present if report.lanes] or present
 
 
 def _retry_after_seconds(active: Sequence[ProcessorReported], at: datetime) -> float:
-    """How long the directory wants to be left alone, by all of them."""
+    """Seconds until the first processor may send again after the directory's `Retry-After`; 0 when one may now."""
     until = [report.retry_after_until or at for report in active]
     return max((min(until, default=at) - at).total_seconds(), 0.0)
 
 
 def _backlog(work: Work, active: Sequence[ProcessorReported]) -> int:
-    """Rows that may go before the job's last one, its own included."""
+    """Rows that may be sent before the job's last one, its own included."""
     lanes = [lane for report in active for lane in report.lanes]
     if work.express and all(lane.lag_express_rows is not None for lane in lanes):
         return sum(lane.lag_express_rows or 0 for lane in lanes)
@@ -99,7 +100,7 @@ def _configured(active: Sequence[ProcessorReported]) -> float:
 
 
 def _saturated(work: Work, active: Sequence[ProcessorReported]) -> bool:
-    """Whether the pace is used up: by the job alone, or by all of them, whose rate is told as that of a minute."""
+    """Whether the rate limit is used up: by the job alone, or by all jobs, whose rate is that of the last minute."""
     limit = _configured(active)
     together = sum(report.rows_per_second for report in active)
     return bool(limit) and max(work.rows_per_second, together) >= _SATURATED * limit

@@ -1,4 +1,4 @@
-"""A job's life: what was told of it, and what follows. Pure: no database, no clock.
+"""A job's state: the facts that events have told, and what follows from them. Pure: no database, no clock.
 
                  JobAccepted
                       │
@@ -16,8 +16,8 @@
        ├──── retry: failed and unprocessed rows run again, in the next round ────────────┘  │
        └──── the last failure settled by hand: JobFinished once more, then the activation ──┘
 
-Events about a job stand in one partition, and come in its order, however often; results come in any order. The same
-facts give the same life.
+Events about a job are in one partition, and are read in its order, some of them more than once. Results come in any
+order. The same facts give the same state.
 """
 
 import json
@@ -46,13 +46,13 @@ FINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """What the events told of a job. Until JobAccepted came, what it tells is None."""
+    """What events have said of a job. What JobAccepted says is None until it has been read."""
 
     job_id: str
     partition: int | None = None
     tenant: str | None = None
     file_name: str | None = None
-    #: What a search looks into: folded, so that it finds in any case.
+    #: What a search compares with: case-folded.
     searched: str | None = None
     file_sha256: str | None = None
     total_hospitals: int | None = None
@@ -95,7 +95,7 @@ class DerivedState:
 
 
 def apply_event(facts: JobFacts, event: JobEvent, offset: int) -> JobFacts:
-    """The facts after an event about the whole job; unchanged by others. `offset`: where in its partition it stands."""
+    """The facts after an event about the whole job; other events change nothing. `offset`: the event's."""
     match event:
         case JobAccepted():
             return _accepted(facts, event)
@@ -131,9 +131,9 @@ def searched(text: str) -> str:
 
 
 def _requested(facts: JobFacts, round_: int, offset: int) -> JobFacts:
-    """A retry follows the finish of the round before, which stands before it in the job's partition.
+    """A retry counts when it asks for the round after the last finished one.
 
-    Any other request makes no sense: nobody acts on it, so the job must not wait for its rows.
+    Any other request is ignored by everybody, so the job must not wait for its rows.
     """
     if round_ != facts.finished_round + 1:
         return facts
@@ -164,17 +164,17 @@ def _finished(facts: JobFacts, event: JobFinished) -> JobFacts:
 
 
 def _newer(round_: int, event: JobEvent, known_round: int, known_at: Micros | None) -> bool:
-    """Of a higher round; or the same again after a crash, then the first to be written counts."""
+    """Whether the event is of a higher round; or, after a crash, the same one again and written earlier."""
     if round_ != known_round or known_at is None:
         return round_ > known_round
     return micros(event.occurred_at) < known_at
 
 
 def derive_state(facts: JobFacts, tallies: Mapping[tuple[int, str], int]) -> DerivedState:
-    """What follows. `tallies`: how many rows have which status from which round.
+    """What follows. `tallies`: how many rows have which status, by (round, status).
 
-    A job that ended with failures, all of which people then settled as created, is finished once more, in a round of
-    its own without rows: so everybody hears of it, and its batches are activated.
+    A job may have ended with failures, all of which people then resolved as created. It is finished once more, in a
+    round without rows, so that everybody hears of it and its batches are activated.
     """
     round_ = max([facts.requested_round, facts.finished_round, *_rounds(tallies)])
     created = sum(count for (_, status), count in tallies.items() if status == RowStatus.CREATED)
@@ -206,7 +206,7 @@ def _rounds(tallies: Mapping[tuple[int, str], int]) -> Iterable[int]:
 
 
 def _of_round(tallies: Mapping[tuple[int, str], int], round_: int, status: str) -> int:
-    """Those of earlier rounds run again: they have no result yet."""
+    """Rows of earlier rounds run again: they have no result yet."""
     return tallies.get((round_, status), 0)
 
 

@@ -1,4 +1,4 @@
-"""What a job's state is called, for a person."""
+"""The sentences about a job's state, for a person."""
 
 from services.status.model.job_state import JobStatus
 from shared.contract.events import JobOutcome

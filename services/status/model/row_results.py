@@ -1,6 +1,7 @@
 """What became of rows, as the tables keep it, and what a new result changes. Pure: no database, no clock.
 
-The higher round wins; a result that comes again, or late, changes nothing. So the order of arrival does not matter.
+The result of the higher round counts. One that comes again, or late, changes nothing: so the order of arrival does not
+matter.
 """
 
 import json
@@ -28,7 +29,7 @@ RowKey = tuple[str, int]
 #: job_id, row and round.
 DecisionKey = tuple[str, int, int]
 SLOT_SECONDS: Final = 20
-#: Under this name rows that failed are counted once more while nobody knows whether they are in the directory.
+#: Failed rows of which nobody knows whether they are in the directory are counted once more, under this status.
 UNKNOWN: Final = RowErrorCode.OUTCOME_UNKNOWN.value
 _SLOT: Final = SLOT_SECONDS * 1_000_000
 
@@ -67,7 +68,7 @@ class RowRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """What counting has to know of a row that is stored: enough to take it out of the counts again."""
+    """What is needed of a stored row to take it out of the counts again."""
 
     round: int
     status: str
@@ -106,8 +107,8 @@ class RowChanges:
     #: (job_id, slot) → hospitals.
     pace: Counter[tuple[str, int]] = field(default_factory=Counter)
 
-    def put(self, row: RowRecord, before: StoredRow | None) -> None:
-        """The row takes the place of what was there."""
+    def add(self, row: RowRecord, before: StoredRow | None) -> None:
+        """The row is written, in place of `before` when there was one."""
         self._count(row.job_id, row.round, row.status, row.finished_at, 1)
         if before is None:
             self.new.append(row)
@@ -116,7 +117,7 @@ class RowChanges:
             self._count(row.job_id, before.round, before.status, before.finished_at, -1)
 
     def count_unknown(self, key: RowKey, row: RowRecord | StoredRow, decisions: "Decisions", by: int) -> None:
-        """The row is, or was, one of which nobody knows whether it is in the directory."""
+        """Counts the row as unknown, by 1 or -1, if its outcome is unknown and nobody has decided about it."""
         if row.error_code == UNKNOWN and (*key, row.round) not in decisions:
             self.tallies[key[0], row.round, UNKNOWN] += by
 
@@ -183,7 +184,7 @@ def decision_of(event: RowResolved) -> Decision:
 
 
 def settled(row: RowRecord, decisions: Decisions) -> RowRecord:
-    """The row as a person settled it; unchanged unless its outcome in that very round was unknown."""
+    """The row as a person resolved it; unchanged unless its outcome in that very round was unknown."""
     if row.error_code != UNKNOWN:
         return row
     decision = decisions.get((row.job_id, row.row, row.round))
@@ -201,7 +202,7 @@ def changes(results: Iterable[RowRecord], stored: Mapping[RowKey, StoredRow], de
     for result in _highest(results).values():
         before = stored.get(result.key)
         if before is None or before.round < result.round:
-            found.put(settled(result, decisions), before)
+            found.add(settled(result, decisions), before)
             found.count_unknown(result.key, result, decisions, 1)
             if before:
                 found.count_unknown(result.key, before, decisions, -1)
@@ -219,12 +220,12 @@ def latest(decisions: Iterable[Decision]) -> dict[DecisionKey, Decision]:
 
 
 def changes_by_decision(rows: Iterable[RowRecord], decisions: Decisions, before: Decisions) -> RowChanges:
-    """What new decisions change in rows that are stored. `decisions`: all that hold now; `before`: that held before."""
+    """What new decisions change in stored rows. `decisions`: all that hold now; `before`: those that held before."""
     found = RowChanges()
     for row in rows:
         after = settled(row, decisions)
         if after != row:
-            found.put(after, StoredRow(row.round, row.status, row.finished_at))
+            found.add(after, StoredRow(row.round, row.status, row.finished_at))
             found.count_unknown(row.key, row, before, -1)
             found.count_unknown(row.key, row, decisions, 1)
     return found

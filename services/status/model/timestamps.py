@@ -1,4 +1,4 @@
-"""Moments as the tables keep them: whole microseconds since 1970 in UTC, which every database sorts alike."""
+"""Moments as the tables keep them: whole microseconds since 1970 in UTC, which every database sorts the same way."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 Micros = int
-#: Tells the moment, with its time zone.
+#: Returns the current moment, with its time zone.
 Clock = Callable[[], datetime]
 
 

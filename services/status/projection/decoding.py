@@ -1,4 +1,4 @@
-"""Records become a delivery. One that cannot be decoded goes to the dead letters, and a row fails by its key and id."""
+"""Decodes records into a batch of events. What cannot be decoded becomes a dead letter, and a result fails its row."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ class DeadLetterWriter(Protocol):
     """Where records go that can never be read."""
 
     async def put(self, record: ConsumerRecord, reason: str) -> None:
-        """Returns when the letter is kept. Raises KafkaUnavailable: then the record is to be read again."""
+        """Returns when the dead letter is written. Raises KafkaUnavailable: then read the record again."""
 
 
 class DeadLetterTopic:
@@ -47,7 +47,7 @@ class DeadLetterTopic:
         self._topic = topic
 
     async def put(self, record: ConsumerRecord, reason: str) -> None:
-        """Writes the letter. A record that is read twice makes two letters alike."""
+        """Writes the dead letter. A record that is read twice makes two of them, which are the same."""
         where = TopicPartition(record.topic, record.partition)
         headers = dead_letter_headers(record.headers, where.topic, where.partition, record.offset, reason)
         await self._publisher.send_raw(self._topic, record.key, record.value, headers, timeout=_SEND_SECONDS)
@@ -62,7 +62,7 @@ class Decoder:
         self._priority = priority
 
     async def decode(self, records: Iterable[ConsumerRecord]) -> EventBatch:
-        """The delivery. Raises KafkaUnavailable when a dead letter could not be written."""
+        """The events. Raises KafkaUnavailable when a dead letter could not be written."""
         batch = EventBatch()
         for number, record in enumerate(records):
             if number % _YIELD_EVERY_RECORDS == 0:
@@ -97,7 +97,7 @@ class Decoder:
 
 
 def failed_row(record: ConsumerRecord, reason: str) -> RowFailed | None:
-    """The result of a row whose result cannot be read, as far as key (job) and ce_id (job:row:round) name the row."""
+    """A result for a row whose own cannot be read. None unless key (job) and ce_id (job:row:round) name the row."""
     job_id = (record.key or b"").decode(errors="replace")
     row, round_ = _row_and_round((header(record.headers, "ce_id") or "").removeprefix(f"{job_id}:").split(":"))
     if not job_id or "\0" in job_id or not 2 <= row <= LARGEST or round_ > LARGEST:

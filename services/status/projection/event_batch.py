@@ -1,4 +1,4 @@
-"""What a batch of records tells the projection."""
+"""The events of one batch of records."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from shared.contract.events import JobEvent, ProcessorReported, RowOutcome
 
 
 class PositionedEvent(NamedTuple):
-    """An event of hospital.jobs, and where it stands."""
+    """An event of hospital.jobs, and its position there."""
 
     partition: int
     offset: int

@@ -1,4 +1,4 @@
-"""Loads jobs for a transaction, tells them the news, and writes what follows."""
+"""Loads jobs for a transaction, applies events to them, and writes what follows."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -32,14 +32,14 @@ async def lock(connection: AsyncConnection, job_ids: Collection[str]) -> Jobs:
 
 
 def start(known: Jobs, started: Mapping[str, Micros]) -> None:
-    """A job started with its first row."""
+    """Notes when the jobs' first rows were taken up: that is when a job started."""
     for job_id, moment in started.items():
         before = known[job_id].started_at
         known[job_id] = replace(known[job_id], started_at=moment if before is None else min(before, moment))
 
 
 async def apply_events(connection: AsyncConnection, known: Jobs, events: Iterable[PositionedEvent]) -> None:
-    """Tells the jobs what happened to them and to their batches."""
+    """Applies events about the jobs and their batches to the facts, and writes batches and answers."""
     answers = []
     for partition, offset, event in events:
         known[event.job_id] = replace(apply_event(known[event.job_id], event, offset), partition=partition)

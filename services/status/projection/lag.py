@@ -8,7 +8,7 @@ from services.status.metrics import LAG
 
 
 class Lag:
-    """The lag of this replica's partitions; of one whose end the broker has not told yet it is unknown."""
+    """The lag of this replica's partitions. It is unknown where the broker has not yet said where a partition ends."""
 
     def __init__(self) -> None:
         self._behind: dict[TopicPartition, int | None] = {}

@@ -23,7 +23,7 @@ class Positions:
         self._caught_up = set()
 
     def invalidate(self) -> None:
-        """A transaction failed: only the database knows how far we are."""
+        """A transaction failed: only the database knows now how far each partition is."""
         self._unplaced |= set(self._at)
         self._at, self._read = {}, {}
         # It may be further back than we were: the tables may have been made again.
@@ -39,7 +39,7 @@ class Positions:
 
     @property
     def unplaced(self) -> set[TopicPartition]:
-        """Partitions to be looked up in the database, then to be sought."""
+        """Partitions whose offset has to be read from the database, and sought."""
         return set(self._unplaced)
 
     @property
@@ -69,7 +69,7 @@ class Positions:
                 self._at[partition] = step.reached
 
     def observe_end(self, partition: TopicPartition, end: int) -> None:
-        """The broker's end of a partition. Once reached after an assignment, nothing older is still unread."""
+        """Where the broker says that a partition ends. Once that is reached, the partition is caught up."""
         if partition in self._at and self._at[partition] >= end:
             self._caught_up.add(partition)
 

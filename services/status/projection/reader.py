@@ -48,7 +48,7 @@ class RecordsMissing(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read, and the way that it takes each partition (also past records that are not for readers)."""
+    """What was read, and how far that takes each partition, also past records that are never delivered."""
 
     records: Sequence[ConsumerRecord]
     steps: Sequence[Step]
@@ -87,11 +87,11 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             await run_with_timeout(_KAFKA_SECONDS, self._consumer.stop())
 
     async def on_partitions_revoked(self, _revoked: Iterable[TopicPartition]) -> None:
-        """Nothing more counts. A transaction that is under way wins or loses by compare-and-set."""
+        """What was read counts no more. A transaction that is under way succeeds or fails by compare-and-set."""
         self._positions.assign(())
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Only notes them: the heartbeat waits for this, and the database may be slow."""
+        """Only notes them. The heartbeat waits for this, and the database may be slow."""
         assigned = set(assigned)
         self._positions.assign(assigned)
         self._lag.assign(assigned)
@@ -115,7 +115,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         return Reading(records, self._positions.read(await self._reached()))
 
     async def _fill(self, found: list[ConsumerRecord]) -> None:
-        """Gathers what has arrived. In small helpings: unpacking one keeps everybody else waiting."""
+        """Gathers what has arrived, a few records at a time: unpacking them keeps everybody else waiting."""
         timeout = _POLL_MS
         while len(found) < _BATCH_RECORDS:
             some = await self._consumer.getmany(timeout_ms=timeout, max_records=_YIELD_EVERY_RECORDS)
@@ -127,7 +127,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._priority.yield_to_callers()
 
     async def keep_membership(self) -> None:
-        """While the database is away: a group drops a member that does not poll. What this reads is read again."""
+        """Polls while the database is away: else the group drops this member. What it reads is read again later."""
         await self._consumer.getmany(timeout_ms=0, max_records=1)
 
     def committed(self, reading: Reading) -> None:
@@ -139,7 +139,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
             self._positions.observe_end(partition, end)
 
     async def commit_to_group(self) -> None:
-        """Tells Kafka where we are, about once a second: for tools that show lag, nothing reads it."""
+        """Commits the offsets to Kafka about once a second, for tools that show lag. Nothing reads them."""
         placed = self._positions.placed
         if not placed or time.monotonic() - self._group_committed_at < _GROUP_COMMIT_SECONDS:
             return

@@ -39,7 +39,7 @@ class CountChanges:
 async def write_results(
     connection: AsyncConnection, results: Sequence[RowRecord], decisions: dict[DecisionKey, Decision]
 ) -> RowChanges:
-    """Writes those results that are news. What they change in the counts is the caller's to write."""
+    """Writes those results that change something. Returns by how much the counts change: the caller writes them."""
     stored_rows = await row_lookup.stored_rows(connection, {result.key for result in results})
     changed = changes(results, stored_rows, decisions)
     await _write(connection, changed)
@@ -47,7 +47,7 @@ async def write_results(
 
 
 async def write_decisions(connection: AsyncConnection, decided: Sequence[Decision]) -> RowChanges:
-    """Keeps what people decided, and settles the rows that are there; the others are settled when they come."""
+    """Keeps what people decided, and applies it to the rows that are there; to the others when they come."""
     known = await decisions_about(connection, {decision.job_id for decision in decided})
     decisions = latest([*known.values(), *decided])
     await write(connection, resolutions, [asdict(each) for each in decisions.values()], replacing(resolutions))
@@ -83,7 +83,7 @@ async def _write(connection: AsyncConnection, changed: RowChanges) -> None:
 
 
 async def _drop_zeros(connection: AsyncConnection, changed: CountChanges) -> None:
-    """A count that has come down to nothing leaves no trace, so that every order of arrival ends in the same tables."""
+    """Deletes counts that have come down to 0, so that every order of arrival ends in the same tables."""
     shrunk = {job_id for (job_id, *_), by in changed.tallies.items() if by < 0}
     shrunk |= {job_id for (job_id, _), by in changed.pace.items() if by < 0}
     for table in (tallies, pace) if shrunk else ():

@@ -32,8 +32,8 @@ async def project(
 ) -> None:
     """Applies the events in one transaction with the steps' offsets.
 
-    Raises OffsetsMoved when another replica was there first, SQLAlchemyError or OSError when the database failed:
-    then nothing has changed, except that a commit whose answer was lost may have happened. Read the stored offsets.
+    Raises OffsetsMoved when another replica was there first, and SQLAlchemyError or OSError when the database failed.
+    Nothing has changed then, unless the answer to the commit was lost: read the stored offsets.
     """
     with COMMIT_SECONDS.time():
         async with engine.begin() as connection:

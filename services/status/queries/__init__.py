@@ -1,1 +1,1 @@
-"""HTTP questions about jobs and rows, answered from the tables."""
+"""HTTP queries about jobs and rows, answered from the tables."""

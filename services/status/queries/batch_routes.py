@@ -34,11 +34,11 @@ class BatchList(BaseModel):
 def batch_routes(dependencies: RouteDependencies) -> APIRouter:
     """The route under /api/v1/hospitals/jobs."""
     router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["jobs"], responses=EVERYWHERE)
-    Asking = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
+    CallerTenant = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
     Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
 
     @router.get("/{job_id}/batches", response_model=BatchList, responses=problems(_404="No such job"))
-    async def batches(job_id: JobId, tenant: Asking, budget: Budget) -> BatchList:
+    async def batches(job_id: JobId, tenant: CallerTenant, budget: Budget) -> BatchList:
         """The job's batches, each with its activation."""
 
         def find(connection: Connection) -> BatchList | None:

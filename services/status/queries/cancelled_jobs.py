@@ -1,8 +1,8 @@
-"""Cancelled jobs that are over although not every row has its result yet: those behind the processors' windows.
+"""Jobs as they are at a moment: a cancelled one may be over although not every row has its result yet.
 
-The events say when (`JobCancelRequested.settles_at`), the wall clock says that it has come, so no event changes the
-tables at that moment: it is the question that takes it into account. When the last rows have got their results,
-JobFinished follows, and says the same.
+A cancelled job is over at `JobCancelRequested.settles_at`: nothing of it can be under way any more. Rows behind the
+processors' windows get their results later. No event changes the tables at that moment, so the queries compare it with
+the clock. When the last rows have their results, JobFinished follows, and says the same.
 """
 
 from typing import Any
@@ -39,7 +39,7 @@ def status_as_of(at: Micros) -> ColumnElement[str]:
 
 
 def has_status(status: JobStatus, at: Micros) -> ColumnElement[bool]:
-    """Whether that is the job's status at that moment: said so that the index on the status serves."""
+    """Whether that is the job's status at that moment; written so that the index on the status can be used."""
     stored = jobs.c.status == status.value
     if status is JobStatus.CANCELLED:
         return or_(stored, and_(jobs.c.status.not_in(_FINAL), _is_over(at)))
@@ -63,7 +63,7 @@ def _not_sent() -> ColumnElement[int]:
 
 
 def _completed_at(is_over: ColumnElement[bool]) -> ColumnElement[int]:
-    """The moment stays what it was when the last results come later."""
+    """Results that come later do not change the moment."""
     settled = jobs.c.cancel_settles_at
     was_over = and_(
         jobs.c.status == JobStatus.CANCELLED.value,

@@ -1,4 +1,4 @@
-"""Where the next page begins, as a text that clients hand back and do not look into."""
+"""Where the next page begins, as an opaque text that clients send back."""
 
 import base64
 import binascii

@@ -38,7 +38,7 @@ class JobFilter:
     text: str | None = None
 
     def conditions(self, at: Micros) -> Iterator[ColumnElement[bool]]:
-        """What has to hold of a job at that moment."""
+        """The conditions for a job at that moment."""
         if self.status is not None:
             yield has_status(self.status, at)
         if self.text:
@@ -80,19 +80,19 @@ def job_page(
 
 
 def retryable_rows(connection: Connection, job_id: str) -> int:
-    """How many rows of a finished job can run again: those without a hospital of which the columns are known."""
+    """How many rows of a finished job can run again."""
     statement = select(func.count()).where(rows.c.job_id == job_id, *retryable())
     return int(connection.execute(statement).scalar_one())
 
 
 def retryable() -> tuple[ColumnElement[bool], ...]:
-    """What has to hold of a row that can run again: what its event was can be told from what is stored."""
+    """The conditions for a row that can run again: it has no hospital, and its columns could be read."""
     readable = or_(rows.c.error_code.is_(None), rows.c.error_code != RowErrorCode.UNDECODABLE.value)
     return rows.c.status != RowStatus.CREATED.value, readable
 
 
 def job_of_batch(connection: Connection, tenant: Tenant, batch_id: str, at: datetime) -> JobRow | None:
-    """The job that the batch belongs to; None as above."""
+    """The job that the batch belongs to at that moment; None as for `job`."""
     of_batch = select(batches.c.job_id).where(batches.c.batch_id == batch_id).scalar_subquery()
     return _one(connection, visible(tenant, micros(at)).where(jobs.c.job_id == of_batch))
 

@@ -1,6 +1,6 @@
-"""How the jobs are that people ask for and watch: one statement, however many jobs and however many people.
+"""Answers about jobs that people ask for and watch: one statement, however many jobs and people there are.
 
-The statements are built once: to put one together takes longer than all the rest of an answer.
+The statements are built once: putting one together takes longer than all the rest of an answer.
 """
 
 import json

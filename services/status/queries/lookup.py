@@ -59,7 +59,7 @@ class JobLookup:
         """Waits for as long as the budget lasts.
 
         Raises a 404 problem when the projection has passed what Kafka held at the request, and the tables know nothing.
-        Raises a 503 problem when that cannot be told in time.
+        Raises a 503 problem when that cannot be known in time.
         """
         if not _ID.fullmatch(name):
             raise Problem(404, "not_found", absent)

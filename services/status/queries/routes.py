@@ -23,12 +23,12 @@ Cursor = Annotated[str | None, Query(description="`next_cursor` of the page befo
 def api_routes(dependencies: RouteDependencies) -> APIRouter:
     """The routes under /api/v1."""
     router = APIRouter(prefix="/api/v1/hospitals", tags=["jobs"], responses=EVERYWHERE)
-    Asking = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
+    CallerTenant = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
     Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
     lookup, clock = dependencies.lookup, dependencies.clock
 
     @router.get("/status/{job_id}", response_model=JobAnswer, responses=problems(_404="No such job"))
-    async def status(job_id: JobId, tenant: Asking, budget: Budget) -> Response:
+    async def status(job_id: JobId, tenant: CallerTenant, budget: Budget) -> Response:
         """How a job is. One that was just accepted is never 404."""
 
         def find(connection: Connection) -> JobAnswer | None:
@@ -40,7 +40,7 @@ def api_routes(dependencies: RouteDependencies) -> APIRouter:
 
     @router.get("/jobs", response_model=JobList, responses=problems(_400="A parameter is wrong"))
     async def jobs(
-        tenant: Asking,
+        tenant: CallerTenant,
         budget: Budget,
         status: Annotated[JobStatus | None, Query(description="Only jobs in this state")] = None,
         q: Annotated[
@@ -63,7 +63,7 @@ def api_routes(dependencies: RouteDependencies) -> APIRouter:
     )
     async def rows(
         job_id: JobId,
-        tenant: Asking,
+        tenant: CallerTenant,
         budget: Budget,
         outcome: Annotated[RowStatus | None, Query(description="Only rows of which this became")] = None,
         limit: Annotated[int, Query(ge=1, le=1_000)] = 100,

@@ -32,7 +32,7 @@ def row_page(connection: Connection, job: JobRow, outcome: RowStatus | None, aft
 
 
 def result_page(connection: Connection, job: JobRow, outcome: RowStatus, after: int, limit: int) -> list[Row[Any]]:
-    """The same, with all that result files tell."""
+    """The same, with all columns of result files."""
     return list(connection.execute(_page(select(*_IN_FILES), job, outcome, after, limit)))
 
 
@@ -59,12 +59,12 @@ def _literal(status: RowStatus) -> BindParameter[str]:
 
 
 def _created() -> ColumnElement[bool]:
-    """As above, without an equality."""
+    """That a row is created, said without an equality: see `_page`."""
     return and_(*(rows.c.status != status.value for status in RowStatus if status is not RowStatus.CREATED))
 
 
 def undecided(connection: Connection, job: JobRow, found: Sequence[Row[Any]]) -> set[int]:
-    """Those of the found rows whose outcome is unknown, and of which nobody has said yet what they saw."""
+    """The numbers of those found rows whose outcome is unknown, and about which nobody has decided."""
     unknown = {row.row: row.round for row in found if _is_unknown(row)}
     if not unknown:
         return set()

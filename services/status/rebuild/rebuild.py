@@ -1,8 +1,8 @@
 """`python -m services.status rebuild`: makes the tables again from the topics, beside those that are in use.
 
-The old tables answer until the new ones are complete, and take the new ones' place in one transaction; killed before
-that, nothing has changed. Nothing is sent: no JobFinished, so nothing is activated. The jobs that JOB_RETENTION_DAYS is
-over for are left out, also when the topics still hold them. Status services may run meanwhile.
+The old tables answer until the new ones are complete; these then take their place in one transaction. Killed before
+that, nothing has changed. Nothing is sent: no JobFinished, so nothing is activated. Jobs older than JOB_RETENTION_DAYS
+are left out, also when the topics still hold them. Status services may run meanwhile.
 """
 
 import time
@@ -29,20 +29,20 @@ Report = Callable[[str], None]
 
 
 class NewDeadLetters:
-    """A dead-letter box for what the old tables had not come to yet: all older letters have been written before."""
+    """Writes only the dead letters of records that the old tables had not projected: the others are written already."""
 
     def __init__(self, writer: DeadLetterTopic, known: Offsets) -> None:
         self._writer = writer
         self._known = known
 
     async def put(self, record: ConsumerRecord, reason: str) -> None:
-        """Writes the letter unless there is one."""
+        """Writes the dead letter unless there is one."""
         if record.offset >= self._known.get(TopicPartition(record.topic, record.partition), 0):
             await self._writer.put(record, reason)
 
 
 async def rebuild(settings: RebuildSettings, report: Report) -> None:
-    """Makes the tables again; `tell` gets the lines for the operator.
+    """Makes the tables again; `report` gets the lines for the operator.
 
     Raises AlreadyRebuilding, TopicsUnusable, KafkaError, KafkaUnavailable, SQLAlchemyError or OSError: nothing has
     changed then.

@@ -1,8 +1,8 @@
-"""Where tables are made beside those that are in use, and how they take their place: at once, or not at all.
+"""Tables that are made beside those in use, and take their place: at once, or not at all.
 
 SQLite: a file beside the database, copied over in one transaction. PostgreSQL: a schema, whose tables are moved over in
-one transaction. Status services may go on meanwhile. They wait for that transaction; then they find other offsets than
-they expect, or the same, and go on from these.
+one transaction. Status services may go on meanwhile. They wait for that transaction, and go on from the offsets that
+they find after it.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ class ShadowTables(Protocol):
 
 @asynccontextmanager
 async def shadow_tables(url: URL) -> AsyncIterator[ShadowTables]:
-    """A workshop for that database; it is gone afterwards. Raises AlreadyRebuilding when there is one."""
+    """New, empty tables for that database; they are gone afterwards. Raises AlreadyRebuilding when there are some."""
     engine = create_engine(url)
     try:
         open_shadow = _postgresql_shadow if url.get_backend_name() == "postgresql" else _sqlite_shadow
@@ -75,10 +75,10 @@ async def _offsets(connection: AsyncConnection) -> Offsets:
 class _SqliteShadow:
     """A file beside the database."""
 
-    def __init__(self, engine: AsyncEngine, path: Path, new: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, path: Path, rebuilt: AsyncEngine) -> None:
         self._old = engine
         self._path = path
-        self.engine = new
+        self.engine = rebuilt
 
     async def replace(self, catch_up: CatchUp) -> None:
         await migrate(self._old)
@@ -99,11 +99,11 @@ async def _sqlite_shadow(engine: AsyncEngine, url: URL) -> AsyncIterator[ShadowT
     path = Path(f"{url.database}.rebuild")
     with _exclusive(Path(f"{url.database}.rebuild-lock")):
         _remove(path)  # of a rebuild that was interrupted
-        new = create_engine(url.set(database=str(path)))
+        rebuilt = create_engine(url.set(database=str(path)))
         try:
-            yield _SqliteShadow(engine, path, new)
+            yield _SqliteShadow(engine, path, rebuilt)
         finally:
-            await new.dispose()
+            await rebuilt.dispose()
             _remove(path)
 
 
@@ -128,11 +128,11 @@ def _remove(path: Path) -> None:
 class _PostgresqlShadow:
     """A schema of the same database."""
 
-    def __init__(self, engine: AsyncEngine, old: str, name: str, new: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, old: str, name: str, rebuilt: AsyncEngine) -> None:
         self._old_engine = engine
         self._old = old
         self._name = name
-        self.engine = new
+        self.engine = rebuilt
 
     async def replace(self, catch_up: CatchUp) -> None:
         async with self._old_engine.begin() as connection:
@@ -155,12 +155,12 @@ async def _postgresql_shadow(engine: AsyncEngine, url: URL) -> AsyncIterator[Sha
             raise AlreadyRebuilding("another process is making these tables again")
         await lock.commit()  # the lock is the session's, and ends with it
         await _execute(engine, f"DROP SCHEMA IF EXISTS {name} CASCADE", f"CREATE SCHEMA {name}")
-        new = create_engine(url)
-        event.listen(new.sync_engine, "connect", _use_schema(name))
+        rebuilt = create_engine(url)
+        event.listen(rebuilt.sync_engine, "connect", _use_schema(name))
         try:
-            yield _PostgresqlShadow(engine, schema, name, new)
+            yield _PostgresqlShadow(engine, schema, name, rebuilt)
         finally:
-            await new.dispose()
+            await rebuilt.dispose()
             await _execute(engine, f"DROP SCHEMA IF EXISTS {name} CASCADE")
             await lock.execute(text(f"SELECT pg_advisory_unlock({_LOCK})"))
 
@@ -172,11 +172,11 @@ async def _execute(engine: AsyncEngine, *statements: str) -> None:
 
 
 def _use_schema(schema: str) -> Callable[[Any, ConnectionPoolEntry], None]:
-    def look(connection: Any, _: ConnectionPoolEntry) -> None:
+    def set_search_path(connection: Any, _: ConnectionPoolEntry) -> None:
         connection.autocommit = True  # else the setting would go with the transaction that it was made in
         cursor = connection.cursor()
         cursor.execute(f"SET search_path TO {schema}")
         cursor.close()
         connection.autocommit = False
 
-    return look
+    return set_search_path

@@ -28,7 +28,7 @@ RESULT_COLUMNS: Final = (
     "result_error_code",
     "result_error",
 )
-#: The error code of a row that somebody has looked for in the directory, and not found.
+#: The error code of a row that somebody has resolved as absent from the directory.
 ABSENT: Final = "absent"
 _MAX_ERROR_CHARS: Final = 1_000
 #: How a cell begins that a spreadsheet may run (OWASP, CSV injection). The last four are = + - @ in full width.
@@ -63,7 +63,7 @@ class ResultCsv:
     def rows(self, rows: Iterable[Row[Any]], undecided: Collection[int] = ()) -> bytes:
         """A line for each. A column that a row does not have, because its event was unreadable, is empty.
 
-        `undecided`: those of unknown outcome of which nobody has said yet what they saw.
+        `undecided`: rows of unknown outcome about which nobody has decided.
         """
         return self._lines(self._cells(row, undecided) for row in rows)
 

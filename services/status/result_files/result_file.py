@@ -52,7 +52,7 @@ class Page:
     """Rows of the file, in order."""
 
     rows: list[Row[Any]]
-    #: Those of unknown outcome of which nobody has said yet what they saw.
+    #: Rows of unknown outcome about which nobody has decided.
     undecided: set[int]
 
 

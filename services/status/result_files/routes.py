@@ -60,12 +60,12 @@ def result_file_routes(dependencies: RouteDependencies, limits: PageLimits = PAG
 def _route(
     name: ResultFileName, files: ResultFiles, dependencies: RouteDependencies
 ) -> Callable[..., Awaitable[StreamingResponse]]:
-    Asking = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
+    CallerTenant = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
     Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
 
     async def result_file(
         job_id: JobId,
-        tenant: Asking,
+        tenant: CallerTenant,
         budget: Budget,
         accept: Annotated[str, Header()] = "",
         bom: ByteOrderMark = None,

@@ -23,18 +23,18 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Conflict:
-    """What happens to a row whose key is there already: these columns are replaced, those added to."""
+    """What happens to a row whose key is there already: some columns are replaced, others are added to."""
 
     replaced: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
 
 
-#: What is there stays.
+#: The row that is there stays as it is.
 KEPT = Conflict()
 
 
 def replacing(table: Table) -> Conflict:
-    """What is there is replaced."""
+    """The row that is there is replaced."""
     return Conflict(replaced=tuple(column.name for column in table.columns if not column.primary_key))
 
 
@@ -51,8 +51,8 @@ async def write(connection: AsyncConnection, table: Table, rows: Sequence[Values
 async def append(connection: AsyncConnection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
     """Writes rows that are known to be new, as fast as the database takes them: COPY, or `executemany`.
 
-    Each names every column in the table's order. One whose key is there after all fails the transaction, which has
-    to have begun.
+    Each names every column in the table's order. A row whose key is there after all fails the transaction. The
+    connection must be in a transaction.
     """
     if not rows:
         return

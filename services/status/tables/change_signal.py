@@ -5,7 +5,7 @@ import contextlib
 
 
 class ChangeSignal:
-    """This replica's projection announces; anybody may wait. What other replicas project is not announced here."""
+    """This replica's projection announces its commits, and anybody may wait for one; not those of other replicas."""
 
     def __init__(self) -> None:
         self._next = asyncio.Event()

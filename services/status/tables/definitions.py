@@ -1,7 +1,7 @@
-"""The tables. All of them can be thrown away: the topics tell everything again.
+"""The tables. All of them can be thrown away: they can be made again from the topics.
 
-    status_offsets      how far each partition has been projected; changes in the same transaction as what it tells
-    status_jobs         a job: what was told of it, and what follows from that
+    status_offsets      how far each partition has been projected; written in the same transaction as the rows
+    status_jobs         a job: the facts that events have told, and what follows from them
     status_batches      which batches a job has, in order
     status_activations  the directory's answer to each request to activate a batch
     status_rows         the latest result of each row
@@ -10,9 +10,9 @@
     status_pace         how many rows of a job got their result in each slot of time
     status_processors   the latest report of every processor
 
-Times are microseconds since 1970 (`instants`). The models declare the tables; the projection writes them with
-SQLAlchemy Core only, since rows come at tens of thousands a second. Migrations, not this file, make them; a test keeps
-the two alike.
+Times are microseconds since 1970 (`timestamps`). The models declare the tables; the projection writes them with
+SQLAlchemy Core only, since rows come at tens of thousands a second. Migrations, not this file, make them; a test
+compares the two.
 """
 
 from typing import Final
@@ -45,7 +45,7 @@ class Offset(StatusTable, table=True):
 
 
 class Job(StatusTable, table=True):
-    """A job: what was told of it, and what follows from that."""
+    """A job: the facts that events have told, and what follows from them."""
 
     __tablename__ = "status_jobs"
     __table_args__ = (
@@ -62,7 +62,7 @@ class Job(StatusTable, table=True):
     )
 
     job_id: str = Field(primary_key=True, sa_type=Text)
-    # What JobAccepted told. Results may come first: then these are null, and nobody sees the job yet.
+    # From JobAccepted. Results may come first: then these are null, and the API does not show the job yet.
     partition: int | None = Field(default=None)
     tenant: str | None = Field(default=None, sa_type=Text)
     file_name: str | None = Field(default=None, sa_type=Text)
@@ -74,7 +74,7 @@ class Job(StatusTable, table=True):
     delimiter: str | None = Field(default=None, sa_type=Text)
     express: bool | None = Field(default=None)
     created_at: int | None = Field(default=None, sa_type=BigInteger)
-    # What results and later events told.
+    # From results and later events.
     started_at: int | None = Field(default=None, sa_type=BigInteger)
     requested_round: int
     requested_offset: int | None = Field(default=None, sa_type=BigInteger)
@@ -93,7 +93,7 @@ class Job(StatusTable, table=True):
     created_hospitals: int
     failed_hospitals: int
     unprocessed_hospitals: int
-    #: Of the failed, those that may be in the directory, and of which nobody has said what they saw.
+    #: Of the failed, those that may be in the directory, and of which nobody has decided.
     unknown_hospitals: int = Field(sa_column_kwargs={"server_default": text("0")})
     status: str = Field(sa_type=Text)
     outcome: str | None = Field(default=None, sa_type=Text)

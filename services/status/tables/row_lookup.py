@@ -1,4 +1,4 @@
-"""Finding thousands of rows in one statement: by their keys, or a stretch of a job's rows in the order of the file."""
+"""Finds thousands of rows in one statement: by their keys, or a range of a job's rows in the order of the file."""
 
 import json
 from collections.abc import Collection
@@ -15,7 +15,7 @@ from services.status.tables.definitions import rows
 async def stored_rows(connection: AsyncConnection, keys: Collection[RowKey]) -> dict[RowKey, StoredRow]:
     """What is stored of those rows that are stored."""
     found = await connection.execute(_select(connection.dialect.name, whole=False), _arguments(connection, keys))
-    return {(job_id, row): StoredRow(*standing) for job_id, row, *standing in found}
+    return {(job_id, row): StoredRow(*stored_row) for job_id, row, *stored_row in found}
 
 
 async def records(connection: AsyncConnection, keys: Collection[RowKey]) -> list[RowRecord]:
@@ -30,10 +30,11 @@ async def last_row(connection: AsyncConnection, job_id: str) -> int:
     return (await connection.execute(statement)).scalar_one() or 0
 
 
-def stretch(job_id: str, after: int, numbers: int) -> tuple[ColumnElement[bool], ...]:
-    """The rows of the next so many numbers: bounded on both sides, since with a LIMIT a database that does not know its
+def row_range(job_id: str, after: int, numbers: int) -> tuple[ColumnElement[bool], ...]:
+    """The condition for the rows of the next so many numbers.
 
-    tables well sorts all the rest of a million rows, for every page.
+    It is bounded on both sides. With a LIMIT instead, a database without fresh statistics sorts all the rest of a
+    million rows for every page.
     """
     return rows.c.job_id == job_id, rows.c.row > after, rows.c.row <= after + numbers
 
@@ -46,8 +47,8 @@ def _arguments(connection: AsyncConnection, keys: Collection[RowKey]) -> dict[st
 
 @cache
 def _select(dialect: str, *, whole: bool) -> Select[Any]:
-    standing = [rows.c.job_id, rows.c.row, rows.c.round, rows.c.status, rows.c.finished_at, rows.c.error_code]
-    columns = list(rows.c) if whole else standing
+    stored_row = [rows.c.job_id, rows.c.row, rows.c.round, rows.c.status, rows.c.finished_at, rows.c.error_code]
+    columns = list(rows.c) if whole else stored_row
     if dialect == "postgresql":
         given = (
             func.unnest(bindparam("job_ids", type_=ARRAY(Text)), bindparam("rows", type_=ARRAY(Integer)))

@@ -13,7 +13,7 @@ from services.status.tables.definitions import offsets
 
 
 class OffsetsMoved(Exception):
-    """Another replica has projected this partition meanwhile: read the stored offsets again and go on from there."""
+    """Another replica has projected this partition meanwhile: read the stored offsets again, and go on from them."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,7 +27,7 @@ class Step:
 
 
 async def advance(connection: AsyncConnection, steps: Iterable[Step]) -> None:
-    """Compare and set, the first thing in a transaction: whoever else wants the partition waits until it has ended.
+    """Compare and set. Call it first in a transaction: other replicas that want the partition then wait for its end.
 
     Raises OffsetsMoved when a stored offset is not the expected one.
     """
@@ -48,7 +48,7 @@ async def stored(connection: AsyncConnection, partitions: Sequence[TopicPartitio
 
 
 def read_offsets(connection: Connection, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-    """The same, for a question to the tables."""
+    """The same, as a question to the tables."""
     topics = {partition.topic for partition in partitions}
     found = connection.execute(select(offsets).where(offsets.c.topic.in_(topics)))
     every = {TopicPartition(topic, partition): offset for topic, partition, offset in found}

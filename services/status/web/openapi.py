@@ -12,7 +12,7 @@ Documented = dict[int | str, dict[str, Any]]
 
 
 def problems(**reasons: str) -> Documented:
-    """`_404="No such job"`: what an error's body looks like, and when it comes."""
+    """For `responses=` of a route: `_404="No such job"` documents the error's body and when it is answered."""
     shape = {"model": ProblemDocument, "content": {"application/problem+json": {}}}
     return {int(code.removeprefix("_")): shape | {"description": reason} for code, reason in reasons.items()}
 

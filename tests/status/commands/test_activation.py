@@ -6,16 +6,16 @@ import time
 import pytest
 
 from shared.contract.events import BatchActivationRequested, JobOutcome
-from tests.support.status.job_histories import Story, apply_events
+from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_api import api_client
 
 PATH = "/bulk/batch/job-1-batch-0/activate"
-STORY = Story(total=2)
+HISTORY = JobHistory(total=2)
 PARTLY_FAILED = [
-    STORY.accepted(),
-    STORY.created(2),
-    STORY.failed(3),
-    STORY.finished(JobOutcome.SOME_FAILED),
+    HISTORY.accepted(),
+    HISTORY.created(2),
+    HISTORY.failed(3),
+    HISTORY.finished(JobOutcome.SOME_FAILED),
 ]
 
 
@@ -41,7 +41,7 @@ async def answered(api, sqlite, make):
 
 async def test_an_activation_that_the_directory_does_is_200(api, sqlite):
     """With the directory's words."""
-    answer = await answered(api, sqlite, STORY.activated)
+    answer = await answered(api, sqlite, HISTORY.activated)
     assert answer.status_code == 200
     assert answer.json() == {
         "batch_id": "job-1-batch-0",
@@ -54,15 +54,15 @@ async def test_an_activation_that_the_directory_does_is_200(api, sqlite):
 
 async def test_an_activation_that_the_directory_refuses_is_502_with_its_words(api, sqlite):
     """A problem, as every error."""
-    answer = await answered(api, sqlite, STORY.refused)
+    answer = await answered(api, sqlite, HISTORY.refused)
     assert (answer.status_code, answer.json()["error_type"]) == (502, "activation_failed")
     assert "Maintenance" in answer.json()["detail"]
 
 
 async def test_an_earlier_refusal_is_no_answer_to_a_new_request(api, sqlite):
     """Somebody tries again because the maintenance is over."""
-    await apply_events(sqlite, STORY.refused(request_id="yesterday"))
-    assert (await answered(api, sqlite, STORY.activated)).status_code == 200
+    await apply_events(sqlite, HISTORY.refused(request_id="yesterday"))
+    assert (await answered(api, sqlite, HISTORY.activated)).status_code == 200
 
 
 async def test_an_activation_that_takes_too_long_is_202(api):
@@ -74,7 +74,7 @@ async def test_an_activation_that_takes_too_long_is_202(api):
 
 async def test_a_batch_that_is_activated_is_200_at_once(api, sqlite):
     """Nobody is asked again."""
-    await apply_events(sqlite, STORY.activated())
+    await apply_events(sqlite, HISTORY.activated())
     answer = await api.patch(PATH)
     assert (answer.status_code, answer.json()["activated"], api.publisher.sent) == (200, True, [])
 
@@ -95,7 +95,7 @@ async def test_an_unknown_batch_is_404(api, sqlite):
 
 
 async def test_kafka_being_down_is_503_within_2_seconds(api):
-    """In the words that clients know."""
+    """As the error type that clients know."""
     api.publisher.down = True
     began = time.monotonic()
     answer = await api.patch(PATH)

@@ -1,4 +1,4 @@
-"""Orders over HTTP: each is an event on the topic, or a 409 that says why it makes no sense now."""
+"""Commands over HTTP: each is an event on the topic, or a 409 that says why it makes no sense now."""
 
 import time
 
@@ -6,17 +6,17 @@ import pytest
 
 from shared.contract.events import JobCancelRequested, JobOutcome, JobRetryRequested, RowErrorCode, RowResolved
 from shared.runtime.settings import ApiKey
-from tests.support.status.job_histories import SETTLING_SECONDS, Story, apply_events
+from tests.support.status.job_histories import SETTLING_SECONDS, JobHistory, apply_events
 from tests.support.status.status_api import api_client
 
-STORY = Story(total=3)
-RUNNING = [STORY.accepted(), STORY.created(2)]
-PARTLY_FAILED = [*RUNNING, STORY.failed(3), STORY.failed(4), STORY.finished(JobOutcome.SOME_FAILED)]
+HISTORY = JobHistory(total=3)
+RUNNING = [HISTORY.accepted(), HISTORY.created(2)]
+PARTLY_FAILED = [*RUNNING, HISTORY.failed(3), HISTORY.failed(4), HISTORY.finished(JobOutcome.SOME_FAILED)]
 UNKNOWN = [
     *RUNNING,
-    STORY.created(3),
-    STORY.failed(4, code=RowErrorCode.OUTCOME_UNKNOWN),
-    STORY.finished(JobOutcome.SOME_FAILED),
+    HISTORY.created(3),
+    HISTORY.failed(4, code=RowErrorCode.OUTCOME_UNKNOWN),
+    HISTORY.finished(JobOutcome.SOME_FAILED),
 ]
 
 
@@ -51,7 +51,7 @@ async def test_a_cancel_is_an_event_that_says_by_when_it_is_settled(api, sqlite)
 async def test_a_second_cancel_of_a_round_writes_nothing(api, sqlite):
     """The first one stands."""
     api.clock.set(2)
-    await apply_events(sqlite, *RUNNING, STORY.cancelled())
+    await apply_events(sqlite, *RUNNING, HISTORY.cancelled())
     assert (await api.post("/jobs/job-1/cancel")).status_code == 202
     assert api.publisher.sent == []
 
@@ -64,7 +64,9 @@ async def test_a_job_that_has_ended_cannot_be_cancelled(api, sqlite):
 
 async def test_a_job_whose_rows_all_have_results_cannot_be_cancelled(api, sqlite):
     """It only waits for its activation."""
-    await apply_events(sqlite, *RUNNING, STORY.created(3), STORY.created(4), STORY.finished(JobOutcome.ALL_CREATED))
+    await apply_events(
+        sqlite, *RUNNING, HISTORY.created(3), HISTORY.created(4), HISTORY.finished(JobOutcome.ALL_CREATED)
+    )
     assert said(await api.post("/jobs/job-1/cancel")) == (409, "job_ended")
 
 
@@ -81,12 +83,12 @@ async def test_a_retry_asks_for_the_next_round(api, sqlite):
 
 async def test_a_cancelled_job_can_be_retried(api, sqlite):
     """Its unprocessed rows run."""
-    rows = [STORY.unprocessed(3), STORY.unprocessed(4)]
-    await apply_events(sqlite, *RUNNING, STORY.cancelled(), *rows, STORY.finished(JobOutcome.CANCELLED))
+    rows = [HISTORY.unprocessed(3), HISTORY.unprocessed(4)]
+    await apply_events(sqlite, *RUNNING, HISTORY.cancelled(), *rows, HISTORY.finished(JobOutcome.CANCELLED))
     assert (await api.post("/jobs/job-1/retry")).status_code == 202
 
 
-@pytest.mark.parametrize("more", [[], [STORY.failed(3), STORY.failed(4)]])
+@pytest.mark.parametrize("more", [[], [HISTORY.failed(3), HISTORY.failed(4)]])
 async def test_a_running_job_cannot_be_retried(api, sqlite, more):
     """Also when only its JobFinished is still to be read back."""
     await apply_events(sqlite, *RUNNING, *more)
@@ -95,15 +97,15 @@ async def test_a_running_job_cannot_be_retried(api, sqlite, more):
 
 async def test_a_job_without_failures_has_nothing_to_retry(api, sqlite):
     """Every hospital was created."""
-    rows = [STORY.created(3), STORY.created(4)]
-    await apply_events(sqlite, *RUNNING, *rows, STORY.finished(JobOutcome.ALL_CREATED), STORY.activated())
+    rows = [HISTORY.created(3), HISTORY.created(4)]
+    await apply_events(sqlite, *RUNNING, *rows, HISTORY.finished(JobOutcome.ALL_CREATED), HISTORY.activated())
     assert said(await api.post("/jobs/job-1/retry")) == (409, "nothing_to_retry")
 
 
 async def test_rows_whose_event_could_not_be_read_cannot_be_retried(api, sqlite):
     """Nobody knows what stood in them."""
-    rows = [STORY.created(3), STORY.failed(4, code=RowErrorCode.UNDECODABLE)]
-    await apply_events(sqlite, *RUNNING, *rows, STORY.finished(JobOutcome.SOME_FAILED))
+    rows = [HISTORY.created(3), HISTORY.failed(4, code=RowErrorCode.UNDECODABLE)]
+    await apply_events(sqlite, *RUNNING, *rows, HISTORY.finished(JobOutcome.SOME_FAILED))
     answer = await api.post("/jobs/job-1/retry")
     assert said(answer) == (409, "nothing_to_retry")
     assert "upload them as a new file" in answer.json()["detail"]
@@ -112,7 +114,7 @@ async def test_rows_whose_event_could_not_be_read_cannot_be_retried(api, sqlite)
 async def test_a_cancelled_job_that_is_still_wound_up_cannot_be_retried_yet(api, sqlite):
     """It is called cancelled, but rows behind the windows have no result: the retry would overtake them."""
     api.clock.set(1 + SETTLING_SECONDS)
-    await apply_events(sqlite, *RUNNING, STORY.cancelled(seconds=1))
+    await apply_events(sqlite, *RUNNING, HISTORY.cancelled(seconds=1))
     assert (await api.get("/status/job-1")).json()["status"] == "cancelled"
     answer = await api.post("/jobs/job-1/retry")
     assert said(answer) == (409, "job_winding_up")
@@ -144,7 +146,7 @@ async def test_who_settled_a_row_is_the_name_of_the_key(sqlite):
 
 async def test_somebody_may_look_again_and_find_it_after_all(api, sqlite):
     """As long as the row has not run again."""
-    await apply_events(sqlite, *UNKNOWN, STORY.resolved(4, None))
+    await apply_events(sqlite, *UNKNOWN, HISTORY.resolved(4, None))
     assert (await api.post("/jobs/job-1/rows/4/resolve", json={"hospital_id": 77})).status_code == 202
 
 
@@ -153,8 +155,8 @@ async def test_somebody_may_look_again_and_find_it_after_all(api, sqlite):
     [
         (PARTLY_FAILED, 2, (409, "row_not_unknown")),
         (PARTLY_FAILED, 3, (409, "row_not_unknown")),
-        ([*UNKNOWN, STORY.resolved(4, 77)], 4, (409, "row_not_unknown")),
-        ([*UNKNOWN, STORY.retried(2)], 4, (409, "row_running")),
+        ([*UNKNOWN, HISTORY.resolved(4, 77)], 4, (409, "row_not_unknown")),
+        ([*UNKNOWN, HISTORY.retried(2)], 4, (409, "row_running")),
         (RUNNING, 4, (409, "row_running")),
         (UNKNOWN, 5, (404, "not_found")),
         (UNKNOWN, 1, (404, "not_found")),
@@ -190,7 +192,7 @@ async def test_a_decision_is_either_a_hospital_or_absent(api, sqlite, body):
 
 
 @pytest.mark.parametrize("command", ["cancel", "retry", "rows/2/resolve"])
-async def test_orders_for_an_unknown_job_are_404(api, sqlite, command):
+async def test_commands_for_an_unknown_job_are_404(api, sqlite, command):
     """Once hospital.jobs was projected."""
     async with sqlite.begin() as connection:
         await connection.exec_driver_sql("INSERT INTO status_offsets VALUES ('hospital.jobs', 0, 0)")
@@ -201,7 +203,7 @@ async def test_orders_for_an_unknown_job_are_404(api, sqlite, command):
     ("events", "command"), [(RUNNING, "cancel"), (PARTLY_FAILED, "retry"), (UNKNOWN, "rows/4/resolve")]
 )
 async def test_kafka_being_down_is_503_within_2_seconds(api, sqlite, events, command):
-    """In the words that clients know; nothing was ordered."""
+    """As the error type that clients know; no command was taken."""
     await apply_events(sqlite, *events)
     api.publisher.down = True
     began = time.monotonic()
@@ -210,7 +212,7 @@ async def test_kafka_being_down_is_503_within_2_seconds(api, sqlite, events, com
     assert time.monotonic() - began < 2
 
 
-async def test_another_tenants_job_takes_no_orders(sqlite):
+async def test_another_tenants_job_takes_no_commands(sqlite):
     """It is 404, as if it were not there."""
     await apply_events(sqlite, *RUNNING)
     async with sqlite.begin() as connection:

@@ -5,23 +5,23 @@ import pytest
 from services.status.commands.retry_decision import RetryDecision, decide_retry
 from services.status.model.job_state import JobFacts, apply_event
 from shared.contract.events import JobOutcome
-from tests.support.status.job_histories import Story
+from tests.support.status.job_histories import JobHistory
 
-STORY = Story(total=3)
+HISTORY = JobHistory(total=3)
 DONE = {(1, "created"): 1, (1, "failed"): 2}
-FINISHED = STORY.finished(JobOutcome.SOME_FAILED)
+FINISHED = HISTORY.finished(JobOutcome.SOME_FAILED)
 AT = 7
 
 
-def decision_on(*events, tallies=DONE, passed=AT + 1, request=STORY.retried(2), offset=AT):  # noqa: B008 - frozen
-    """The verdict on a request at offset 7, after events at the offsets given with them."""
+def decision_on(*events, tallies=DONE, passed=AT + 1, request=HISTORY.retried(2), offset=AT):  # noqa: B008 - frozen
+    """The decision on a request at offset 7, after events at the offsets given with them."""
     facts = JobFacts("job-1")
     for place, event in events:
         facts = apply_event(facts, event, place)
     return decide_retry(request, offset, passed, facts, tallies)
 
 
-USUAL = [(1, STORY.accepted()), (5, FINISHED), (AT, STORY.retried(2))]
+USUAL = [(1, HISTORY.accepted()), (5, FINISHED), (AT, HISTORY.retried(2))]
 
 
 def test_the_first_request_for_the_round_after_a_finish_is_run():
@@ -42,8 +42,8 @@ def test_results_that_are_still_to_be_projected_are_waited_for():
 
 def test_the_same_request_again_is_ignored():
     """Two people pressed the button at once: one round."""
-    assert decision_on(*USUAL, (9, STORY.retried(2)), passed=10, offset=9) is RetryDecision.IGNORE
-    assert decision_on(*USUAL, (9, STORY.retried(2)), passed=10, offset=AT) is RetryDecision.RUN
+    assert decision_on(*USUAL, (9, HISTORY.retried(2)), passed=10, offset=9) is RetryDecision.IGNORE
+    assert decision_on(*USUAL, (9, HISTORY.retried(2)), passed=10, offset=AT) is RetryDecision.RUN
 
 
 def test_a_request_is_run_on_after_a_part_of_its_rows_has_results_already():
@@ -55,9 +55,9 @@ def test_a_request_is_run_on_after_a_part_of_its_rows_has_results_already():
     "events",
     [
         [],
-        [(1, STORY.accepted()), (AT, STORY.retried(2))],
-        [*USUAL, (9, STORY.finished(JobOutcome.ALL_CREATED, round_=2))],
-        [*USUAL, (8, STORY.finished(JobOutcome.NONE_CREATED, round_=2)), (9, STORY.retried(3))],
+        [(1, HISTORY.accepted()), (AT, HISTORY.retried(2))],
+        [*USUAL, (9, HISTORY.finished(JobOutcome.ALL_CREATED, round_=2))],
+        [*USUAL, (8, HISTORY.finished(JobOutcome.NONE_CREATED, round_=2)), (9, HISTORY.retried(3))],
     ],
     ids=["unknown job", "still running", "finished since", "a later round"],
 )

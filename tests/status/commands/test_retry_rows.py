@@ -7,14 +7,14 @@ from services.status.commands.retry_transactions import RetryProgress, read_prog
 from shared.contract.cloud_events import decode
 from shared.contract.events import RowAccepted, RowErrorCode, RowFailed
 from shared.contract.topics import Topics
-from tests.support.status.job_histories import Story, apply_events
+from tests.support.status.job_histories import JobHistory, apply_events
 
 TOPICS = Topics()
-STORY = Story(total=6)
+HISTORY = JobHistory(total=6)
 
 
 def retry(express=True):
-    return Retry(STORY.retried(2), express, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+    return Retry(HISTORY.retried(2), express, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
 
 
 def events(chunk):
@@ -24,13 +24,15 @@ def events(chunk):
 async def test_what_failed_or_was_not_sent_runs_again_as_it_was_uploaded(engine):
     """Same batch, same columns; address and phone from the columns, whatever the header's case; one id per round."""
     columns = {" NAME": " St. Mary ", "Address ": "1 Long Street ", "Phone": " 555-1 ", "Beds": "12"}
-    failed = STORY.failed(3).model_copy(update={"columns": columns, "name": "St. Mary"})
-    await apply_events(engine, STORY.accepted(), STORY.created(2), failed, STORY.unprocessed(4), STORY.created(5))
+    failed = HISTORY.failed(3).model_copy(update={"columns": columns, "name": "St. Mary"})
+    await apply_events(
+        engine, HISTORY.accepted(), HISTORY.created(2), failed, HISTORY.unprocessed(4), HISTORY.created(5)
+    )
     chunk = await next_chunk(engine, TOPICS, retry(), 0)
     first, second = events(chunk)
     assert isinstance(first, RowAccepted)
     assert (first.name, first.address, first.phone, first.columns) == ("St. Mary", "1 Long Street", "555-1", columns)
-    assert (first.tenant, first.job_id, first.batch_id) == ("north", "job-1", STORY.batch_ids[0])
+    assert (first.tenant, first.job_id, first.batch_id) == ("north", "job-1", HISTORY.batch_ids[0])
     assert (first.event_id, first.key, second.event_id) == ("job-1:3:2", "job-1:3", "job-1:4:2")
     assert (chunk.row, chunk.last) == (5, True)
     assert {topic for topic, _ in chunk.records} == {TOPICS.rows_express}
@@ -40,15 +42,17 @@ async def test_what_failed_or_was_not_sent_runs_again_as_it_was_uploaded(engine)
 
 async def test_rows_of_a_large_job_go_the_way_they_came(sqlite):
     """To the bulk topic."""
-    await apply_events(sqlite, STORY.accepted(), STORY.failed(2))
+    await apply_events(sqlite, HISTORY.accepted(), HISTORY.failed(2))
     [(topic, _)] = (await next_chunk(sqlite, TOPICS, retry(express=False), 0)).records
     assert topic == TOPICS.rows_bulk
 
 
 async def test_a_row_that_nobody_can_read_fails_in_the_new_round_too(sqlite):
     """Every row has one result a round; without it the round would never end."""
-    lost = STORY.failed(2, code=RowErrorCode.UNDECODABLE).model_copy(update={"columns": {}, "name": "", "batch_id": ""})
-    await apply_events(sqlite, STORY.accepted(), lost, STORY.failed(3))
+    lost = HISTORY.failed(2, code=RowErrorCode.UNDECODABLE).model_copy(
+        update={"columns": {}, "name": "", "batch_id": ""}
+    )
+    await apply_events(sqlite, HISTORY.accepted(), lost, HISTORY.failed(3))
     chunk = await next_chunk(sqlite, TOPICS, retry(), 0)
     failed, accepted = events(chunk)
     assert isinstance(failed, RowFailed)
@@ -60,7 +64,9 @@ async def test_a_row_that_nobody_can_read_fails_in_the_new_round_too(sqlite):
 @pytest.mark.parametrize("limits", [ChunkLimits(rows=2, page=2), ChunkLimits(bytes=300, page=2)])
 async def test_a_large_retry_comes_in_chunks_each_after_the_last_row_of_the_one_before(engine, limits):
     """So that no transaction is large, and whoever goes on knows where."""
-    await apply_events(engine, STORY.accepted(), *(STORY.failed(row) for row in (2, 3, 4, 6, 7)), STORY.created(5))
+    await apply_events(
+        engine, HISTORY.accepted(), *(HISTORY.failed(row) for row in (2, 3, 4, 6, 7)), HISTORY.created(5)
+    )
     found, after, last = [], 0, False
     while not last:
         chunk = await next_chunk(engine, TOPICS, retry(), after, limits)
@@ -72,7 +78,7 @@ async def test_a_large_retry_comes_in_chunks_each_after_the_last_row_of_the_one_
 
 async def test_rows_that_have_a_result_of_the_new_round_are_not_written_again(sqlite):
     """The processors are quick: the first rows are done while the last are still to be written."""
-    await apply_events(sqlite, STORY.accepted(), STORY.failed(2), STORY.failed(3), STORY.failed(2, round_=2))
+    await apply_events(sqlite, HISTORY.accepted(), HISTORY.failed(2), HISTORY.failed(3), HISTORY.failed(2, round_=2))
     assert [event.row for event in events(await next_chunk(sqlite, TOPICS, retry(), 0))] == [3]
 
 

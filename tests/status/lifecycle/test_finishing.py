@@ -10,7 +10,7 @@ from services.status.projection.positions import Positions
 from services.status.tables.change_signal import ChangeSignal
 from shared.contract.events import JobOutcome, RowErrorCode
 from shared.runtime.publisher import KafkaUnavailable
-from tests.support.status.job_histories import Story, apply_events
+from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_api import JOBS, FakePublisher
 
 
@@ -37,12 +37,12 @@ def finishing(sqlite, publisher, positions):
 
 async def test_a_complete_round_is_finished_with_its_counts(finishing, publisher, sqlite):
     """Under an id that is the same however often it is sent."""
-    story = Story(total=3, batches=2)
-    await apply_events(sqlite, story.accepted(), story.created(2), story.failed(3), story.created(4))
+    job = JobHistory(total=3, batches=2)
+    await apply_events(sqlite, job.accepted(), job.created(2), job.failed(3), job.created(4))
     await finishing.send_due()
     [event] = publisher.sent
     assert (event.tenant, event.job_id, event.event_id) == ("north", "job-1", "job-1:JobFinished:1")
-    assert (event.round, event.outcome, event.batch_ids) == (1, JobOutcome.SOME_FAILED, story.batch_ids)
+    assert (event.round, event.outcome, event.batch_ids) == (1, JobOutcome.SOME_FAILED, job.batch_ids)
     counts = (event.total_hospitals, event.created_hospitals, event.failed_hospitals, event.unprocessed_hospitals)
     assert counts == (3, 2, 1, 0)
     assert event.outcomes_sha256 == hashlib.sha256(b"2:created:20\n3:failed:\n4:created:40\n").hexdigest()
@@ -50,11 +50,11 @@ async def test_a_complete_round_is_finished_with_its_counts(finishing, publisher
 
 async def test_the_manifest_says_what_people_settled(finishing, publisher, sqlite):
     """The row is created, with the hospital that somebody found."""
-    story = Story(total=2)
-    unknown = story.failed(3, code=RowErrorCode.OUTCOME_UNKNOWN)
-    await apply_events(sqlite, story.accepted(), story.created(2, hospital_id="h"), unknown)
+    job = JobHistory(total=2)
+    unknown = job.failed(3, code=RowErrorCode.OUTCOME_UNKNOWN)
+    await apply_events(sqlite, job.accepted(), job.created(2, hospital_id="h"), unknown)
     await finishing.send_due()
-    await apply_events(sqlite, publisher.sent[0], story.resolved(3, 77))
+    await apply_events(sqlite, publisher.sent[0], job.resolved(3, 77))
     await finishing.send_due()
     first, second = publisher.sent
     assert (first.round, first.outcome) == (1, JobOutcome.SOME_FAILED)
@@ -67,7 +67,7 @@ async def test_a_large_job_is_read_in_pages_and_does_not_hold_up_the_others(publ
     positions.observe_end(TopicPartition(JOBS, 0), 8)
     limits = FinishingLimits(large_job_rows=6, page_rows=3)
     finishing = Finishing(sqlite, publisher, JOBS, positions, ChangeSignal(), limits)
-    large, small = Story(total=7), Story(total=1, job_id="job-2")
+    large, small = JobHistory(total=7), JobHistory(total=1, job_id="job-2")
     await apply_events(
         sqlite, large.accepted(), *(large.failed(row) for row in range(2, 9)), small.accepted(), small.failed(2)
     )
@@ -81,15 +81,15 @@ async def test_a_large_job_is_read_in_pages_and_does_not_hold_up_the_others(publ
 @pytest.mark.parametrize(
     ("row", "outcome"),
     [
-        (Story.created, JobOutcome.ALL_CREATED),
-        (Story.failed, JobOutcome.NONE_CREATED),
-        (Story.unprocessed, JobOutcome.CANCELLED),
+        (JobHistory.created, JobOutcome.ALL_CREATED),
+        (JobHistory.failed, JobOutcome.NONE_CREATED),
+        (JobHistory.unprocessed, JobOutcome.CANCELLED),
     ],
 )
 async def test_the_outcome_is_what_became_of_the_rows(finishing, publisher, sqlite, row, outcome):
     """As the design says."""
-    story = Story(total=1)
-    await apply_events(sqlite, story.accepted(), row(story, 2))
+    job = JobHistory(total=1)
+    await apply_events(sqlite, job.accepted(), row(job, 2))
     await finishing.send_due()
     assert [event.outcome for event in publisher.sent] == [outcome]
 
@@ -97,7 +97,7 @@ async def test_the_outcome_is_what_became_of_the_rows(finishing, publisher, sqli
 async def test_an_incomplete_round_is_not_finished(finishing, publisher, sqlite):
     """One row is missing; or the job itself is not known yet."""
     await apply_events(
-        sqlite, Story(total=2).accepted(), Story(total=2).created(2), Story(1, job_id="job-2").created(2)
+        sqlite, JobHistory(total=2).accepted(), JobHistory(total=2).created(2), JobHistory(1, job_id="job-2").created(2)
     )
     await finishing.send_due()
     assert publisher.sent == []
@@ -105,16 +105,16 @@ async def test_an_incomplete_round_is_not_finished(finishing, publisher, sqlite)
 
 async def test_a_finish_that_was_read_back_is_not_sent_again(finishing, publisher, sqlite):
     """Also after a restart."""
-    story = Story(total=1)
-    await apply_events(sqlite, story.accepted(), story.created(2), story.finished(JobOutcome.ALL_CREATED))
+    job = JobHistory(total=1)
+    await apply_events(sqlite, job.accepted(), job.created(2), job.finished(JobOutcome.ALL_CREATED))
     await finishing.send_due()
     assert publisher.sent == []
 
 
 async def test_a_finish_is_sent_once_while_it_is_on_its_way_back(finishing, publisher, sqlite):
     """The projection reads it a moment later."""
-    story = Story(total=1)
-    await apply_events(sqlite, story.accepted(), story.created(2))
+    job = JobHistory(total=1)
+    await apply_events(sqlite, job.accepted(), job.created(2))
     await finishing.send_due()
     await finishing.send_due()
     assert len(publisher.sent) == 1
@@ -122,11 +122,9 @@ async def test_a_finish_is_sent_once_while_it_is_on_its_way_back(finishing, publ
 
 async def test_a_retry_is_finished_too(finishing, publisher, sqlite):
     """Each round once."""
-    story = Story(total=2)
-    await apply_events(
-        sqlite, story.accepted(), story.created(2), story.failed(3), story.finished(JobOutcome.SOME_FAILED)
-    )
-    await apply_events(sqlite, story.retried(2), story.created(3, round_=2))
+    job = JobHistory(total=2)
+    await apply_events(sqlite, job.accepted(), job.created(2), job.failed(3), job.finished(JobOutcome.SOME_FAILED))
+    await apply_events(sqlite, job.retried(2), job.created(3, round_=2))
     await finishing.send_due()
     assert [(event.round, event.outcome) for event in publisher.sent] == [(2, JobOutcome.ALL_CREATED)]
 
@@ -134,8 +132,8 @@ async def test_a_retry_is_finished_too(finishing, publisher, sqlite):
 async def test_nothing_is_sent_before_the_partition_was_read_to_its_end(sqlite, publisher, positions):
     """A rebuild finds every JobFinished first, and re-activates nothing."""
     positions.observe_end(TopicPartition(JOBS, 0), 9)
-    story = Story(total=1)
-    await apply_events(sqlite, story.accepted(), story.created(2))
+    job = JobHistory(total=1)
+    await apply_events(sqlite, job.accepted(), job.created(2))
     await Finishing(sqlite, publisher, JOBS, positions, ChangeSignal()).send_due()
     assert publisher.sent == []
 
@@ -145,16 +143,16 @@ async def test_only_the_owner_of_a_jobs_partition_finishes_it(sqlite, publisher,
     positions.assign([TopicPartition(JOBS, 1)])
     positions.place({TopicPartition(JOBS, 1): 8})
     positions.observe_end(TopicPartition(JOBS, 1), 8)
-    story = Story(total=1)
-    await apply_events(sqlite, story.accepted(), story.created(2))
+    job = JobHistory(total=1)
+    await apply_events(sqlite, job.accepted(), job.created(2))
     await Finishing(sqlite, publisher, JOBS, positions, ChangeSignal()).send_due()
     assert publisher.sent == []
 
 
 async def test_a_finish_that_kafka_did_not_take_stays_due(finishing, publisher, sqlite):
     """It is sent when Kafka is back."""
-    story = Story(total=1)
-    await apply_events(sqlite, story.accepted(), story.created(2))
+    job = JobHistory(total=1)
+    await apply_events(sqlite, job.accepted(), job.created(2))
     publisher.down = True
     with pytest.raises(KafkaUnavailable):
         await finishing.send_due()

@@ -11,7 +11,7 @@ from services.status.model.timestamps import micros
 from services.status.projection.positions import Positions
 from services.status.tables.definitions import jobs, rows
 from shared.contract.events import JobOutcome
-from tests.support.status.job_histories import Story, apply_events, at, contents
+from tests.support.status.job_histories import JobHistory, apply_events, at, contents
 from tests.support.status.status_api import api_client
 
 
@@ -21,9 +21,9 @@ def everywhere(_job_id):
 
 def finished(job_id="job-1", total=3, seconds=4):
     """A job of one batch that ended after so many seconds."""
-    story = Story(total=total, job_id=job_id)
-    results = [story.created(2), *(story.failed(row) for row in range(3, total + 2))]
-    return story, [story.accepted(), *results, story.finished(JobOutcome.SOME_FAILED, seconds=seconds)]
+    job = JobHistory(total=total, job_id=job_id)
+    results = [job.created(2), *(job.failed(row) for row in range(3, total + 2))]
+    return job, [job.accepted(), *results, job.finished(JobOutcome.SOME_FAILED, seconds=seconds)]
 
 
 async def stored(engine, table):
@@ -33,8 +33,8 @@ async def stored(engine, table):
 
 async def test_a_finished_job_goes_with_everything_that_is_known_of_it(engine):
     """More rows than one step takes; nothing is left in any table."""
-    story, history = finished(total=10)
-    await apply_events(engine, *history, story.activated(), story.resolved(4, None))
+    job, history = finished(total=10)
+    await apply_events(engine, *history, job.activated(), job.resolved(4, None))
     assert await delete_expired(engine, micros(at(5)), everywhere, DeletionSteps(rows=3)) == 1
     assert {name: found for name, found in (await contents(engine)).items() if found} == {}
 
@@ -42,7 +42,7 @@ async def test_a_finished_job_goes_with_everything_that_is_known_of_it(engine):
 async def test_what_is_young_or_unfinished_stays_as_it_is(engine):
     """A job still running after years is not old: only the time since its end counts."""
     _, young = finished("young", seconds=6)
-    running = Story(total=2, job_id="running")
+    running = JobHistory(total=2, job_id="running")
     await apply_events(engine, *young, running.accepted(), running.created(2))
     before = await contents(engine)
     assert await delete_expired(engine, micros(at(5)), everywhere) == 0
@@ -51,8 +51,8 @@ async def test_what_is_young_or_unfinished_stays_as_it_is(engine):
 
 async def test_a_finish_that_was_not_read_back_keeps_its_job(engine):
     """Nobody would send it any more."""
-    story = Story(total=1)
-    await apply_events(engine, story.accepted(), story.created(2))
+    job = JobHistory(total=1)
+    await apply_events(engine, job.accepted(), job.created(2))
     assert await delete_expired(engine, micros(at(100)), everywhere) == 0
 
 
@@ -82,10 +82,10 @@ async def test_a_job_on_its_way_out_is_not_seen_by_anybody(engine):
 
 async def test_events_that_come_late_bring_no_half_of_a_job_back(engine):
     """A retry, an activation, a result: nobody sees them, and they go too."""
-    story, history = finished()
+    job, history = finished()
     await apply_events(engine, *history)
     await delete_expired(engine, micros(at(5)), everywhere)
-    await apply_events(engine, story.created(3, round_=2), story.retried(2), story.activated(request_id="by hand"))
+    await apply_events(engine, job.created(3, round_=2), job.retried(2), job.activated(request_id="by hand"))
     async with api_client(engine) as api:
         assert (await api.get("/jobs")).json()["total_jobs"] == 0
     assert await delete_expired(engine, micros(at(5)), everywhere) == 1
@@ -94,11 +94,11 @@ async def test_events_that_come_late_bring_no_half_of_a_job_back(engine):
 
 async def test_a_late_result_between_the_steps_is_for_the_next_time(engine):
     """A job that has a row again is not forgotten with the row left behind."""
-    story, history = finished()
+    job, history = finished()
     await apply_events(engine, *history)
 
     async def one_comes():
-        await apply_events(engine, story.created(3, round_=2))
+        await apply_events(engine, job.created(3, round_=2))
 
     assert await delete_expired(engine, micros(at(5)), everywhere, DeletionSteps(pause=one_comes)) == 0
     assert await delete_expired(engine, micros(at(5)), everywhere) == 1
@@ -107,8 +107,8 @@ async def test_a_late_result_between_the_steps_is_for_the_next_time(engine):
 
 async def test_a_retry_keeps_its_job(engine):
     """It is running again, whenever it ended before."""
-    story, history = finished()
-    await apply_events(engine, *history, story.retried(2))
+    job, history = finished()
+    await apply_events(engine, *history, job.retried(2))
     assert await delete_expired(engine, micros(at(5)), everywhere) == 0
     assert await stored(engine, rows) == 3
 

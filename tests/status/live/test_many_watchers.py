@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import event
 
-from tests.support.status.job_histories import Story, apply_events
+from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.live_server import serve_api
 from tests.support.status.status_api import api_client
 
@@ -15,7 +15,7 @@ WATCHERS = 1_000
 @pytest.fixture
 async def api(engine):
     """One job, of which the tables know."""
-    await apply_events(engine, Story(total=5).accepted())
+    await apply_events(engine, JobHistory(total=5).accepted())
     async with api_client(engine) as api:
         yield api
 

@@ -7,7 +7,7 @@ from tests.support.status.job_histories import at, report
 
 NOW = at(10)
 FLOWING = Work(rows_left=60, rows_per_second=2.0)
-STANDING = Work(rows_left=60, rows_per_second=0.0)
+STALLED = Work(rows_left=60, rows_per_second=0.0)
 BUSY = [{"partition": 0, "lag_rows": 5_000}]
 
 
@@ -57,7 +57,7 @@ def test_a_pace_that_is_used_up_is_a_rate_limit():
 
 def test_a_job_that_stands_behind_a_larger_backlog_waits_in_the_queue():
     """Others' rows get their results, ours do not yet."""
-    assert reason(report(seconds=8, lanes=BUSY), work=STANDING) is WaitingFor.QUEUE
+    assert reason(report(seconds=8, lanes=BUSY), work=STALLED) is WaitingFor.QUEUE
     assert reason(report(seconds=8, lanes=BUSY), work=FLOWING) is None
 
 
@@ -66,7 +66,7 @@ def test_an_express_job_does_not_wait_behind_rows_of_large_jobs():
     lanes = [{"partition": 0, "lag_rows": 5_000, "lag_express_rows": 40}]
     express = Work(rows_left=60, rows_per_second=0.0, express=True)
     assert reason(report(seconds=8, lanes=lanes), work=express) is None
-    assert reason(report(seconds=8, lanes=lanes), work=STANDING) is WaitingFor.QUEUE
+    assert reason(report(seconds=8, lanes=lanes), work=STALLED) is WaitingFor.QUEUE
     lanes = [{"partition": 0, "lag_rows": 5_000, "lag_express_rows": 900}]
     assert reason(report(seconds=8, lanes=lanes), work=express) is WaitingFor.QUEUE
 
@@ -95,13 +95,13 @@ def test_the_time_left_is_what_the_pace_of_the_last_minute_says():
 
 def test_before_the_first_results_the_configured_pace_says_it():
     """60 rows at 5 a second; without a limit nobody can know."""
-    assert eta(report(seconds=8, rate_limit=5), work=STANDING) == 12.0
-    assert eta(report(seconds=8), work=STANDING) is None
+    assert eta(report(seconds=8, rate_limit=5), work=STALLED) == 12.0
+    assert eta(report(seconds=8), work=STALLED) is None
 
 
 def test_in_the_queue_all_that_may_stand_before_the_job_counts():
     """5,000 rows at 5 a second: later perhaps than it will be, never sooner."""
-    assert eta(report(seconds=8, rate_limit=5, lanes=BUSY), work=STANDING) == 1_000.0
+    assert eta(report(seconds=8, rate_limit=5, lanes=BUSY), work=STALLED) == 1_000.0
 
 
 def test_the_time_that_the_directory_wants_to_be_left_alone_is_added():
@@ -117,7 +117,7 @@ def test_the_time_that_the_directory_wants_to_be_left_alone_is_added():
         (FLOWING, [report(seconds=8, paused=True, rate_limit=5)]),
         (FLOWING, [report(seconds=-20, rate_limit=5)]),
         (FLOWING, []),
-        (STANDING, [report(seconds=8)]),
+        (STALLED, [report(seconds=8)]),
         (Work(0, 2.0), [report(seconds=8, rate_limit=5)]),
     ],
 )

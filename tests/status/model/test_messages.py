@@ -7,7 +7,7 @@ from services.status.model.job_state import JobStatus
 from shared.contract.events import JobOutcome
 
 
-def words(status, outcome=None, created=0, failed=0, unprocessed=0, *, activated=False):
+def shown(status, outcome=None, created=0, failed=0, unprocessed=0, *, activated=False):
     counts = {"total": 25, "created": created, "failed": failed, "unprocessed": unprocessed}
     return messages.message(status, outcome, **counts, activated=activated, batch_id="b-1")
 
@@ -15,23 +15,23 @@ def words(status, outcome=None, created=0, failed=0, unprocessed=0, *, activated
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        (words(JobStatus.PENDING), "Waiting to process 25 hospitals"),
-        (words(JobStatus.PROCESSING, None, 2, 1), "Processing 3 of 25 hospitals"),
-        (words(JobStatus.PROCESSING, None, 25), "All hospitals created, activating"),
-        (words(JobStatus.PROCESSING, None, 24, 1), "Processed 25 hospitals"),
-        (words(JobStatus.COMPLETED, JobOutcome.ALL_CREATED, 25, activated=True), "All hospitals created and activated"),
+        (shown(JobStatus.PENDING), "Waiting to process 25 hospitals"),
+        (shown(JobStatus.PROCESSING, None, 2, 1), "Processing 3 of 25 hospitals"),
+        (shown(JobStatus.PROCESSING, None, 25), "All hospitals created, activating"),
+        (shown(JobStatus.PROCESSING, None, 24, 1), "Processed 25 hospitals"),
+        (shown(JobStatus.COMPLETED, JobOutcome.ALL_CREATED, 25, activated=True), "All hospitals created and activated"),
         (
-            words(JobStatus.COMPLETED, JobOutcome.ALL_CREATED, 25),
+            shown(JobStatus.COMPLETED, JobOutcome.ALL_CREATED, 25),
             "All hospitals created, but not activated: try PATCH /api/v1/hospitals/bulk/batch/b-1/activate",
         ),
-        (words(JobStatus.COMPLETED, JobOutcome.SOME_FAILED, 22, 3), "22 of 25 hospitals created, 3 failed"),
+        (shown(JobStatus.COMPLETED, JobOutcome.SOME_FAILED, 22, 3), "22 of 25 hospitals created, 3 failed"),
         (
-            words(JobStatus.COMPLETED, JobOutcome.SOME_FAILED, 22, 3, activated=True),
+            shown(JobStatus.COMPLETED, JobOutcome.SOME_FAILED, 22, 3, activated=True),
             "22 of 25 hospitals created and activated, 3 failed",
         ),
-        (words(JobStatus.FAILED, JobOutcome.NONE_CREATED, 0, 25), "No hospital was created: 25 of 25 failed"),
+        (shown(JobStatus.FAILED, JobOutcome.NONE_CREATED, 0, 25), "No hospital was created: 25 of 25 failed"),
         (
-            words(JobStatus.CANCELLED, JobOutcome.CANCELLED, 10, 1, 14),
+            shown(JobStatus.CANCELLED, JobOutcome.CANCELLED, 10, 1, 14),
             "Cancelled: 10 of 25 hospitals created, 1 failed, 14 not sent",
         ),
     ],

@@ -12,18 +12,18 @@ from services.status.model.row_results import (
     slot_of,
 )
 from shared.contract.events import RowErrorCode
-from tests.support.status.job_histories import Story
+from tests.support.status.job_histories import JobHistory
 
-STORY = Story()
+HISTORY = JobHistory()
 
 
-def standing(record):
+def stored_row(record):
     return {record.key: StoredRow(record.round, record.status, record.finished_at, record.error_code)}
 
 
 def test_a_first_result_is_counted_once_under_its_round_status_and_time():
     """That is what the counts of a job and its pace are made of."""
-    record = record_of(STORY.created(2))
+    record = record_of(HISTORY.created(2))
     found = changes([record], {}, {})
     assert found.rows == [record]
     assert found.tallies == {("job-1", 1, "created"): 1}
@@ -32,21 +32,21 @@ def test_a_first_result_is_counted_once_under_its_round_status_and_time():
 
 def test_a_result_that_comes_again_writes_nothing():
     """Twice is once."""
-    record = record_of(STORY.created(2))
-    assert changes([record, record], standing(record), {}).rows == []
+    record = record_of(HISTORY.created(2))
+    assert changes([record, record], stored_row(record), {}).rows == []
 
 
 def test_of_two_results_in_one_batch_the_higher_round_counts():
     """Whichever was read first."""
-    earlier, later = record_of(STORY.failed(2)), record_of(STORY.created(2, round_=2))
+    earlier, later = record_of(HISTORY.failed(2)), record_of(HISTORY.created(2, round_=2))
     for batch in ([earlier, later], [later, earlier]):
         assert changes(batch, {}, {}).tallies == {("job-1", 2, "created"): 1}
 
 
 def test_a_result_that_takes_the_place_of_another_takes_it_out_of_the_counts():
     """Of the tallies and of the pace."""
-    earlier, later = record_of(STORY.failed(2, seconds=1)), record_of(STORY.created(2, round_=2, seconds=100))
-    found = changes([later], standing(earlier), {})
+    earlier, later = record_of(HISTORY.failed(2, seconds=1)), record_of(HISTORY.created(2, round_=2, seconds=100))
+    found = changes([later], stored_row(earlier), {})
     assert found.tallies == {("job-1", 2, "created"): 1, ("job-1", 1, "failed"): -1}
     assert sorted(found.pace.values()) == [-1, 1]
 
@@ -54,20 +54,20 @@ def test_a_result_that_takes_the_place_of_another_takes_it_out_of_the_counts():
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_last_decision_about_a_row_is_the_one_that_counts(order):
     """Somebody looked again, and found it after all."""
-    unknown = record_of(STORY.failed(2, code=RowErrorCode.OUTCOME_UNKNOWN))
-    absent, found = decision_of(STORY.resolved(2, None, seconds=5)), decision_of(STORY.resolved(2, 77, seconds=9))
+    unknown = record_of(HISTORY.failed(2, code=RowErrorCode.OUTCOME_UNKNOWN))
+    absent, found = decision_of(HISTORY.resolved(2, None, seconds=5)), decision_of(HISTORY.resolved(2, 77, seconds=9))
     [row] = changes_by_decision([unknown], latest([absent, found][::order]), {}).rows
     assert (row.status, row.hospital_id, row.error) == ("created", "77", None)
 
 
 def test_a_hospital_known_to_be_absent_leaves_its_row_failed_and_names_who_looked():
     """It can be retried."""
-    unknown = record_of(STORY.failed(2, code=RowErrorCode.OUTCOME_UNKNOWN))
-    [row] = changes_by_decision([unknown], latest([decision_of(STORY.resolved(2, None))]), {}).rows
+    unknown = record_of(HISTORY.failed(2, code=RowErrorCode.OUTCOME_UNKNOWN))
+    [row] = changes_by_decision([unknown], latest([decision_of(HISTORY.resolved(2, None))]), {}).rows
     assert (row.status, row.error) == ("failed", "ann looked: it is not in the directory.")
 
 
 def test_a_decision_about_another_round_changes_nothing():
     """The row ran again meanwhile."""
-    unknown = record_of(STORY.failed(2, round_=2, code=RowErrorCode.OUTCOME_UNKNOWN))
-    assert changes_by_decision([unknown], latest([decision_of(STORY.resolved(2, 77))]), {}).rows == []
+    unknown = record_of(HISTORY.failed(2, round_=2, code=RowErrorCode.OUTCOME_UNKNOWN))
+    assert changes_by_decision([unknown], latest([decision_of(HISTORY.resolved(2, 77))]), {}).rows == []

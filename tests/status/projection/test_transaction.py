@@ -22,7 +22,7 @@ from shared.contract.events import (
     RowUnprocessed,
 )
 from tests.support.status.job_histories import (
-    Story,
+    JobHistory,
     apply_events,
     contents,
     emptied,
@@ -88,40 +88,40 @@ async def test_counts_are_what_counting_the_rows_by_hand_gives(sqlite, history):
 
 
 async def test_results_that_come_before_their_job_are_kept(engine):
-    """Nobody sees the job before JobAccepted told of it; then the counts are there at once."""
-    story = Story(total=2)
-    await apply_events(engine, story.created(2))
+    """The job is not shown before its JobAccepted; then the counts are there at once."""
+    job = JobHistory(total=2)
+    await apply_events(engine, job.created(2))
     assert await the(engine, "created_at", "due_round") == (None, None)
-    await apply_events(engine, story.accepted())
+    await apply_events(engine, job.accepted())
     assert await counts(engine) == (1, 0, 0)
 
 
 async def test_the_higher_round_takes_a_row_out_of_the_counts_and_puts_it_back(engine):
     """A row that failed and was created in a retry counts once."""
-    story = Story(total=2)
-    await apply_events(engine, story.accepted(), story.created(2), story.failed(3))
-    await apply_events(engine, story.finished(JobOutcome.SOME_FAILED), story.retried(2))
+    job = JobHistory(total=2)
+    await apply_events(engine, job.accepted(), job.created(2), job.failed(3))
+    await apply_events(engine, job.finished(JobOutcome.SOME_FAILED), job.retried(2))
     assert await counts(engine) == (1, 0, 0)
-    await apply_events(engine, story.created(3, round_=2))
+    await apply_events(engine, job.created(3, round_=2))
     assert await counts(engine) == (2, 0, 0)
 
 
 async def test_a_late_result_of_an_earlier_round_changes_nothing(engine):
     """Results of one row may be read in any order after a rebalance."""
-    story = Story(total=1)
-    await apply_events(engine, story.accepted(), story.created(2, round_=2))
-    await apply_events(engine, story.failed(2, round_=1))
+    job = JobHistory(total=1)
+    await apply_events(engine, job.accepted(), job.created(2, round_=2))
+    await apply_events(engine, job.failed(2, round_=1))
     assert await counts(engine) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("first", ["the decision", "the result"])
 async def test_a_decision_settles_a_row_whenever_it_comes(engine, first):
     """They come by different topics."""
-    story = Story(total=1)
-    events = [story.resolved(2, hospital_id=77), story.failed(2, code=RowErrorCode.OUTCOME_UNKNOWN)]
+    job = JobHistory(total=1)
+    events = [job.resolved(2, hospital_id=77), job.failed(2, code=RowErrorCode.OUTCOME_UNKNOWN)]
     for event in events if first == "the decision" else reversed(events):
         await apply_events(engine, event)
-    await apply_events(engine, story.accepted())
+    await apply_events(engine, job.accepted())
     assert await counts(engine) == (1, 0, 0)
     async with engine.connect() as connection:
         assert (await connection.execute(select(rows.c.status, rows.c.hospital_id))).one() == ("created", "77")
@@ -129,19 +129,19 @@ async def test_a_decision_settles_a_row_whenever_it_comes(engine, first):
 
 async def test_a_decision_cannot_settle_a_row_that_failed_for_certain(engine):
     """Only an unknown outcome is open to a person's word."""
-    story = Story(total=1)
-    await apply_events(engine, story.accepted(), story.failed(2), story.resolved(2, hospital_id=77))
+    job = JobHistory(total=1)
+    await apply_events(engine, job.accepted(), job.failed(2), job.resolved(2, hospital_id=77))
     assert await counts(engine) == (0, 1, 0)
 
 
 async def test_rows_and_offsets_are_written_together_or_not_at_all(engine):
     """A replica that lost its partition in a rebalance finds the offset moved: none of its rows stay."""
-    story = Story()
+    job = JobHistory()
     async with engine.begin() as connection:
         await stored_offsets.begin(connection, {RESULTS: 4})
-    await project(engine, [Step(*RESULTS, 4, 5)], event_batch(story.created(2)))
+    await project(engine, [Step(*RESULTS, 4, 5)], event_batch(job.created(2)))
     with pytest.raises(OffsetsMoved):
-        await project(engine, [Step(*RESULTS, 4, 6)], event_batch(story.created(3)))
+        await project(engine, [Step(*RESULTS, 4, 6)], event_batch(job.created(3)))
     async with engine.connect() as connection:
         assert list((await connection.execute(select(rows.c.row))).scalars()) == [2]
         assert await stored_offsets.stored(connection, [RESULTS]) == {RESULTS: 5}
@@ -158,9 +158,9 @@ async def test_a_partition_begins_where_the_first_replica_said(engine):
 
 async def test_counts_that_came_down_to_nothing_leave_no_trace(engine):
     """Else another order of arrival would end in other tables."""
-    story = Story(total=1)
-    await apply_events(engine, story.failed(2))
-    await apply_events(engine, story.created(2, round_=2))
+    job = JobHistory(total=1)
+    await apply_events(engine, job.failed(2))
+    await apply_events(engine, job.created(2, round_=2))
     async with engine.connect() as connection:
         found = [tuple(tally) for tally in await connection.execute(select(tallies))]
     assert found == [("job-1", 2, "created", 1)]
@@ -174,7 +174,7 @@ async def test_a_processor_that_was_silent_for_an_hour_is_forgotten(engine):
 
 
 async def test_an_older_report_does_not_replace_a_newer_one(engine):
-    """Reports are told again after a restart."""
+    """Reports are read again after a restart."""
     await apply_events(engine, report("p", 10, paused=True))
     await apply_events(engine, report("p", 5))
     assert '"paused":true' in (await contents(engine))["status_processors"][0][2]
@@ -183,18 +183,18 @@ async def test_an_older_report_does_not_replace_a_newer_one(engine):
 @pytest.mark.no_cover  # one like the other
 async def test_thousands_of_jobs_fit_into_one_batch(engine):
     """Small jobs in a burst: no statement may outgrow what a database takes."""
-    stories = [Story(total=1, job_id=f"job-{number}") for number in range(2_500)]
-    await apply_events(engine, *(story.accepted() for story in stories), *(story.created(2) for story in stories))
+    stories = [JobHistory(total=1, job_id=f"job-{number}") for number in range(2_500)]
+    await apply_events(engine, *(job.accepted() for job in stories), *(job.created(2) for job in stories))
     async with engine.connect() as connection:
         assert len(list(await connection.execute(select(jobs.c.job_id).where(jobs.c.due_round == 1)))) == 2_500
 
 
 async def test_a_finish_that_was_written_twice_has_the_time_of_the_first(engine):
     """A crash repeats JobFinished under the same id, later."""
-    story = Story(total=1)
+    job = JobHistory(total=1)
     for seconds in (9, 4, 7):
         await apply_events(
-            engine, story.accepted(), story.failed(2), story.finished(JobOutcome.NONE_CREATED, seconds=seconds)
+            engine, job.accepted(), job.failed(2), job.finished(JobOutcome.NONE_CREATED, seconds=seconds)
         )
     [finished_at, status] = await the(engine, "finished_at", "status")
     assert (finished_at % 60_000_000, status) == (4_000_000, "failed")

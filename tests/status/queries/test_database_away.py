@@ -1,4 +1,4 @@
-"""A database that stops answering: callers are told within 2 s, and it is used again when it is back."""
+"""A database that stops answering: callers get a 503 within 2 s, and it is used again when it is back."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from services.status.queries.read_database import CONNECTIONS
 from services.status.tables.schema_version import check_schema, migrate
 from shared.runtime.databases import create_engine, database_url
 from shared.runtime.health import health_routes
-from tests.support.status.job_histories import Story, apply_events
+from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_api import api_client
 
 PATHS = [
@@ -70,7 +70,7 @@ async def test_a_database_that_falls_silent_is_503_within_2_seconds_and_used_aga
     """With a connection that was good a moment before, and with one still to be made."""
     direct = create_engine(database_url(postgres_url))
     await migrate(direct)
-    await apply_events(direct, Story().accepted())
+    await apply_events(direct, JobHistory().accepted())
     async with proxied(postgres_url) as (url, proxy):
         engine = create_engine(database_url(url))
         async with api_client(engine) as api:
@@ -91,7 +91,7 @@ async def test_a_silent_database_is_503_within_2_seconds_on_every_route(postgres
     """All of them at once: who waits for a free connection waits on the same budget."""
     direct = create_engine(database_url(postgres_url))
     await migrate(direct)
-    await apply_events(direct, Story().accepted())
+    await apply_events(direct, JobHistory().accepted())
     async with proxied(postgres_url) as (url, proxy):
         engine = create_engine(database_url(url), CONNECTIONS, reading=True)
         async with api_client(engine) as api:

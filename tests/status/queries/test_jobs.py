@@ -7,7 +7,7 @@ import pytest
 
 from shared.contract.events import JobOutcome, RowErrorCode
 from shared.runtime.settings import ApiKey
-from tests.support.status.job_histories import NOON, Story, apply_events, at, report
+from tests.support.status.job_histories import NOON, JobHistory, apply_events, at, report
 from tests.support.status.status_api import api_client
 
 
@@ -25,7 +25,7 @@ def moment(seconds):
 async def test_a_job_just_accepted(api, engine):
     """Every field has its honest beginning."""
     api.clock.set(1)
-    await apply_events(engine, Story(total=3).accepted(), report(seconds=0))
+    await apply_events(engine, JobHistory(total=3).accepted(), report(seconds=0))
     answer = await api.get("/status/job-1")
     assert answer.status_code == 200
     assert answer.json() == {
@@ -66,9 +66,9 @@ async def test_a_job_just_accepted(api, engine):
 async def test_a_job_in_the_middle(api, engine):
     """Status answers while a job runs, with the pace of the last minute."""
     api.clock.set(20)
-    story = Story(total=30)
-    results = [story.created(row, seconds=10) for row in range(2, 11)] + [story.failed(11, seconds=12)]
-    await apply_events(engine, story.accepted(), *results, report(seconds=19, rate_limit=0.5, rows_per_second=0.5))
+    job = JobHistory(total=30)
+    results = [job.created(row, seconds=10) for row in range(2, 11)] + [job.failed(11, seconds=12)]
+    await apply_events(engine, job.accepted(), *results, report(seconds=19, rate_limit=0.5, rows_per_second=0.5))
     answer = (await api.get("/status/job-1")).json()
     assert answer["status"] == "processing"
     assert answer["message"] == "Processing 10 of 30 hospitals"
@@ -82,18 +82,16 @@ async def test_a_job_in_the_middle(api, engine):
 
 async def test_a_job_all_created_and_activated(api, engine):
     """What clients of the original application wait for."""
-    story = Story(total=2, batches=2)
-    finished = story.finished(JobOutcome.ALL_CREATED, seconds=4)
-    await apply_events(
-        engine, story.accepted(), story.created(2), story.created(3), finished, story.activated(0, seconds=5)
-    )
+    job = JobHistory(total=2, batches=2)
+    finished = job.finished(JobOutcome.ALL_CREATED, seconds=4)
+    await apply_events(engine, job.accepted(), job.created(2), job.created(3), finished, job.activated(0, seconds=5))
     api.clock.set(6)
     waiting = (await api.get("/status/job-1")).json()
     assert (waiting["status"], waiting["message"]) == ("processing", "All hospitals created, activating")
     assert waiting["outcome"] is None
     assert [row["status"] for row in waiting["result"]["hospitals"]] == ["created_and_activated", "created"]
 
-    await apply_events(engine, story.activated(1, seconds=6))
+    await apply_events(engine, job.activated(1, seconds=6))
     answer = (await api.get("/status/job-1")).json()
     assert (answer["status"], answer["outcome"], answer["activated"]) == ("completed", "all_created", True)
     assert answer["message"] == "All hospitals created and activated"
@@ -116,10 +114,8 @@ async def test_a_job_all_created_and_activated(api, engine):
 
 async def test_a_job_whose_activation_was_refused(api, engine):
     """It is completed, and says what to do."""
-    story = Story(total=1)
-    await apply_events(
-        engine, story.accepted(), story.created(2), story.finished(JobOutcome.ALL_CREATED), story.refused()
-    )
+    job = JobHistory(total=1)
+    await apply_events(engine, job.accepted(), job.created(2), job.finished(JobOutcome.ALL_CREATED), job.refused())
     answer = (await api.get("/status/job-1")).json()
     assert (answer["status"], answer["activated"], answer["result"]["batch_activated"]) == ("completed", False, False)
     assert "PATCH /api/v1/hospitals/bulk/batch/job-1-batch-0/activate" in answer["message"]
@@ -128,8 +124,8 @@ async def test_a_job_whose_activation_was_refused(api, engine):
 
 async def test_a_job_of_which_nothing_was_created(api, engine):
     """Clients poll for `completed` or `failed`."""
-    story = Story(total=1)
-    await apply_events(engine, story.accepted(), story.failed(2), story.finished(JobOutcome.NONE_CREATED))
+    job = JobHistory(total=1)
+    await apply_events(engine, job.accepted(), job.failed(2), job.finished(JobOutcome.NONE_CREATED))
     answer = (await api.get("/status/job-1")).json()
     assert (answer["status"], answer["outcome"]) == ("failed", "none_created")
     assert "outcome=failed" in answer["error"]
@@ -137,14 +133,14 @@ async def test_a_job_of_which_nothing_was_created(api, engine):
 
 async def test_a_cancelled_job_reaches_100_per_cent(api, engine):
     """Rows that were not sent are processed too."""
-    story = Story(total=2)
+    job = JobHistory(total=2)
     await apply_events(
         engine,
-        story.accepted(),
-        story.cancelled(),
-        story.created(2),
-        story.unprocessed(3),
-        story.finished(JobOutcome.CANCELLED),
+        job.accepted(),
+        job.cancelled(),
+        job.created(2),
+        job.unprocessed(3),
+        job.finished(JobOutcome.CANCELLED),
     )
     answer = (await api.get("/status/job-1")).json()
     assert (answer["status"], answer["outcome"]) == ("cancelled", "cancelled")
@@ -154,17 +150,17 @@ async def test_a_cancelled_job_reaches_100_per_cent(api, engine):
 
 async def test_percentages_are_rounded_down(api, engine):
     """100 means all."""
-    story = Story(total=3_001)
-    await apply_events(engine, story.accepted(), *(story.created(row) for row in range(2, 3_002)))
+    job = JobHistory(total=3_001)
+    await apply_events(engine, job.accepted(), *(job.created(row) for row in range(2, 3_002)))
     answer = (await api.get("/status/job-1")).json()
     assert (answer["progress_percentage"], answer["result"]) == (99.96, None)
 
 
 async def test_what_failed_before_a_retry_is_not_shown_as_failed_during_it(api, engine):
     """Its next result is still to come."""
-    story = Story(total=2)
-    await apply_events(engine, story.accepted(), story.created(2), story.failed(3))
-    await apply_events(engine, story.finished(JobOutcome.SOME_FAILED), story.retried(2))
+    job = JobHistory(total=2)
+    await apply_events(engine, job.accepted(), job.created(2), job.failed(3))
+    await apply_events(engine, job.finished(JobOutcome.SOME_FAILED), job.retried(2))
     answer = (await api.get("/status/job-1")).json()
     assert (answer["status"], answer["processed_hospitals"]) == ("processing", 1)
     assert [row["row"] for row in answer["result"]["hospitals"]] == [2]
@@ -173,8 +169,8 @@ async def test_what_failed_before_a_retry_is_not_shown_as_failed_during_it(api, 
 
 async def test_the_list_shows_the_newest_first_in_pages(api, engine):
     """Without batch_ids and result; the cursor leads through all of them once."""
-    stories = [Story(total=1, job_id=f"job-{number}") for number in range(5)]
-    await apply_events(engine, *(story.accepted(seconds=number // 2) for number, story in enumerate(stories)))
+    stories = [JobHistory(total=1, job_id=f"job-{number}") for number in range(5)]
+    await apply_events(engine, *(job.accepted(seconds=number // 2) for number, job in enumerate(stories)))
     first = (await api.get("/jobs?limit=2")).json()
     second = (await api.get("/jobs", params={"limit": 2, "cursor": first["next_cursor"]})).json()
     third = (await api.get("/jobs", params={"limit": 2, "cursor": second["next_cursor"]})).json()
@@ -187,7 +183,7 @@ async def test_the_list_shows_the_newest_first_in_pages(api, engine):
 
 async def test_the_list_can_be_narrowed_to_a_status(api, engine):
     """total_jobs counts those that fit."""
-    done, fresh = Story(total=1, job_id="done"), Story(total=1, job_id="fresh")
+    done, fresh = JobHistory(total=1, job_id="done"), JobHistory(total=1, job_id="fresh")
     await apply_events(
         engine, fresh.accepted(), done.accepted(), done.failed(2), done.finished(JobOutcome.NONE_CREATED)
     )
@@ -197,20 +193,20 @@ async def test_the_list_can_be_narrowed_to_a_status(api, engine):
 
 async def test_a_job_of_which_only_results_are_known_is_not_listed(api, engine):
     """Nobody knows yet whose it is."""
-    await apply_events(engine, Story().created(2))
+    await apply_events(engine, JobHistory().created(2))
     assert (await api.get("/jobs")).json() == {"total_jobs": 0, "jobs": [], "next_cursor": None}
 
 
 async def test_rows_come_in_the_order_of_the_file_in_pages(api, engine):
     """With every field, whatever order they were done in."""
-    story = Story(total=4)
+    job = JobHistory(total=4)
     await apply_events(
         engine,
-        story.accepted(),
-        story.unprocessed(5),
-        story.created(3, hospital_id="H-3"),
-        story.failed(4, code=RowErrorCode.REJECTED, http_status=422),
-        story.created(2),
+        job.accepted(),
+        job.unprocessed(5),
+        job.created(3, hospital_id="H-3"),
+        job.failed(4, code=RowErrorCode.REJECTED, http_status=422),
+        job.created(2),
     )
     first = (await api.get("/jobs/job-1/rows?limit=2")).json()
     second = (await api.get("/jobs/job-1/rows", params={"limit": 2, "cursor": first["next_cursor"]})).json()
@@ -240,11 +236,9 @@ async def test_rows_come_in_the_order_of_the_file_in_pages(api, engine):
 
 async def test_rows_say_of_which_nobody_knows_what_became(api, engine):
     """Until somebody looked: then they are failed or created like any other; the next round may leave it open again."""
-    story = Story(total=4)
-    unknown = [story.failed(row, code=RowErrorCode.OUTCOME_UNKNOWN) for row in (2, 3, 4)]
-    await apply_events(
-        engine, story.accepted(), *unknown, story.failed(5), story.resolved(3, None), story.resolved(4, 77)
-    )
+    job = JobHistory(total=4)
+    unknown = [job.failed(row, code=RowErrorCode.OUTCOME_UNKNOWN) for row in (2, 3, 4)]
+    await apply_events(engine, job.accepted(), *unknown, job.failed(5), job.resolved(3, None), job.resolved(4, 77))
     rows = (await api.get("/jobs/job-1/rows")).json()["rows"]
     assert [(row["status"], row["outcome_unknown"]) for row in rows] == [
         ("failed", True),
@@ -252,8 +246,8 @@ async def test_rows_say_of_which_nobody_knows_what_became(api, engine):
         ("created", False),
         ("failed", False),
     ]
-    again = story.failed(3, round_=2, code=RowErrorCode.OUTCOME_UNKNOWN)
-    await apply_events(engine, story.finished(JobOutcome.SOME_FAILED), story.retried(2), again)
+    again = job.failed(3, round_=2, code=RowErrorCode.OUTCOME_UNKNOWN)
+    await apply_events(engine, job.finished(JobOutcome.SOME_FAILED), job.retried(2), again)
     rows = (await api.get("/jobs/job-1/rows?outcome=failed")).json()["rows"]
     assert [(row["row"], row["outcome_unknown"]) for row in rows] == [(3, True)]
 
@@ -261,8 +255,8 @@ async def test_rows_say_of_which_nobody_knows_what_became(api, engine):
 @pytest.mark.parametrize(("outcome", "expected"), [("created", [2]), ("failed", [3]), ("unprocessed", [4])])
 async def test_rows_can_be_narrowed_to_an_outcome(api, engine, outcome, expected):
     """Each of the three."""
-    story = Story(total=3)
-    await apply_events(engine, story.accepted(), story.created(2), story.failed(3), story.unprocessed(4))
+    job = JobHistory(total=3)
+    await apply_events(engine, job.accepted(), job.created(2), job.failed(3), job.unprocessed(4))
     answer = (await api.get(f"/jobs/job-1/rows?outcome={outcome}")).json()
     assert [row["row"] for row in answer["rows"]] == expected
 
@@ -298,8 +292,10 @@ KEYS = tuple(
 
 async def test_each_tenant_sees_its_own_jobs_only(sqlite):
     """Another's ids are 404, in every call."""
-    await apply_events(sqlite, Story(total=1).accepted(), Story(total=1, job_id="job-2", tenant="south").accepted())
-    await apply_events(sqlite, Story(total=1).created(2))
+    await apply_events(
+        sqlite, JobHistory(total=1).accepted(), JobHistory(total=1, job_id="job-2", tenant="south").accepted()
+    )
+    await apply_events(sqlite, JobHistory(total=1).created(2))
     async with api_client(sqlite, KEYS) as api:
         south = {"headers": {"X-API-Key": "s-key"}}
         listed = (await api.get("/jobs", **south)).json()
@@ -323,7 +319,7 @@ async def test_nobody_sees_anything_without_a_key_where_keys_are_set(sqlite, hea
 
 async def test_times_are_told_in_utc(api, engine):
     """With their zone, so that nobody has to guess."""
-    await apply_events(engine, Story().accepted())
+    await apply_events(engine, JobHistory().accepted())
     said = (await api.get("/status/job-1")).json()["created_at"]
     assert datetime.fromisoformat(said) == NOON
     assert datetime.fromisoformat(said).utcoffset() == timedelta(0)
@@ -333,7 +329,7 @@ async def test_a_search_finds_in_file_names_and_ids_in_any_case(api, engine):
     """Also beyond ASCII, which SQLite's own `lower` leaves alone; what are wildcards elsewhere are plain text."""
     names = {"job-1": "Überlingen 100%.csv", "job-2": "lindau_2026.csv", "job-3": "LINDAU.csv"}
     for job_id, name in names.items():
-        await apply_events(engine, Story(job_id=job_id).accepted().model_copy(update={"file_name": name}))
+        await apply_events(engine, JobHistory(job_id=job_id).accepted().model_copy(update={"file_name": name}))
 
     async def found(text, **more):
         answer = (await api.get("/jobs", params={"q": text, **more})).json()
@@ -353,8 +349,8 @@ async def test_a_search_finds_in_file_names_and_ids_in_any_case(api, engine):
 
 async def test_a_cancelled_job_is_over_when_nothing_can_be_under_way_any_more(api, engine):
     """Rows behind the windows count as unprocessed; when they have their results, nothing changes but the reason."""
-    story = Story(total=5)
-    await apply_events(engine, story.accepted(), story.created(2), story.failed(3), story.cancelled(seconds=5))
+    job = JobHistory(total=5)
+    await apply_events(engine, job.accepted(), job.created(2), job.failed(3), job.cancelled(seconds=5))
     api.clock.set(54.9)
     before = (await api.get("/status/job-1")).json()
     assert (before["status"], before["processed_hospitals"], before["outcome"]) == ("processing", 2, None)
@@ -366,32 +362,30 @@ async def test_a_cancelled_job_is_over_when_nothing_can_be_under_way_any_more(ap
     for status, jobs in (("cancelled", 1), ("processing", 0), ("completed", 0)):
         assert (await api.get(f"/jobs?status={status}")).json()["total_jobs"] == jobs
 
-    rows = [story.unprocessed(row, seconds=300) for row in (4, 5, 6)]
+    rows = [job.unprocessed(row, seconds=300) for row in (4, 5, 6)]
     await apply_events(engine, *rows)
     assert (await api.get("/status/job-1")).json() | {"result": None} == over | {"result": None}
-    await apply_events(engine, story.finished(JobOutcome.CANCELLED, seconds=301))
+    await apply_events(engine, job.finished(JobOutcome.CANCELLED, seconds=301))
     assert (await api.get("/status/job-1")).json() | {"result": None} == over | {"result": None}
 
 
 async def test_a_cancel_that_came_too_late_changes_nothing(api, engine):
     """Every row was created: the job is activated and completed."""
     api.clock.set(100)
-    story = Story(total=1)
-    await apply_events(engine, story.accepted(), story.cancelled(), story.created(2))
+    job = JobHistory(total=1)
+    await apply_events(engine, job.accepted(), job.cancelled(), job.created(2))
     assert (await api.get("/status/job-1")).json()["status"] == "processing"
-    await apply_events(engine, story.finished(JobOutcome.ALL_CREATED), story.activated())
+    await apply_events(engine, job.finished(JobOutcome.ALL_CREATED), job.activated())
     assert (await api.get("/status/job-1")).json()["status"] == "completed"
 
 
 async def test_the_batches_of_a_job_say_each_whether_it_is_activated(api, engine):
     """In order; a refusal counts until somebody has activated the batch by hand."""
-    story = Story(total=3, batches=3)
-    answers = [story.activated(0, seconds=6), story.refused(1, seconds=7), story.refused(2, seconds=8)]
-    by_hand = story.activated(2, request_id="by-hand", seconds=90)
-    finished = story.finished(JobOutcome.ALL_CREATED)
-    await apply_events(
-        engine, story.accepted(), *(story.created(row) for row in (2, 3, 4)), finished, *answers, by_hand
-    )
+    job = JobHistory(total=3, batches=3)
+    answers = [job.activated(0, seconds=6), job.refused(1, seconds=7), job.refused(2, seconds=8)]
+    by_hand = job.activated(2, request_id="by-hand", seconds=90)
+    finished = job.finished(JobOutcome.ALL_CREATED)
+    await apply_events(engine, job.accepted(), *(job.created(row) for row in (2, 3, 4)), finished, *answers, by_hand)
     found = (await api.get("/jobs/job-1/batches")).json()["batches"]
     assert found == [
         {"batch_id": "job-1-batch-0", "activated": True, "activated_at": moment(6), "error": None},

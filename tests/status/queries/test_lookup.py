@@ -6,7 +6,7 @@ import time
 import pytest
 
 from shared.runtime.databases import create_engine, database_url
-from tests.support.status.job_histories import Story, apply_events
+from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_api import api_client
 
 
@@ -56,7 +56,7 @@ async def test_an_id_that_is_projected_while_its_caller_waits_is_found(api, sqli
     asked = asyncio.create_task(api.get("/status/job-1"))
     await asyncio.wait([asked], timeout=0.3)
     assert not asked.done()
-    await apply_events(sqlite, Story().accepted())
+    await apply_events(sqlite, JobHistory().accepted())
     api.change_signal.announce()
     assert (await asked).status_code == 200
 
@@ -67,7 +67,7 @@ async def test_an_id_in_the_very_events_that_pass_the_end_is_found(api, sqlite):
     await project_to(sqlite, 5)
 
     async def project_it():
-        await apply_events(sqlite, Story().accepted())
+        await apply_events(sqlite, JobHistory().accepted())
         await project_to(sqlite, 6)
 
     api.database.after(2, project_it)  # the first question looked for the job, in vain
@@ -84,7 +84,7 @@ async def test_an_unknown_id_is_503_when_kafka_is_down(api):
 async def test_a_known_id_is_answered_when_kafka_is_down(api, sqlite):
     """The tables know."""
     api.ends.end = None
-    await apply_events(sqlite, Story().accepted())
+    await apply_events(sqlite, JobHistory().accepted())
     assert (await api.get("/status/job-1")).status_code == 200
 
 

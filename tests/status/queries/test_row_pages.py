@@ -9,7 +9,7 @@ from services.status.model.row_results import RowStatus, record_of
 from services.status.queries.row_queries import result_page, row_page
 from services.status.tables.bulk_writes import append
 from services.status.tables.definitions import rows
-from tests.support.status.job_histories import Story
+from tests.support.status.job_histories import JobHistory
 
 ROWS = 20_000
 EXPLAIN = {"postgresql": "EXPLAIN ", "sqlite": "EXPLAIN QUERY PLAN "}
@@ -22,7 +22,7 @@ async def engine(engine):
         if engine.dialect.name == "postgresql":
             await connection.execute(text("ALTER TABLE status_rows SET (autovacuum_enabled = false)"))
         for job_id in ("job-1", "job-2"):
-            made = record_of(Story(job_id=job_id).created(2))
+            made = record_of(JobHistory(job_id=job_id).created(2))
             several = {0: made._replace(status="failed"), 1: made._replace(status="unprocessed")}
             records = [several.get(row % 10, made)._replace(row=row) for row in range(2, ROWS + 2)]
             await append(connection, rows, records)

@@ -9,11 +9,11 @@ from sqlalchemy import delete, select, text
 from services.status.tables.definitions import jobs, resolutions, rows, tallies
 from services.status.tables.schema_version import migrate
 from shared.contract.events import JobOutcome, RowErrorCode
-from tests.support.status.job_histories import Story, apply_events, emptied, histories
+from tests.support.status.job_histories import JobHistory, apply_events, emptied, histories
 from tests.support.status.status_api import api_client
 
-STORY = Story(total=4)
-UNKNOWN = [STORY.failed(row, code=RowErrorCode.OUTCOME_UNKNOWN) for row in (2, 3, 4)]
+HISTORY = JobHistory(total=4)
+UNKNOWN = [HISTORY.failed(row, code=RowErrorCode.OUTCOME_UNKNOWN) for row in (2, 3, 4)]
 
 
 @pytest.fixture
@@ -36,23 +36,25 @@ async def unknown(api):
 
 async def test_rows_of_unknown_outcome_are_counted_until_somebody_has_looked(api, engine):
     """Found or absent, it is known then; and unknown again when the row ran again and nobody could tell."""
-    await apply_events(engine, STORY.accepted(), *UNKNOWN, STORY.failed(5))
+    await apply_events(engine, HISTORY.accepted(), *UNKNOWN, HISTORY.failed(5))
     assert await unknown(api) == 3
-    await apply_events(engine, STORY.resolved(2, 77))
+    await apply_events(engine, HISTORY.resolved(2, 77))
     assert await unknown(api) == 2
-    await apply_events(engine, STORY.resolved(3, None))
+    await apply_events(engine, HISTORY.resolved(3, None))
     assert await unknown(api) == 1
-    await apply_events(engine, STORY.resolved(3, 78, seconds=9))
+    await apply_events(engine, HISTORY.resolved(3, 78, seconds=9))
     assert await unknown(api) == 1
-    await apply_events(engine, STORY.finished(JobOutcome.SOME_FAILED), STORY.retried(2))
+    await apply_events(engine, HISTORY.finished(JobOutcome.SOME_FAILED), HISTORY.retried(2))
     assert await unknown(api) == 0
-    await apply_events(engine, STORY.failed(4, round_=2, code=RowErrorCode.OUTCOME_UNKNOWN), STORY.created(5, round_=2))
+    await apply_events(
+        engine, HISTORY.failed(4, round_=2, code=RowErrorCode.OUTCOME_UNKNOWN), HISTORY.created(5, round_=2)
+    )
     assert await unknown(api) == 1
 
 
 async def test_a_row_that_was_looked_for_and_is_not_there_does_not_call_itself_unknown(api, engine):
     """It can be uploaded again; the reason names who looked."""
-    await apply_events(engine, STORY.accepted(), *UNKNOWN, STORY.resolved(3, None))
+    await apply_events(engine, HISTORY.accepted(), *UNKNOWN, HISTORY.resolved(3, None))
     file = await api.get("/jobs/job-1/failed.csv")
     codes = {row["result_row"]: row["result_error_code"] for row in csv.DictReader(file.text.splitlines())}
     assert codes == {"2": "outcome_unknown", "3": "absent", "4": "outcome_unknown"}
@@ -60,7 +62,7 @@ async def test_a_row_that_was_looked_for_and_is_not_there_does_not_call_itself_u
 
 async def test_other_files_do_not_speak_of_it(api, engine):
     """There is nothing to be uploaded again in them that exists."""
-    await apply_events(engine, STORY.accepted(), *UNKNOWN, STORY.created(5))
+    await apply_events(engine, HISTORY.accepted(), *UNKNOWN, HISTORY.created(5))
     for name in ("successful", "unprocessed"):
         assert (await api.get(f"/jobs/job-1/{name}.csv")).headers["X-Result-Unknown"] == "0"
 
@@ -83,7 +85,7 @@ async def by_hand(connection):
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(history=histories())
 async def test_the_count_is_what_counting_by_hand_gives(sqlite, history):
-    """However the story went."""
+    """Whatever has happened to the job."""
     await emptied(sqlite)
     await apply_events(sqlite, *history)
     async with sqlite.connect() as connection:
@@ -92,7 +94,7 @@ async def test_the_count_is_what_counting_by_hand_gives(sqlite, history):
 
 async def test_tables_of_an_older_version_are_counted_when_they_are_brought_up_to_date(engine):
     """What was projected before has its count too."""
-    await apply_events(engine, STORY.accepted(), *UNKNOWN, STORY.resolved(3, None))
+    await apply_events(engine, HISTORY.accepted(), *UNKNOWN, HISTORY.resolved(3, None))
     async with engine.begin() as connection:
         await connection.execute(delete(tallies).where(tallies.c.status == "outcome_unknown"))
         await connection.execute(text("ALTER TABLE status_jobs DROP COLUMN unknown_hospitals"))

@@ -9,10 +9,10 @@ from services.status.rebuild.shadow_tables import AlreadyRebuilding, offsets_of,
 from services.status.tables import stored_offsets
 from services.status.tables.schema_version import check_schema, migrate, versions
 from services.status.tables.stored_offsets import OffsetsMoved, Step
-from tests.support.status.job_histories import Story, apply_events, contents, event_batch
+from tests.support.status.job_histories import JobHistory, apply_events, contents, event_batch
 
 RESULTS = TopicPartition("hospital.results", 0)
-OLD, NEW = Story(job_id="old"), Story(job_id="new")
+OLD, NEW = JobHistory(job_id="old"), JobHistory(job_id="new")
 
 
 async def begin(engine, offset):
@@ -93,7 +93,7 @@ async def test_the_new_tables_are_brought_as_far_as_the_old_ones_before_they_rep
 
 
 async def test_what_fails_before_the_end_changes_nothing(used):
-    """And the next one begins with an empty workshop."""
+    """And the next one begins with empty tables."""
     before = await contents(used)
 
     async def fails(_known):

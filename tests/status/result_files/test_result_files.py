@@ -9,7 +9,7 @@ import pytest
 from services.status.result_files.result_csv import RESULT_COLUMNS
 from shared.contract.events import JobOutcome, RowErrorCode
 from shared.runtime.settings import ApiKey
-from tests.support.status.job_histories import Story, apply_events
+from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_api import api_client
 
 OWN = ["name", "address", "Beds"]
@@ -31,12 +31,12 @@ async def file(api, name, job_id="job-1", **more):
 
 async def test_each_outcome_has_its_file_in_the_order_of_the_input(api, engine):
     """Page by page, whatever the order in which the results came."""
-    story = Story(total=30, batches=2)
+    job = JobHistory(total=30, batches=2)
     results = {
-        row: (story.created, story.failed, story.unprocessed)[row % 3](row, seconds=40 - row)
+        row: (job.created, job.failed, job.unprocessed)[row % 3](row, seconds=40 - row)
         for row in reversed(range(2, 32))
     }
-    await apply_events(engine, story.accepted(), *results.values())
+    await apply_events(engine, job.accepted(), *results.values())
     for remainder, name in enumerate(("successful", "failed", "unprocessed")):
         header, *rows = await file(api, name)
         assert header == [*OWN, *RESULT_COLUMNS]
@@ -46,15 +46,15 @@ async def test_each_outcome_has_its_file_in_the_order_of_the_input(api, engine):
 
 async def test_a_file_nobody_is_in_is_a_header(api, engine):
     """It can be opened all the same."""
-    await apply_events(engine, Story().accepted())
+    await apply_events(engine, JobHistory().accepted())
     assert await file(api, "failed") == [[*OWN, *RESULT_COLUMNS]]
 
 
 async def test_what_a_row_says_of_itself(api, engine):
     """Enough to correct it, and to find it in the directory."""
-    story = Story(total=2)
-    finished = story.finished(JobOutcome.SOME_FAILED)
-    await apply_events(engine, story.accepted(), story.created(2, hospital_id="h-1"), story.failed(3), finished)
+    job = JobHistory(total=2)
+    finished = job.finished(JobOutcome.SOME_FAILED)
+    await apply_events(engine, job.accepted(), job.created(2, hospital_id="h-1"), job.failed(3), finished)
     [_, created] = await file(api, "successful")
     [_, failed] = await file(api, "failed")
     assert created[3:] == ["2", "created", "h-1", "job-1-batch-0", "1", "", ""]
@@ -63,11 +63,11 @@ async def test_what_a_row_says_of_itself(api, engine):
 
 async def test_while_the_job_runs_the_file_holds_what_there_is_and_says_so(api, engine):
     """In headers, so that the file itself stays a CSV."""
-    story = Story(total=2)
-    await apply_events(engine, story.accepted(), story.failed(2))
+    job = JobHistory(total=2)
+    await apply_events(engine, job.accepted(), job.failed(2))
     before = await api.get("/jobs/job-1/failed.csv")
     assert (before.headers["X-Job-Status"], before.headers["X-Result-Complete"]) == ("processing", "false")
-    await apply_events(engine, story.failed(3), story.finished(JobOutcome.NONE_CREATED))
+    await apply_events(engine, job.failed(3), job.finished(JobOutcome.NONE_CREATED))
     after = await api.get("/jobs/job-1/failed.csv")
     assert (after.headers["X-Job-Status"], after.headers["X-Result-Complete"]) == ("failed", "true")
     assert (len(before.text.splitlines()), len(after.text.splitlines())) == (2, 3)
@@ -75,19 +75,19 @@ async def test_while_the_job_runs_the_file_holds_what_there_is_and_says_so(api, 
 
 async def test_a_row_that_runs_again_is_in_no_file_until_it_has_its_result(api, engine):
     """As the counts of the status say."""
-    story = Story(total=3)
-    await apply_events(engine, story.accepted(), story.created(2), story.failed(3), story.failed(4))
-    await apply_events(engine, story.finished(JobOutcome.SOME_FAILED), story.retried(2))
+    job = JobHistory(total=3)
+    await apply_events(engine, job.accepted(), job.created(2), job.failed(3), job.failed(4))
+    await apply_events(engine, job.finished(JobOutcome.SOME_FAILED), job.retried(2))
     assert len(await file(api, "failed")) == 1
-    await apply_events(engine, story.created(3, round_=2), story.failed(4, round_=2))
+    await apply_events(engine, job.created(3, round_=2), job.failed(4, round_=2))
     assert [row[0] for row in (await file(api, "failed"))[1:]] == ["Hospital 4"]
     assert [row[0] for row in (await file(api, "successful"))[1:]] == ["Hospital 2", "Hospital 3"]
 
 
 async def test_the_delimiter_is_that_of_the_upload(api, engine):
     """A spreadsheet that wrote semicolons reads semicolons."""
-    story = Story(total=1)
-    await apply_events(engine, story.accepted().model_copy(update={"delimiter": ";"}), story.failed(2))
+    job = JobHistory(total=1)
+    await apply_events(engine, job.accepted().model_copy(update={"delimiter": ";"}), job.failed(2))
     answer = await api.get("/jobs/job-1/failed.csv")
     assert answer.text.startswith("name;address;Beds;result_row;")
 
@@ -103,7 +103,7 @@ async def test_the_delimiter_is_that_of_the_upload(api, engine):
 )
 async def test_browsers_get_a_byte_order_mark_for_excel_and_programs_do_not(api, engine, asked, accept, marked):
     """Unless they say what they want."""
-    await apply_events(engine, Story().accepted())
+    await apply_events(engine, JobHistory().accepted())
     answer = await api.get(f"/jobs/job-1/failed.csv{asked}", headers={"Accept": accept})
     assert answer.content.startswith(b"\xef\xbb\xbf") is marked
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
@@ -111,7 +111,7 @@ async def test_browsers_get_a_byte_order_mark_for_excel_and_programs_do_not(api,
 
 async def test_a_file_is_kept_under_a_name_and_by_no_cache(api, engine):
     """That of the upload, and what is in it."""
-    await apply_events(engine, Story().accepted())
+    await apply_events(engine, JobHistory().accepted())
     answer = await api.get("/jobs/job-1/failed.csv")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="hospitals-failed.csv"'
     assert answer.headers["Cache-Control"] == "no-store"
@@ -120,7 +120,7 @@ async def test_a_file_is_kept_under_a_name_and_by_no_cache(api, engine):
 async def test_another_tenants_file_is_404_and_one_of_a_job_not_read_yet_503(sqlite):
     """As the status answers."""
     keys = tuple(ApiKey(tenant=each, sha256=hashlib.sha256(each.encode()).hexdigest()) for each in ("north", "south"))
-    await apply_events(sqlite, Story().accepted())
+    await apply_events(sqlite, JobHistory().accepted())
     async with sqlite.begin() as connection:
         await connection.exec_driver_sql("INSERT INTO status_offsets VALUES ('hospital.jobs', 0, 2)")
     async with api_client(sqlite, keys) as api:
@@ -135,8 +135,8 @@ async def test_another_tenants_file_is_404_and_one_of_a_job_not_read_yet_503(sql
 
 async def test_nothing_is_held_in_the_database_while_a_client_takes_its_time(api, engine):
     """Between two pages no connection is in use, so no transaction is open."""
-    story = Story(total=20)
-    await apply_events(engine, story.accepted(), *(story.failed(row) for row in range(2, 22)))
+    job = JobHistory(total=20)
+    await apply_events(engine, job.accepted(), *(job.failed(row) for row in range(2, 22)))
     in_use = []
 
     async def send(message):
@@ -153,18 +153,16 @@ async def test_nothing_is_held_in_the_database_while_a_client_takes_its_time(api
 
 async def test_a_database_that_fails_for_a_moment_costs_a_moment(api, engine):
     """The file goes on where it was."""
-    story = Story(total=20)
-    await apply_events(engine, story.accepted(), *(story.failed(row) for row in range(2, 22)))
+    job = JobHistory(total=20)
+    await apply_events(engine, job.accepted(), *(job.failed(row) for row in range(2, 22)))
     api.database.fail([3, 4])
     assert len(await file(api, "failed")) == 21
 
 
 async def test_a_file_that_cannot_be_finished_is_seen_to_be_incomplete(api, engine):
     """Half a file never looks like a whole one: the last chunk is not sent."""
-    story = Story(total=20)
-    await apply_events(
-        engine, story.accepted(), *(story.failed(row, code=RowErrorCode.REJECTED) for row in range(2, 22))
-    )
+    job = JobHistory(total=20)
+    await apply_events(engine, job.accepted(), *(job.failed(row, code=RowErrorCode.REJECTED) for row in range(2, 22)))
     api.database.fail(range(3, 1_000))
     messages = []
 
@@ -178,8 +176,8 @@ async def test_a_file_that_cannot_be_finished_is_seen_to_be_incomplete(api, engi
 
 async def test_a_job_deleted_meanwhile_leaves_no_file_that_looks_whole(api, engine):
     """Retention hides the job, then deletes its rows some at a time."""
-    story = Story(total=20)
-    await apply_events(engine, story.accepted(), *(story.failed(row) for row in range(2, 22)))
+    job = JobHistory(total=20)
+    await apply_events(engine, job.accepted(), *(job.failed(row) for row in range(2, 22)))
     messages = []
 
     async def send(message):

@@ -1,4 +1,4 @@
-"""Histories of jobs, as the topics tell them, and what the tables hold of them."""
+"""Histories of jobs as events, and what the tables hold of them."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import compress, count
@@ -41,7 +41,7 @@ def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-class Story:
+class JobHistory:
     """One job's events, made with one call each. Rows are numbered as a spreadsheet does: from 2."""
 
     def __init__(self, total: int = 3, batches: int = 1, job_id: str = "job-1", tenant: str = "north") -> None:
@@ -141,9 +141,9 @@ def report(instance: str = "p-1", seconds: float = 0, **more: object) -> Process
 
 def in_topic_order(events: list[Event]) -> list[Event]:
     """The same mixture of topics, in which what stands in hospital.jobs comes in the order in which it happened."""
-    apply_event = [isinstance(event, JobEvent) and not isinstance(event, RowResult) for event in events]
-    ordered = iter(sorted(compress(events, apply_event), key=lambda event: event.occurred_at))
-    return [next(ordered) if is_told else event for event, is_told in zip(events, apply_event, strict=True)]
+    of_job = [isinstance(event, JobEvent) and not isinstance(event, RowResult) for event in events]
+    ordered = iter(sorted(compress(events, of_job), key=lambda event: event.occurred_at))
+    return [next(ordered) if is_of_job else event for event, is_of_job in zip(events, of_job, strict=True)]
 
 
 def event_batch(*events: Event) -> EventBatch:
@@ -184,35 +184,35 @@ async def emptied(engine: AsyncEngine) -> None:
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
     """All that happens to one job of a few rows in up to three rounds, in an order in which it could happen."""
-    story = Story(total=draw(st.integers(1, 4)), batches=draw(st.integers(1, 2)))
+    job = JobHistory(total=draw(st.integers(1, 4)), batches=draw(st.integers(1, 2)))
     moments = count(1)
-    open_rows = list(range(2, story.total + 2))
-    events: list[Event] = [story.accepted(next(moments))]
+    open_rows = list(range(2, job.total + 2))
+    events: list[Event] = [job.accepted(next(moments))]
     for round_ in range(1, draw(st.integers(1, 3)) + 1):
         if round_ > 1:
-            events.append(story.retried(round_, next(moments)))
+            events.append(job.retried(round_, next(moments)))
         if draw(st.booleans()):
-            events.append(story.cancelled(round_, next(moments)))
+            events.append(job.cancelled(round_, next(moments)))
         still_open = []
         for row in draw(st.permutations(open_rows)):
             kind = draw(st.sampled_from(["created", "failed", "unknown", "resolved", "unprocessed", "missing"]))
             seconds = next(moments)
             match kind:
                 case "created":
-                    events.append(story.created(row, round_, seconds))
+                    events.append(job.created(row, round_, seconds))
                 case "failed":
-                    events.append(story.failed(row, round_, seconds))
+                    events.append(job.failed(row, round_, seconds))
                 case "unprocessed":
-                    events.append(story.unprocessed(row, round_, seconds))
+                    events.append(job.unprocessed(row, round_, seconds))
                 case "unknown" | "resolved":
-                    events.append(story.failed(row, round_, seconds, RowErrorCode.OUTCOME_UNKNOWN))
+                    events.append(job.failed(row, round_, seconds, RowErrorCode.OUTCOME_UNKNOWN))
             if kind == "resolved":
-                events.append(story.resolved(row, draw(st.sampled_from([7, None])), round_, next(moments)))
+                events.append(job.resolved(row, draw(st.sampled_from([7, None])), round_, next(moments)))
             if kind not in ("created", "resolved"):
                 still_open.append(row)
-        events.append(story.finished(draw(st.sampled_from(JobOutcome)), round_, next(moments)))
-        for batch in range(len(story.batch_ids)):
-            answer = draw(st.sampled_from([story.activated, story.refused, None]))
+        events.append(job.finished(draw(st.sampled_from(JobOutcome)), round_, next(moments)))
+        for batch in range(len(job.batch_ids)):
+            answer = draw(st.sampled_from([job.activated, job.refused, None]))
             if answer:
                 events.append(answer(batch, f"finished:{round_}", next(moments)))
         open_rows = still_open

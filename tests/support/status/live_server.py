@@ -25,7 +25,7 @@ class ServerEvent:
 
 @asynccontextmanager
 async def serve_api(api: ApiClient, send_buffer: int | None = None) -> AsyncIterator[str]:
-    """The desk's address; its watchers are told of changes. `send_buffer`: how much the kernel keeps for a reader."""
+    """The API's address; watchers get changes. `send_buffer`: how many bytes the kernel keeps for a reader."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=2_048)
     if send_buffer:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)  # its connections inherit it
@@ -43,7 +43,7 @@ async def serve_api(api: ApiClient, send_buffer: int | None = None) -> AsyncIter
 
 
 class NotWatched(Exception):
-    """The service did not open the stream: its words."""
+    """The service did not open the stream: its answer."""
 
 
 @asynccontextmanager

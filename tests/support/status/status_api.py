@@ -39,7 +39,7 @@ from tests.support.status.job_histories import SETTLING_SECONDS, at
 T = TypeVar("T")
 
 JOBS = "hospital.jobs"
-#: Looks follow one another quickly.
+#: Queries for watchers follow one another quickly.
 FAST_TIMINGS = LiveTimings(poll=0.05, pause=0.01)
 #: Files of a few rows have many pages.
 SMALL_PAGES = PageLimits(first_rows=3, max_rows=4, retry_seconds=0.01)
@@ -227,7 +227,7 @@ async def api_client(
     routes.activation.current = Activation(database, lookup, publisher, JOBS, change_signal, activation_seconds, clock)
     routes.commands.current = Commands(lookup, publisher, JOBS, SETTLING_SECONDS, clock)
     routes.job_watchers.current = job_watchers
-    routes.first_states.current = FirstStates(database, clock)
+    routes.first_states.current = FirstStates(database, clock, answer_seconds)
     app = routes.app
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status") as http:
         yield ApiClient(http, app, job_watchers, ends, publisher, change_signal, database, clock)

@@ -1,4 +1,4 @@
-"""A real status service on a real broker, and a hand that writes what ingest and the processors would."""
+"""A real status service on a real broker, and a producer for the events of ingest and the processors."""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ class StatusService:
             "KAFKA_TOPIC_PARTITIONS": str(settings.kafka_topic_partitions),
             "STATUS_DATABASE_URL": database_url,
             "HTTP_PORT": str(port),
-            # Stories are told of a day long ago.
+            # The events are of a day long ago.
             "JOB_RETENTION_DAYS": "36500",
             **environment,
         }
@@ -127,7 +127,7 @@ class StatusService:
         await eventually(is_ready)
 
     async def status(self, job_id: str) -> dict[str, object]:
-        """The job as it is now; {} while the service does not tell."""
+        """The job as it is now; {} while it cannot be had."""
         answer = await self.http.get(f"{API}/status/{job_id}")
         return answer.json() if answer.status_code == 200 else {}
 

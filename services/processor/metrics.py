@@ -48,9 +48,9 @@ _OUTCOME_LABELS: Final = {
 
 
 @cache
-def calls(call: str, outcome: type) -> Counter:
-    """The counter of calls with this outcome, one of the types of `directory.outcomes`."""
-    return CALLS.labels(call, _OUTCOME_LABELS.get(outcome.__name__, outcome.__name__))
+def calls(call: str, outcome: str) -> Counter:
+    """The counter of calls with this outcome, the name of one of the types of `directory.outcomes`."""
+    return CALLS.labels(call, _OUTCOME_LABELS.get(outcome, outcome))
 
 
 @cache

@@ -5,7 +5,7 @@
     close     the producer is gone, whatever state it and the broker are in
 
 After anything but a clear success nobody knows what was committed. The owner is thrown away then, and the next one
-reads what there is.
+reads what there is. These transactions refuse to go on: the records of a commit that did not return are nowhere else.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import KafkaError, NodeNotReadyError, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
@@ -34,6 +34,8 @@ SLOW_COMMIT_SECONDS: Final = 5.0
 #: Opening, and a commit, are given up after so long.
 ANSWER_SECONDS: Final = 9.0
 CLOSE_SECONDS: Final = 2.0
+#: AddPartitionsToTxn, AddOffsetsToTxn, EndTxn and TxnOffsetCommit: what aiokafka sends again until it is answered.
+TRANSACTIONAL_REQUESTS: Final = frozenset({24, 25, 26, 28})
 #: What a commit writes to a partition mostly fits in one batch; with aiokafka's 16 KiB one waits for the other.
 BATCH_BYTES: Final = 256 * 1024
 
@@ -62,6 +64,10 @@ class FencedTransactions:
         self._group = group
         self._owner = owner
         self._clock = clock
+        #: Why nothing more can be committed.
+        self._broken: str | None = None
+        self._unanswered = _UnansweredRequests()
+        self._unanswered.watch(producer.client)
 
     @classmethod
     def of(
@@ -85,9 +91,25 @@ class FencedTransactions:
     ) -> float:
         """Writes the records and the offsets in one transaction; returns how many seconds that took.
 
-        Raises Fenced, or CommitIndefinite for everything else that goes wrong or takes longer than 5 s.
+        Raises Fenced, or CommitIndefinite for everything else that goes wrong or takes longer than 5 s. Whatever it
+        raises, also when it is cancelled: nobody knows what was committed, and every further commit is refused.
         """
+        if self._broken is not None:
+            raise CommitIndefinite(f"an earlier commit did not return: {self._broken}")
+        self._broken = "it was cancelled"
+        try:
+            seconds = await self._attempt(records, offsets)
+        except Exception as error:
+            self._broken = str(error)
+            raise
+        self._broken = None
+        return seconds
+
+    async def _attempt(
+        self, records: Sequence[OutgoingRecord], offsets: Mapping[TopicPartition, OffsetAndMetadata]
+    ) -> float:
         began = self._clock()
+        self._unanswered.forget()
         try:
             await run_with_timeout(ANSWER_SECONDS, self._transaction(records, offsets))
         except ProducerFenced as error:
@@ -97,8 +119,9 @@ class FencedTransactions:
             raise CommitIndefinite(repr(error)) from error
         seconds = self._clock() - began
         if seconds > SLOW_COMMIT_SECONDS:
-            # aiokafka repeats the end of a transaction without a word.
             raise CommitIndefinite(f"the commit took {seconds:.1f} s")
+        if self._unanswered.names:
+            raise CommitIndefinite(f"sent again without an answer: {', '.join(self._unanswered.names)}")
         return seconds
 
     async def close(self) -> None:
@@ -144,6 +167,37 @@ class FencedTransactions:
         """By the key; without one, any will do."""
         partitions = await self._producer.partitions_for(topic)
         return min(partitions) if key is None else partition_of(key, len(partitions))
+
+
+class _UnansweredRequests:
+    """Transactional requests that a client sent and got no answer to. aiokafka sends them again without a word.
+
+    The first of them may still be under way: it may reach the broker in the middle of the *next* transaction of the
+    same producer. An answer that refuses is an answer: nothing of it can arrive later.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def forget(self) -> None:
+        """A transaction begins."""
+        self.names.clear()
+
+    def watch(self, client: Any) -> None:
+        """Looks at everything that the client sends from now on."""
+        send = client.send
+
+        async def watched(node_id: int, request: Any, **options: Any) -> Any:
+            try:
+                return await send(node_id, request, **options)
+            except NodeNotReadyError:
+                raise  # there was no connection, so nothing was sent
+            except BaseException:
+                if request.API_KEY in TRANSACTIONAL_REQUESTS:
+                    self.names.append(type(request).__name__)
+                raise
+
+        client.send = watched
 
 
 async def _close_client(producer: Any) -> None:

@@ -5,6 +5,7 @@ It holds the windows, says which rows may be sent, and commits what has been don
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
@@ -111,10 +112,8 @@ class Lane:
                     await self._commit()
         except LaneFenced:
             metrics.FENCED.inc()
-            self._finish_lane(LaneEnd.FENCED)
         except CommitIndefinite as error:
             log.warning("lane_indefinite", partition=self.partition, reason=str(error), next="takeover")
-            self._finish_lane(LaneEnd.INDEFINITE)
         finally:
             self._finish_lane(self.end or LaneEnd.CLOSED)
             if self._transactions is not None:
@@ -183,13 +182,9 @@ class Lane:
         while self._in_flight:
             self._drained.clear()
             await self._drained.wait()
-        try:
+        with contextlib.suppress(LaneFenced, CommitIndefinite):  # the commit has ended the lane
             # While a former owner's lease may still run, that owner may be sending.
             await self._commit(released=self._clock() >= self._not_before)
-        except LaneFenced:
-            self._finish_lane(LaneEnd.FENCED)
-        except CommitIndefinite:
-            self._finish_lane(LaneEnd.INDEFINITE)
 
     def resume(self) -> None:
         """Goes on after `drain`: the rebalance left the lane here."""
@@ -384,23 +379,37 @@ class Lane:
         return place is not None and place.offset >= self._permit.horizon(topic)
 
     async def _commit(self, *, released: bool = False) -> None:
-        """Commits results and watermarks. `released`: nothing is sent after it, until the next commit."""
+        """Commits results and watermarks. `released`: nothing is sent after it, until the next commit.
+
+        A commit that does not return ends the lane, whatever it raises, and also when it is cancelled: the results that
+        it has taken are in no other place, so the offsets must not pass them.
+        """
         async with self._commit_lock:
             if self._transactions is None or self.end is not None:
                 return
-            outgoing, self._outgoing = self._outgoing, []
-            marks = self._watermarks(released=released)
-            began = self._clock()
-            self._schedule.commit_begins(began)
-            if released:
-                self._permit.withdraw()  # also when the lane stays here after all
-            else:
-                self._permit.commit_begins(began, marks)
-            await self._transactions.commit(outgoing, marks)
-            self._schedule.committed(self._clock())
-            self._permit.committed()
-            self._committed_offsets = {topic: mark.offset for topic, mark in marks.items()}
+            try:
+                await self._commit_with(self._transactions, released=released)
+            except LaneFenced:
+                self._finish_lane(LaneEnd.FENCED)
+                raise
+            except BaseException:
+                self._finish_lane(LaneEnd.INDEFINITE)
+                raise
         self._notify()
+
+    async def _commit_with(self, transactions: LaneTransactions, *, released: bool) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        marks = self._watermarks(released=released)
+        began = self._clock()
+        self._schedule.commit_begins(began)
+        if released:
+            self._permit.withdraw()  # also when the lane stays here after all
+        else:
+            self._permit.commit_begins(began, marks)
+        await transactions.commit(outgoing, marks)
+        self._schedule.committed(self._clock())
+        self._permit.committed()
+        self._committed_offsets = {topic: mark.offset for topic, mark in marks.items()}
 
     def _watermarks(self, *, released: bool) -> dict[str, Watermark]:
         self._send_ahead.commit_begins()

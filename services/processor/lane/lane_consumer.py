@@ -130,6 +130,8 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             _, late = await asyncio.wait(draining, timeout=self._settings.hospital_api_timeout + DRAIN_MARGIN_SECONDS)
             for task in late:
                 task.cancel()
+            if late:
+                await asyncio.wait(late)  # one that was committing ends its lane
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         """Resumes lanes that stay, closes lanes that went, starts new ones in the background.

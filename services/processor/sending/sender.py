@@ -172,7 +172,7 @@ class Sender:
                 counted.record(outcome)
         except CircuitOpen:
             outcome = NotSent()
-        metrics.calls(name, type(outcome)).inc()
+        metrics.calls(name, type(outcome).__name__).inc()
         metrics.call_seconds(name).observe(self._clock() - began)
         self._obey_retry_after(outcome)
         return outcome

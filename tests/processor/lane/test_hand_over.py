@@ -132,6 +132,43 @@ async def test_a_retried_row_waits_for_the_former_owners_last_call(clock):
     assert [at - clock.now for at in doubts.values()] == [4 + 2 + 3]
 
 
+async def test_a_hand_over_that_is_cut_off_in_its_commit_ends_the_lane(clock):
+    """The results that it has taken are in no other place: going on would commit the offsets past them."""
+    lane = make_lane(clock=clock)
+    transactions = start_lane(lane, beginning())
+    admit(lane, accepted(2))
+    await lane._commit()
+    row = lane.next_row(EXPRESS)
+    lane.call_begins(row)
+    draining = asyncio.create_task(lane.drain())
+    await asyncio.sleep(0)
+    transactions.broker_answer = asyncio.get_running_loop().create_future()  # Kafka is slow
+    lane.finish(row, row.created(4711))
+    lane.call_ended()
+    await asyncio.sleep(0.01)
+    assert transactions.offered is not None
+    draining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await draining
+    assert lane.end is LaneEnd.INDEFINITE
+    transactions.broker_answer = None  # and well again
+    lane.resume()
+    await lane._commit()
+    assert transactions.marks[EXPRESS].offset == 0, "the row is done, and its result was never written"
+
+
+@pytest.mark.parametrize("error", [KeyError("a mistake of ours"), AssertionError(), ValueError()])
+async def test_whatever_a_commit_raises_ends_the_lane(clock, error):
+    """aiokafka asserts, too."""
+    lane = make_lane(clock=clock)
+    transactions = start_lane(lane, beginning())
+    transactions.broker_answer = asyncio.get_running_loop().create_future()
+    transactions.broker_answer.set_exception(error)
+    with pytest.raises(type(error)):
+        await lane.drain()
+    assert lane.end is LaneEnd.INDEFINITE
+
+
 @pytest.mark.parametrize(("error", "end"), [(LaneFenced, LaneEnd.FENCED), (CommitIndefinite, LaneEnd.INDEFINITE)])
 async def test_a_lane_whose_hand_over_fails_has_ended(clock, error, end):
     """Fenced: discarded. Indefinite: taken over again."""

@@ -1,12 +1,27 @@
 """Transactions that fence: every end is a success, a fence, or a reason to take over."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalOperation, KafkaConnectionError, ProducerFenced
+from aiokafka.errors import (
+    IllegalOperation,
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    ProducerFenced,
+    RequestTimedOutError,
+)
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.transaction import (
+    AddOffsetsToTxnRequest,
+    AddPartitionsToTxnRequest,
+    EndTxnRequest,
+    TxnOffsetCommitRequest,
+)
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.runtime.fenced_transactions import CommitIndefinite, Fenced, FencedTransactions
@@ -66,9 +81,18 @@ class FakeProducer:
 
 
 class FakeClient:
-    """A connection, and whether it is closed."""
+    """A connection, and whether it is closed. `answers` are what its requests end with; then they are answered."""
 
     closed = False
+
+    def __init__(self):
+        self.answers = []
+
+    async def send(self, node_id, request, *, group=None):
+        answer = self.answers.pop(0) if self.answers else "done"
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
     async def close(self):
         self.closed = True
@@ -139,6 +163,71 @@ async def test_a_slow_commit_is_followed_by_a_takeover_even_when_it_succeeded():
     producer.commit_transaction = slowly
     with pytest.raises(CommitIndefinite, match=r"took 5\.1 s"):
         await transactions(producer, clock).commit([], OFFSETS)
+
+
+async def test_a_commit_that_was_cut_off_is_the_last_one():
+    """Its records are in no other place: a further commit could move the offsets past them."""
+    producer = FakeProducer()
+    asked = asyncio.Event()
+
+    async def never(*_):
+        asked.set()
+        await asyncio.Event().wait()
+
+    producer.send_offsets_to_transaction = never
+    made = transactions(producer)
+    commit = asyncio.create_task(made.commit([], OFFSETS))
+    await asked.wait()
+    commit.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await commit
+    with pytest.raises(CommitIndefinite, match="an earlier commit did not return"):
+        await made.commit([], OFFSETS)
+
+
+async def committing(*answers, request=None):
+    """A commit whose end is asked for until it is answered, as aiokafka does."""
+    producer = FakeProducer()
+    made = transactions(producer)
+    producer.client.answers = list(answers)
+
+    async def ask_until_answered():
+        while True:
+            with suppress(KafkaError):
+                answer = await producer.client.send(0, request or EndTxnRequest("id", 1, 1, True))
+                if answer == "done":
+                    return
+
+    producer.commit_transaction = ask_until_answered
+    await made.commit([], OFFSETS)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        AddPartitionsToTxnRequest("id", 1, 1, []),
+        AddOffsetsToTxnRequest("id", 1, 1, "group"),
+        EndTxnRequest("id", 1, 1, True),
+        TxnOffsetCommitRequest("id", "group", 1, 1, []),
+    ],
+    ids=lambda request: type(request).__name__,
+)
+@pytest.mark.parametrize("error", [RequestTimedOutError(), KafkaConnectionError("reset")], ids=["late", "reset"])
+async def test_a_request_that_was_sent_again_makes_the_commit_indefinite(request_, error):
+    """However quick it was: the first one may reach the broker in the middle of the next transaction."""
+    with pytest.raises(CommitIndefinite, match="sent again without an answer"):
+        await committing(error, request=request_)
+
+
+async def test_a_refusal_is_an_answer():
+    """The broker is still busy with the transaction before: nothing of it can come late."""
+    await committing("CONCURRENT_TRANSACTIONS", "COORDINATOR_LOAD_IN_PROGRESS")
+
+
+async def test_what_was_never_sent_cannot_come_late():
+    """There was no connection to the coordinator yet. Metadata requests are of no transaction."""
+    await committing(NodeNotReadyError())
+    await committing(RequestTimedOutError(), request=MetadataRequest([]))
 
 
 async def test_closing_never_fails():

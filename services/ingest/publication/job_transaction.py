@@ -101,7 +101,9 @@ class JobTransaction:
             await self._acknowledged(batch_sent)
 
     async def _acknowledged(self, batch_sent: asyncio.Future[Any]) -> None:
-        await self._budget.run(_result(batch_sent))
+        if not batch_sent.done():
+            await self._budget.run(_end_of(batch_sent))
+        batch_sent.result()
 
     async def _require_partitions(self, topic: str) -> None:
         # Each row's partition was computed from the settings. Readiness is red as well when they are not the topic's.
@@ -155,5 +157,5 @@ async def _end(producer: JobProducer, connection: Connection, pool: ConnectionPo
     pool.release(connection)
 
 
-async def _result(future: asyncio.Future[Any]) -> None:
-    await future
+async def _end_of(future: asyncio.Future[Any]) -> None:
+    await asyncio.wait({future})

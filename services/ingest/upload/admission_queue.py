@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from services.ingest.metrics import PUBLISHING
 from services.ingest.problems import busy
@@ -116,16 +116,30 @@ class AdmissionQueue:
 
     async def _wait(self, slot: Slot, budget: AnswerBudget) -> None:
         self.waiting += 1
+        acquiring = asyncio.create_task(self._free.acquire())
         try:
-            await budget.run(self._free.acquire(), self._limits.wait_seconds)
+            await budget.run(_end_of(acquiring), self._limits.wait_seconds)
         except TimeoutError as error:
+            self._give_up(acquiring)
             # When nobody was answered in all that time, too many uploads are not the reason.
             raise busy() if slot.others_were_answered else kafka_down() from error
+        except BaseException:
+            self._give_up(acquiring)
+            raise
         finally:
             self.waiting -= 1
+
+    def _give_up(self, acquiring: asyncio.Task[Any]) -> None:
+        # The slot may have become free at the same moment.
+        if not acquiring.cancel():
+            self._free.release()
 
     def _measure(self, seconds: float, side_by_side: int) -> None:
         # Uploads side by side share the processors. A few of them mostly wait for Kafka: they count as four.
         # A single slow one, such as at the end of a large upload, changes the average little; several change it.
         measured = min(seconds / max(4, side_by_side), _OUTLIER * self._seconds_each)
         self._seconds_each += _WEIGHT * (measured - self._seconds_each)
+
+
+async def _end_of(task: asyncio.Task[Any]) -> None:
+    await asyncio.wait({task})

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import pytest
 
@@ -11,6 +13,7 @@ from shared.runtime.answer_budget import AnswerBudget
 from shared.runtime.databases import DatabaseDown
 from shared.runtime.problems import KAFKA_DOWN, Problem
 
+T = TypeVar("T")
 #: A wait of a twentieth of a second.
 SHORT = QueueLimits(wait_seconds=0.05)
 
@@ -53,6 +56,26 @@ async def test_the_budget_of_a_request_can_be_shorter_than_the_wait():
         with pytest.raises(Problem, match=KAFKA_DOWN):
             async with queue.slot(AnswerBudget(0.05)):
                 pytest.fail("there was no slot")
+
+
+async def test_a_slot_that_becomes_free_when_the_time_is_over_is_not_lost():
+    """Who has just given up must not keep it."""
+    queue, timed_out = AdmissionQueue(1), asyncio.Event()
+
+    class EndsTogether(AnswerBudget):
+        async def run(self, work: Coroutine[Any, Any, T], at_most: float | None = None) -> T:
+            await super().run(work, at_most)
+            timed_out.set()
+            raise TimeoutError
+
+    async with queue.slot(AnswerBudget()):
+        late = asyncio.create_task(queue.slot(EndsTogether()).__aenter__())
+        await waiting_are(queue, 1)
+    with pytest.raises(Problem):
+        await late
+
+    assert timed_out.is_set()
+    assert not await used(queue)
 
 
 async def test_when_others_are_answered_it_is_too_many_uploads():

@@ -73,7 +73,7 @@ class RateLimit:
         wait = slots.begins(slot) - self._wall_clock()
         if wait > 0:
             await asyncio.sleep(min(wait, LONGEST_WAIT_SECONDS))
-            if wait > LONGEST_WAIT_SECONDS or slot % slots.partitions not in self._owned():
+            if wait > LONGEST_WAIT_SECONDS or slots.partition(slot) not in self._owned():
                 return False  # too early still, or the slot is another processor's now
         self._used = slot
         late = self._wall_clock() - slots.begins(slot)

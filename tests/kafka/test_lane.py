@@ -2,12 +2,13 @@
 
 import asyncio
 import io
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
+from aiokafka.errors import IllegalGenerationError, NoOffsetForPartitionError
 
 from deploy.local.sandbox import Sandbox
 from services.processor.engine import Engine
@@ -270,11 +271,10 @@ def failure() -> dict[str, object]:
 async def test_a_takeover_reads_what_its_predecessor_wrote_last(installation):
     """Horizon and bitmap. For a lane without commits the horizon is the end of the topic."""
     await installation.write(*rows(8))
-    consumer = kafka_consumer(installation)
-    async with consumer:
+    express = installation.topics.rows_express
+    async with member(installation) as consumer:
         fresh = await take_over(installation.settings, consumer, 0, LaneTransactions(installation.settings, 0))
         assert (fresh.unowned, fresh.clean) == (True, True)
-        express = installation.topics.rows_express
         assert fresh.watermarks[express] == Watermark(0, 9), "all that there is is in doubt"
         mark = Watermark(2, 6, 3, 0b110)
         await fresh.transactions.commit([], {express: mark, installation.topics.rows_bulk: Watermark(0, 0)})
@@ -286,11 +286,42 @@ async def test_a_takeover_reads_what_its_predecessor_wrote_last(installation):
         await second.transactions.commit(
             [], {topic: Watermark(3, 3, released=True) for topic in installation.topics.rows}
         )
-        assert (await take_over(installation.settings, consumer, 0, LaneTransactions(installation.settings, 0))).clean
+        third = await take_over(installation.settings, consumer, 0, LaneTransactions(installation.settings, 0))
+        assert third.clean
+    for each in (fresh, second, third):
+        await each.transactions.close()
 
 
-def kafka_consumer(installation):
-    return AIOKafkaConsumer(**kafka_options.consumer_options(installation.settings))
+async def test_a_former_member_fences_nobody(installation):
+    """It lost the lane and has not heard of it; its owner goes on. Whoever joins knows of the new generation."""
+    owner = LaneTransactions(installation.settings, 0)
+    await owner.open()
+    async with member(installation) as former:
+        former._coordinator.generation -= 1
+        with pytest.raises(IllegalGenerationError):
+            await take_over(installation.settings, former, 0, LaneTransactions(installation.settings, 0))
+        await owner.commit([], {installation.topics.rows_express: Watermark(0, 0)})
+        former._coordinator.generation += 1
+        after = await take_over(installation.settings, former, 0, LaneTransactions(installation.settings, 0))
+        with pytest.raises(LaneFenced):
+            await owner.commit([], {installation.topics.rows_express: Watermark(0, 0)})
+    for each in (owner, after.transactions):
+        await each.close()
+
+
+@asynccontextmanager
+async def member(installation):
+    """The only member of the processors' group: all lanes are assigned to it."""
+    async with kafka_consumer(installation, group_id=installation.topics.group("processor")) as consumer:
+        consumer.subscribe(list(installation.topics.rows))
+        while not consumer.assignment():
+            with suppress(NoOffsetForPartitionError):
+                await consumer.getmany(timeout_ms=100)
+        yield consumer
+
+
+def kafka_consumer(installation, **options):
+    return AIOKafkaConsumer(**kafka_options.consumer_options(installation.settings), **options)
 
 
 @pytest.mark.no_cover  # 40,000 records, one like the other

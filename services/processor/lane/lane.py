@@ -122,10 +122,12 @@ class Lane:
 
     async def _take_over(self) -> None:
         while self.end is None:
+            transactions = self._make_transactions(self._settings, self.partition, self._clock)
             try:
-                transactions = self._make_transactions(self._settings, self.partition, self._clock)
                 self._start(await take_over(self._settings, self._consumer, self.partition, transactions))
             except (KafkaError, TimeoutError, OSError) as error:
+                self._transactions = None
+                await transactions.close()  # a seek may fail after it was opened
                 log.warning("takeover_failed", partition=self.partition, reason=repr(error), next="again")
                 await asyncio.sleep(TAKEOVER_RETRY_SECONDS)
             else:

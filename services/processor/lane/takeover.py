@@ -1,19 +1,28 @@
-"""Taking a lane over: first fence its former owner, then read what it committed last.
+"""Taking a lane over: read, prove membership, fence the former owner, and read again.
 
-The other order would be wrong: a late commit of the former owner could change what has been read.
+read     Who cannot read what the group has committed must not fence: it would stop a healthy owner, and never go on
+         itself. A processor that had lost only the group's coordinator did so for ever.
+prove    Only a member of the group's present generation may fence. Whoever lost the lane and has not heard of it
+         would fence its rightful owner.
+fence    From then on the former owner commits nothing more.
+read     Only what is read now holds: the former owner may have committed since the first read.
 """
 
-import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError
 
+from services.processor.lane.group_offsets import GroupOffsets
+from services.processor.lane.membership import prove_membership
 from services.processor.lane.transactions import LaneTransactions
 from services.processor.offsets.watermark import EVERYTHING, Watermark, read_watermark
-from shared.runtime import kafka_options
 from shared.runtime.settings import KafkaSettings
+from shared.runtime.timeouts import run_with_timeout
 
-READ_TIMEOUT_SECONDS = 10.0
+READ_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,45 +40,47 @@ class Takeover:
 
 
 async def take_over(
-    settings: KafkaSettings, consumer: AIOKafkaConsumer, partition: int, transactions: LaneTransactions
+    settings: KafkaSettings,
+    consumer: AIOKafkaConsumer,
+    partition: int,
+    transactions: LaneTransactions,
+    prove: Callable[[AIOKafkaConsumer], Awaitable[None]] = prove_membership,
+    group_offsets: Callable[[KafkaSettings], GroupOffsets] = GroupOffsets,
 ) -> Takeover:
     """Opens the lane's transactions, which fences the former owner, and reads its watermarks.
 
-    Raises KafkaError, OSError or TimeoutError: try again later, with new transactions.
+    Raises KafkaError, OSError or TimeoutError: try again later, with new transactions. These are closed then.
     """
+    group = settings.topics.group("processor")
+    wanted = [TopicPartition(topic, partition) for topic in settings.topics.rows]
     try:
-        await transactions.open()
-        async with asyncio.timeout(READ_TIMEOUT_SECONDS):
-            committed = await _committed_watermarks(settings, partition)
-            watermarks = {
-                topic: await _with_known_horizon(consumer, TopicPartition(topic, partition), committed.get(topic))
-                for topic in settings.topics.rows
+        _check_assigned(consumer, wanted)
+        async with group_offsets(settings) as offsets:
+            await offsets.read(group, wanted)
+            await prove(consumer)
+            await transactions.open()
+            committed = {
+                where.topic: read_watermark(commit.offset, commit.metadata or "")
+                for where, commit in (await offsets.read(group, wanted)).items()
             }
+        watermarks = {
+            where.topic: await _with_known_horizon(consumer, where, committed.get(where.topic)) for where in wanted
+        }
     except BaseException:
         await transactions.close()
         raise
-    return Takeover(
-        transactions,
-        watermarks,
-        clean=all(mark.released for mark in committed.values()),
-        unowned=not committed,
-    )
+    clean = all(mark.released for mark in committed.values())
+    return Takeover(transactions, watermarks, clean=clean, unowned=not committed)
 
 
-async def _committed_watermarks(settings: KafkaSettings, partition: int) -> dict[str, Watermark]:
-    """The committed watermarks by topic. aiokafka's consumer drops the metadata, the admin client does not."""
-    partitions = [TopicPartition(topic, partition) for topic in settings.topics.rows]
-    admin = kafka_options.admin_client(settings)
-    await admin.start()
-    try:
-        found = await admin.list_consumer_group_offsets(settings.topics.group("processor"), partitions=partitions)
-    finally:
-        await admin.close()
-    return {
-        where.topic: read_watermark(commit.offset, commit.metadata or "")
-        for where, commit in found.items()
-        if commit.offset >= 0
-    }
+def _check_assigned(consumer: AIOKafkaConsumer, wanted: list[TopicPartition]) -> None:
+    """Raises IllegalStateError unless all topics of the lane are here.
+
+    If one topic has more partitions than another, the range assignor gives an index to two processors. They would
+    fence each other for ever.
+    """
+    if missing := [where for where in wanted if where not in consumer.assignment()]:
+        raise IllegalStateError(f"not assigned here: {', '.join(f'{each.topic}-{each.partition}' for each in missing)}")
 
 
 async def _with_known_horizon(
@@ -77,9 +88,9 @@ async def _with_known_horizon(
 ) -> Watermark:
     """The watermark to begin with. A horizon that is not known is put at the topic's present end."""
     if committed is None:
-        beginning = (await consumer.beginning_offsets([where]))[where]
+        beginning = (await run_with_timeout(READ_SECONDS, consumer.beginning_offsets([where])))[where]
         committed = Watermark(beginning, EVERYTHING)
     if committed.horizon != EVERYTHING:
         return committed
-    end = (await consumer.end_offsets([where]))[where]
+    end = (await run_with_timeout(READ_SECONDS, consumer.end_offsets([where])))[where]
     return replace(committed, horizon=max(end, committed.offset))

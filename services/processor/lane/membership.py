@@ -1,0 +1,30 @@
+"""Whether a consumer is still a member of its group, in the group's present generation."""
+
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import NoError, for_code
+from aiokafka.protocol.group import HeartbeatRequest
+
+from shared.runtime.timeouts import run_with_timeout
+
+ANSWER_SECONDS: Final = 5.0
+
+
+async def prove_membership(consumer: AIOKafkaConsumer) -> None:
+    """Returns when the group's coordinator has just taken a heartbeat of this member's generation.
+
+    Raises KafkaError, OSError or TimeoutError otherwise: also while the group rebalances, since the assignment is about
+    to end.
+
+    A heartbeat is what Kafka checks against the generation without changing anything. A consumer's commit is checked
+    too, but every partition that we may commit for belongs to a lane: a commit of what was read a moment ago could
+    overwrite a newer one that the rightful owner's transaction has just written, and hide rows that were sent since.
+    aiokafka has no public method that sends a heartbeat, or that tells the member's id.
+    """
+    coordinator = consumer._coordinator
+    request = HeartbeatRequest(coordinator.group_id, coordinator.generation, coordinator.member_id)
+    response = await run_with_timeout(ANSWER_SECONDS, coordinator._send_req(request))
+    error = for_code(response.error_code)
+    if error is not NoError:
+        raise error(f"{coordinator.member_id} is no member of generation {coordinator.generation}")

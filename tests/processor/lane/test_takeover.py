@@ -1,0 +1,112 @@
+"""A takeover fences only when it can read what the group has committed, and when its processor is still a member."""
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import IllegalStateError, RequestTimedOutError, UnknownMemberIdError
+from aiokafka.structs import OffsetAndMetadata
+
+from services.processor.lane.takeover import take_over
+from services.processor.offsets.watermark import Watermark
+from tests.support.processor.lane_doubles import lane_settings
+
+SETTINGS = lane_settings()
+EXPRESS, BULK = (TopicPartition(topic, 0) for topic in SETTINGS.topics.rows)
+MARK = Watermark(5, 9)
+
+
+class FakeKafka:
+    """What a takeover asks of Kafka, and `steps`, the order in which it did. `failing` are steps that fail."""
+
+    def __init__(self, **failing):
+        self.failing = failing
+        self.steps = []
+        self.commits = {where: OffsetAndMetadata(MARK.offset, MARK.metadata()) for where in (EXPRESS, BULK)}
+        self.assigned = {EXPRESS, BULK}
+
+    def _step(self, name):
+        self.steps.append(name)
+        if name in self.failing:
+            raise self.failing[name]
+
+    # the group's offsets
+
+    @asynccontextmanager
+    async def group_offsets(self, settings):
+        yield self
+
+    async def read(self, group, partitions):
+        self._step("read" if "fence" not in self.steps else "read again")
+        return {where: self.commits[where] for where in partitions if where in self.commits}
+
+    # the consumer
+
+    def assignment(self):
+        return self.assigned
+
+    async def prove(self, consumer):
+        self._step("prove")
+
+    # the lane's transactions
+
+    async def open(self):
+        self._step("fence")
+
+    async def close(self):
+        self._step("close")
+
+    async def take_over(self):
+        return await take_over(SETTINGS, self, 0, self, self.prove, self.group_offsets)
+
+
+async def test_it_reads_then_proves_then_fences_then_reads_again():
+    """Only the second read holds: the former owner's last commit may have come between."""
+    kafka = FakeKafka()
+    found = await kafka.take_over()
+    assert kafka.steps == ["read", "prove", "fence", "read again"]
+    assert found.watermarks == {EXPRESS.topic: MARK, BULK.topic: MARK}
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [{"read": RequestTimedOutError()}, {"read": TimeoutError()}, {"prove": UnknownMemberIdError()}],
+    ids=["the coordinator is away", "no answer", "no member any more"],
+)
+async def test_who_cannot_read_or_is_no_member_fences_nobody(failing):
+    """A processor that had lost only the group's coordinator stopped the lane's healthy owner for ever."""
+    kafka = FakeKafka(**failing)
+    with pytest.raises(type(next(iter(failing.values())))):
+        await kafka.take_over()
+    assert "fence" not in kafka.steps
+
+
+async def test_an_index_whose_topics_have_two_owners_is_nobodys():
+    """One topic was given more partitions: both owners would fence each other for ever. Readiness says what to do."""
+    kafka = FakeKafka()
+    kafka.assigned = {EXPRESS}
+    with pytest.raises(IllegalStateError, match="not assigned here"):
+        await kafka.take_over()
+    assert kafka.steps == ["close"]
+
+
+@pytest.mark.parametrize("step", ["read", "prove", "fence", "read again"])
+async def test_a_producer_that_was_not_taken_over_with_is_closed(step):
+    """Otherwise each try, one a second, would leave one."""
+    kafka = FakeKafka(**{step: RequestTimedOutError()})
+    with suppress(RequestTimedOutError):
+        await kafka.take_over()
+    assert kafka.steps[-1] == "close"
+
+
+async def test_a_takeover_that_is_cut_off_closes_its_producer():
+    """A rebalance took the lane away meanwhile."""
+    kafka = FakeKafka()
+    kafka.prove = lambda _: asyncio.Event().wait()
+    taking = asyncio.create_task(kafka.take_over())
+    await asyncio.sleep(0.01)
+    taking.cancel()
+    with suppress(asyncio.CancelledError):
+        await taking
+    assert kafka.steps == ["read", "close"]

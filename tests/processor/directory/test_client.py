@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -24,43 +23,8 @@ from services.processor.directory.outcomes import (
     Unanswered,
 )
 from services.processor.settings import DirectorySettings
+from tests.support.processor.directory_server import allowed, answering, directory, fixed
 from tests.support.processor.lane_doubles import accepted
-
-
-def allowed():
-    return True
-
-
-@asynccontextmanager
-async def directory(url, **settings):
-    """The client under test."""
-    settings_given = {"hospital_api_timeout": 1.0, "hospital_api_max_connections": 1, **settings}
-    async with DirectoryClient(DirectorySettings(hospital_api_base_url=url, **settings_given)) as client:
-        yield client
-
-
-@asynccontextmanager
-async def answering(handler):
-    """A server that answers everything with one handler; yields its URL."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
-    finally:
-        await runner.cleanup()
-
-
-def fixed(status, body=None, **headers):
-    async def handler(_):
-        if isinstance(body, str):
-            return web.Response(status=status, text=body, headers=headers)
-        return web.json_response(body, status=status, headers=headers)
-
-    return handler
 
 
 async def test_a_hospital_is_created_with_everything_that_the_row_says():
@@ -177,7 +141,7 @@ async def test_a_guard_that_says_no_lets_not_a_byte_through():
         (404, {"detail": "no such batch"}, {}, Listed(())),
         (200, [], {}, Listed(())),
         (500, {"detail": "boom"}, {}, LookupFailed("boom")),
-        (200, "words", {}, LookupFailed("the look-up's answer is not a list")),
+        (200, {"items": 1}, {}, LookupFailed("the look-up's answer is not a list")),
         (200, {"items": [], "next": "/2"}, {}, Listed((), whole=False)),
         (200, [], {"Link": '</2>; rel="next"'}, Listed((), whole=False)),
         (200, [{"name": "without id"}], {}, Listed((), whole=False)),

@@ -12,6 +12,7 @@ import structlog
 from pydantic_core import to_json
 from yarl import URL
 
+from services.processor.directory.body import ANSWER_BYTES, LISTING_BYTES, read_body
 from services.processor.directory.deadlines import Deadlines
 from services.processor.directory.outcomes import (
     ActivationOutcome,
@@ -107,7 +108,7 @@ class DirectoryClient:
 
     async def look_up(self, batch_id: str, guard: SendGuard = _always) -> LookUpOutcome:
         """GET /hospitals/batch/{id}: the hospitals that the directory holds of a batch."""
-        response = await self._call("GET", self._batch(batch_id), guard)
+        response = await self._call("GET", self._batch(batch_id), guard, longest_answer=LISTING_BYTES)
         match response:
             case Response():
                 return look_up_outcome(response)
@@ -133,6 +134,8 @@ class DirectoryClient:
         guard: SendGuard,
         body: dict[str, str | None] | None = None,
         headers: dict[str, str] | None = None,
+        *,
+        longest_answer: int = ANSWER_BYTES,
     ) -> Response | ConnectionFailed | NotSent | Unanswered:
         session = self._without_body if body is None else self._with_body
         if session is None:
@@ -149,7 +152,7 @@ class DirectoryClient:
                     allow_redirects=False,
                     trace_request_ctx=call,
                 )
-                return Response(response, await response.read())
+                return Response(response, await read_body(response, longest_answer))
         except SendForbidden:
             return NotSent()
         except TimeoutError:

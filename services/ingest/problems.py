@@ -10,11 +10,11 @@ def rejected(errors: list[RowProblem]) -> Problem:
     return Problem(400, "invalid_file", f"The file has {count}; nothing was stored. {errors[0].message}", errors=errors)
 
 
-def unreadable(verdict: WrongKind | TooManyRows) -> Problem:
-    """It is no CSV, or too much of one."""
-    if isinstance(verdict, WrongKind):
-        return Problem(415, "not_a_csv", verdict.reason)
-    detail = f"The file has more than {verdict.limit:,} rows. Split it and upload the parts one by one."
+def unreadable(result: WrongKind | TooManyRows) -> Problem:
+    """The file is not a CSV, or has too many rows."""
+    if isinstance(result, WrongKind):
+        return Problem(415, "not_a_csv", result.reason)
+    detail = f"The file has more than {result.limit:,} rows. Split it and upload the parts one by one."
     return Problem(413, "too_many_rows", detail)
 
 
@@ -25,7 +25,7 @@ def in_progress() -> Problem:
 
 
 def key_reused() -> Problem:
-    """The key belongs to something else."""
+    """The key belongs to another upload."""
     detail = "This Idempotency-Key belongs to another file or other parameters. Use a new key for a new upload."
     return Problem(422, "key_reused", detail)
 
@@ -36,5 +36,5 @@ def interrupted() -> Problem:
 
 
 def busy() -> Problem:
-    """Come back soon."""
+    """There are too many uploads at the moment."""
     return Problem(503, "busy", "Too many uploads at the moment. Please try again in 2 seconds.", retry_after=2)

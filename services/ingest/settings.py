@@ -1,4 +1,4 @@
-"""What the ingest service can be told by its environment."""
+"""The settings of the ingest service, from the environment."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What a patient client does: the same request again until it is accepted."""
+"""Repeats an upload until it is accepted, as clients are told to."""
 
 import asyncio
 import contextlib

@@ -4,6 +4,7 @@ The 2 s begin with the last byte of the body, or with the moment Kafka stopped a
 """
 
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -48,10 +49,15 @@ class Outage:
     async def begin(self) -> None:
         """Kafka answers no more when this returns. Nothing happens when it does not answer already."""
         if not self.began:
-            await asyncio.to_thread(
-                {"stopped": self._broker.stop, "killed": self._broker.kill}.get(self._how, self._broker.pause)
-            )
+            end = {"stopped": self._broker.stop, "killed": self._broker.kill, "frozen": self._freeze}[self._how]
+            await asyncio.to_thread(end)
             self.began = time.monotonic()
+
+    def _freeze(self) -> None:
+        self._broker.pause()
+        # On a busy machine its threads go on for a while after the signal: time enough for a commit.
+        assert self._broker.pid
+        os.waitpid(self._broker.pid, os.WUNTRACED)
 
     def end(self) -> None:
         """Kafka answers again."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final
 
-from services.status.model.job_state import JobFacts
+from services.status.model.job_facts import JobFacts
 from services.status.model.row_results import RowStatus
 from shared.contract.events import JobRetryRequested
 

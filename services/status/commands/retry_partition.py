@@ -15,7 +15,7 @@ from services.status.commands.retry_decision import RetryDecision, decide_retry
 from services.status.commands.retry_rows import CHUNK_LIMITS, ChunkLimits, Retry, next_chunk
 from services.status.commands.retry_transactions import RetryProgress, RetryRecord, RetryTransactions
 from services.status.metrics import RETRIED_ROWS
-from services.status.model.job_state import JobFacts
+from services.status.model.job_facts import JobFacts
 from services.status.tables import stored_offsets
 from services.status.tables.definitions import jobs, tallies
 from shared.contract.cloud_events import UndecodableEvent, decode, header

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from services.status.model.job_state import JobFacts
+from services.status.model.job_facts import JobFacts
 from services.status.model.timestamps import Micros, micros
 from shared.contract.events import BatchActivated, BatchActivationFailed
 

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status.model.activation_answers import BatchAnswer, answer_of, collected, counted
-from services.status.model.job_state import JobFacts, apply_event, derive_state
+from services.status.model.job_facts import JobFacts, apply_event
+from services.status.model.job_state import derive_state
 from services.status.model.timestamps import Micros
 from services.status.projection.event_batch import PositionedEvent
 from services.status.tables.bulk_writes import replacing, write

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, func, or_, select, tuple_
 
-from services.status.model.job_state import JobStatus, searched
+from services.status.model.job_facts import searched
+from services.status.model.job_state import JobStatus
 from services.status.model.row_results import SLOT_SECONDS, RowStatus, slot_of
 from services.status.model.timestamps import Micros, micros
 from services.status.queries.cancelled_jobs import Moment, has_status, jobs_as_of, status_as_of

@@ -3,7 +3,7 @@
 import pytest
 
 from services.status.commands.retry_decision import RetryDecision, decide_retry
-from services.status.model.job_state import JobFacts, apply_event
+from services.status.model.job_facts import JobFacts, apply_event
 from shared.contract.events import JobOutcome
 from tests.support.status.job_histories import JobHistory
 

@@ -1,7 +1,8 @@
 """A request for a retry that makes no sense changes nothing: no job waits for rows that never come."""
 
 from services.status.commands.retry_decision import RetryDecision, decide_retry
-from services.status.model.job_state import JobFacts, apply_event, derive_state
+from services.status.model.job_facts import JobFacts, apply_event
+from services.status.model.job_state import derive_state
 from shared.contract.events import JobOutcome
 from tests.support.status.job_histories import JobHistory
 

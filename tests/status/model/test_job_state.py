@@ -3,7 +3,8 @@
 import pytest
 
 from services.status.model.activation_answers import answer_of, counted
-from services.status.model.job_state import JobFacts, apply_event, derive_state
+from services.status.model.job_facts import JobFacts, apply_event
+from services.status.model.job_state import derive_state
 from services.status.model.timestamps import micros
 from shared.contract.events import JobOutcome
 from tests.support.status.job_histories import JobHistory, at

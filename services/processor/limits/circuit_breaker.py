@@ -1,20 +1,21 @@
-"""The circuit breaker: purgatory's, and one probe at a time when it is half-open.
+"""The circuit breaker: purgatory's, with probes one at a time when it is half-open.
 
 While it is open rows wait, they do not fail. purgatory alone would let all waiting callers through at once.
 """
 
 import asyncio
 import time
+from collections.abc import Callable, Hashable
 from types import TracebackType
 from typing import Any, Self
 
 import structlog
 from purgatory import AsyncCircuitBreakerFactory
-from purgatory.domain.model import OpenedState
+from purgatory.domain.model import HalfOpenedState
 from purgatory.service._async.circuitbreaker import AsyncCircuitBreaker
 
 from services.processor import metrics
-from services.processor.directory.outcomes import FAILURES, NotSent
+from services.processor.directory.outcomes import FAILURES, NotSent, ServerError
 from shared.contract.events import BreakerState
 
 log = structlog.get_logger(__name__)
@@ -31,53 +32,90 @@ class _CallFailed(Exception):
 
 
 class CircuitBreaker:
-    """Opens after `threshold` failures in a row. After `recovery` seconds one probe decides whether it closes."""
+    """Opens after `threshold` failures in a row. After `recovery` seconds probes decide whether it closes.
 
-    def __init__(self, threshold: int, recovery: float) -> None:
+    One probe is under way at a time. A success closes the breaker. A failure opens it again, but a 500 only after
+    `threshold` probes in a row had one: the directory did answer, so the row alone may be what it cannot take.
+    `clock`: seconds of the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        threshold: int,
+        recovery: float,
+        clock: Callable[[], float] = time.monotonic,
+        on_change: Callable[[BreakerState], None] = lambda state: metrics.BREAKER_STATE.state(state.value),
+        name: str = "directory",
+    ) -> None:
         self._factory = AsyncCircuitBreakerFactory(default_threshold=threshold, default_ttl=recovery)
         self._factory.add_listener(self._on_event)
         self._circuit: AsyncCircuitBreaker | None = None
+        self._name = name
+        self._threshold = threshold
         self._recovery = recovery
+        self._clock = clock
+        self._on_change = on_change
+        self._opened_at = 0.0
         self._probing = False
+        self._failed_probes = 0
+        #: What has failed since the last success, where calls say what they are for.
+        self._failed_subjects: set[Hashable] = set()
         self._changed = asyncio.Event()
 
     async def start(self) -> None:
         """Makes purgatory's circuit. To be awaited before anything else is used."""
         await self._factory.initialize()
-        self._circuit = await self._factory.get_breaker("directory")
-        metrics.BREAKER_STATE.state(BreakerState.CLOSED.value)
+        self._circuit = await self._factory.get_breaker(self._name)
+        self._on_change(BreakerState.CLOSED)
 
     @property
     def state(self) -> BreakerState:
         """Closed, open, or half-open (one probe at a time)."""
         state = _STATES[self._context.state]
-        return BreakerState.HALF_OPEN if state is BreakerState.OPEN and self._open_seconds() <= 0 else state
+        return BreakerState.HALF_OPEN if state is BreakerState.OPEN and self.open_seconds <= 0 else state
+
+    @property
+    def open_seconds(self) -> float:
+        """How long no call may be made; 0 when it is closed or half-open."""
+        if self._context.state != "opened":
+            return 0.0
+        return max(self._opened_at + self._recovery - self._clock(), 0.0)
+
+    @property
+    def may_call(self) -> bool:
+        """Whether a call may be made now: it is closed, or half-open and no probe is under way."""
+        state = self.state
+        return state is BreakerState.CLOSED or (state is BreakerState.HALF_OPEN and not self._probing)
+
+    @property
+    def _started(self) -> AsyncCircuitBreaker:
+        if self._circuit is None:
+            raise RuntimeError("the breaker has not been started")
+        return self._circuit
 
     @property
     def _context(self) -> Any:
-        if self._circuit is None:
-            raise RuntimeError("the breaker has not been started")
-        return self._circuit.context
+        return self._started.context
 
     async def acquire(self) -> bool:
         """Returns when a call may be made; True when it is the probe, which has to end with `release_probe`."""
         while self._context.state != "closed":
             self._changed.clear()
-            if not self._probing and self._open_seconds() <= 0:
-                self._probing = True
+            if self.begin_probe():
                 return True
             await self._wait_for_change()
         return False
 
-    def _open_seconds(self) -> float:
-        opened_at = self._context.opened_at
-        # purgatory lets the first call through *after* the recovery time has passed: a millisecond more is needed.
-        # It reads the wall clock itself, so no other clock can be handed in here.
-        return float(opened_at) + self._recovery + 0.001 - time.time() if opened_at is not None else 0.0
+    def begin_probe(self) -> bool:
+        """Whether the next call is the probe. It has to end with `release_probe`."""
+        if self.state is not BreakerState.HALF_OPEN or self._probing:
+            return False
+        self._probing = True
+        return True
 
     async def _wait_for_change(self) -> None:
         try:
-            async with asyncio.timeout(max(self._open_seconds(), 0.01) if not self._probing else None):
+            async with asyncio.timeout(max(self.open_seconds, 0.01) if not self._probing else None):
                 await self._changed.wait()
         except TimeoutError:
             return
@@ -87,33 +125,66 @@ class CircuitBreaker:
         self._probing = False
         self._changed.set()
 
-    def call(self) -> "CountedCall":
-        """A call that the breaker counts: `async with` it, and `record` the call's outcome in it."""
-        if self._circuit is None:
-            raise RuntimeError("the breaker has not been started")
-        return CountedCall(self._circuit)
+    def call(self, subject: Hashable = None) -> "CountedCall":
+        """A call that the breaker counts: `async with` it, and `record` the call's outcome in it.
+
+        With a `subject` (such as a batch) further failures of the same subject are not counted before a success: what
+        fails alone does not open the breaker for the others.
+        """
+        return CountedCall(self, subject)
+
+    async def begin_call(self) -> None:
+        """Raises CircuitOpen when no call may be made. Only `CountedCall` needs this."""
+        # purgatory measures the recovery time with the wall clock, which may be put back: then rows would wait for
+        # the difference too. So it is told when the time is over.
+        if self.state is BreakerState.OPEN:
+            raise CircuitOpen
+        if self._context.state == "opened":
+            self._context.set_state(HalfOpenedState())
+        await self._started.__aenter__()
+
+    async def end_call(self, outcome: object, subject: Hashable) -> None:
+        """Counts a call's outcome. Only `CountedCall` needs this."""
+        if isinstance(outcome, NotSent):
+            return  # it proves nothing: the count of failures stays, and another call may be the probe
+        if not isinstance(outcome, FAILURES):
+            self._failed_probes = 0
+            self._failed_subjects.clear()
+            await self._started.__aexit__(None, None, None)
+            return
+        if self._context.state == "half-opened" and isinstance(outcome, ServerError):
+            self._failed_probes += 1
+            if self._failed_probes < self._threshold:
+                return  # it stays half-open: the next probe follows at once
+        if self.state is BreakerState.CLOSED and subject is not None:
+            if subject in self._failed_subjects:
+                return
+            self._failed_subjects.add(subject)
+        self._failed_probes = 0
+        await self._started.__aexit__(_CallFailed, _CallFailed(), None)
 
     def _on_event(self, _name: str, what: str, event: Any) -> None:
         if what != "state_changed":
             return
         state = _STATES[event.state]
-        metrics.BREAKER_STATE.state(state.value)
-        log.warning("breaker_changed", state=state.value, recovery_seconds=self._recovery)
+        if state is BreakerState.OPEN:
+            self._opened_at = self._clock()
+            self._failed_subjects.clear()
+        self._on_change(state)
+        log.warning("breaker_changed", circuit=self._name, state=state.value, recovery_seconds=self._recovery)
         self._changed.set()
 
 
 class CountedCall:
     """One call as the circuit breaker counts it. Entering raises CircuitOpen when the call must not be made."""
 
-    def __init__(self, circuit: AsyncCircuitBreaker) -> None:
-        self._circuit = circuit
-        self._outcome: object = None
+    def __init__(self, breaker: CircuitBreaker, subject: Hashable) -> None:
+        self._breaker = breaker
+        self._subject = subject
+        self._outcome: object = NotSent()
 
     async def __aenter__(self) -> Self:
-        try:
-            await self._circuit.__aenter__()
-        except OpenedState as opened:
-            raise CircuitOpen from opened
+        await self._breaker.begin_call()
         return self
 
     def record(self, outcome: object) -> None:
@@ -123,8 +194,4 @@ class CountedCall:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(self._outcome, NotSent):
-            return  # it proves nothing: the count of failures stays, and another call may be the probe
-        if isinstance(self._outcome, FAILURES):
-            kind, error = _CallFailed, _CallFailed()
-        await self._circuit.__aexit__(kind, error, trace)
+        await self._breaker.end_call(self._outcome, self._subject)

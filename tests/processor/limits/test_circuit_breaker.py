@@ -1,10 +1,12 @@
 """The breaker opens after failures in a row, and lets one probe through at a time."""
 
 import asyncio
+import time
+from dataclasses import dataclass
 
 import pytest
 
-from services.processor.directory.outcomes import Created, NotSent, ServerError, Throttled
+from services.processor.directory.outcomes import Created, LookupFailed, NotSent, ServerError, Throttled, Unanswered
 from services.processor.limits.circuit_breaker import CircuitBreaker, CircuitOpen
 from shared.contract.events import BreakerState
 
@@ -19,9 +21,32 @@ async def breaker():
     return made
 
 
-async def call(breaker, outcome):
-    async with breaker.call() as call:
+@dataclass
+class FakeClock:
+    """A monotonic clock that stands still."""
+
+    now: float = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+async def call(breaker, outcome, subject=None):
+    async with breaker.call(subject) as call:
         call.record(outcome)
+
+
+async def probe(breaker, outcome):
+    """The one call that a half-open breaker lets through."""
+    assert breaker.begin_probe()
+    assert not breaker.may_call
+    await call(breaker, outcome)
+    breaker.release_probe()
 
 
 async def test_it_opens_after_failures_in_a_row(breaker):
@@ -64,7 +89,7 @@ async def test_a_failed_probe_opens_it_again(breaker):
     """And the next probe waits for the whole recovery time."""
     await opened(breaker)
     assert await breaker.acquire()
-    await call(breaker, ServerError("boom"))
+    await call(breaker, Unanswered("time-out"))
     breaker.release_probe()
     assert breaker.state is BreakerState.OPEN
     async with asyncio.timeout(1):
@@ -99,6 +124,80 @@ async def test_a_probe_that_nobody_wanted_leaves_the_place_to_another(breaker):
     breaker.release_probe()
     async with asyncio.timeout(1):
         assert await breaker.acquire()
+
+
+async def test_a_500_of_a_probe_may_be_the_rows_own(clock):
+    """So the next probe follows at once. After as many in a row as opened it, the breaker believes them.
+
+    With one probe a minute, 30 rows that always get 500 kept the others waiting for half an hour.
+    """
+    breaker = CircuitBreaker(3, 60.0, clock)
+    await breaker.start()
+    for _ in range(3):
+        await call(breaker, ServerError("boom"))
+    assert breaker.state is BreakerState.OPEN
+    clock.now += 60
+    for _ in range(2):
+        await probe(breaker, ServerError("boom"))
+        assert breaker.state is BreakerState.HALF_OPEN
+    await probe(breaker, ServerError("boom"))
+    assert breaker.state is BreakerState.OPEN
+    clock.now += 60
+    await probe(breaker, ServerError("boom"))
+    await probe(breaker, Created(1))
+    assert breaker.state is BreakerState.CLOSED
+
+
+async def test_a_probe_without_an_answer_opens_it_at_once(clock):
+    """A directory that is away is not asked again and again."""
+    breaker = CircuitBreaker(3, 60.0, clock)
+    await breaker.start()
+    for _ in range(3):
+        await call(breaker, Unanswered("time-out"))
+    clock.now += 60
+    await probe(breaker, Unanswered("time-out"))
+    assert breaker.state is BreakerState.OPEN
+    assert breaker.open_seconds == 60
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+async def test_a_wall_clock_that_jumps_changes_nothing(clock, monkeypatch, jump):
+    """purgatory reads the wall clock. Put back by an hour, it would have kept rows waiting for an hour more."""
+    breaker = CircuitBreaker(1, 60.0, clock)
+    await breaker.start()
+    await call(breaker, Unanswered("time-out"))
+    # purgatory takes no clock as an argument, so its record of the opening is moved instead.
+    monkeypatch.setattr(breaker._context._state, "opened_at", time.time() - jump)
+    clock.now += 59
+    assert breaker.state is BreakerState.OPEN
+    with pytest.raises(CircuitOpen):
+        await call(breaker, Created(1))
+    clock.now += 1
+    await probe(breaker, Created(1))
+    assert breaker.state is BreakerState.CLOSED
+
+
+async def test_one_subject_cannot_open_it_alone(clock):
+    """A batch whose look-up fails again and again says little about the others."""
+    breaker = CircuitBreaker(3, 60.0, clock)
+    await breaker.start()
+    for _ in range(10):
+        await call(breaker, LookupFailed("boom"), "sick")
+    assert breaker.state is BreakerState.CLOSED
+    await call(breaker, LookupFailed("boom"), "second")
+    assert breaker.state is BreakerState.CLOSED
+    await call(breaker, LookupFailed("boom"), "third")
+    assert breaker.state is BreakerState.OPEN
+
+
+async def test_a_call_that_was_cancelled_proves_nothing(clock):
+    """A processor that stops has not found out anything."""
+    breaker = CircuitBreaker(1, 60.0, clock)
+    await breaker.start()
+    with pytest.raises(asyncio.CancelledError):
+        async with breaker.call():
+            raise asyncio.CancelledError
+    assert breaker.state is BreakerState.CLOSED
 
 
 async def test_it_has_to_be_started():

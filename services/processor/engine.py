@@ -13,13 +13,16 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from services.processor import metrics
 from services.processor.activation.activation_consumer import ActivationConsumer
 from services.processor.activation.activations import Activations
 from services.processor.directory.client import DirectoryClient
 from services.processor.job_commands import JobCommands
-from services.processor.lane.lane import Lane, MakeTransactions
+from services.processor.lane.lane import Lane
 from services.processor.lane.lane_consumer import LaneConsumer
+from services.processor.lane.takeover import take_over
 from services.processor.lane.transactions import LaneTransactions
+from services.processor.lane.transitions import AttemptRules
 from services.processor.limits.backoff import Backoff
 from services.processor.limits.circuit_breaker import CircuitBreaker
 from services.processor.limits.rate_limit import RateLimit
@@ -37,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 CONSUMER_RETRY_SECONDS = 1.0
 FORGET_SECONDS = 10.0
+
+MakeTransactions = Callable[[ProcessorSettings, int, Callable[[], float]], LaneTransactions]
 
 
 class Engine:
@@ -58,6 +63,7 @@ class Engine:
         self._make_transactions = make_transactions
         # What stands on the settings alone.
         backoff = Backoff(settings.retry_min_wait, settings.retry_max_wait)
+        rules = AttemptRules(settings.retry_max_attempts, settings.settled_seconds, backoff.seconds)
         self._directory = DirectoryClient(settings)
         self._publisher = Publisher(settings, "processor")
         self._breaker = CircuitBreaker(
@@ -65,10 +71,8 @@ class Engine:
         )
         # What the lanes need, and the lanes.
         self._job_commands = JobCommands(self._cancel, self._notify, clock)
-        self._lookups = LookupQueue(
-            settings.retry_max_attempts, backoff, self._notify, settings.hospital_api_settle_seconds, clock
-        )
-        self.lane_consumer = LaneConsumer(settings, self._make_lane, clock)
+        self._lookups = LookupQueue(rules, self._notify, settings.hospital_api_settle_seconds, clock)
+        self.lane_consumer = LaneConsumer(settings, self._take_over, clock)
         # The slots of the rate limit are those of the lanes.
         self._rate_limit = RateLimit(
             settings.rate_limit_requests,
@@ -83,7 +87,7 @@ class Engine:
         self._activation_consumer = ActivationConsumer(settings, activations, clock)
         # What calls the directory for all of them.
         parts = SenderParts(
-            self._directory, self._breaker, self._rate_limit, self._lookups, activations, self._job_commands, backoff
+            self._directory, self._breaker, self._rate_limit, self._lookups, activations, self._job_commands, rules
         )
         self._sender = Sender(settings, settings.topics, parts, self.lane_consumer.running_lanes, clock)
         # What can be seen of it.
@@ -148,17 +152,22 @@ class Engine:
             lanes = self.lane_consumer.running_lanes()
             self._lookups.forget_batches({row.event.batch_id for lane in lanes for row in lane.unfinished_rows()})
 
-    def _make_lane(self, partition: int, consumer: AIOKafkaConsumer) -> Lane:
+    async def _take_over(self, partition: int, consumer: AIOKafkaConsumer) -> Lane:
+        transactions = self._make_transactions(self._settings, partition, self._clock)
+        takeover = await take_over(self._settings, consumer, partition, transactions)
+        metrics.TAKEOVERS.inc()
+        wait = 0.0 if takeover.clean else self._settings.lease_seconds
+        log.info("lane_taken_over", partition=partition, clean=takeover.clean, sends_in_seconds=wait)
         return Lane(
             self._settings,
             partition,
             consumer,
+            takeover,
             self._job_commands,
             self._notify,
             self._lookups.add,
             self._clock,
             self._wall_clock,
-            self._make_transactions,
         )
 
     def _owned_partitions(self) -> list[int]:

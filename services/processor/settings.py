@@ -16,7 +16,16 @@ from shared.runtime.settings import (
 )
 
 
-class DirectorySettings(RateLimitSettings, SettleTimeSettings):
+class CallSettings(SettleTimeSettings):
+    """How long a call may have an effect."""
+
+    @property
+    def settled_seconds(self) -> float:
+        """So long after a call began nothing of it can be created any more."""
+        return self.hospital_api_timeout + self.hospital_api_settle_seconds
+
+
+class DirectorySettings(RateLimitSettings, CallSettings):
     """How the hospital directory may be treated. Times in seconds."""
 
     hospital_api_base_url: HttpUrl = HttpUrl("http://127.0.0.1:8900")
@@ -37,7 +46,7 @@ class DirectorySettings(RateLimitSettings, SettleTimeSettings):
         return self
 
 
-class LaneSettings(SettleTimeSettings):
+class LaneSettings(CallSettings):
     """How the lanes hold, commit and lease their rows."""
 
     window_rows: Annotated[int, Field(ge=10, le=20_000)] = 10_000

@@ -24,7 +24,7 @@ from shared.contract.cloud_events import Headers
 from shared.runtime import kafka_options
 from shared.runtime.partitions import partition_of
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.timeouts import run_with_timeout
+from shared.runtime.timeouts import detach, run_with_timeout
 
 log = structlog.get_logger(__name__)
 
@@ -125,7 +125,15 @@ class FencedTransactions:
         return seconds
 
     async def close(self) -> None:
-        """Lets go of the producer within 4 s, also when the broker is gone: no task and no socket is left."""
+        """Lets go of the producer within 4 s, also when the broker is gone: no task and no socket is left.
+
+        It goes on when the caller is cancelled.
+        """
+        closing = asyncio.create_task(self._close())
+        detach(closing)
+        await asyncio.shield(closing)
+
+    async def _close(self) -> None:
         try:
             await run_with_timeout(CLOSE_SECONDS, self._producer.stop())
         except (KafkaError, OSError, TimeoutError) as error:

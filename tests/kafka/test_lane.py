@@ -12,7 +12,7 @@ from aiokafka.errors import IllegalGenerationError, NoOffsetForPartitionError
 
 from deploy.local.sandbox import Sandbox
 from services.processor.engine import Engine
-from services.processor.lane.lane import LaneEnd
+from services.processor.lane.ownership import LaneEnd
 from services.processor.lane.takeover import take_over
 from services.processor.lane.transactions import LaneFenced, LaneTransactions
 from services.processor.offsets.watermark import MAX_METADATA_BYTES, Watermark
@@ -66,7 +66,7 @@ class Installation:
         await until(
             f"lanes {partitions}",
             lambda: (
-                sorted(lane.partition for lane in engine.lane_consumer.running_lanes() if lane.sought) == [*partitions]
+                sorted(lane.partition for lane in engine.lane_consumer.running_lanes() if lane.reads) == [*partitions]
             ),
             TIMEOUT_SECONDS,
         )

@@ -13,16 +13,16 @@ from services.processor.directory.client import DirectoryClient
 from services.processor.directory.outcomes import Created, Listed, Rejected, Unanswered
 from services.processor.directory.retry_after import LONGEST, parse_retry_after
 from services.processor.lane.records import DeadRecord, read_record
-from services.processor.lane.row import Row
+from services.processor.lane.row import DeliveredRow
 from services.processor.offsets.window import Place
 from services.processor.settings import DirectorySettings
 from shared.contract.events import RowErrorCode
 from shared.contract.topics import Topics
-from tests.support.processor.lane_doubles import FakeLane, accepted, make_row, record
+from tests.support.processor.lane_doubles import accepted, make_row, record
 
 
-def read(**facts: object) -> Row | DeadRecord:
-    return read_record(record(facts.pop("event", None), 3, **facts), Place(3, 0), FakeLane())
+def read(**facts: object) -> DeliveredRow | DeadRecord:
+    return read_record(record(facts.pop("event", None), 3, **facts), Place(3, 0))
 
 
 @given(key=st.binary(), value=st.binary() | st.none(), ce_id=st.binary())

@@ -5,16 +5,17 @@ A lane belongs to one partition index of both topics of rows. The range assignor
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from services.processor import metrics
-from services.processor.lane.lane import Lane, LaneEnd
+from services.processor.lane.lane import Lane
+from services.processor.lane.ownership import LaneEnd
 from services.processor.settings import ProcessorSettings
 
 log = structlog.get_logger(__name__)
@@ -24,30 +25,44 @@ POLL_MS = 100
 POLL_RECORDS = 100
 #: A hand-over waits this much longer than a call can last.
 DRAIN_MARGIN_SECONDS = 5.0
+TAKEOVER_RETRY_SECONDS = 1.0
 
-MakeLane = Callable[[int, AIOKafkaConsumer], Lane]
+#: Takes a lane over. Raises KafkaError, OSError or TimeoutError when it has to be tried again.
+TakeOver = Callable[[int, AIOKafkaConsumer], Awaitable[Lane]]
+
+
+class AssignmentLost(KafkaError):  # type: ignore[misc]
+    """Something went wrong while Kafka told us our lanes, and aiokafka only logs that. Make the consumer anew."""
 
 
 class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
-    """The lanes of this processor, and the consumer that feeds them."""
+    """The lanes of this processor, and the consumer that feeds them. `take_over` makes each of them."""
 
     def __init__(
-        self, settings: ProcessorSettings, make_lane: MakeLane, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: ProcessorSettings,
+        take_over: TakeOver,
+        clock: Callable[[], float] = time.monotonic,
+        retry_seconds: float = TAKEOVER_RETRY_SECONDS,
     ) -> None:
+        #: The lanes that were taken over, also those that have ended since the last assignment.
         self.lanes: dict[int, Lane] = {}
         self._settings = settings
-        self._topics = settings.topics.rows
-        self._make_lane = make_lane
+        self._take_over = take_over
         self._clock = clock
+        self._retry_seconds = retry_seconds
         self._subscriber: Any = None
-        self._tasks: dict[Lane, asyncio.Task[None]] = {}
+        #: What takes each assigned lane over and runs it.
+        self._keepers: dict[int, asyncio.Task[None]] = {}
+        #: All of them, also those that are still ending.
+        self._tasks: set[asyncio.Task[None]] = set()
         self._assigned: set[int] = set()
         #: Lanes that stopped because records are missing, with the reason.
         self._stopped: dict[int, str] = {}
         self._handing_over = asyncio.Lock()
         #: The consumer whose group this processor is leaving, or has left.
         self._left_consumer: AIOKafkaConsumer | None = None
-        self._failure: RuntimeError | None = None
+        self._failure: Exception | None = None
         #: When the last poll returned (monotonic).
         self.last_poll: float | None = None
         self._poll_records = max(1, min(POLL_RECORDS, settings.window_rows // 10))
@@ -58,13 +73,14 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def running_lanes(self) -> list[Lane]:
         """The lanes that have not ended."""
-        return [lane for lane in self.lanes.values() if lane.end is None]
+        return [lane for lane in self.lanes.values() if not lane.ended]
 
     async def run(self, consumer: AIOKafkaConsumer) -> None:
         """Polls until cancelled. Raises KafkaError when the consumer has to be made anew."""
         while True:
             if self._failure is not None:
-                raise self._failure
+                failure, self._failure = self._failure, None
+                raise failure
             await self._poll(consumer)
             self.last_poll = self._clock()
             await asyncio.sleep(0)  # a poll whose records have been fetched already returns without yielding
@@ -80,7 +96,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         for partition in consumer.assignment():
             lane = self.lanes.get(partition.partition)
-            if lane is not None and lane.sought and lane.end is None:
+            if lane is not None and lane.reads:
                 # The position also passes what is never delivered, such as the markers of transactions.
                 lane.admit(partition.topic, batch.get(partition, []), await consumer.position(partition))
 
@@ -95,9 +111,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _has_room(self, partition: TopicPartition) -> bool:
         lane = self.lanes.get(partition.partition)
-        return (
-            lane is not None and lane.end is None and lane.sought and lane.has_room(partition.topic, self._poll_records)
-        )
+        return lane is not None and lane.reads and lane.has_room(partition.topic, self._poll_records)
 
     def _stop_lanes(self, error: OffsetOutOfRangeError) -> None:
         for partition, offset in dict(error.args[0]).items():
@@ -120,12 +134,10 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _hand_over(self) -> None:
         self._assigned = set()
-        for lane in self.running_lanes():
-            if not lane.sought:  # it is still taking over, and the next owner will have to do that anyway
-                await self._end_lane(lane)
-        for lane in self.running_lanes():
-            lane.sought = False
-        draining = [asyncio.create_task(lane.drain()) for lane in self.running_lanes()]
+        running = {lane.partition: lane for lane in self.running_lanes()}
+        for index in self._keepers.keys() - running.keys():
+            self._keepers.pop(index).cancel()  # it is still taking over, and the next owner will have to do that anyway
+        draining = [asyncio.create_task(lane.drain()) for lane in running.values()]
         if draining:
             _, late = await asyncio.wait(draining, timeout=self._settings.hospital_api_timeout + DRAIN_MARGIN_SECONDS)
             for task in late:
@@ -138,6 +150,14 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
         Must not wait: Kafka gets no heartbeat before this returns.
         """
+        try:
+            self._assign(assigned)
+        except Exception as error:
+            # aiokafka would log it and go on, with lanes that nobody reads.
+            self._failure = AssignmentLost(repr(error))
+            raise
+
+    def _assign(self, assigned: list[TopicPartition]) -> None:
         consumer = self._subscriber.consumer
         if consumer is self._left_consumer:
             return  # this rebalance began before we left the group: the lanes are for other members
@@ -146,55 +166,62 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._stopped = {index: why for index, why in self._stopped.items() if index in self._assigned}
         log.info("lanes_assigned", partitions=sorted(self._assigned))
         for index, lane in list(self.lanes.items()):
-            if index not in self._assigned or lane.end is not None:
+            if index not in self._assigned or lane.ended:
                 lane.close()
                 del self.lanes[index]
             else:
                 lane.resume()
-        for index in self._assigned - self.lanes.keys():
-            self._start_lane(index)
+        for index in self._keepers.keys() - self.lanes.keys():
+            self._keepers.pop(index).cancel()
+        for index in self._assigned - self.lanes.keys() - self._stopped.keys():
+            self._keepers[index] = keeper = asyncio.create_task(self._keep_lane(index, consumer))
+            self._tasks.add(keeper)
+            keeper.add_done_callback(self._tasks.discard)
 
-    def _start_lane(self, index: int) -> None:
-        if index not in self._assigned or index in self._stopped:
-            return
-        lane = self._make_lane(index, self._subscriber.consumer)
-        self.lanes[index] = lane
-        task = asyncio.create_task(self._run_lane(lane))
-        self._tasks[lane] = task
-        task.add_done_callback(lambda _: self._tasks.pop(lane, None))
+    # ---- the life of a lane ------------------------------------------------------------------------------------------
 
-    async def _run_lane(self, lane: Lane) -> None:
+    async def _keep_lane(self, index: int, consumer: AIOKafkaConsumer) -> None:
+        """Takes a lane over and runs it; again, when it ends and is still ours."""
         try:
-            end = await lane.run()
+            while self._keeps(index):
+                try:
+                    lane = await self._take_over(index, consumer)
+                except (KafkaError, TimeoutError, OSError) as error:
+                    log.warning("takeover_failed", partition=index, reason=repr(error), next="again")
+                    await asyncio.sleep(self._retry_seconds)
+                    continue
+                self.lanes[index] = lane
+                if not await self._may_take_over_again(index, await lane.run()):
+                    return
         except Exception as error:
             # A programming error. Otherwise the lane would stay assigned to us and never do anything again.
-            self._failure = RuntimeError(f"lane {lane.partition} broke: {error!r}")
+            self._failure = RuntimeError(f"lane {index} broke: {error!r}")
             raise
-        if self.lanes.get(lane.partition) is not lane:
-            return
-        if end is LaneEnd.INDEFINITE:
-            self._start_lane(lane.partition)
-        elif end is LaneEnd.FENCED:
-            # The processor that fenced us is the owner, unless the lane is still ours when the group has settled.
-            log.warning("lane_fenced", partition=lane.partition, next="takeover if still assigned later")
-            await asyncio.sleep(self._settings.session_timeout_ms / 1000)
-            if self.lanes.get(lane.partition) is lane:
-                self._start_lane(lane.partition)
 
-    async def _end_lane(self, lane: Lane) -> None:
-        lane.close()
-        self.lanes.pop(lane.partition, None)
-        if task := self._tasks.get(lane):
-            task.cancel()
-            await asyncio.wait([task])
+    def _keeps(self, index: int) -> bool:
+        """Whether the task that asks is the one that keeps the lane."""
+        return index in self._assigned and self._keepers.get(index) is asyncio.current_task()
+
+    async def _may_take_over_again(self, index: int, end: LaneEnd) -> bool:
+        """Returns when a lane that has ended may be taken over again; False when it may not."""
+        if end is LaneEnd.FENCED and self._keeps(index):
+            # The processor that fenced us is the owner, unless the lane is still ours when the group has settled.
+            log.warning("lane_fenced", partition=index, next="takeover if still assigned later")
+            await asyncio.sleep(self._settings.session_timeout_ms / 1000)
+        return end in (LaneEnd.FENCED, LaneEnd.INDEFINITE)
 
     async def close(self) -> None:
         """Hands all lanes over and ends them: before the processor stops, or its consumer is made anew."""
         self._left_consumer = self._subscriber.consumer
-        self._assigned = set()
         await self.on_partitions_revoked([])
-        for lane in list(self.lanes.values()):
-            await self._end_lane(lane)
+        for lane in self.lanes.values():
+            lane.close()
+        self.lanes.clear()
+        self._keepers.clear()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     # ---- health ------------------------------------------------------------------------------------------------------
 

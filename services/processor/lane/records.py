@@ -3,20 +3,17 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiokafka import ConsumerRecord
 
-from services.processor.lane.row import Row
+from services.processor.lane.row import DeliveredRow
 from services.processor.offsets.window import Place
 from shared.contract.cloud_events import Headers, UndecodableEvent, decode, encode, header
 from shared.contract.dead_letter_headers import dead_letter_headers
 from shared.contract.events import RowAccepted, RowErrorCode, RowFailed, now
 from shared.contract.topics import MAX_MESSAGE_BYTES, Topics
 from shared.runtime.fenced_transactions import OutgoingRecord
-
-if TYPE_CHECKING:
-    from services.processor.lane.lane import Lane
 
 #: At most 9 digits: larger numbers do not fit into every database's integer.
 _ROW_KEY: Final = re.compile(r"(.{1,255}):([0-9]{1,9})", re.DOTALL)
@@ -86,10 +83,10 @@ class DeadRecord:
         return max(int(named[1]), 1) if named else 1
 
 
-Delivered = Row | DeadRecord
+Delivered = DeliveredRow | DeadRecord
 
 
-def read_record(record: ConsumerRecord, place: Place, lane: "Lane") -> Delivered:
+def read_record(record: ConsumerRecord, place: Place) -> Delivered:
     """The row in a record, or a DeadRecord when the record is no readable RowAccepted."""
     try:
         event = decode(record.headers, record.value)
@@ -105,7 +102,7 @@ def read_record(record: ConsumerRecord, place: Place, lane: "Lane") -> Delivered
             tuple(record.headers),
             str(error)[:MAX_REASON_CHARACTERS],
         )
-    return Row(event, record.topic, place, lane, record.timestamp / 1000, _traceparent(record.headers))
+    return DeliveredRow(event, record.topic, place, record.timestamp / 1000, _traceparent(record.headers))
 
 
 def _traceparent(headers: Iterable[tuple[str, bytes | None]]) -> str | None:

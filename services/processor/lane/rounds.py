@@ -3,6 +3,7 @@
 A row may be here in several rounds. Only one of them runs at a time.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from enum import Enum, auto
 
@@ -19,10 +20,11 @@ class RoundOrder(Enum):
 
 
 class Rounds:
-    """Each unfinished row in its running round; later rounds wait behind it as its successors."""
+    """Each unfinished row in its running round, and the later rounds that wait behind it."""
 
     def __init__(self) -> None:
         self._running: dict[tuple[str, int], Row] = {}
+        self._waiting: dict[tuple[str, int], deque[Row]] = {}
 
     def __len__(self) -> int:
         return len(self._running)
@@ -37,7 +39,8 @@ class Rounds:
             return RoundOrder.NOW
         if row.event.round < running.event.round:
             return RoundOrder.TOO_LATE
-        return RoundOrder.DUPLICATE if row.event.round <= running.latest.event.round else RoundOrder.AFTER
+        latest = self._waiting.get(row.identity, (running,))[-1]
+        return RoundOrder.DUPLICATE if row.event.round <= latest.event.round else RoundOrder.AFTER
 
     def begin(self, row: Row) -> None:
         """The row is the running round from now on."""
@@ -45,14 +48,29 @@ class Rounds:
 
     def wait(self, row: Row) -> Row:
         """Puts the row behind all rounds that are here. Returns the running one."""
-        running = self._running[row.identity]
-        running.latest.successor = row
-        return running
+        self._waiting.setdefault(row.identity, deque()).append(row)
+        return self._running[row.identity]
 
-    def end(self, row: Row) -> None:
-        """The row has its result. Does nothing when another round of it is running."""
-        if self._running.get(row.identity) is row:
-            del self._running[row.identity]
+    def is_superseded(self, row: Row) -> bool:
+        """Whether a later round waits behind the running one."""
+        return row.identity in self._waiting
+
+    def end(self, row: Row) -> Row | None:
+        """The row has its result. Returns the round that comes next; it has to begin.
+
+        Does nothing when another round of the row is running.
+        """
+        identity = row.identity
+        if self._running.get(identity) is not row:
+            return None
+        del self._running[identity]
+        waiting = self._waiting.get(identity)
+        if not waiting:
+            return None
+        following = waiting.popleft()
+        if not waiting:
+            del self._waiting[identity]
+        return following
 
     def of_job(self, job_id: str) -> list[Row]:
         """The running rounds of a job's rows."""

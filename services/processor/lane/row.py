@@ -1,16 +1,12 @@
-"""One row on its way from its event to its result."""
+"""One row on its way from its event to its result: what was delivered, what was tried, and its state."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
 from services.processor.offsets.window import Place
 from shared.contract.events import RowAccepted, RowCreated, RowErrorCode, RowFailed, RowUnprocessed, now
 from shared.contract.hospital_matching import MatchingKey, matching_key
-
-if TYPE_CHECKING:
-    from services.processor.lane.lane import Lane
 
 
 class State(Enum):
@@ -32,7 +28,7 @@ class State(Enum):
     DONE = auto()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class LastError:
     """What went wrong last, in the directory's words where it sent any, with the HTTP status if there was one."""
 
@@ -40,21 +36,12 @@ class LastError:
     status: int | None = None
 
 
-@dataclass(slots=True, eq=False)
-class Row:
-    """One row in one round, in the window of a lane."""
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """What has been tried for a row so far."""
 
-    event: RowAccepted
-    topic: str
-    place: Place
-    lane: "Lane"
-    #: When Kafka took the event in, in seconds of the wall clock. The lane's lag is measured from here.
-    received_at: float
-    traceparent: str | None = None
-    started_at: datetime = field(default_factory=now)
-    state: State = State.READY
     #: Calls that the directory answered for, or whose outcome a look-up has told.
-    attempts: int = 0
+    count: int = 0
     #: How often in a row the row was not created, whether that was an attempt or not. Sets the length of the next wait.
     backoff_count: int = 0
     last_error: LastError | None = None
@@ -62,37 +49,71 @@ class Row:
     counts_as_attempt: bool = False
     #: The directory answered 409. If the look-up does not find the hospital all the same, the row has failed.
     conflicted: bool = False
-    #: The next later round of the same row.
-    successor: "Row | None" = None
+
+
+NO_ATTEMPTS = Attempts()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeliveredRow:
+    """One row in one round, as a lane's topic delivered it."""
+
+    event: RowAccepted
+    topic: str
+    place: Place
+    #: When Kafka took the event in, in seconds of the wall clock. The lane's lag is measured from here.
+    received_at: float
+    traceparent: str | None = None
+    started_at: datetime = field(default_factory=now)
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """A row in the window of a lane. Only the lane's `LaneRows` changes it."""
+
+    delivered: DeliveredRow
+    attempts: Attempts = NO_ATTEMPTS
+    state: State = State.READY
+
+    @property
+    def event(self) -> RowAccepted:
+        """The event as it was delivered."""
+        return self.delivered.event
+
+    @property
+    def topic(self) -> str:
+        """The topic that delivered it."""
+        return self.delivered.topic
+
+    @property
+    def place(self) -> Place:
+        """Its place in the topic's window."""
+        return self.delivered.place
 
     @property
     def identity(self) -> tuple[str, int]:
         """The job's id and the row's number: the same in all rounds."""
-        return self.event.job_id, self.event.row
-
-    @property
-    def latest(self) -> "Row":
-        """The last of the rounds that wait behind this one, or this one."""
-        return self.successor.latest if self.successor is not None else self
+        return self.delivered.event.job_id, self.delivered.event.row
 
     def matching_key(self) -> MatchingKey:
         """The key by which the row's hospital is found in the directory."""
-        return matching_key(self.event.name, self.event.address, self.event.phone)
+        event = self.delivered.event
+        return matching_key(event.name, event.address, event.phone)
 
-    def created(self, hospital_id: int | str, *, found: bool = False) -> RowCreated:
+    def created(self, hospital_id: int | str, attempts: int = 0, *, found: bool = False) -> RowCreated:
         """The result when the directory holds the hospital. `found`: a look-up told so, not the call's answer."""
-        return RowCreated(**self._common_fields(), hospital_id=hospital_id, found=found)
+        return RowCreated(**self._common_fields(attempts), hospital_id=hospital_id, found=found)
 
-    def failed(self, code: RowErrorCode, message: str, status: int | None = None) -> RowFailed:
+    def failed(self, code: RowErrorCode, message: str, attempts: int = 0, status: int | None = None) -> RowFailed:
         """The result when it did not become a hospital."""
-        return RowFailed(**self._common_fields(), code=code, message=message, http_status=status)
+        return RowFailed(**self._common_fields(attempts), code=code, message=message, http_status=status)
 
     def unprocessed(self, message: str) -> RowUnprocessed:
         """The result when the row is not sent any more: its job was cancelled, or a later round took its place."""
-        return RowUnprocessed(**self._common_fields(), message=message)
+        return RowUnprocessed(**self._common_fields(self.attempts.count), message=message)
 
-    def _common_fields(self) -> dict[str, object]:
-        event = self.event
+    def _common_fields(self, attempts: int) -> dict[str, object]:
+        event = self.delivered.event
         return {
             "tenant": event.tenant,
             "job_id": event.job_id,
@@ -101,6 +122,6 @@ class Row:
             "round": event.round,
             "name": event.name,
             "columns": event.columns,
-            "attempts": self.attempts,
-            "started_at": self.started_at,
+            "attempts": attempts,
+            "started_at": self.delivered.started_at,
         }

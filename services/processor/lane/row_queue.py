@@ -18,12 +18,10 @@ class RowQueue:
 
     def append(self, row: Row) -> None:
         """Adds a row that has never been sent."""
-        row.state = State.READY
         self._fresh[row.topic].append(row)
 
     def append_retry(self, row: Row, *, front: bool = False) -> None:
         """Adds a row that is tried again. `front`: before the other retries, because nothing went wrong with it."""
-        row.state = State.READY
         queue = self._retries[row.topic]
         (queue.appendleft if front else queue.append)(row)
 

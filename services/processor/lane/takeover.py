@@ -1,4 +1,4 @@
-"""Taking a lane over: read, prove membership, fence the former owner, and read again.
+"""Taking a lane over: read, prove membership, fence the former owner, read again, and seek.
 
 read     Who cannot read what the group has committed must not fence: it would stop a healthy owner, and never go on
          itself. A processor that had lost only the group's coordinator did so for ever.
@@ -47,7 +47,7 @@ async def take_over(
     prove: Callable[[AIOKafkaConsumer], Awaitable[None]] = prove_membership,
     group_offsets: Callable[[KafkaSettings], GroupOffsets] = GroupOffsets,
 ) -> Takeover:
-    """Opens the lane's transactions, which fences the former owner, and reads its watermarks.
+    """Opens the lane's transactions, which fences the former owner, reads its watermarks, and seeks there.
 
     Raises KafkaError, OSError or TimeoutError: try again later, with new transactions. These are closed then.
     """
@@ -66,6 +66,8 @@ async def take_over(
         watermarks = {
             where.topic: await _with_known_horizon(consumer, where, committed.get(where.topic)) for where in wanted
         }
+        for where in wanted:
+            consumer.seek(where, watermarks[where.topic].offset)
     except BaseException:
         await transactions.close()
         raise

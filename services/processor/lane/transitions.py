@@ -1,4 +1,4 @@
-"""What follows from a call's outcome, and from a look-up that did not find the row. Pure.
+"""What follows from a call's outcome, and from the answer of a look-up. Pure.
 
 | outcome                            | what follows                   | counts as an attempt           |
 |------------------------------------|--------------------------------|--------------------------------|
@@ -12,7 +12,8 @@
 | Unanswered                         | look up after the settle time  | when the look-up was answered  |
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from services.processor.directory.outcomes import (
@@ -27,8 +28,21 @@ from services.processor.directory.outcomes import (
     Throttled,
     Unanswered,
 )
-from services.processor.lane.row import LastError, Row
+from services.processor.lane.row import Attempts, LastError, Row
 from shared.contract.events import RowErrorCode, RowOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRules:
+    """How often and how soon a row is tried again.
+
+    `settled_seconds` after its beginning nothing of a call can be created any more. `backoff`: the wait in seconds
+    after so many failures in a row.
+    """
+
+    max_attempts: int
+    settled_seconds: float
+    backoff: Callable[[int], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,61 +54,99 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The hospital is certainly not in the directory: send the row again.
+    """The hospital is certainly not in the directory: send the row again after so many seconds."""
 
-    Without an error the row is sent again at once, with one after a wait.
-    """
-
-    error: LastError | None = None
+    delay: float
 
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """The hospital may be in the directory: look it up before anything else.
+    """The hospital may be in the directory: look it up before anything else, not before this monotonic time."""
 
-    `after_settle_time`: the directory may still be about to create it. `counts_as_attempt`: the call is an attempt
-    once the look-up has been answered. `conflicted`: the directory answered 409.
-    """
-
-    error: LastError
-    after_settle_time: bool
-    counts_as_attempt: bool
-    conflicted: bool = False
+    not_before: float
 
 
-Transition = Finished | Retry | LookUp
+Next = Finished | Retry | LookUp
 
 
-def after_call(row: Row, outcome: CallOutcome) -> Transition:
-    """What follows from the outcome of a row's call."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A look-up shows the hospital."""
+
+    hospital_id: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A look-up proves that the hospital is not in the directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """A look-up does not show the hospital, which proves nothing. The message says what to look for."""
+
+    message: str
+
+
+LookUpAnswer = Found | Absent | Unclear
+
+
+def after_call(row: Row, outcome: CallOutcome, began: float, rules: AttemptRules) -> tuple[Attempts, Next]:
+    """What follows from the outcome of a row's call, which began at that monotonic time."""
+    before = row.attempts
     match outcome:
         case Created(hospital_id):
-            return Finished(row.created(hospital_id))
+            after = Attempts(before.count + 1)
+            return after, Finished(row.created(hospital_id, after.count))
         case Rejected(status, message):
-            return Finished(row.failed(RowErrorCode.REJECTED, message, status))
-        case Conflicted(message, status):
-            error = LastError(message, status)
-            return LookUp(error, after_settle_time=False, counts_as_attempt=False, conflicted=True)
+            after = Attempts(before.count + 1)
+            return after, Finished(row.failed(RowErrorCode.REJECTED, message, after.count, status))
         case NotSent() | Throttled():
-            return Retry()
+            return before, Retry(0.0)
         case ConnectionFailed(message):
-            return Retry(LastError(message))
+            after = replace(before, backoff_count=before.backoff_count + 1, last_error=LastError(message))
+            return after, Retry(rules.backoff(after.backoff_count))
+        case Conflicted(message, status):
+            return _in_doubt(before, LastError(message, status), conflicted=True), LookUp(began)
         case ServiceRejected(status, message):
-            return LookUp(LastError(message, status), after_settle_time=True, counts_as_attempt=False)
+            return _in_doubt(before, LastError(message, status)), LookUp(began + rules.settled_seconds)
         case ServerError(message, status):
-            return LookUp(LastError(message, status), after_settle_time=False, counts_as_attempt=True)
+            return _in_doubt(before, LastError(message, status), counts=True), LookUp(began)
         case Unanswered(message, status):
-            return LookUp(LastError(message, status), after_settle_time=True, counts_as_attempt=True)
+            return _in_doubt(before, LastError(message, status), counts=True), LookUp(began + rules.settled_seconds)
         case _:
             assert_never(outcome)
 
 
-def after_absence(row: Row, max_attempts: int) -> Finished | Retry:
-    """What follows when a look-up has shown that the row is not in the directory."""
-    error = row.last_error
-    if row.conflicted and error is not None:
-        return Finished(row.failed(RowErrorCode.REJECTED, error.message, error.status))
-    if row.counts_as_attempt and error is not None and row.attempts >= max_attempts:
-        message = f"Not created after {row.attempts} attempts. The last one: {error.message}"
-        return Finished(row.failed(RowErrorCode.ATTEMPTS_EXHAUSTED, message, error.status))
-    return Retry(error)
+def _in_doubt(before: Attempts, error: LastError, *, counts: bool = False, conflicted: bool = False) -> Attempts:
+    """After a call that may have arrived. One that counts adds to the backoff when its look-up has been answered."""
+    return Attempts(before.count, before.backoff_count + (not counts), error, counts, conflicted)
+
+
+def after_lookup(row: Row, answer: LookUpAnswer, rules: AttemptRules) -> tuple[Attempts, Finished | Retry]:
+    """What follows when a look-up has told, or never will."""
+    before = row.attempts
+    counted = replace(before, count=before.count + before.counts_as_attempt, counts_as_attempt=False)
+    match answer:
+        case Found(hospital_id):
+            return counted, Finished(row.created(hospital_id, counted.count, found=True))
+        case Unclear(message):
+            return counted, Finished(row.failed(RowErrorCode.OUTCOME_UNKNOWN, message, counted.count))
+        case Absent():
+            return _after_absence(row, counted, rules)
+        case _:
+            assert_never(answer)
+
+
+def _after_absence(row: Row, counted: Attempts, rules: AttemptRules) -> tuple[Attempts, Finished | Retry]:
+    error = counted.last_error
+    if error is None:
+        return counted, Retry(0.0)  # a former owner's row: nothing has gone wrong with it
+    if counted.conflicted:
+        return counted, Finished(row.failed(RowErrorCode.REJECTED, error.message, counted.count, error.status))
+    if row.attempts.counts_as_attempt and counted.count >= rules.max_attempts:
+        message = f"Not created after {counted.count} attempts. The last one: {error.message}"
+        failed = row.failed(RowErrorCode.ATTEMPTS_EXHAUSTED, message, counted.count, error.status)
+        return counted, Finished(failed)
+    after = replace(counted, backoff_count=counted.backoff_count + row.attempts.counts_as_attempt)
+    return after, Retry(rules.backoff(after.backoff_count))

@@ -27,7 +27,8 @@ def shown_ids(ids: AbstractSet[str]) -> str:
 def unknown_outcome_message(row: Row, absence: Absence, missing: AbstractSet[str]) -> str:
     """Why the row's outcome is unknown, and what to look for in the directory. `missing`: ids it did not show."""
     reason = absence.value.format(missing=shown_ids(missing))
-    cause = f" ({row.last_error.message})" if row.last_error else ""
+    error = row.attempts.last_error
+    cause = f" ({error.message})" if error else ""
     event = row.event
     return (
         f"The call may have created the hospital{cause}, and the directory {reason}, so it could not be found again. "

@@ -6,6 +6,7 @@ how often something has failed: what fails by itself must not keep the breaker o
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.processor.activation.activations import Activation, Activations
 from services.processor.job_commands import JobCommands
@@ -25,8 +26,14 @@ class BatchLookUp:
     batch_id: str
 
 
-#: What was chosen; a row is to be created.
-Choice = BatchLookUp | Activation | Row
+class RowCall(NamedTuple):
+    """A row of a lane is to be created."""
+
+    lane: Lane
+    row: Row
+
+
+Choice = BatchLookUp | Activation | RowCall
 
 
 class Choices:
@@ -64,9 +71,9 @@ class Choices:
             return BatchLookUp(batch_id)
         if (activation := self._activations.take()) is not None:
             return activation
-        if (row := next(self._rows(), None)) is not None:
-            row.lane.call_begins(row)
-        return row
+        if (call := next(self._rows(), None)) is not None:
+            call.lane.call_begins(call.row)
+        return call
 
     def take_probe(self) -> Choice | None:
         """The call that has failed least often in a row. It begins now. None when there is nothing to call."""
@@ -78,22 +85,22 @@ class Choices:
             offers.append((failures, BatchLookUp(batch_id)))
         if (activation := self._activations.least_failed()) is not None:
             offers.append((activation.backoff_count, activation))
-        if (row := min(self._rows(), key=lambda row: row.backoff_count, default=None)) is not None:
-            offers.append((row.backoff_count, row))
+        offers += [(call.row.attempts.backoff_count, call) for call in self._rows()]
         choice = min(offers, key=lambda offer: offer[0], default=(0, None))[1]
         match choice:
             case BatchLookUp(batch_id):
                 self._lookups.begin(batch_id)
             case Activation():
                 self._activations.begin(choice)
-            case Row():
-                choice.lane.call_begins(choice)
+            case RowCall(lane, row):
+                lane.call_begins(row)
         return choice
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[RowCall]:
         """The next row of every lane and topic. Each choice begins with another lane."""
         self._count += 1
         topics = (self._express, self._bulk) if self._count % BULK_TURN else (self._bulk, self._express)
         lanes = list(self._lanes())
         start = self._count % len(lanes) if lanes else 0
-        return (row for topic in topics for lane in lanes[start:] + lanes[:start] if (row := lane.next_row(topic)))
+        in_turn = lanes[start:] + lanes[:start]
+        return (RowCall(lane, row) for topic in topics for lane in in_turn if (row := lane.next_row(topic)))

@@ -9,16 +9,15 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
 from services.processor import metrics
 from services.processor.directory.outcomes import Listed, Listing, LookupFailed, LookUpOutcome, NotSent, Throttled
-from services.processor.lane.row import Row, State
-from services.processor.lane.transitions import Finished, after_absence
-from services.processor.limits.backoff import Backoff
+from services.processor.lane.row import Attempts, Row, State
+from services.processor.lane.transitions import Absent, AttemptRules, Found, LookUpAnswer, Next, Unclear, after_lookup
 from services.processor.sending.absence import Absence, shown_ids, unknown_outcome_message
-from shared.contract.events import RowErrorCode
 from shared.contract.hospital_matching import matching_key
 
 log = structlog.get_logger(__name__)
@@ -29,12 +28,33 @@ MISSING_LOOK_UPS = 10
 NOT_SENT_SECONDS = 0.1
 
 
+class Owner(Protocol):
+    """Whose a row in doubt is: its lane."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the lane has another owner now, who looks the row up."""
+
+    def may_send(self, now: float) -> bool:
+        """Whether anything may be sent for it."""
+
+    def apply(self, row: Row, attempts: Attempts, following: Next) -> None:
+        """Takes what follows for the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """Whose row it is, and when it may be looked up."""
+
+    owner: Owner
+    at: float
+
+
 @dataclass(slots=True)
 class _Batch:
     """A batch with rows in doubt. Times are monotonic."""
 
-    #: The rows, with the time at which each may be looked up.
-    rows: dict[Row, float] = field(default_factory=dict)
+    rows: dict[Row, _Doubt] = field(default_factory=dict)
     #: When the next look-up may begin.
     due: float = float("inf")
     #: How many look-ups in a row have failed.
@@ -48,11 +68,13 @@ class _Batch:
 
     def postpone(self, earliest: float) -> None:
         """No row is looked up before that time."""
-        self.rows = {row: max(at, earliest) for row, at in self.rows.items()}
+        self.rows = {row: _Doubt(doubt.owner, max(doubt.at, earliest)) for row, doubt in self.rows.items()}
 
     def drop_settled(self) -> None:
         """Drops rows that are not in doubt any more, and those of lanes that have ended."""
-        self.rows = {row: at for row, at in self.rows.items() if row.lane.end is None and row.state is State.IN_DOUBT}
+        self.rows = {
+            row: doubt for row, doubt in self.rows.items() if not doubt.owner.ended and row.state is State.IN_DOUBT
+        }
 
 
 class LookupQueue:
@@ -64,14 +86,12 @@ class LookupQueue:
 
     def __init__(
         self,
-        max_attempts: int,
-        backoff: Backoff,
+        rules: AttemptRules,
         notify: Callable[[], None],
         give_up_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._max_attempts = max_attempts
-        self._backoff = backoff
+        self._rules = rules
         self._give_up_seconds = give_up_seconds
         self._notify = notify
         self._clock = clock
@@ -84,13 +104,13 @@ class LookupQueue:
         #: The directory has changed a hospital's fields, so matching may fail: absence proves nothing any more.
         self.rewrites = False
 
-    def add(self, row: Row, look_up_after: float) -> None:
-        """Takes a row in doubt. `look_up_after`: when its look-up may begin (monotonic)."""
+    def add(self, owner: Owner, row: Row, look_up_after: float) -> None:
+        """Takes a row in doubt of a lane. `look_up_after`: when its look-up may begin (monotonic)."""
         batch = self._batches[row.event.batch_id]
         if batch.under_way:
             # The look-up under way may have been answered before the directory created this row.
             look_up_after = max(look_up_after, self._clock())
-        batch.rows[row] = look_up_after
+        batch.rows[row] = _Doubt(owner, look_up_after)
         if look_up_after < batch.due and not batch.under_way:
             self._schedule(row.event.batch_id, batch, look_up_after)
 
@@ -154,7 +174,7 @@ class LookupQueue:
     def may_look_up(self, batch_id: str) -> bool:
         """Whether any lane with a row in the batch may send: a replaced processor asks nothing more."""
         now = self._clock()
-        return any(row.lane.may_send(now) for row in self._batches[batch_id].rows)
+        return any(doubt.owner.may_send(now) for doubt in self._batches[batch_id].rows.values())
 
     def record_outcome(self, batch_id: str, began: float, outcome: LookUpOutcome) -> None:
         """Applies the outcome of a batch's look-up to its rows. `began`: when it began (monotonic)."""
@@ -165,7 +185,7 @@ class LookupQueue:
         else:
             self._try_again(batch_id, batch, outcome)
         if batch.rows:
-            self._schedule(batch_id, batch, min(batch.rows.values()))
+            self._schedule(batch_id, batch, min(doubt.at for doubt in batch.rows.values()))
         else:
             self._batches.pop(batch_id, None)
 
@@ -176,7 +196,7 @@ class LookupQueue:
         else:
             batch.backoff_count += 1
             reason = outcome.message if isinstance(outcome, LookupFailed) else type(outcome).__name__
-            self._postpone(batch_id, batch, self._backoff.seconds(batch.backoff_count), reason)
+            self._postpone(batch_id, batch, self._rules.backoff(batch.backoff_count), reason)
 
     def _postpone(self, batch_id: str, batch: _Batch, wait: float, reason: str) -> None:
         metrics.LOOK_UPS.labels("none").inc()
@@ -190,15 +210,16 @@ class LookupQueue:
             by_key[matching_key(hospital.name, hospital.address, hospital.phone)].append(hospital)
         missing = batch.known - {str(hospital.hospital_id) for hospital in listed.hospitals}
         absence = self._absence(batch_id, batch, began, listed, missing)
-        for row in [row for row, at in batch.rows.items() if at <= began]:
+        for row, doubt in [(row, doubt) for row, doubt in batch.rows.items() if doubt.at <= began]:
             found = by_key.get(row.matching_key(), [])
             if found or absence is not Absence.LATER:
                 del batch.rows[row]
-                if row.lane.end is None and row.state is State.IN_DOUBT:
-                    self._resolve(row, found, absence, missing)
+                if not doubt.owner.ended and row.state is State.IN_DOUBT:
+                    answer = self._answer(row, found, absence, missing)
+                    doubt.owner.apply(row, *after_lookup(row, answer, self._rules))
         if absence is Absence.LATER and batch.rows:
             reason = f"hospitals that it created are missing: {shown_ids(missing)}"
-            self._postpone(batch_id, batch, self._backoff.seconds(batch.misses), reason)
+            self._postpone(batch_id, batch, self._rules.backoff(batch.misses), reason)
 
     def _absence(self, batch_id: str, batch: _Batch, began: float, listed: Listed, missing: frozenset[str]) -> Absence:
         if not listed.whole:
@@ -214,29 +235,16 @@ class LookupQueue:
             self._given_up.add(batch_id)
         return Absence.LOST if batch_id in self._given_up else Absence.LATER
 
-    def _resolve(self, row: Row, found: list[Listing], absence: Absence, missing: frozenset[str]) -> None:
-        if row.counts_as_attempt:
-            row.attempts += 1
+    def _answer(self, row: Row, found: list[Listing], absence: Absence, missing: frozenset[str]) -> LookUpAnswer:
         if found:
             metrics.LOOK_UPS.labels("found").inc()
             if len(found) > 1:
                 ids = [hospital.hospital_id for hospital in found]
                 log.error("hospital_exists_twice", job_id=row.event.job_id, row=row.event.row, hospital_ids=ids)
             self.remember_created(row, found[0].hospital_id, echoed=True)
-            row.lane.finish(row, row.created(found[0].hospital_id, found=True))
-        elif absence is Absence.PROVEN:
+            return Found(found[0].hospital_id)
+        if absence is Absence.PROVEN:
             metrics.LOOK_UPS.labels("absent").inc()
-            self._resolve_absent(row)
-        else:
-            metrics.LOOK_UPS.labels("unclear").inc()
-            message = unknown_outcome_message(row, absence, missing)
-            row.lane.finish(row, row.failed(RowErrorCode.OUTCOME_UNKNOWN, message))
-
-    def _resolve_absent(self, row: Row) -> None:
-        step = after_absence(row, self._max_attempts)
-        counted, row.counts_as_attempt = row.counts_as_attempt, False
-        if isinstance(step, Finished):
-            row.lane.finish(row, step.result)
-        else:
-            row.backoff_count += counted
-            row.lane.retry(row, self._backoff.seconds(row.backoff_count) if step.error else 0.0)
+            return Absent()
+        metrics.LOOK_UPS.labels("unclear").inc()
+        return Unclear(unknown_outcome_message(row, absence, missing))

@@ -21,7 +21,6 @@ from services.processor.directory.outcomes import (
     Created,
     LookupFailed,
     NotSent,
-    Rejected,
     Throttled,
     Unanswered,
 )
@@ -29,11 +28,10 @@ from services.processor.directory.send_guard import SendGuard
 from services.processor.job_commands import JobCommands
 from services.processor.lane.lane import Lane
 from services.processor.lane.row import Row
-from services.processor.lane.transitions import Finished, LookUp, Retry, after_call
-from services.processor.limits.backoff import Backoff
+from services.processor.lane.transitions import AttemptRules, LookUp, after_call
 from services.processor.limits.circuit_breaker import CircuitBreaker, CircuitOpen
 from services.processor.limits.rate_limit import RateLimit
-from services.processor.sending.choice import BatchLookUp, Choice, Choices
+from services.processor.sending.choice import BatchLookUp, Choice, Choices, RowCall
 from services.processor.sending.lookups import LookupQueue
 from services.processor.settings import DirectorySettings
 from shared.contract.events import BreakerState
@@ -54,7 +52,7 @@ class SenderParts:
     lookups: LookupQueue
     activations: Activations
     job_commands: JobCommands
-    backoff: Backoff
+    rules: AttemptRules
 
 
 class Sender:
@@ -131,8 +129,8 @@ class Sender:
                     await self._look_up(batch_id)
                 case Activation():
                     await self._activate(choice)
-                case Row():
-                    await self._create(choice)
+                case RowCall(lane, row):
+                    await self._create(lane, row)
         except Exception:
             log.exception("call_failed")
             raise
@@ -149,13 +147,14 @@ class Sender:
         outcome = await self._call("activate", send, lambda: activation.lease.holds)
         await self._parts.activations.record_outcome(activation, outcome)
 
-    async def _create(self, row: Row) -> None:
-        began, send = self._clock(), partial(self._parts.directory.create, row.event, traceparent=row.traceparent)
+    async def _create(self, lane: Lane, row: Row) -> None:
+        began = self._clock()
+        send = partial(self._parts.directory.create, row.event, traceparent=row.delivered.traceparent)
         try:
-            outcome = await self._call("create", send, lambda: row.lane.permits(row))
-            self._hand_back(row, outcome, began)
+            outcome = await self._call("create", send, lambda: lane.permits(row))
+            self._hand_back(lane, row, outcome, began)
         finally:
-            row.lane.call_ended()
+            lane.call_ended()
 
     async def _call(
         self, name: str, send: Callable[[SendGuard], Awaitable[Outcome]], permitted: SendGuard
@@ -184,34 +183,19 @@ class Sender:
             case Unanswered(retry_after=seconds) | LookupFailed(retry_after=seconds) if seconds:
                 self._parts.rate_limit.retry_after(seconds)
 
-    def _hand_back(self, row: Row, outcome: CallOutcome, began: float) -> None:
+    def _hand_back(self, lane: Lane, row: Row, outcome: CallOutcome, began: float) -> None:
         """Tells the row's lane what follows from its call, which began at that time."""
-        if row.lane.end is not None:
+        if lane.ended:
             return  # the lane has another owner, who looks the row up
-        row.attempts += isinstance(outcome, (Created, Rejected))
         if isinstance(outcome, Created):
             self._parts.lookups.remember_created(row, outcome.hospital_id, echoed=outcome.echoed)
-        match after_call(row, outcome):
-            case Finished(result):
-                row.lane.finish(row, result)
-            case Retry(error):
-                row.last_error = error or row.last_error
-                row.backoff_count += error is not None
-                row.lane.retry(row, self._parts.backoff.seconds(row.backoff_count) if error else 0.0)
-            case LookUp() as look_up:
-                self._put_in_doubt(row, look_up, began)
-
-    def _put_in_doubt(self, row: Row, look_up: LookUp, began: float) -> None:
-        error = look_up.error
-        log.info(
-            "row_in_doubt",
-            job_id=row.event.job_id,
-            row=row.event.row,
-            reason=error.message,
-            http_status=error.status,
-        )
-        row.last_error = error
-        row.counts_as_attempt, row.conflicted = look_up.counts_as_attempt, look_up.conflicted
-        row.backoff_count += not look_up.counts_as_attempt
-        settled = began + self._settings.hospital_api_timeout + self._settings.hospital_api_settle_seconds
-        row.lane.put_in_doubt(row, settled if look_up.after_settle_time else began)
+        attempts, following = after_call(row, outcome, began, self._parts.rules)
+        if isinstance(following, LookUp) and (error := attempts.last_error) is not None:
+            log.info(
+                "row_in_doubt",
+                job_id=row.event.job_id,
+                row=row.event.row,
+                reason=error.message,
+                http_status=error.status,
+            )
+        lane.apply(row, attempts, following)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.processor.lane.lane import LaneEnd
+from services.processor.lane.ownership import LaneEnd
 from services.processor.lane.transactions import LaneFenced
 from services.processor.offsets.watermark import Watermark
 from shared.runtime.fenced_transactions import CommitIndefinite
@@ -13,8 +13,10 @@ from tests.support.processor.lane_doubles import (
     accepted,
     admit,
     beginning,
+    finish,
     make_lane,
-    start_lane,
+    put_in_doubt,
+    retry,
 )
 
 EXPRESS = "hospital.rows.express"
@@ -28,13 +30,12 @@ def clock():
 
 async def test_a_new_owner_waits_for_the_lease_of_one_that_did_not_hand_over(clock):
     """The former owner may be frozen, and send when it thaws."""
-    lane = make_lane(clock=clock)
-    start_lane(lane, beginning(), clean=False)
+    lane, _ = make_lane(beginning(), clock=clock, clean=False)
     admit(lane, accepted(2))
-    await lane._commit()
+    await lane.committer.commit()
     assert not lane.owns_slots
     clock.now += 3.9
-    await lane._commit()
+    await lane.committer.commit()
     assert lane.next_row(EXPRESS) is None
     clock.now += 0.1
     assert lane.next_row(EXPRESS) is not None
@@ -49,41 +50,38 @@ async def test_rows_in_doubt_are_looked_up_when_the_former_owners_calls_cannot_c
 ):
     """Lease, time-out and settle time after fencing; after a clean hand-over no lease; without any commit at once."""
     doubts = {}
-    lane = make_lane(on_doubt=doubts.__setitem__, clock=clock)
     marks = beginning() | {EXPRESS: Watermark(0, 2, 2, 0b10)}
-    start_lane(lane, marks, clean=clean, unowned=unowned)
+    lane, _ = make_lane(marks, on_doubt=doubts.__setitem__, clock=clock, clean=clean, unowned=unowned)
     admit(lane, accepted(2), accepted(3), accepted(4))
     assert {row.event.row: at - clock.now for row, at in doubts.items()} == {2: seconds}
 
 
 async def test_a_hand_over_says_released_and_the_permit_ends_with_it(clock):
     """The next owner sends at once, so nothing may be sent after that commit, even if the lane stays here."""
-    lane = make_lane(clock=clock)
-    transactions = start_lane(lane, beginning())
+    lane, transactions = make_lane(beginning(), clock=clock)
     admit(lane, *[accepted(row) for row in range(2, 8)])
-    await lane._commit()
+    await lane.committer.commit()
     await lane.drain()
     assert all(mark.released for mark in transactions.marks.values())
     lane.resume()
     assert lane.next_row(EXPRESS) is None
-    assert lane._something_to_commit(), "it must say that it is back before it sends"
-    await lane._commit()
+    assert lane.committer.is_due(), "it must say that it is back before it sends"
+    await lane.committer.commit()
     assert not any(mark.released for mark in transactions.marks.values())
     assert lane.next_row(EXPRESS) is not None
 
 
 async def test_a_row_below_a_released_horizon_is_not_sent_before_the_next_commit(clock):
     """A row in doubt behind it keeps the horizon above it, but `released` has said that nothing will be sent."""
-    lane = make_lane(clock=clock)
-    start_lane(lane, beginning())
+    lane, _ = make_lane(beginning(), clock=clock)
     admit(lane, *[accepted(row) for row in range(2, 6)])
-    await lane._commit()
+    await lane.committer.commit()
     first = lane.next_row(EXPRESS)
     lane.call_begins(first)
     second = lane.next_row(EXPRESS)
     lane.call_begins(second)
-    lane.put_in_doubt(second, 0.0)
-    lane.retry(first, 0.0)
+    put_in_doubt(lane, second, 0.0)
+    retry(lane, first, 0.0)
     lane.call_ended()
     lane.call_ended()
     await lane.drain()
@@ -93,8 +91,7 @@ async def test_a_row_below_a_released_horizon_is_not_sent_before_the_next_commit
 
 async def test_a_hand_over_within_the_former_owners_lease_is_not_clean(clock):
     """The former owner may still send, so the next owner has to wait for its lease as well."""
-    lane = make_lane(clock=clock)
-    transactions = start_lane(lane, beginning(), clean=False)
+    lane, transactions = make_lane(beginning(), clock=clock, clean=False)
     await lane.drain()
     assert not any(mark.released for mark in transactions.marks.values())
     lane.resume()
@@ -105,8 +102,7 @@ async def test_a_hand_over_within_the_former_owners_lease_is_not_clean(clock):
 
 async def test_a_draining_lane_has_no_slots(clock):
     """In a rebalance the slots may be about to get another owner."""
-    lane = make_lane(clock=clock)
-    start_lane(lane, beginning())
+    lane, _ = make_lane(beginning(), clock=clock)
     assert lane.owns_slots
     await lane.drain()
     assert not lane.owns_slots
@@ -116,8 +112,7 @@ async def test_a_draining_lane_has_no_slots(clock):
 
 async def test_a_round_that_waits_behind_a_doubt_stays_in_doubt_over_a_hand_over(clock):
     """The former owner may have sent it, and nobody has looked yet."""
-    lane = make_lane(clock=clock)
-    transactions = start_lane(lane, beginning() | {EXPRESS: Watermark(0, 2)})
+    lane, transactions = make_lane(beginning() | {EXPRESS: Watermark(0, 2)}, clock=clock)
     admit(lane, accepted(2), accepted(2, round=2))
     await lane.drain()
     assert transactions.marks[EXPRESS].horizon == 2
@@ -126,24 +121,22 @@ async def test_a_round_that_waits_behind_a_doubt_stays_in_doubt_over_a_hand_over
 async def test_a_retried_row_waits_for_the_former_owners_last_call(clock):
     """It may have sent an earlier round of the row just before."""
     doubts = {}
-    lane = make_lane(on_doubt=doubts.__setitem__, clock=clock)
-    start_lane(lane, beginning(), clean=False)
+    lane, _ = make_lane(beginning(), on_doubt=doubts.__setitem__, clock=clock, clean=False)
     admit(lane, accepted(2, round=2))
     assert [at - clock.now for at in doubts.values()] == [4 + 2 + 3]
 
 
 async def test_a_hand_over_that_is_cut_off_in_its_commit_ends_the_lane(clock):
     """The results that it has taken are in no other place: going on would commit the offsets past them."""
-    lane = make_lane(clock=clock)
-    transactions = start_lane(lane, beginning())
+    lane, transactions = make_lane(beginning(), clock=clock)
     admit(lane, accepted(2))
-    await lane._commit()
+    await lane.committer.commit()
     row = lane.next_row(EXPRESS)
     lane.call_begins(row)
     draining = asyncio.create_task(lane.drain())
     await asyncio.sleep(0)
     transactions.broker_answer = asyncio.get_running_loop().create_future()  # Kafka is slow
-    lane.finish(row, row.created(4711))
+    finish(lane, row, row.created(4711))
     lane.call_ended()
     await asyncio.sleep(0.01)
     assert transactions.offered is not None
@@ -153,15 +146,14 @@ async def test_a_hand_over_that_is_cut_off_in_its_commit_ends_the_lane(clock):
     assert lane.end is LaneEnd.INDEFINITE
     transactions.broker_answer = None  # and well again
     lane.resume()
-    await lane._commit()
+    await lane.committer.commit()
     assert transactions.marks[EXPRESS].offset == 0, "the row is done, and its result was never written"
 
 
 @pytest.mark.parametrize("error", [KeyError("a mistake of ours"), AssertionError(), ValueError()])
 async def test_whatever_a_commit_raises_ends_the_lane(clock, error):
     """aiokafka asserts, too."""
-    lane = make_lane(clock=clock)
-    transactions = start_lane(lane, beginning())
+    lane, transactions = make_lane(beginning(), clock=clock)
     transactions.broker_answer = asyncio.get_running_loop().create_future()
     transactions.broker_answer.set_exception(error)
     with pytest.raises(type(error)):
@@ -172,8 +164,7 @@ async def test_whatever_a_commit_raises_ends_the_lane(clock, error):
 @pytest.mark.parametrize(("error", "end"), [(LaneFenced, LaneEnd.FENCED), (CommitIndefinite, LaneEnd.INDEFINITE)])
 async def test_a_lane_whose_hand_over_fails_has_ended(clock, error, end):
     """Fenced: discarded. Indefinite: taken over again."""
-    lane = make_lane(clock=clock)
-    transactions = start_lane(lane, beginning())
+    lane, transactions = make_lane(beginning(), clock=clock)
     transactions.broker_answer = asyncio.get_running_loop().create_future()
     transactions.broker_answer.set_exception(error("as the broker wants it"))
     await lane.drain()

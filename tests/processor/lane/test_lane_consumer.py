@@ -1,12 +1,14 @@
 """The lane consumer: which lane lives, and what follows when one ends."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import RequestTimedOutError
 
-from services.processor.lane.lane import LaneEnd
-from services.processor.lane.lane_consumer import LaneConsumer
+from services.processor.lane.lane_consumer import AssignmentLost, LaneConsumer
+from services.processor.lane.ownership import LaneEnd
 from tests.support.processor.lane_doubles import lane_settings
 
 
@@ -16,8 +18,11 @@ class ShortLane:
     def __init__(self, partition):
         self.partition = partition
         self.end = None
-        self.sought = False
         self.ending = asyncio.get_running_loop().create_future()
+
+    @property
+    def ended(self):
+        return self.end is not None
 
     async def run(self):
         self.end = await self.ending
@@ -25,6 +30,9 @@ class ShortLane:
 
     def close(self):
         self.end = self.end or LaneEnd.CLOSED
+
+    async def drain(self):
+        pass
 
 
 class PausingConsumer:
@@ -41,16 +49,16 @@ async def lane_consumer():
     """A lane consumer that owns lane 0; `made` are its lanes in their order."""
     made = []
 
-    def make(partition, consumer):
+    async def take_over(partition, consumer):
         made.append(ShortLane(partition))
         return made[-1]
 
-    lane_consumer = LaneConsumer(lane_settings(session_timeout_ms=1_000), make)
+    lane_consumer = LaneConsumer(lane_settings(session_timeout_ms=1_000), take_over)
     lane_consumer.made = made
     lane_consumer.attach(Subscriber())
     await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
     yield lane_consumer
-    for task in list(lane_consumer._tasks.values()):
+    for task in list(lane_consumer._tasks):
         task.cancel()
 
 
@@ -106,7 +114,6 @@ class HandedOverLane(ShortLane):
 
     def __init__(self, partition):
         super().__init__(partition)
-        self.sought = True
         self.calls = []
         self.released = asyncio.Event()
 
@@ -124,12 +131,16 @@ class HandedOverLane(ShortLane):
 async def leaving():
     """A lane consumer that owns lane 0 and has begun to leave; the lane still waits for a call in flight."""
     made = []
-    lane_consumer = LaneConsumer(
-        lane_settings(), lambda partition, _: made.append(HandedOverLane(partition)) or made[-1]
-    )
+
+    async def take_over(partition, consumer):
+        made.append(HandedOverLane(partition))
+        return made[-1]
+
+    lane_consumer = LaneConsumer(lane_settings(), take_over)
     lane_consumer.made = made
     lane_consumer.attach(Subscriber())
     await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
+    await run_tasks()
     lane_consumer.leaving = asyncio.create_task(lane_consumer.close())
     await run_tasks()
     return lane_consumer
@@ -150,3 +161,53 @@ async def test_a_consumer_that_leaves_starts_no_lane_that_a_late_rebalance_assig
     await leaving.leaving
     await leaving.on_partitions_assigned([TopicPartition("hospital.rows.express", 1)])
     assert not leaving.lanes
+
+
+async def test_a_takeover_that_fails_is_repeated_until_it_succeeds():
+    """However long Kafka is away; a rebalance that takes the lane away ends it."""
+    tries = []
+
+    async def take_over(partition, consumer):
+        tries.append(partition)
+        if len(tries) < 3:
+            raise RequestTimedOutError
+        return ShortLane(partition)
+
+    lane_consumer = LaneConsumer(lane_settings(), take_over, retry_seconds=0.01)
+    lane_consumer.attach(Subscriber())
+    await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
+    async with asyncio.timeout(5):
+        while 0 not in lane_consumer.lanes:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+    assert tries == [0, 0, 0]
+    await lane_consumer.close()
+
+
+async def test_a_takeover_under_way_ends_when_a_rebalance_begins():
+    """The next owner has to take the lane over anyway."""
+    cut_off = []
+
+    async def take_over(partition, consumer):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cut_off.append(partition)
+            raise
+
+    lane_consumer = LaneConsumer(lane_settings(), take_over)
+    lane_consumer.attach(Subscriber())
+    await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
+    await run_tasks()
+    await lane_consumer.on_partitions_revoked([])
+    await run_tasks()
+    assert cut_off == [0]
+
+
+async def test_an_assignment_that_fails_makes_the_consumer_anew(lane_consumer):
+    """aiokafka only logs what a rebalance listener raises: the partitions would stay without a lane."""
+    await run_tasks()
+    lane_consumer.made[0].resume = lambda: 1 / 0
+    with suppress(ZeroDivisionError):
+        await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
+    with pytest.raises(AssignmentLost):
+        await lane_consumer.run(PausingConsumer())

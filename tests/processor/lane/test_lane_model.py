@@ -22,10 +22,12 @@ from tests.support.processor.lane_doubles import (
     Clock,
     FakeTransactions,
     accepted,
+    finish,
     lane_settings,
     make_lane,
+    put_in_doubt,
     record,
-    start_lane,
+    retry,
 )
 
 TOPICS = ("hospital.rows.express", "hospital.rows.bulk")
@@ -88,9 +90,10 @@ class LaneSimulation:
             for topic in TOPICS
         }
         in_doubt: dict[Row, float] = {}
-        lane = make_lane(self.settings, on_doubt=in_doubt.__setitem__, clock=self.clock)
         clean = all(mark.released for mark in self.kept.values())
-        transactions = start_lane(lane, marks, clean=clean, unowned=not self.kept)
+        lane, transactions = make_lane(
+            marks, self.settings, on_doubt=in_doubt.__setitem__, clock=self.clock, clean=clean, unowned=not self.kept
+        )
         self.owner = Owner(lane, transactions, in_doubt)
         transactions.broker_answer = asyncio.get_running_loop().create_future()  # the broker's answers stay open
         self.happened["clean" if clean else "unclean"] += 1
@@ -119,8 +122,8 @@ class LaneSimulation:
 
     async def commit_begins(self) -> None:
         owner = self.owner
-        if owner.transactions.offered is None and owner.lane._something_to_commit():
-            owner.tasks.append(asyncio.create_task(owner.lane._commit()))
+        if owner.transactions.offered is None and owner.lane.committer.is_due():
+            owner.tasks.append(asyncio.create_task(owner.lane.committer.commit()))
             await self.turn()
 
     async def commit_succeeds(self) -> None:
@@ -191,8 +194,8 @@ class LaneSimulation:
             self.calls.setdefault(row.identity, []).append(call)
         else:
             self.happened[f"{who} not sent"] += 1
-            if owner.lane.end is None:
-                owner.lane.retry(row, 0.0)
+            if not owner.lane.ended:
+                retry(owner.lane, row, 0.0)
             owner.lane.call_ended()
 
     async def answer(self) -> None:
@@ -203,13 +206,13 @@ class LaneSimulation:
         row = self.chance.choice(list(owner.under_way))
         call = owner.under_way[row]
         if call.creates_at is None:
-            owner.lane.put_in_doubt(row, self.clock.now)
+            put_in_doubt(owner.lane, row, self.clock.now)
         elif call.creates_at > self.clock.now:
             return
         elif self.chance.random() < 0.7:
-            owner.lane.finish(row, row.created(1))
+            finish(owner.lane, row, row.created(1))
         else:
-            owner.lane.put_in_doubt(row, call.sent + self.settled)
+            put_in_doubt(owner.lane, row, call.sent + self.settled)
         del owner.under_way[row]
         owner.lane.call_ended()
 
@@ -220,10 +223,10 @@ class LaneSimulation:
                 del owner.in_doubt[row]
                 self.happened["looked up"] += 1
                 if any(call.creates_at is not None and call.creates_at <= self.clock.now for call in self.made(row)):
-                    owner.lane.finish(row, row.created(1, found=True))
+                    finish(owner.lane, row, row.created(1, found=True))
                 else:
                     self.happened["absent after a call"] += bool(self.made(row))
-                    owner.lane.retry(row, 0.0)
+                    retry(owner.lane, row, 0.0)
 
     def made(self, row: Row) -> list[Call]:
         return self.calls.get(row.identity, [])
@@ -235,8 +238,8 @@ class LaneSimulation:
             for row, call in list(owner.under_way.items()):
                 if self.clock.now >= call.sent + self.deadline:
                     del owner.under_way[row]
-                    if owner.lane.end is None:
-                        owner.lane.put_in_doubt(row, call.sent + self.settled)
+                    if not owner.lane.ended:
+                        put_in_doubt(owner.lane, row, call.sent + self.settled)
                     owner.lane.call_ended()
         await self.turn()
 
@@ -247,7 +250,7 @@ class LaneSimulation:
             created = sum(call.creates_at is not None for call in calls)
             assert created <= 1, f"{row} was created {created} times"
         assert all(count == 1 for count in self.results.values()), "a row has one result"
-        if self.owner.lane.end is None:
+        if not self.owner.lane.ended:
             _, offered = self.owner.transactions.offered or ([], None)
             for marks in filter(None, (self.kept, offered)):
                 for row in self.owner.under_way:

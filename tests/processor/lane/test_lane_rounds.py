@@ -10,9 +10,10 @@ from tests.support.processor.lane_doubles import (
     accepted,
     admit,
     beginning,
+    finish,
     make_lane,
     record,
-    start_lane,
+    retry,
 )
 
 EXPRESS, BULK = "hospital.rows.express", "hospital.rows.bulk"
@@ -27,21 +28,19 @@ def clock():
 async def test_a_later_round_takes_the_place_of_one_that_waits(clock):
     """The earlier has a result of its own; the later is looked up first."""
     doubts = {}
-    lane = make_lane(on_doubt=doubts.__setitem__, clock=clock)
-    transactions = start_lane(lane, beginning())
+    lane, transactions = make_lane(beginning(), on_doubt=doubts.__setitem__, clock=clock)
     admit(lane, accepted(2), accepted(2, round=2))
-    await lane._commit()
+    await lane.committer.commit()
     assert [(type(event), event.round) for event in transactions.events] == [(RowUnprocessed, 1)]
     assert [row.event.round for row in doubts] == [2]
 
 
 async def test_an_earlier_round_that_comes_later_is_unprocessed(clock):
     """A cancelled round behind the window, reached after its retry came on the other topic."""
-    lane = make_lane(clock=clock)
-    transactions = start_lane(lane, beginning())
+    lane, transactions = make_lane(beginning(), clock=clock)
     admit(lane, accepted(2, round=2))
     admit(lane, accepted(2, round=1), topic=BULK)
-    await lane._commit()
+    await lane.committer.commit()
     assert [(type(event), event.round) for event in transactions.events] == [(RowUnprocessed, 1)]
     assert [row.event.round for row in lane.unfinished_rows()] == [2]
 
@@ -49,32 +48,31 @@ async def test_an_earlier_round_that_comes_later_is_unprocessed(clock):
 async def test_a_later_round_waits_for_a_call_in_flight(clock):
     """Two calls for one hospital at a time would create it twice."""
     doubts = {}
-    lane = make_lane(on_doubt=doubts.__setitem__, clock=clock)
-    start_lane(lane, beginning())
+    lane, _ = make_lane(beginning(), on_doubt=doubts.__setitem__, clock=clock)
     admit(lane, accepted(2))
-    await lane._commit()
+    await lane.committer.commit()
     row = lane.next_row(EXPRESS)
     lane.call_begins(row)
     admit(lane, accepted(2, round=2), start=1)
     admit(lane, accepted(2, round=3), start=2)
-    assert row.latest.event.round == 3
-    assert row.successor.state is State.BLOCKED
-    lane.finish(row, row.created(7))
+    assert doubts == {}, "both wait"
+    finish(lane, row, row.created(7))
     lane.call_ended()
     assert [each.event.round for each in doubts] == [2]
-    lane.retry(row.successor, 0.0)
+    [second] = doubts
+    assert second.state is State.IN_DOUBT
+    retry(lane, second, 0.0)
     assert [each.event.round for each in doubts] == [2, 3], "the second round was superseded by the third"
 
 
 async def test_the_same_row_twice_is_one_row(clock):
     """One call, one result."""
-    lane = make_lane(clock=clock)
-    transactions = start_lane(lane, beginning())
+    lane, transactions = make_lane(beginning(), clock=clock)
     admit(lane, accepted(2), accepted(2))
-    await lane._commit()
+    await lane.committer.commit()
     row = lane.next_row(EXPRESS)
-    lane.finish(row, row.created(1))
-    await lane._commit()
+    finish(lane, row, row.created(1))
+    await lane.committer.commit()
     assert len(transactions.events) == 1
     assert transactions.marks[EXPRESS].offset == 2
 
@@ -82,18 +80,17 @@ async def test_the_same_row_twice_is_one_row(clock):
 async def test_cancelled_rows_need_no_call(clock):
     """Neither waiting rows, nor rows delivered later, nor rows that come back from a call; other jobs go on."""
     job_commands = JobCommands(lambda jobs: [lane.cancel(job) for job in jobs], lambda: None)
-    lane = make_lane(job_commands=job_commands, clock=clock)
-    transactions = start_lane(lane, beginning())
+    lane, transactions = make_lane(beginning(), job_commands=job_commands, clock=clock)
     admit(lane, *[accepted(row) for row in (2, 3, 4)], accepted(2, job_id="other"))
-    await lane._commit()
+    await lane.committer.commit()
     first = lane.next_row(EXPRESS)
     lane.call_begins(first)
     job_commands.caught_up()
     job_commands.apply([record(JobCancelRequested(tenant="public", job_id="job"), 0)])
     admit(lane, accepted(5), start=4)
-    lane.retry(first, 1.0)
+    retry(lane, first, 1.0)
     lane.call_ended()
-    await lane._commit()
+    await lane.committer.commit()
     assert sorted((event.row, type(event)) for event in transactions.events) == [
         (row, RowUnprocessed) for row in (2, 3, 4, 5)
     ]
@@ -103,11 +100,10 @@ async def test_cancelled_rows_need_no_call(clock):
 async def test_after_many_cancelled_rows_the_next_one_is_permitted_soon(clock):
     """The horizon has to be computed from rows that are still to be sent."""
     job_commands = JobCommands(lambda jobs: [lane.cancel(job) for job in jobs], lambda: None)
-    lane = make_lane(job_commands=job_commands, clock=clock)
-    start_lane(lane, beginning())
+    lane, _ = make_lane(beginning(), job_commands=job_commands, clock=clock)
     admit(lane, *[accepted(row) for row in range(2, 102)], accepted(2, job_id="other"))
-    await lane._commit()
+    await lane.committer.commit()
     job_commands.caught_up()
     job_commands.apply([record(JobCancelRequested(tenant="public", job_id="job"), 0)])
-    await lane._commit()
+    await lane.committer.commit()
     assert lane.next_row(EXPRESS) is not None

@@ -3,12 +3,12 @@
 import pytest
 
 from services.processor.lane.records import DeadRecord, read_record
-from services.processor.lane.row import Row
+from services.processor.lane.row import DeliveredRow
 from services.processor.offsets.window import Place
 from shared.contract.cloud_events import decode, header
 from shared.contract.events import JobCancelRequested, RowErrorCode, RowFailed
 from shared.contract.topics import Topics
-from tests.support.processor.lane_doubles import FakeLane, accepted, record
+from tests.support.processor.lane_doubles import accepted, record
 
 TYPE = ("ce_type", b"RowAccepted")
 
@@ -16,13 +16,13 @@ TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def arrive(delivered):
-    return read_record(delivered, Place(delivered.offset, 0), FakeLane())
+    return read_record(delivered, Place(delivered.offset, 0))
 
 
 def test_a_good_record_is_a_row():
     """With its trace."""
     row = arrive(record(accepted(5), 3, headers=(("traceparent", TRACEPARENT.encode()),)))
-    assert isinstance(row, Row)
+    assert isinstance(row, DeliveredRow)
     assert (row.event, row.place.offset, row.traceparent) == (
         accepted(5).model_copy(update={"occurred_at": row.event.occurred_at}),
         3,

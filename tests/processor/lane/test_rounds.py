@@ -35,9 +35,13 @@ def test_a_round_goes_behind_all_that_wait():
     rounds = running(first)
     assert rounds.wait(second) is first
     assert rounds.wait(fourth) is first
-    assert (first.successor, second.successor) == (second, fourth)
     assert rounds.order_of(round_(3)) is RoundOrder.DUPLICATE
     assert rounds.order_of(round_(5)) is RoundOrder.AFTER
+    assert rounds.is_superseded(first)
+    assert rounds.end(first) is second
+    rounds.begin(second)
+    assert rounds.end(second) is fourth
+    assert not rounds.is_superseded(fourth)
 
 
 def test_only_the_running_round_can_end():

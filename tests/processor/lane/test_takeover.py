@@ -46,6 +46,9 @@ class FakeKafka:
     def assignment(self):
         return self.assigned
 
+    def seek(self, partition, offset):
+        self._step("seek")
+
     async def prove(self, consumer):
         self._step("prove")
 
@@ -65,7 +68,7 @@ async def test_it_reads_then_proves_then_fences_then_reads_again():
     """Only the second read holds: the former owner's last commit may have come between."""
     kafka = FakeKafka()
     found = await kafka.take_over()
-    assert kafka.steps == ["read", "prove", "fence", "read again"]
+    assert kafka.steps == ["read", "prove", "fence", "read again", "seek", "seek"]
     assert found.watermarks == {EXPRESS.topic: MARK, BULK.topic: MARK}
 
 
@@ -91,7 +94,7 @@ async def test_an_index_whose_topics_have_two_owners_is_nobodys():
     assert kafka.steps == ["close"]
 
 
-@pytest.mark.parametrize("step", ["read", "prove", "fence", "read again"])
+@pytest.mark.parametrize("step", ["read", "prove", "fence", "read again", "seek"])
 async def test_a_producer_that_was_not_taken_over_with_is_closed(step):
     """Otherwise each try, one a second, would leave one."""
     kafka = FakeKafka(**{step: RequestTimedOutError()})

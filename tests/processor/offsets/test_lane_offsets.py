@@ -2,10 +2,10 @@
 
 import pytest
 
-from services.processor.lane.row import Row
+from services.processor.lane.row import DeliveredRow, Row
 from services.processor.offsets.lane_offsets import LaneOffsets
 from services.processor.offsets.watermark import Watermark
-from tests.support.processor.lane_doubles import FakeLane, accepted
+from tests.support.processor.lane_doubles import accepted
 
 EXPRESS, BULK = "express", "bulk"
 
@@ -20,7 +20,7 @@ def deliver(lane_offsets, topic, *offsets):
     rows = []
     for offset in offsets:
         place = lane_offsets.window(topic).admit(offset)
-        rows.append(Row(accepted(offset), topic, place, FakeLane(), 0.0))
+        rows.append(Row(DeliveredRow(accepted(offset), topic, place, 0.0)))
     return rows
 
 

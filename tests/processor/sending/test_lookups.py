@@ -3,8 +3,8 @@
 import pytest
 
 from services.processor.directory.outcomes import ConnectionFailed, Listed, Listing, LookupFailed, Throttled
-from services.processor.lane.lane import LaneEnd
 from services.processor.lane.row import LastError, State
+from services.processor.lane.transitions import AttemptRules
 from services.processor.limits.backoff import Backoff
 from services.processor.sending.lookups import MISSING_LOOK_UPS, LookupQueue
 from shared.contract.events import RowCreated, RowErrorCode, RowFailed
@@ -21,12 +21,19 @@ def clock():
 
 @pytest.fixture
 def lookups(clock):
-    return LookupQueue(3, Backoff(0.2, 1), lambda: None, GIVE_UP_SECONDS, clock)
+    return LookupQueue(AttemptRules(3, 5.0, Backoff(0.2, 1).seconds), lambda: None, GIVE_UP_SECONDS, clock)
 
 
-def row_in_doubt(lookups, row=2, *, after=0.0, lane=None, **changes):
-    made = make_row(accepted(row), lane=lane or FakeLane(), state=State.IN_DOUBT, **changes)
-    lookups.add(made, after)
+class InDoubt:
+    """A row in doubt, and the lane that hears of its look-up."""
+
+    def __init__(self, row, lane):
+        self.row, self.lane, self.event = row, lane, row.event
+
+
+def row_in_doubt(lookups, row=2, *, after=0.0, **attempts):
+    made = InDoubt(make_row(accepted(row), state=State.IN_DOUBT, **attempts), FakeLane())
+    lookups.add(made.lane, made.row, after)
     return made
 
 
@@ -56,7 +63,7 @@ def test_what_is_absent_is_retried(lookups, clock):
     row = row_in_doubt(lookups, counts_as_attempt=True, last_error=LastError("boom", 500))
     answer(lookups, clock, Listed(()))
     [(waiting, wait)] = row.lane.waits
-    assert (waiting, row.attempts) == (row, 1)
+    assert (waiting, waiting.attempts.count) == (row.row, 1)
     assert wait >= 0.2
 
 
@@ -64,8 +71,8 @@ def test_rows_of_a_former_owner_that_are_absent_are_retried_at_once(lookups, clo
     """Nothing has gone wrong with them."""
     row = row_in_doubt(lookups)
     answer(lookups, clock, Listed(()))
-    assert row.lane.waits == [(row, 0.0)]
-    assert row.attempts == 0
+    assert row.lane.waits == [(row.row, 0.0)]
+    assert row.row.attempts.count == 0
 
 
 def test_one_look_up_answers_for_all_rows_of_a_batch(lookups, clock):
@@ -209,11 +216,10 @@ def test_a_page_that_shows_the_row_is_enough(lookups, clock):
 
 def test_rows_of_a_lane_that_has_ended_are_left_to_its_next_owner(lookups):
     """A look-up for them alone is not made."""
-    lane = FakeLane()
-    row = row_in_doubt(lookups, lane=lane)
-    lane.end = LaneEnd.FENCED
+    row = row_in_doubt(lookups)
+    row.lane.ended = True
     assert lookups.take() is None
-    assert (lane.results, row.state) == ([], State.IN_DOUBT)
+    assert (row.lane.results, row.row.state) == ([], State.IN_DOUBT)
 
 
 def test_a_batch_whose_look_up_failed_waits_however_many_rows_it_has(lookups, clock):
@@ -231,7 +237,7 @@ def test_ids_are_the_same_as_number_and_as_text(lookups, clock):
     lookups.remember_created(seen, 7, echoed=True)
     row = row_in_doubt(lookups, 3)
     answer(lookups, clock, Listed((listing(seen, "7"),)))
-    assert row.lane.waits == [(row, 0.0)]
+    assert row.lane.waits == [(row.row, 0.0)]
 
 
 def test_a_row_in_doubt_during_the_look_up_of_its_batch_gets_the_next_one(lookups, clock):

@@ -16,6 +16,7 @@ from services.processor.directory.outcomes import (
     Unanswered,
 )
 from services.processor.lane.row import State
+from services.processor.lane.transitions import AttemptRules
 from services.processor.limits.backoff import Backoff
 from services.processor.limits.circuit_breaker import CircuitBreaker
 from services.processor.limits.rate_limit import RateLimit
@@ -35,12 +36,11 @@ class QueueLane(FakeLane):
     def __init__(self) -> None:
         super().__init__()
         self.rows = {topic: [] for topic in TOPICS.rows}
-        self.doubts = []
         self.in_flight = 0
 
     def put(self, row_number, *, bulk=False, **changes):
-        row = make_row(accepted(row_number), lane=self, **changes)
-        row.topic = TOPICS.rows_bulk if bulk else TOPICS.rows_express
+        topic = TOPICS.rows_bulk if bulk else TOPICS.rows_express
+        row = make_row(accepted(row_number), topic=topic, **changes)
         self.rows[row.topic].append(row)
         return row
 
@@ -56,9 +56,6 @@ class QueueLane(FakeLane):
 
     def permits(self, row):
         return True
-
-    def put_in_doubt(self, row, after):
-        self.doubts.append((row, after))
 
 
 class FakeDirectory:
@@ -87,20 +84,21 @@ async def sending(lane, directory, *, connections=1):
     """A running sender."""
     breaker = CircuitBreaker(5, 0.05)
     await breaker.start()
-    backoff = Backoff(0.01, 0.02)
+    settings = DirectorySettings(hospital_api_max_connections=connections, hospital_api_timeout=2, retry_min_wait=0.1)
+    rules = AttemptRules(3, settings.settled_seconds, Backoff(0.01, 0.02).seconds)
     activations = SimpleNamespace(ready=0, take=lambda: None, least_failed=lambda: None)
     job_commands = SimpleNamespace(may_send=True)
     sender = Sender(
-        DirectorySettings(hospital_api_max_connections=connections, hospital_api_timeout=2, retry_min_wait=0.1),
+        settings,
         TOPICS,
         SenderParts(
             directory,
             breaker,
             RateLimit(0, 1.0, 1, lambda: [0]),
-            LookupQueue(3, backoff, lambda: sender.notify(), 30.0),
+            LookupQueue(rules, lambda: sender.notify(), 30.0),
             activations,
             job_commands,
-            backoff,
+            rules,
         ),
         lambda: [lane],
     )
@@ -184,7 +182,7 @@ async def test_an_outcome_for_a_lane_that_has_ended_is_left_to_the_next_owner():
 
     class Closing(FakeDirectory):
         async def create(self, event, guard, traceparent=None):
-            lane.end = "closed"
+            lane.ended = True
             return await super().create(event, guard)
 
     async with sending(lane, directory := Closing()):
@@ -231,7 +229,7 @@ async def test_a_batch_whose_look_up_always_fails_does_not_keep_the_breaker_open
         lane.put(number)
     async with sending(lane, directory) as running:
         await until(lambda: running.breaker.state is not BreakerState.CLOSED)
-        running.lookups.add(make_row(accepted(9), lane=lane, state=State.IN_DOUBT), 0.0)
+        running.lookups.add(lane, make_row(accepted(9), state=State.IN_DOUBT), 0.0)
         for number in range(10, 30):
             lane.put(number)
         await until(lambda: len(lane.results) == 20)

@@ -10,8 +10,9 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from services.processor.job_commands import JobCommands
 from services.processor.lane.lane import Lane
-from services.processor.lane.row import Row, State
+from services.processor.lane.row import Attempts, DeliveredRow, Row, State
 from services.processor.lane.takeover import Takeover
+from services.processor.lane.transitions import Finished, LookUp, Next, Retry
 from services.processor.offsets.watermark import Watermark
 from services.processor.offsets.window import Place
 from services.processor.settings import ProcessorSettings
@@ -36,29 +37,35 @@ def accepted(row: int = 2, *, job_id: str = "job", **changes: object) -> RowAcce
 
 
 class FakeLane:
-    """Remembers the calls for its rows."""
+    """Remembers what follows for its rows: results, waits of retries, and look-ups with their earliest time."""
 
     def __init__(self) -> None:
-        self.end = None
+        self.ended = False
         self.results: list[RowOutcome] = []
         self.waits: list[tuple[Row, float]] = []
+        self.doubts: list[tuple[Row, float]] = []
 
-    def finish(self, row: Row, result: RowOutcome) -> None:
-        row.state = State.DONE
-        self.results.append(result)
+    def apply(self, row: Row, attempts: Attempts, following: Next) -> None:
+        row.attempts = attempts
+        match following:
+            case Finished(result):
+                row.state = State.DONE
+                self.results.append(result)
+            case Retry(delay):
+                row.state = State.READY
+                self.waits.append((row, delay))
+            case LookUp(not_before):
+                row.state = State.IN_DOUBT
+                self.doubts.append((row, not_before))
 
-    def retry(self, row: Row, wait: float) -> None:
-        row.state = State.READY
-        self.waits.append((row, wait))
 
-
-def make_row(event: RowAccepted | None = None, *, lane: object = None, **changes: object) -> Row:
-    """A row in a lane."""
+def make_row(
+    event: RowAccepted | None = None, *, topic: str = "rows", state: State = State.READY, **attempts: object
+) -> Row:
+    """A row for which that has been tried."""
     event = event or accepted()
-    row = Row(event, "rows", Place(event.row, event.row), lane or FakeLane(), 0.0)  # type: ignore[arg-type]
-    for name, value in changes.items():
-        setattr(row, name, value)
-    return row
+    delivered = DeliveredRow(event, topic, Place(event.row, event.row), 0.0)
+    return Row(delivered, Attempts(**attempts), state)  # type: ignore[arg-type]
 
 
 def record(
@@ -143,23 +150,45 @@ def lane_settings(**changes: object) -> ProcessorSettings:
 
 
 def make_lane(
+    watermarks: dict[str, Watermark],
     settings: ProcessorSettings | None = None,
+    *,
     job_commands: JobCommands | None = None,
     on_doubt: Callable[[Row, float], None] = lambda _row, _at: None,
     clock: Callable[[], float] = time.monotonic,
-) -> Lane:
-    """A lane that has not taken over yet."""
+    clean: bool = True,
+    unowned: bool = False,
+) -> tuple[Lane, FakeTransactions]:
+    """A lane that was taken over with these watermarks, and the transactions that it commits with."""
     job_commands = job_commands or JobCommands(lambda _job: None, lambda: None)
-    return Lane(settings or lane_settings(), 0, FakeConsumer(), job_commands, lambda: None, on_doubt, clock, clock)
-
-
-def start_lane(
-    lane: Lane, watermarks: dict[str, Watermark], *, clean: bool = True, unowned: bool = False
-) -> FakeTransactions:
-    """Gives a lane its windows as a takeover would; the transactions that it commits with from now on."""
     transactions = FakeTransactions()
-    lane._start(Takeover(transactions, watermarks, clean=clean, unowned=unowned))  # type: ignore[arg-type]
-    return transactions
+    lane = Lane(
+        settings or lane_settings(),
+        0,
+        FakeConsumer(),
+        Takeover(transactions, watermarks, clean=clean, unowned=unowned),  # type: ignore[arg-type]
+        job_commands,
+        lambda: None,
+        lambda _lane, row, at: on_doubt(row, at),
+        clock,
+        clock,
+    )
+    return lane, transactions
+
+
+def finish(lane: Lane, row: Row, result: RowOutcome) -> None:
+    """The row's call or look-up has ended with its result."""
+    lane.apply(row, row.attempts, Finished(result))
+
+
+def retry(lane: Lane, row: Row, delay: float) -> None:
+    """The row is certainly not in the directory."""
+    lane.apply(row, row.attempts, Retry(delay))
+
+
+def put_in_doubt(lane: Lane, row: Row, not_before: float) -> None:
+    """The row may be in the directory."""
+    lane.apply(row, row.attempts, LookUp(not_before))
 
 
 def admit(lane: Lane, *events: Event, topic: str = "hospital.rows.express", start: int = 0) -> None:

@@ -1,0 +1,183 @@
+"""Commits what a lane has done, and with each commit permits what may be sent until the next.
+
+It has the permit, the schedule and the transactions. `run` is its loop, `hand_over` its end for this owner.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+
+from services.processor.lane.commit_schedule import CommitSchedule, SendAhead
+from services.processor.lane.lane_rows import LaneRows
+from services.processor.lane.ownership import LaneEnd, Ownership
+from services.processor.lane.send_permit import SendPermit
+from services.processor.lane.transactions import LaneFenced, LaneTransactions
+from services.processor.offsets.lane_offsets import LaneOffsets
+from services.processor.offsets.watermark import Watermark
+from services.processor.settings import ProcessorSettings
+from shared.runtime.fenced_transactions import CommitIndefinite
+
+
+class Committer:
+    """The commits of one ownership. `on_change` is called when more may be sent, and at the end."""
+
+    def __init__(
+        self,
+        settings: ProcessorSettings,
+        ownership: Ownership,
+        offsets: LaneOffsets,
+        rows: LaneRows,
+        transactions: LaneTransactions,
+        on_change: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.schedule = CommitSchedule(settings.commit_interval_ms / 1000, settings.lease_seconds)
+        self._topics = settings.topics.rows
+        self._ownership = ownership
+        self._offsets = offsets
+        self._rows = rows
+        self._transactions = transactions
+        self._on_change = on_change
+        self._clock = clock
+        self._permit = SendPermit(settings.lease_seconds)
+        self._send_ahead = SendAhead(
+            settings.hospital_api_max_connections, settings.rate_per_second, self.schedule.longest_gap
+        )
+        self._committed: Mapping[str, int] = {}
+        self._woken = asyncio.Event()
+        self._calls_ended = asyncio.Event()
+        self._committing = asyncio.Lock()
+
+    # ---- the loop ----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Commits whenever there is something to commit, until the ownership ends. Lets go of the transactions then.
+
+        Raises LaneFenced or CommitIndefinite when a commit has ended it.
+        """
+        try:
+            while self._ownership.end is None:
+                await self.wait_until_due()
+                if self.is_due():
+                    await self.commit()
+        finally:
+            self.end(LaneEnd.CLOSED)
+            await self._transactions.close()
+
+    def wake(self) -> None:
+        """There may be something to commit."""
+        self._woken.set()
+
+    async def wait_until_due(self) -> None:
+        """Returns when a commit may be due; with work at the latest when the permit has to be renewed."""
+        working = self._offsets.has_work and not self._ownership.holding
+        try:
+            async with asyncio.timeout(self.schedule.seconds_until_renewal(self._clock()) if working else None):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+        self._woken.clear()
+        await asyncio.sleep(self.schedule.seconds_until_next(self._clock()))
+
+    def is_due(self) -> bool:
+        """Whether there is something to commit."""
+        if not self._ownership.reads:
+            return False
+        if self._rows.outgoing or self._offsets.to_commit != self._committed:
+            return True
+        if not self.schedule.seconds_until_renewal(self._clock()):
+            return self._offsets.has_work
+        return any(self._needs_permit(topic) for topic in self._topics)
+
+    def _needs_permit(self, topic: str) -> bool:
+        furthest = self._rows.furthest(topic, self._send_ahead.rows)
+        return furthest is not None and furthest >= self._permit.horizon(topic)
+
+    # ---- the permit --------------------------------------------------------------------------------------------------
+
+    def may_send(self, now: float) -> bool:
+        """Whether the lane may send anything at all. `now`: monotonic."""
+        return self._ownership.may_send(now) and self._permit.holds(now)
+
+    def permits(self, topic: str, offset: int, now: float) -> bool:
+        """Whether the row at this offset may be sent now, if anything may."""
+        return self._permit.allows(topic, offset, now)
+
+    def call_begins(self) -> None:
+        """A row is sent: the next commit has to permit more."""
+        self._send_ahead.sent()
+
+    # ---- commits -----------------------------------------------------------------------------------------------------
+
+    async def commit(self, *, released: bool = False) -> None:
+        """Commits results and watermarks. `released`: nothing is sent after it, until the next commit.
+
+        A commit that does not return ends the lane, whatever it raises, and also when it is cancelled: the results that
+        it has taken are in no other place, so the offsets must not pass them.
+        """
+        async with self._committing:
+            if self._ownership.end is not None:
+                return
+            try:
+                await self._commit(released=released)
+            except LaneFenced:
+                self.end(LaneEnd.FENCED)
+                raise
+            except BaseException:
+                self.end(LaneEnd.INDEFINITE)
+                raise
+        self._woken.set()
+        self._on_change()
+
+    async def _commit(self, *, released: bool) -> None:
+        outgoing = self._rows.take_outgoing()
+        marks = self._watermarks(released=released)
+        began = self._clock()
+        self.schedule.commit_begins(began)
+        if released:
+            self._permit.withdraw()  # also when the lane stays here after all
+        else:
+            self._permit.commit_begins(began, marks)
+        await self._transactions.commit(outgoing, marks)
+        self.schedule.committed(self._clock())
+        self._permit.committed()
+        self._committed = {topic: mark.offset for topic, mark in marks.items()}
+
+    def _watermarks(self, *, released: bool) -> dict[str, Watermark]:
+        self._send_ahead.commit_begins()
+        if released:
+            self._rows.shrink_horizons()
+        else:
+            self._rows.extend_horizons(self._send_ahead.rows)
+        return self._offsets.watermarks(released=released)
+
+    # ---- the end -----------------------------------------------------------------------------------------------------
+
+    async def hand_over(self) -> None:
+        """Sends nothing more, waits for the calls in flight, and commits that nothing is under way."""
+        self._ownership.hold()
+        while self._rows.in_flight and self._ownership.end is None:
+            self._calls_ended.clear()
+            await self._calls_ended.wait()
+        with contextlib.suppress(LaneFenced, CommitIndefinite):  # the commit has ended the lane
+            # While a former owner's lease may still run, that owner may be sending.
+            await self.commit(released=self._ownership.lease_is_over(self._clock()))
+
+    def all_calls_ended(self) -> None:
+        """No call is in flight any more."""
+        self._calls_ended.set()
+
+    def resume(self) -> None:
+        """Goes on after `hand_over`: the rebalance left the lane here."""
+        self._ownership.resume()
+        self.schedule.make_due()  # nothing is sent before a commit without `released`
+        self._woken.set()
+        self._on_change()
+
+    def end(self, why: LaneEnd) -> None:
+        """Ends the ownership; the first reason stays. Nothing is sent from now on."""
+        self._ownership.finish(why)
+        self._permit.withdraw()
+        self._woken.set()
+        self._calls_ended.set()
+        self._on_change()

@@ -1,0 +1,205 @@
+"""The rows of one lane: from delivery to result. No clock, no Kafka, no directory.
+
+It alone changes a row's state and attempts. What is done goes to `outgoing`, and waits there for the next commit.
+"""
+
+from collections.abc import Callable, Iterator
+
+import structlog
+from aiokafka import ConsumerRecord
+
+from services.processor import metrics
+from services.processor.lane.records import DeadRecord, read_record
+from services.processor.lane.rounds import RoundOrder, Rounds
+from services.processor.lane.row import Attempts, DeliveredRow, Row, State
+from services.processor.lane.row_queue import RowQueue
+from services.processor.offsets.lane_offsets import LaneOffsets
+from shared.contract.cloud_events import encode
+from shared.contract.events import RowOutcome
+from shared.contract.topics import Topics
+from shared.runtime.fenced_transactions import OutgoingRecord
+
+log = structlog.get_logger(__name__)
+
+CANCELLED = "The job was cancelled before this row was sent."
+SUPERSEDED = "A later round of this row took its place."
+
+
+class LaneRows:
+    """The rows in the windows of a lane, by state.
+
+    `is_cancelled`: whether a job's round is not to be sent any more. `on_doubt` takes each row that a former owner of
+    the lane may have sent: it has to be looked up.
+    """
+
+    def __init__(
+        self,
+        topics: Topics,
+        offsets: LaneOffsets,
+        is_cancelled: Callable[[str, int], bool],
+        on_doubt: Callable[[Row], None],
+    ) -> None:
+        self.in_flight = 0
+        self._topics = topics
+        self._offsets = offsets
+        self._is_job_cancelled = is_cancelled
+        self._on_doubt = on_doubt
+        self._queue = RowQueue(topics.rows)
+        self._rounds = Rounds()
+        self._outgoing: list[OutgoingRecord] = []
+
+    def __len__(self) -> int:
+        return len(self._rounds)
+
+    def __iter__(self) -> Iterator[Row]:
+        """The unfinished rows, each in its running round."""
+        return iter(self._rounds)
+
+    # ---- what comes in -----------------------------------------------------------------------------------------------
+
+    def admit(self, topic: str, records: list[ConsumerRecord]) -> None:
+        """Takes delivered records in, except those that were delivered before or are done."""
+        window = self._offsets.window(topic)
+        for record in records:
+            if record.offset < window.position:
+                continue  # delivered before a rebalance, and now once more
+            place = window.admit(record.offset)
+            if place is not None:
+                delivered = read_record(record, place)
+                if isinstance(delivered, DeliveredRow):
+                    self._deliver(Row(delivered))
+                else:
+                    self._dead_letter(delivered)
+
+    def _deliver(self, row: Row) -> None:
+        match self._rounds.order_of(row):
+            case RoundOrder.NOW:
+                self._begin(row)
+            case RoundOrder.AFTER:
+                self._block(row)
+            case RoundOrder.TOO_LATE:
+                # The later round is looked up before it is sent, and its look-up answers for this one too.
+                self.finish(row, row.unprocessed(SUPERSEDED))
+            case RoundOrder.DUPLICATE:
+                event = row.event
+                log.error("row_duplicate", job_id=event.job_id, row=event.row, round=event.round)
+                self._offsets.finish(row)
+
+    def _block(self, row: Row) -> None:
+        row.state = State.BLOCKED
+        if self._offsets.is_in_doubt(row):
+            self._offsets.mark_uncertain(row)
+        running = self._rounds.wait(row)
+        if running.state in (State.READY, State.WAITING):
+            self.finish(running, running.unprocessed(SUPERSEDED))
+
+    def _dead_letter(self, dead: DeadRecord) -> None:
+        metrics.DEAD_LETTERS.inc()
+        log.error("dead_letter", partition=dead.partition, offset=dead.place.offset, reason=dead.reason)
+        self._outgoing += dead.records(self._topics)
+        self._offsets.window(dead.topic).finish(dead.place)
+
+    def _begin(self, row: Row) -> None:
+        self._rounds.begin(row)
+        # A former owner may have sent an earlier round of the row just before it was fenced.
+        if row.event.round > 1 or self._offsets.is_in_doubt(row):
+            self.put_in_doubt(row, row.attempts)
+            self._on_doubt(row)
+        elif self._is_cancelled(row):
+            self.finish(row, row.unprocessed(CANCELLED))
+        else:
+            row.state = State.READY
+            self._queue.append(row)
+
+    # ---- cancelled jobs ----------------------------------------------------------------------------------------------
+
+    def cancel(self, job_id: str) -> None:
+        """Finishes the waiting rows of a cancelled job as unprocessed, without a call."""
+        for row in self._rounds.of_job(job_id):
+            if row.state in (State.READY, State.WAITING) and self._is_cancelled(row):
+                self.finish(row, row.unprocessed(CANCELLED))
+
+    def _is_cancelled(self, row: Row) -> bool:
+        return self._rounds.is_superseded(row) or self._is_job_cancelled(row.event.job_id, row.event.round)
+
+    # ---- on the way to a result --------------------------------------------------------------------------------------
+
+    def heads(self, topic: str) -> Iterator[Row]:
+        """The rows of a topic that may be sent next: a fresh one, and one that is tried again."""
+        return self._queue.heads(topic)
+
+    def any_ready(self, topic: str) -> bool:
+        """False when no row of the topic is ready. True may be wrong."""
+        return self._queue.any(topic)
+
+    def call_begins(self, row: Row) -> None:
+        """A call for one of the `heads` begins. Every call has to be ended with `call_ended`."""
+        self._queue.take(row)
+        row.state = State.IN_FLIGHT
+        self._offsets.mark_uncertain(row)
+        self.in_flight += 1
+
+    def call_ended(self) -> None:
+        """A call has ended, with whatever outcome."""
+        self.in_flight -= 1
+
+    def put_in_doubt(self, row: Row, attempts: Attempts) -> None:
+        """The row may be in the directory: it stays below the horizon until a look-up has told."""
+        row.state, row.attempts = State.IN_DOUBT, attempts
+        self._offsets.mark_uncertain(row)
+
+    def wait(self, row: Row, attempts: Attempts) -> bool:
+        """The row is certainly not in the directory. Returns whether it is to be sent again: call `ready_again`."""
+        row.attempts = attempts
+        self._offsets.mark_certain(row)
+        if self._is_cancelled(row):
+            message = SUPERSEDED if self._rounds.is_superseded(row) else CANCELLED
+            self.finish(row, row.unprocessed(message))
+            return False
+        row.state = State.WAITING
+        return True
+
+    def ready_again(self, row: Row, *, front: bool = False) -> None:
+        """The row may be sent again. `front`: before the others, because nothing went wrong with it."""
+        if row.state is not State.DONE:
+            row.state = State.READY
+            self._queue.append_retry(row, front=front)
+
+    def finish(self, row: Row, result: RowOutcome) -> None:
+        """The row has its result: it goes out with the next commit."""
+        row.state = State.DONE
+        following = self._rounds.end(row)
+        record = encode(result, "processor", row.delivered.traceparent)
+        self._outgoing.append((self._topics.results, record.key, record.value, record.headers))
+        self._offsets.finish(row)
+        metrics.results(type(result).__name__).inc()
+        log.debug("row_finished", job_id=row.event.job_id, row=row.event.row, result=type(result).__name__)
+        if following is not None:
+            self._begin(following)
+
+    # ---- what a commit takes -----------------------------------------------------------------------------------------
+
+    @property
+    def outgoing(self) -> bool:
+        """Whether anything waits for the next commit."""
+        return bool(self._outgoing)
+
+    def take_outgoing(self) -> list[OutgoingRecord]:
+        """What the next commit writes. From then on it is in no other place."""
+        taken, self._outgoing = self._outgoing, []
+        return taken
+
+    def extend_horizons(self, ahead: int) -> None:
+        """Moves the horizons over the next `ahead` rows of each topic: those may be sent before the next commit."""
+        for topic in self._topics.rows:
+            self._offsets.extend_horizon(topic, self._queue.last_within(topic, ahead))
+
+    def shrink_horizons(self) -> None:
+        """Moves the horizons as low as they may be when nothing more is sent."""
+        for topic in self._topics.rows:
+            self._offsets.shrink_horizon(topic)
+
+    def furthest(self, topic: str, ahead: int) -> int | None:
+        """The highest offset among the next `ahead` rows of a topic, None when there are none."""
+        place = self._queue.last_within(topic, ahead)
+        return None if place is None else place.offset

@@ -2,9 +2,12 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.processor.limits.rate_limit import RateLimit
 
@@ -74,11 +77,80 @@ async def test_retry_after_is_waited_for():
     assert rate_limit.retry_after_seconds == 0
 
 
-async def test_a_clock_that_is_put_back_costs_a_moment():
-    """The slots already used lie an hour ahead; the limiter goes by another clock and still holds."""
-    put_back = 0.0
-    rate_limit = RateLimit(50, 1.0, 1, lambda: [0], wall_clock=lambda: time.time() - put_back)
-    await rate_limit.acquire()
-    put_back = 3600.0
-    async with asyncio.timeout(2):
+@dataclass
+class FakeTime:
+    """Both clocks, and the sleep that moves them on. `jumps`: by how much the wall clock is moved, and when."""
+
+    now: float = 1000.0
+    jumps: tuple[tuple[float, float], ...] = ()
+    oversleep: float = 0.0
+    #: How much of a second of sleep a second of the clocks lasts.
+    speed: float = 1.0
+
+    def clock(self):
+        return self.now
+
+    def wall_clock(self):
+        return 1.8e9 + self.now + sum(seconds for at, seconds in self.jumps if self.now >= at)
+
+    async def sleep(self, seconds):
+        self.now += max(seconds * self.speed, 1e-6) + self.oversleep
+
+
+def limited(fake, rate, period, partitions=1, owned=(0,)):
+    return RateLimit(rate, period, partitions, lambda: owned, fake.clock, fake.wall_clock, fake.sleep)
+
+
+async def calls(rate_limit, fake, count):
+    times = []
+    for _ in range(count):
         await rate_limit.acquire()
+        times.append(fake.now)
+    return times
+
+
+def most_in_a_period(times, period):
+    return max(sum(start <= time < start + period for time in times) for start in times)
+
+
+async def test_a_clock_that_is_put_back_costs_a_moment():
+    """The slots already used lie an hour ahead."""
+    fake = FakeTime(jumps=((1000.5, -3600.0),))
+    rate_limit = limited(fake, 50, 1.0)
+    times = await calls(rate_limit, fake, 100)
+    assert times[-1] - times[0] < 100 * 0.021 + 0.5
+
+
+@given(
+    st.sampled_from([(1, 1.0), (10, 1.0), (30, 60.0), (5, 0.2)]),
+    st.lists(st.tuples(st.floats(1000, 1100), st.floats(-4000, 4000)), max_size=4),
+    st.floats(0, 0.001),
+)
+async def test_a_clock_that_jumps_lets_no_call_too_many_through(limit, jumps, oversleep):
+    """In no window of a period, wherever the slots lie after the jump."""
+    rate, period = limit
+    fake = FakeTime(jumps=tuple(jumps), oversleep=oversleep)
+    times = await calls(limited(fake, rate, period), fake, 6 * rate)
+    assert most_in_a_period(times, period - 1e-6) <= rate
+
+
+async def test_a_sleep_that_ends_a_little_early_wastes_no_slot():
+    """The wall clock may run slower than the monotonic one while it is being set right."""
+    fake = FakeTime(speed=0.999)
+    rate_limit = limited(fake, 10, 1.0)
+    times = await calls(rate_limit, fake, 50)
+    assert times[-1] - times[0] == pytest.approx(49 * 0.105, abs=0.02)
+
+
+@pytest.mark.parametrize(("processors", "longest"), [(1, 2.2), (2, 6.4), (3, 10.6)])
+async def test_a_lone_row_waits_for_its_processors_next_slot(processors, longest):
+    """At 30 calls a minute and 50 partitions. One processor of three waited up to 74 s."""
+    fake, share = FakeTime(), -(-50 // processors)
+    rate_limit = limited(fake, 30, 60.0, 50, range(share))
+    waits = []
+    for _ in range(60):
+        fake.now += 7.3
+        asked = fake.now
+        await rate_limit.acquire()
+        waits.append(fake.now - asked)
+    assert max(waits) <= longest

@@ -183,7 +183,7 @@ def decision_of(event: RowResolved) -> Decision:
     return Decision(event.job_id, event.row, event.round, hospital_id, event.resolved_by, micros(event.occurred_at))
 
 
-def settled(row: RowRecord, decisions: Decisions) -> RowRecord:
+def resolved(row: RowRecord, decisions: Decisions) -> RowRecord:
     """The row as a person resolved it; unchanged unless its outcome in that very round was unknown."""
     if row.error_code != UNKNOWN:
         return row
@@ -202,7 +202,7 @@ def changes(results: Iterable[RowRecord], stored: Mapping[RowKey, StoredRow], de
     for result in _highest(results).values():
         before = stored.get(result.key)
         if before is None or before.round < result.round:
-            found.add(settled(result, decisions), before)
+            found.add(resolved(result, decisions), before)
             found.count_unknown(result.key, result, decisions, 1)
             if before:
                 found.count_unknown(result.key, before, decisions, -1)
@@ -223,7 +223,7 @@ def changes_by_decision(rows: Iterable[RowRecord], decisions: Decisions, before:
     """What new decisions change in stored rows. `decisions`: all that hold now; `before`: those that held before."""
     found = RowChanges()
     for row in rows:
-        after = settled(row, decisions)
+        after = resolved(row, decisions)
         if after != row:
             found.add(after, StoredRow(row.round, row.status, row.finished_at))
             found.count_unknown(row.key, row, before, -1)

@@ -14,8 +14,6 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from services.processor import metrics
-from services.processor.activation.activation_consumer import ActivationConsumer
-from services.processor.activation.activations import Activations
 from services.processor.directory.client import DirectoryClient
 from services.processor.job_commands import JobCommands
 from services.processor.lane.lane import Lane
@@ -28,7 +26,7 @@ from services.processor.limits.circuit_breaker import CircuitBreaker
 from services.processor.limits.rate_limit import RateLimit
 from services.processor.operations.liveness import Liveness, kafka_answers
 from services.processor.operations.reports import Reports
-from services.processor.publishing import SEND_SECONDS, send_until_written
+from services.processor.publishing import SEND_SECONDS
 from services.processor.sending.lookups import LookupQueue
 from services.processor.sending.sender import Sender, SenderParts
 from services.processor.settings import ProcessorSettings
@@ -82,13 +80,8 @@ class Engine:
             clock,
             wall_clock,
         )
-        answer = partial(send_until_written, self._publisher, settings.topics.jobs)
-        activations = Activations(settings.retry_max_attempts, backoff, answer, self._notify)
-        self._activation_consumer = ActivationConsumer(settings, activations, clock)
         # What calls the directory for all of them.
-        parts = SenderParts(
-            self._directory, self._breaker, self._rate_limit, self._lookups, activations, self._job_commands, rules
-        )
+        parts = SenderParts(self._directory, self._breaker, self._rate_limit, self._lookups, self._job_commands, rules)
         self._sender = Sender(settings, settings.topics, parts, self.lane_consumer.running_lanes, clock)
         # What can be seen of it.
         report = partial(self._publisher.send, settings.topics.processors, timeout=SEND_SECONDS)
@@ -97,31 +90,24 @@ class Engine:
         )
         last_polls = {
             "rows": lambda: self.lane_consumer.last_poll,
-            "activations": lambda: self._activation_consumer.last_poll,
             "notices": lambda: self._job_commands.last_poll,
         }
         self.liveness = Liveness(last_polls, lambda: kafka_answers(settings), clock)
         # Where everything comes from.
-        self._subscriptions = declare(settings, self.lane_consumer, self._activation_consumer)
-        self.lane_consumer.attach(self._subscriptions.rows)
-        self._activation_consumer.attach(self._subscriptions.activations)
+        self._subscriptions = declare(settings, self.lane_consumer)
+        self.lane_consumer.attach(self._subscriptions.lanes)
 
     async def run(self) -> None:
         """Processes rows until cancelled, then hands its lanes over."""
         await wait_for_topics(self._settings)
         await self._breaker.start()
         async with self._directory, self._publisher, asyncio.TaskGroup() as parts:
-            rows, activations, job_commands = (
-                self._subscriptions.rows,
-                self._subscriptions.activations,
-                self._subscriptions.notices,
-            )
+            lanes, job_commands = self._subscriptions.lanes, self._subscriptions.notices
             parts.create_task(self._sender.run())
             parts.create_task(self._keep_consuming("notices", job_commands, self._job_commands.run))
-            parts.create_task(self._keep_consuming("activations", activations, self._activation_consumer.run))
-            parts.create_task(self._reports.run(lambda: rows.consumer))
+            parts.create_task(self._reports.run(lambda: lanes.consumer))
             parts.create_task(self._keep_forgetting_batches())
-            await self._keep_consuming("rows", rows, self.lane_consumer.run, self.lane_consumer.close)
+            await self._keep_consuming("rows", lanes, self.lane_consumer.run, self.lane_consumer.close)
 
     async def _keep_consuming(
         self,

@@ -1,8 +1,8 @@
 """What the processor reads and writes, declared with FastStream: consumers and AsyncAPI document come from here.
 
-    hospital.rows.*   group hospital-processor    offsets in each lane's transactions, with its results; read_committed
-    hospital.jobs     group hospital-activation   offsets after the answer has been written; at least once
-    hospital.jobs     no group                    every processor reads all of it, from the start (`notices`)
+    hospital.rows.*   group hospital-processor   offsets in each lane's transactions, with its results; read_committed
+    hospital.jobs     the same                   its requests for activation, with their answers in the transactions
+    hospital.jobs     no group                   every processor reads all of it, from the start (`notices`)
 
 The subscribers have no handler: FastStream's own loop cannot run more calls at once than there are partitions without
 losing rows, so the engine drives the raw consumers. The publishers are declared for the document; the engine writes
@@ -34,6 +34,7 @@ from shared.contract.events import (
     SendingPaused,
     SendingResumed,
 )
+from shared.contract.topics import Topics
 from shared.runtime import kafka_options
 
 #: How much longer than a call a rebalance may take: calls in flight finish before their lane is handed over.
@@ -59,16 +60,16 @@ class Subscriptions:
     """The broker, and the subscribers whose raw consumers the engine drives."""
 
     broker: KafkaBroker
-    rows: Any
-    activations: Any
+    lanes: Any
     notices: Any
 
 
-def declare(
-    settings: ProcessorSettings,
-    rows_listener: ConsumerRebalanceListener | None = None,
-    activations_listener: ConsumerRebalanceListener | None = None,
-) -> Subscriptions:
+def lane_topics(topics: Topics) -> tuple[str, ...]:
+    """The topics of a lane: one partition index of all of them has one owner, one permit and one commit."""
+    return (*topics.rows, topics.jobs)
+
+
+def declare(settings: ProcessorSettings, lanes_listener: ConsumerRebalanceListener | None = None) -> Subscriptions:
     """Declares everything; nothing connects before a subscriber is started."""
     topics = settings.topics
     broker = KafkaBroker(
@@ -80,29 +81,18 @@ def declare(
         consumer_only=True,
         logger=None,
     )
-    rows = broker.subscriber(
-        *topics.rows,
+    lanes = broker.subscriber(
+        *lane_topics(topics),
         group_id=topics.group("processor"),
         partition_assignment_strategy=(RangePartitionAssignor,),
-        listener=rows_listener,
+        listener=lanes_listener,
         session_timeout_ms=settings.session_timeout_ms,
         heartbeat_interval_ms=settings.session_timeout_ms // 4,
         rebalance_timeout_ms=int((settings.hospital_api_timeout + REBALANCE_MARGIN_SECONDS) * 1000),
-        title="ProcessorRows",
-        description="RowAccepted: each becomes one hospital, and one result per round.",
+        include_in_schema=False,
         **SAFE_SUBSCRIBER,
     )
-    activations = broker.subscriber(
-        topics.jobs,
-        group_id=topics.group("activation"),
-        partition_assignment_strategy=(RangePartitionAssignor,),
-        listener=activations_listener,
-        session_timeout_ms=settings.session_timeout_ms,
-        heartbeat_interval_ms=settings.session_timeout_ms // 4,
-        title="ProcessorActivationRequests",
-        description="JobFinished with outcome all_created, BatchActivationRequested.",
-        **SAFE_SUBSCRIBER,
-    )
+    _document_lanes(broker, topics)
     notices = broker.subscriber(
         partitions=[TopicPartition(topics.jobs, partition) for partition in range(topics.partitions)],
         title="ProcessorNotices",
@@ -110,7 +100,26 @@ def declare(
         **SAFE_SUBSCRIBER,
     )
     _declare_publishers(broker, settings)
-    return Subscriptions(broker, rows, activations, notices)
+    return Subscriptions(broker, lanes, notices)
+
+
+def _document_lanes(broker: KafkaBroker, topics: Topics) -> None:
+    """What the lanes read, for the document: a title has one payload. These subscribers are never started."""
+    group = topics.group("processor")
+    broker.subscriber(
+        *topics.rows,
+        group_id=group,
+        title="ProcessorRows",
+        description="RowAccepted: each becomes one hospital, and one result per round.",
+        **SAFE_SUBSCRIBER,
+    )
+    broker.subscriber(
+        topics.jobs,
+        group_id=group,
+        title="ProcessorActivationRequests",
+        description="JobFinished with outcome all_created, BatchActivationRequested.",
+        **SAFE_SUBSCRIBER,
+    )
 
 
 def _declare_publishers(broker: KafkaBroker, settings: ProcessorSettings) -> None:

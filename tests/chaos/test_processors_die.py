@@ -58,18 +58,13 @@ async def test_a_frozen_processor_sends_nothing_more_when_it_thaws(system: Proce
         await system.write([(system.topics.jobs, request) for request in requests(ACTIVATIONS)])
         await until("and of requests for activation", lambda: bool(sent(proxy, "PATCH")), 20)
         frozen.freeze()
-        froze = time.time()
         await until("the other one has taken everything over", lambda: len(other.lanes()) == 6, 30)
-        # Two groups, two time-outs: while Kafka still takes a commit of the frozen one it may go on with activations.
-        await until("activations too", lambda: first(other, "activations_assigned", since=froze) < time.time(), 30)
         thawed = time.time()
         frozen.thaw()
         audit = await finish_and_audit(system, job, seconds=60)
     back = first(frozen, "lane_taken_over", since=thawed)
-    stale = [request for request in proxy.requests if thawed < request.wall < back and "PATCH" not in request.line]
-    back = first(frozen, "activations_assigned", since=thawed)
-    stale += [request for request in sent(proxy, "PATCH") if thawed < request.wall < back]
-    assert not stale, f"sent on a permit or a lease that had ended: {stale[:3]}"
+    stale = [request for request in proxy.requests if thawed < request.wall < back]
+    assert not stale, f"sent on a permit that had ended: {stale[:3]}"
     assert audit.kinds == {"RowCreated": FROZEN_ROWS}
     kept(f"SIGSTOP, takeover, SIGCONT: {audit.summary()}, {len(stale)} requests of the frozen one on its old permit")
 

@@ -19,7 +19,10 @@ from shared.runtime.fenced_transactions import CommitIndefinite
 
 
 class Committer:
-    """The commits of one ownership. `on_change` is called when more may be sent, and at the end."""
+    """The commits of one ownership.
+
+    `in_flight`: the number of calls under way. `on_change` is called when more may be sent, and at the end.
+    """
 
     def __init__(
         self,
@@ -28,6 +31,7 @@ class Committer:
         offsets: LaneOffsets,
         rows: LaneRows,
         transactions: LaneTransactions,
+        in_flight: Callable[[], int],
         on_change: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
@@ -37,6 +41,7 @@ class Committer:
         self._offsets = offsets
         self._rows = rows
         self._transactions = transactions
+        self._in_flight = in_flight
         self._on_change = on_change
         self._clock = clock
         self._permit = SendPermit(settings.lease_seconds)
@@ -156,16 +161,17 @@ class Committer:
     async def hand_over(self) -> None:
         """Sends nothing more, waits for the calls in flight, and commits that nothing is under way."""
         self._ownership.hold()
-        while self._rows.in_flight and self._ownership.end is None:
+        while self._in_flight() and self._ownership.end is None:
             self._calls_ended.clear()
             await self._calls_ended.wait()
         with contextlib.suppress(LaneFenced, CommitIndefinite):  # the commit has ended the lane
             # While a former owner's lease may still run, that owner may be sending.
             await self.commit(released=self._ownership.lease_is_over(self._clock()))
 
-    def all_calls_ended(self) -> None:
-        """No call is in flight any more."""
-        self._calls_ended.set()
+    def call_ended(self) -> None:
+        """A call has ended: a hand-over waits for the last of them."""
+        if not self._in_flight():
+            self._calls_ended.set()
 
     def resume(self) -> None:
         """Goes on after `hand_over`: the rebalance left the lane here."""

@@ -1,8 +1,8 @@
-"""A lane: one partition index of both topics of rows, owned by this processor from takeover to hand-over.
+"""A lane: one partition index of its three topics, owned by this processor from takeover to hand-over.
 
-It brings together the rows (`lane_rows`), their commits (`committer`) and whose the lane is (`ownership`). It never
-calls the directory (`sending` does) and never polls Kafka (`lane_consumer` does). All its methods run on the event
-loop's thread.
+It brings together the rows (`lane_rows`), the activations (`lane_activations`), the commits of both (`committer`) and
+whose the lane is (`ownership`). Its topics are the two of rows, and `hospital.jobs` for the activations. It never calls
+the directory (`sending` does) and never polls Kafka (`lane_consumer` does). All runs on the event loop's thread.
 """
 
 import asyncio
@@ -15,8 +15,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from services.processor import metrics
 from services.processor.job_commands import JobCommands
 from services.processor.lane.committer import Committer
+from services.processor.lane.lane_activations import LaneActivations
 from services.processor.lane.lane_rows import LaneRows
 from services.processor.lane.ownership import LaneEnd, Ownership
+from services.processor.lane.report import lane_report
 from services.processor.lane.row import Attempts, Row
 from services.processor.lane.takeover import Takeover
 from services.processor.lane.transactions import LaneFenced
@@ -67,7 +69,18 @@ class Lane:
         self._offsets = LaneOffsets(takeover.watermarks)
         self._rows = LaneRows(settings.topics, self._offsets, job_commands.is_cancelled, self._look_up_inherited)
         self.committer = Committer(
-            settings, self._ownership, self._offsets, self._rows, takeover.transactions, notify, clock
+            settings,
+            self._ownership,
+            self._offsets,
+            self._rows,
+            takeover.transactions,
+            lambda: self._rows.in_flight + self.activations.in_flight,
+            notify,
+            clock,
+        )
+        self._jobs = settings.topics.jobs
+        self.activations = LaneActivations(
+            self._offsets.window(self._jobs), self._rows, self._ownership, self.committer, notify, clock
         )
         if lease:
             asyncio.get_running_loop().call_later(lease, self._wake)
@@ -135,18 +148,26 @@ class Lane:
     @property
     def used(self) -> int:
         """How many delivered rows the windows hold, done or not."""
-        return self._offsets.used
+        return sum(self._offsets.held(topic) for topic in self._topics)
 
     def has_room(self, topic: str, records: int) -> bool:
-        """Whether so many more records of a topic fit. A tenth of the window is kept for express rows."""
+        """Whether so many more records of a topic fit. A tenth of the window is kept for express rows.
+
+        Records of `hospital.jobs` have a window of the same size for themselves: they are few, and mostly done at once.
+        """
         limit = self._settings.window_rows
+        if topic == self._jobs:
+            return self._offsets.held(topic) + records <= limit
         return self.used + records <= (limit if topic == self._topics[0] else limit - limit // 10)
 
     def admit(self, topic: str, records: list[ConsumerRecord], position: int) -> None:
         """Takes delivered records in. `position`: the consumer's position after them."""
         window = self._offsets.window(topic)
         before = window.position
-        self._rows.admit(topic, records)
+        if topic == self._jobs:
+            self.activations.admit(records)
+        else:
+            self._rows.admit(topic, records)
         window.moved_to(position)
         if records or window.position != before:
             self._wake()
@@ -185,8 +206,7 @@ class Lane:
     def call_ended(self) -> None:
         """A call has ended, with whatever outcome."""
         self._rows.call_ended()
-        if not self._rows.in_flight:
-            self.committer.all_calls_ended()
+        self.committer.call_ended()
 
     def apply(self, row: Row, attempts: Attempts, following: Next) -> None:
         """What follows from a call or a look-up. Does nothing when the lane has ended: its next owner looks it up."""
@@ -224,18 +244,8 @@ class Lane:
 
     def report(self, end_offsets: dict[str, int]) -> LaneReport:
         """The lane's counts and lag for ProcessorReported. `end_offsets`: the ends of its partitions, by topic."""
-        now = self._wall_clock()
-        oldest = min((row.delivered.received_at for row in self._rows), default=now)
-        lags = {topic: max(end_offsets.get(topic, 0) - at, 0) for topic, at in self._offsets.to_commit.items()}
-        return LaneReport(
-            partition=self.partition,
-            in_flight=self._rows.in_flight,
-            waiting=len(self._rows) - self._rows.in_flight,
-            window_used=self.used,
-            lag_rows=sum(lags.values()),
-            lag_express_rows=lags.get(self._topics[0], 0),
-            lag_seconds=round(max(now - oldest, 0.0), 1),
-        )
+        topics, now = self._settings.topics, self._wall_clock()
+        return lane_report(self.partition, topics, self._rows, self._offsets, end_offsets, now)
 
     def unfinished_rows(self) -> Iterator[Row]:
         """The rows without a result."""

@@ -15,7 +15,7 @@ from services.processor.lane.row import Attempts, DeliveredRow, Row, State
 from services.processor.lane.row_queue import RowQueue
 from services.processor.offsets.lane_offsets import LaneOffsets
 from shared.contract.cloud_events import encode
-from shared.contract.events import RowOutcome
+from shared.contract.events import Event, RowOutcome
 from shared.contract.topics import Topics
 from shared.runtime.fenced_transactions import OutgoingRecord
 
@@ -169,13 +169,20 @@ class LaneRows:
         """The row has its result: it goes out with the next commit."""
         row.state = State.DONE
         following = self._rounds.end(row)
-        record = encode(result, "processor", row.delivered.traceparent)
-        self._outgoing.append((self._topics.results, record.key, record.value, record.headers))
+        self._write(self._topics.results, result, row.delivered.traceparent)
         self._offsets.finish(row)
         metrics.results(type(result).__name__).inc()
         log.debug("row_finished", job_id=row.event.job_id, row=row.event.row, result=type(result).__name__)
         if following is not None:
             self._begin(following)
+
+    def write_job_event(self, event: Event) -> None:
+        """An event of `hospital.jobs` goes out with the next commit."""
+        self._write(self._topics.jobs, event)
+
+    def _write(self, topic: str, event: Event, traceparent: str | None = None) -> None:
+        record = encode(event, "processor", traceparent)
+        self._outgoing.append((topic, record.key, record.value, record.headers))
 
     # ---- what a commit takes -----------------------------------------------------------------------------------------
 

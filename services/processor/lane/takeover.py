@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import GroupAuthorizationFailedError, IllegalStateError
 
-from services.processor.lane.group_offsets import GroupOffsets
+from services.processor.group_offsets import GroupOffsets
 from services.processor.lane.membership import prove_membership
 from services.processor.lane.transactions import LaneTransactions
 from services.processor.offsets.watermark import EVERYTHING, Watermark, read_watermark
+from services.processor.subscriptions import lane_topics
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
 
@@ -52,7 +53,7 @@ async def take_over(
     Raises KafkaError, OSError or TimeoutError: try again later, with new transactions. These are closed then.
     """
     group = settings.topics.group("processor")
-    wanted = [TopicPartition(topic, partition) for topic in settings.topics.rows]
+    wanted = [TopicPartition(topic, partition) for topic in lane_topics(settings.topics)]
     try:
         _check_assigned(consumer, wanted)
         async with group_offsets(settings) as offsets:
@@ -60,12 +61,12 @@ async def take_over(
             await prove(consumer)
             await transactions.open()
             committed = {
-                where.topic: read_watermark(commit.offset, commit.metadata or "")
+                where: read_watermark(commit.offset, commit.metadata or "")
                 for where, commit in (await offsets.read(group, wanted)).items()
             }
-        watermarks = {
-            where.topic: await _with_known_horizon(consumer, where, committed.get(where.topic)) for where in wanted
-        }
+            jobs = TopicPartition(settings.topics.jobs, partition)
+            known = committed if jobs in committed else committed | await _former_activations(settings, offsets, jobs)
+        watermarks = {where.topic: await _with_known_horizon(consumer, where, known.get(where)) for where in wanted}
         for where in wanted:
             consumer.seek(where, watermarks[where.topic].offset)
     except BaseException:
@@ -73,6 +74,17 @@ async def take_over(
         raise
     clean = all(mark.released for mark in committed.values())
     return Takeover(transactions, watermarks, clean=clean, unowned=not committed)
+
+
+async def _former_activations(
+    settings: KafkaSettings, offsets: GroupOffsets, jobs: TopicPartition
+) -> dict[TopicPartition, Watermark]:
+    """Where the group stands that read the requests for activation up to 0.1.0: the lane goes on there, once."""
+    try:
+        found = await offsets.read(settings.topics.group("activation"), [jobs])
+    except GroupAuthorizationFailedError:
+        return {}  # a new installation, in which nobody may ask for it
+    return {at: Watermark(commit.offset, commit.offset) for at, commit in found.items()}
 
 
 def _check_assigned(consumer: AIOKafkaConsumer, wanted: list[TopicPartition]) -> None:

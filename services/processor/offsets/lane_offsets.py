@@ -1,4 +1,4 @@
-"""How far a lane is in its two topics: the windows, the rows whose fate is not certain, and the horizons."""
+"""How far a lane is in its topics: the windows, the rows whose fate is not certain, and the horizons."""
 
 from typing import Protocol
 
@@ -27,10 +27,9 @@ class LaneOffsets:
         """The window of one topic."""
         return self._windows[topic]
 
-    @property
-    def used(self) -> int:
-        """How many delivered records are held, done or not."""
-        return sum(len(window) for window in self._windows.values())
+    def held(self, topic: str) -> int:
+        """How many delivered records of a topic are held, done or not."""
+        return len(self._windows[topic])
 
     @property
     def has_work(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from services.processor.activation.activations import Activation, Activations
+from services.processor.activation.activations import Activation
 from services.processor.job_commands import JobCommands
 from services.processor.lane.lane import Lane
 from services.processor.lane.row import Row
@@ -26,6 +26,13 @@ class BatchLookUp:
     batch_id: str
 
 
+class ActivationCall(NamedTuple):
+    """A batch is to be activated, as an event of a lane asks."""
+
+    lane: Lane
+    activation: Activation
+
+
 class RowCall(NamedTuple):
     """A row of a lane is to be created."""
 
@@ -33,7 +40,7 @@ class RowCall(NamedTuple):
     row: Row
 
 
-Choice = BatchLookUp | Activation | RowCall
+Choice = BatchLookUp | ActivationCall | RowCall
 
 
 class Choices:
@@ -43,13 +50,11 @@ class Choices:
         self,
         topics: Topics,
         lookups: LookupQueue,
-        activations: Activations,
         job_commands: JobCommands,
         lanes: Callable[[], Iterable[Lane]],
     ) -> None:
         self._express, self._bulk = topics.rows
         self._lookups = lookups
-        self._activations = activations
         self._job_commands = job_commands
         self._lanes = lanes
         self._count = 0
@@ -59,9 +64,12 @@ class Choices:
         if not self._job_commands.may_send:
             return False
         due = self._lookups.next_due()
-        if (due is not None and due <= now) or self._activations.ready:
+        if due is not None and due <= now:
             return True
-        return any(lane.next_row(self._express) or lane.next_row(self._bulk) for lane in self._lanes())
+        return any(
+            lane.activations.first() or lane.next_row(self._express) or lane.next_row(self._bulk)
+            for lane in self._lanes()
+        )
 
     def take(self) -> Choice | None:
         """The next call, which begins now. None when there is nothing to call any more."""
@@ -69,8 +77,9 @@ class Choices:
             return None
         if (batch_id := self._lookups.take()) is not None:
             return BatchLookUp(batch_id)
-        if (activation := self._activations.take()) is not None:
-            return activation
+        if (activating := next(self._activating(), None)) is not None:
+            activating.lane.activations.call_begins()
+            return activating
         if (call := next(self._rows(), None)) is not None:
             call.lane.call_begins(call.row)
         return call
@@ -83,18 +92,22 @@ class Choices:
         if (batch := self._lookups.least_failed()) is not None:
             failures, batch_id = batch
             offers.append((failures, BatchLookUp(batch_id)))
-        if (activation := self._activations.least_failed()) is not None:
-            offers.append((activation.backoff_count, activation))
+        offers += [(call.activation.progress.backoff_count, call) for call in self._activating()]
         offers += [(call.row.attempts.backoff_count, call) for call in self._rows()]
         choice = min(offers, key=lambda offer: offer[0], default=(0, None))[1]
         match choice:
             case BatchLookUp(batch_id):
                 self._lookups.begin(batch_id)
-            case Activation():
-                self._activations.begin(choice)
+            case ActivationCall(lane):
+                lane.activations.call_begins()
             case RowCall(lane, row):
                 lane.call_begins(row)
         return choice
+
+    def _activating(self) -> Iterator[ActivationCall]:
+        """The next activation of every lane, first those that have failed least often in a row."""
+        calls = (ActivationCall(lane, first) for lane in self._lanes() if (first := lane.activations.first()))
+        return iter(sorted(calls, key=lambda call: call.activation.progress.backoff_count))
 
     def _rows(self) -> Iterator[RowCall]:
         """The next row of every lane and topic. Each choice begins with another lane."""

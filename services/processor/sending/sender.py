@@ -14,12 +14,15 @@ from typing import TypeVar
 import structlog
 
 from services.processor import metrics
-from services.processor.activation.activations import Activation, Activations
+from services.processor.activation.activations import Activation
+from services.processor.activation.transitions import after_activation
 from services.processor.directory.client import DirectoryClient
 from services.processor.directory.outcomes import (
+    ActivationOutcome,
     CallOutcome,
     Created,
     LookupFailed,
+    LookUpOutcome,
     NotSent,
     Throttled,
     Unanswered,
@@ -31,7 +34,7 @@ from services.processor.lane.row import Row
 from services.processor.lane.transitions import AttemptRules, LookUp, after_call
 from services.processor.limits.circuit_breaker import CircuitBreaker, CircuitOpen
 from services.processor.limits.rate_limit import RateLimit
-from services.processor.sending.choice import BatchLookUp, Choice, Choices, RowCall
+from services.processor.sending.choice import ActivationCall, BatchLookUp, Choice, Choices, RowCall
 from services.processor.sending.lookups import LookupQueue
 from services.processor.settings import DirectorySettings
 from shared.contract.events import BreakerState
@@ -50,7 +53,6 @@ class SenderParts:
     breaker: CircuitBreaker
     rate_limit: RateLimit
     lookups: LookupQueue
-    activations: Activations
     job_commands: JobCommands
     rules: AttemptRules
 
@@ -68,7 +70,7 @@ class Sender:
     ) -> None:
         self._settings = settings
         self._parts = parts
-        self._choices = Choices(topics, parts.lookups, parts.activations, parts.job_commands, lanes)
+        self._choices = Choices(topics, parts.lookups, parts.job_commands, lanes)
         self._clock = clock
         self._connections = asyncio.Semaphore(settings.hospital_api_max_connections)
         self._notified = asyncio.Event()
@@ -127,8 +129,8 @@ class Sender:
             match choice:
                 case BatchLookUp(batch_id):
                     await self._look_up(batch_id)
-                case Activation():
-                    await self._activate(choice)
+                case ActivationCall(lane, activation):
+                    await self._activate(lane, activation)
                 case RowCall(lane, row):
                     await self._create(lane, row)
         except Exception:
@@ -142,10 +144,22 @@ class Sender:
         outcome = await self._call("look_up", send, lambda: self._parts.lookups.may_look_up(batch_id))
         self._parts.lookups.record_outcome(batch_id, began, outcome)
 
-    async def _activate(self, activation: Activation) -> None:
-        send = partial(self._parts.directory.activate, activation.batch_id)
-        outcome = await self._call("activate", send, lambda: activation.lease.holds)
-        await self._parts.activations.record_outcome(activation, outcome)
+    async def _activate(self, lane: Lane, activation: Activation) -> None:
+        directory, request, rules = self._parts.directory, activation.request, self._parts.rules
+        outcome: ActivationOutcome | LookUpOutcome
+        try:
+            if activation.progress.look_up_first:
+                send = partial(directory.look_up, request.batch_id)
+                outcome = await self._call("look_up", send, lane.activations.permitted)
+            else:
+                activate = partial(directory.activate, request.batch_id)
+                outcome = await self._call("activate", activate, lane.activations.permitted)
+            before = activation.progress
+            lane.activations.apply(
+                activation, *after_activation(request, before, outcome, rules.max_attempts, rules.backoff)
+            )
+        finally:
+            lane.activations.call_ended()
 
     async def _create(self, lane: Lane, row: Row) -> None:
         began = self._clock()

@@ -10,10 +10,13 @@ from aiokafka.structs import OffsetAndMetadata
 
 from services.processor.lane.takeover import take_over
 from services.processor.offsets.watermark import Watermark
+from services.processor.subscriptions import lane_topics
 from tests.support.processor.lane_doubles import lane_settings
 
 SETTINGS = lane_settings()
-EXPRESS, BULK = (TopicPartition(topic, 0) for topic in SETTINGS.topics.rows)
+EXPRESS, BULK, JOBS = (TopicPartition(topic, 0) for topic in lane_topics(SETTINGS.topics))
+EVERY = {EXPRESS, BULK, JOBS}
+GROUP, FORMER_GROUP = "hospital-processor", "hospital-activation"
 MARK = Watermark(5, 9)
 
 
@@ -23,8 +26,8 @@ class FakeKafka:
     def __init__(self, **failing):
         self.failing = failing
         self.steps = []
-        self.commits = {where: OffsetAndMetadata(MARK.offset, MARK.metadata()) for where in (EXPRESS, BULK)}
-        self.assigned = {EXPRESS, BULK}
+        self.commits = {(GROUP, where): OffsetAndMetadata(MARK.offset, MARK.metadata()) for where in EVERY}
+        self.assigned = EVERY
 
     def _step(self, name):
         self.steps.append(name)
@@ -38,8 +41,9 @@ class FakeKafka:
         yield self
 
     async def read(self, group, partitions):
-        self._step("read" if "fence" not in self.steps else "read again")
-        return {where: self.commits[where] for where in partitions if where in self.commits}
+        if group == GROUP:
+            self._step("read" if "fence" not in self.steps else "read again")
+        return {where: self.commits[group, where] for where in partitions if (group, where) in self.commits}
 
     # the consumer
 
@@ -68,8 +72,8 @@ async def test_it_reads_then_proves_then_fences_then_reads_again():
     """Only the second read holds: the former owner's last commit may have come between."""
     kafka = FakeKafka()
     found = await kafka.take_over()
-    assert kafka.steps == ["read", "prove", "fence", "read again", "seek", "seek"]
-    assert found.watermarks == {EXPRESS.topic: MARK, BULK.topic: MARK}
+    assert kafka.steps == ["read", "prove", "fence", "read again", "seek", "seek", "seek"]
+    assert found.watermarks == {where.topic: MARK for where in EVERY}
 
 
 @pytest.mark.parametrize(
@@ -88,10 +92,23 @@ async def test_who_cannot_read_or_is_no_member_fences_nobody(failing):
 async def test_an_index_whose_topics_have_two_owners_is_nobodys():
     """One topic was given more partitions: both owners would fence each other for ever. Readiness says what to do."""
     kafka = FakeKafka()
-    kafka.assigned = {EXPRESS}
+    kafka.assigned = {EXPRESS, JOBS}
     with pytest.raises(IllegalStateError, match="not assigned here"):
         await kafka.take_over()
     assert kafka.steps == ["close"]
+
+
+async def test_the_requests_of_the_former_group_are_taken_over_once():
+    """Up to 0.1.0 a group of its own read them. Where the lanes have committed themselves, only that counts."""
+    kafka = FakeKafka()
+    kafka.commits[FORMER_GROUP, JOBS] = OffsetAndMetadata(77, "")
+    assert (await kafka.take_over()).watermarks[JOBS.topic] == MARK
+    kafka = FakeKafka()
+    kafka.commits[FORMER_GROUP, JOBS] = OffsetAndMetadata(77, "")
+    del kafka.commits[GROUP, JOBS]
+    found = await kafka.take_over()
+    assert found.watermarks[JOBS.topic] == Watermark(77, 77)
+    assert not found.unowned
 
 
 @pytest.mark.parametrize("step", ["read", "prove", "fence", "read again", "seek"])

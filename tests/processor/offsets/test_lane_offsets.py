@@ -34,7 +34,7 @@ def test_both_topics_count(lane_offsets):
     [express] = deliver(lane_offsets, EXPRESS, 10)
     bulk, other = deliver(lane_offsets, BULK, 10, 12)
     lane_offsets.finish(bulk)
-    assert lane_offsets.used == 2
+    assert [lane_offsets.held(topic) for topic in (EXPRESS, BULK)] == [1, 1]
     assert lane_offsets.to_commit == {EXPRESS: 10, BULK: 12}
     assert lane_offsets.positions == {EXPRESS: 11, BULK: 13}
     lane_offsets.finish(other)

@@ -37,6 +37,7 @@ class QueueLane(FakeLane):
         super().__init__()
         self.rows = {topic: [] for topic in TOPICS.rows}
         self.in_flight = 0
+        self.activations = SimpleNamespace(first=lambda: None)
 
     def put(self, row_number, *, bulk=False, **changes):
         topic = TOPICS.rows_bulk if bulk else TOPICS.rows_express
@@ -86,7 +87,6 @@ async def sending(lane, directory, *, connections=1):
     await breaker.start()
     settings = DirectorySettings(hospital_api_max_connections=connections, hospital_api_timeout=2, retry_min_wait=0.1)
     rules = AttemptRules(3, settings.settled_seconds, Backoff(0.01, 0.02).seconds)
-    activations = SimpleNamespace(ready=0, take=lambda: None, least_failed=lambda: None)
     job_commands = SimpleNamespace(may_send=True)
     sender = Sender(
         settings,
@@ -96,7 +96,6 @@ async def sending(lane, directory, *, connections=1):
             breaker,
             RateLimit(0, 1.0, 1, lambda: [0]),
             LookupQueue(rules, lambda: sender.notify(), 30.0),
-            activations,
             job_commands,
             rules,
         ),

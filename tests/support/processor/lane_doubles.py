@@ -166,7 +166,7 @@ def make_lane(
         settings or lane_settings(),
         0,
         FakeConsumer(),
-        Takeover(transactions, watermarks, clean=clean, unowned=unowned),  # type: ignore[arg-type]
+        Takeover(transactions, {**beginning(), **watermarks}, clean=clean, unowned=unowned),  # type: ignore[arg-type]
         job_commands,
         lambda: None,
         lambda _lane, row, at: on_doubt(row, at),
@@ -199,7 +199,7 @@ def admit(lane: Lane, *events: Event, topic: str = "hospital.rows.express", star
 def beginning(offset: int = 0) -> dict[str, Watermark]:
     """Watermarks of topics from which everything before the offset is done."""
     mark = Watermark(offset, offset)
-    return {"hospital.rows.express": mark, "hospital.rows.bulk": mark}
+    return {"hospital.rows.express": mark, "hospital.rows.bulk": mark, "hospital.jobs": mark}
 
 
 def nothing() -> SimpleNamespace:

@@ -3,21 +3,19 @@
 import asyncio
 import io
 from contextlib import asynccontextmanager, suppress
-from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import IllegalGenerationError, NoOffsetForPartitionError
 
-from deploy.local.sandbox import Sandbox
 from services.processor.engine import Engine
 from services.processor.lane.ownership import LaneEnd
 from services.processor.lane.takeover import take_over
 from services.processor.lane.transactions import LaneFenced, LaneTransactions
 from services.processor.offsets.watermark import MAX_METADATA_BYTES, Watermark
 from services.processor.operations.dead_letters import export_letters, list_letters
-from services.processor.settings import ProcessorSettings
+from services.processor.subscriptions import lane_topics
 from shared.contract.cloud_events import encode
 from shared.contract.events import (
     BatchActivated,
@@ -30,122 +28,17 @@ from shared.contract.events import (
     RowUnprocessed,
 )
 from shared.runtime import kafka_options
-from shared.runtime.topic_admin import create_missing_topics
+from tests.support.processor.installation import TIMEOUT_SECONDS, rows, running_installation
 from tests.support.processor.lane_doubles import accepted
 from tests.support.topic_reader import TopicReader
 from tests.support.until import until
 
-TIMEOUT_SECONDS = 20.0
-
-
-class Installation:
-    """An installation with two lanes, its directory in this process."""
-
-    def __init__(self, settings: ProcessorSettings, sandbox: Sandbox) -> None:
-        self.settings, self.sandbox = settings, sandbox
-        self.topics = settings.topics
-
-    def another(self, **changes: object) -> ProcessorSettings:
-        """The same settings for another processor."""
-        return self.settings.model_copy(update={"instance_id": uuid4().hex, **changes})
-
-    @asynccontextmanager
-    async def processing(self, make_transactions=LaneTransactions, **changes: object):
-        """An engine at work; ended cleanly."""
-        engine = Engine(self.another(**changes), make_transactions=make_transactions)
-        running = asyncio.create_task(engine.run())
-        try:
-            yield engine
-        finally:
-            running.cancel()
-            await asyncio.wait([running])
-            assert running.cancelled() or running.exception() is None, running.exception()
-
-    async def owns(self, engine: Engine, *partitions: int) -> None:
-        """Waits until an engine has taken over exactly these lanes."""
-        await until(
-            f"lanes {partitions}",
-            lambda: (
-                sorted(lane.partition for lane in engine.lane_consumer.running_lanes() if lane.reads) == [*partitions]
-            ),
-            TIMEOUT_SECONDS,
-        )
-
-    async def write(self, *events, topic: str | None = None, partition: int = 0, abort: bool = False) -> None:
-        """Writes events in one transaction."""
-        async with AIOKafkaProducer(
-            **kafka_options.producer_options(self.settings), transactional_id=uuid4().hex
-        ) as producer:
-            await producer.begin_transaction()
-            sends = [
-                await producer.send(
-                    topic or self.topics.rows_express, partition=partition, **encode(event, "t").fields()
-                )
-                for event in events
-            ]
-            await asyncio.gather(*sends)
-            await (producer.abort_transaction() if abort else producer.commit_transaction())
-
-    async def write_raw(self, key: bytes | None, value: bytes, headers=()) -> None:
-        async with AIOKafkaProducer(**kafka_options.producer_options(self.settings)) as producer:
-            await producer.send_and_wait(self.topics.rows_express, value, key, partition=0, headers=list(headers))
-
-    async def results(self, count: int) -> list:
-        """Waits for that many results."""
-        async with TopicReader(self.settings, self.topics.results) as reader:
-            await until(f"{count} results", lambda: has(reader, count), TIMEOUT_SECONDS)
-            await asyncio.sleep(0.2)
-            return await reader.events()
-
-    async def job_events(self, kind: type, count: int = 1) -> list:
-        """Waits for that many events of a kind on the topic of jobs."""
-        async with TopicReader(self.settings, self.topics.jobs) as reader:
-
-            async def found() -> bool:
-                return sum(isinstance(event, kind) for event in await reader.events()) >= count
-
-            await until(f"{count} {kind.__name__}", found, TIMEOUT_SECONDS)
-            return [event for event in await reader.events() if isinstance(event, kind)]
-
-    async def commits(self) -> dict[TopicPartition, tuple[int, str]]:
-        """What the group has committed: offset and metadata."""
-        admin = kafka_options.admin_client(self.settings)
-        await admin.start()
-        try:
-            found = await admin.list_consumer_group_offsets(self.topics.group("processor"))
-            return {where: (commit.offset, commit.metadata) for where, commit in found.items()}
-        finally:
-            await admin.close()
-
-
-async def has(reader: TopicReader, count: int) -> bool:
-    return len(await reader.events()) >= count
-
 
 @pytest.fixture
 async def installation(kafka_bootstrap, topic_prefix):
-    """Short times: a call 1 s, settling 0.5 s, a lease 2 s."""
-    async with Sandbox() as sandbox:
-        settings = ProcessorSettings(
-            kafka_bootstrap_servers=kafka_bootstrap,
-            kafka_topic_prefix=topic_prefix,
-            kafka_topic_partitions=2,
-            hospital_api_base_url=sandbox.base_url,
-            hospital_api_timeout=1,
-            hospital_api_settle_seconds=0.5,
-            lease_seconds=2,
-            session_timeout_ms=6000,
-            rate_limit_requests=0,
-            retry_min_wait=0.1,
-            retry_max_wait=0.2,
-            circuit_breaker_recovery_timeout=0.3,
-        )
-        await create_missing_topics(settings)
-        yield Installation(settings, sandbox)
-
-
-def rows(count: int, start: int = 2, **changes: object) -> list:
-    return [accepted(row, **changes) for row in range(start, start + count)]
+    """Two lanes on the run's broker."""
+    async with running_installation(kafka_bootstrap, topic_prefix) as installation:
+        yield installation
 
 
 async def test_rows_become_hospitals_and_an_idle_lane_has_no_lag(installation):
@@ -277,14 +170,15 @@ async def test_a_takeover_reads_what_its_predecessor_wrote_last(installation):
         assert (fresh.unowned, fresh.clean) == (True, True)
         assert fresh.watermarks[express] == Watermark(0, 9), "all that there is is in doubt"
         mark = Watermark(2, 6, 3, 0b110)
-        await fresh.transactions.commit([], {express: mark, installation.topics.rows_bulk: Watermark(0, 0)})
+        others = {topic: Watermark(0, 0) for topic in lane_topics(installation.topics) if topic != express}
+        await fresh.transactions.commit([], {express: mark, **others})
         second = await take_over(installation.settings, consumer, 0, LaneTransactions(installation.settings, 0))
         assert second.watermarks[express] == mark
         assert (second.unowned, second.clean) == (False, False)
         with pytest.raises(LaneFenced):
             await fresh.transactions.commit([], {express: Watermark(0, 0)})
         await second.transactions.commit(
-            [], {topic: Watermark(3, 3, released=True) for topic in installation.topics.rows}
+            [], {topic: Watermark(3, 3, released=True) for topic in lane_topics(installation.topics)}
         )
         third = await take_over(installation.settings, consumer, 0, LaneTransactions(installation.settings, 0))
         assert third.clean
@@ -313,7 +207,7 @@ async def test_a_former_member_fences_nobody(installation):
 async def member(installation):
     """The only member of the processors' group: all lanes are assigned to it."""
     async with kafka_consumer(installation, group_id=installation.topics.group("processor")) as consumer:
-        consumer.subscribe(list(installation.topics.rows))
+        consumer.subscribe(lane_topics(installation.topics))
         while not consumer.assignment():
             with suppress(NoOffsetForPartitionError):
                 await consumer.getmany(timeout_ms=100)
@@ -434,7 +328,7 @@ async def test_rows_whose_answers_are_lost_are_found_by_look_up(installation):
     assert any(result.found for result in created)
 
 
-async def test_batches_are_activated_when_tsecond_job_has_finished_or_somebody_asks(installation):
+async def test_batches_are_activated_when_a_job_has_finished_or_somebody_asks(installation):
     """Each answer once a request, also for a processor that starts later."""
     await installation.write(*rows(2))
     finished = JobFinished(

@@ -9,7 +9,7 @@ from services.processor.subscriptions import declare
 from shared.runtime.topic_admin import create_missing_topics
 
 AWAY_SECONDS = 5.0
-#: Of the three consumers: several tasks of each try every RETRY_BACKOFF_MS. At aiokafka's own 100 ms: 22 a second.
+#: Of the two consumers: several tasks of each try every RETRY_BACKOFF_MS. At aiokafka's own 100 ms: 22 a second.
 MOST_CONNECTIONS_A_SECOND = 12
 
 
@@ -21,7 +21,7 @@ async def test_consumers_whose_kafka_is_away_try_seldom_to_connect(own_broker, t
     )
     await create_missing_topics(settings)
     subscriptions = declare(settings)
-    consumers = [subscriptions.rows, subscriptions.activations, subscriptions.notices]
+    consumers = [subscriptions.lanes, subscriptions.notices]
     await subscriptions.broker.connect()
     for subscriber in consumers:
         await subscriber.start()

@@ -76,7 +76,7 @@ class RateLimit:
 
     @property
     def must_report_slots(self) -> bool:
-        """Whether `slot_report` should be written before its time, though at most once a second."""
+        """Whether `slot_report` should be written before its time."""
         if self._slots is None or self._loans is None:
             return False
         return self._loans.is_urgent(self._slots.at(self._wall_clock()), wants_slots=self.wants_slots)

@@ -102,8 +102,11 @@ class SlotLoans:
 
     # ---- what all write ----------------------------------------------------------------------------------------------
 
-    def apply(self, report: SlotReport) -> None:
-        """Applies a report, also our own, in the order of the topic."""
+    def apply(self, report: SlotReport, *, replayed: bool = False) -> None:
+        """Applies a report, also our own, in the order of the topic, from its start on.
+
+        `replayed`: it was there when the reader began. So nobody knows whether its writer is still alive.
+        """
         ours = report.processor == self._processor
         for lane, term in report.claims.items():
             self._terms[lane] = max(term, self._terms.get(lane, term))
@@ -114,7 +117,7 @@ class SlotLoans:
             self._lent[loan.place].add((loan.first, loan.end))
             if loan.borrower == self._processor and not self._is_superseded(loan):
                 self._borrowed.add(loan)
-        if not ours:
+        if not ours and not replayed:
             wants_slots = report.wants_slots and report.interval == self._slots.interval
             self._others[report.processor] = _Other(wants_slots, self._clock())
 
@@ -176,7 +179,7 @@ class SlotLoans:
         return self._written
 
     def is_urgent(self, now: int, *, wants_slots: bool) -> bool:
-        """Whether to report at once: a lane has been taken over, or somebody wants slots. At most once a second."""
+        """Whether to report at once: a lane has been taken over, or somebody wants slots."""
         if dict(self._owned()) != dict(self._written.claims):
             return True
         if wants_slots:

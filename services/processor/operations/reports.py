@@ -23,9 +23,9 @@ log = structlog.get_logger(__name__)
 
 REPORT_SECONDS = 5.0
 #: A report may come before its time, though not sooner after the last one, when others wait for what it says of slots.
-URGENT_SECONDS = 1.0
+URGENT_SECONDS = 0.25
 #: How often that is looked at.
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 0.05
 #: The time over which the rate is measured.
 RATE_SECONDS = 60.0
 

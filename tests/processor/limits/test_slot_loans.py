@@ -170,6 +170,18 @@ def test_nothing_is_lent_to_who_has_gone_silent():
     assert not lender.loans.report(lender.slot, wants_slots=False).loans
 
 
+def test_nothing_is_lent_to_who_may_have_died_long_ago():
+    """The topic keeps the last report of every processor that ever was."""
+    world = World(RateSlots(10, 1.0, 1))
+    lender = world.processor([0])
+    settle(world, [lender], 1)
+    report = SlotReport("dead", world.slots.interval, wants_slots=True)
+    lender.loans.apply(report, replayed=True)
+    assert not lender.loans.report(lender.slot, wants_slots=False).loans
+    lender.loans.apply(report)
+    assert lender.loans.report(lender.slot, wants_slots=False).loans
+
+
 def test_a_processor_with_another_rate_neither_borrows_nor_lends():
     """While the rate is changed one processor after the other, the same number of a slot means different times."""
     world = World(RateSlots(10, 1.0, 2))

@@ -137,14 +137,14 @@ async def run(reports):
 async def test_it_reports_every_five_seconds(reports, published):
     """The first time at once."""
     await run(reports)
-    assert [at for at, _ in published] == [1000, 1005, 1010, 1015]
+    assert [at for at, _ in published] == pytest.approx([1000, 1005, 1010, 1015], abs=0.2)
 
 
 async def test_it_reports_sooner_when_others_wait_for_what_it_says_of_slots(reports, published, rate_limit):
-    """Though not more often than once a second."""
+    """Though not more often than four times a second: a lane that was taken over sends nothing before its claim."""
     rate_limit.must_report_slots = True
     await run(reports)
-    assert [at for at, _ in published] == [1000, 1001, 1002, 1003]
+    assert [at for at, _ in published] == pytest.approx([1000, 1000.25, 1000.5, 1000.75], abs=0.06)
 
 
 def shown(name: str, **labels: str) -> float | None:

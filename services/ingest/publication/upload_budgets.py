@@ -86,6 +86,8 @@ class LargeUploadBudget(UploadBudget):
         super().__init__(timeouts.small_seconds)
         self._pool = pool
         self._timeouts = timeouts
+        #: The question that Kafka has not answered yet, or whose answer was not needed yet. It outlasts one wait.
+        self._asking: asyncio.Task[None] | None = None
 
     @property
     def remaining(self) -> float:
@@ -95,26 +97,35 @@ class LargeUploadBudget(UploadBudget):
     async def run(self, work: Coroutine[Any, Any, T], at_most: float | None = None) -> T:
         """What the work returns. Raises TimeoutError after `at_most` seconds, and KafkaSilent."""
         seconds = self._timeouts.large_seconds if at_most is None else at_most
-        return await self.compute(run_with_timeout(seconds, work))
+        result = await self.compute(run_with_timeout(seconds, work))
+        self._asking = None
+        return result
 
     async def compute(self, work: Coroutine[Any, Any, T]) -> T:
         """What the work returns, however long it takes. Raises KafkaSilent when Kafka answers nothing meanwhile."""
         task = asyncio.create_task(work)
         try:
-            while not await _is_done(task, self._timeouts.ask_after_seconds):
-                await self._ask_kafka(task)
+            while not await self._is_done(task):
+                await self._answer_before(task)
             return task.result()
         finally:
             detach(task)
             task.cancel()
 
-    async def _ask_kafka(self, task: asyncio.Task[Any]) -> None:
+    async def _is_done(self, task: asyncio.Task[Any]) -> bool:
+        # While Kafka owes an answer from an earlier wait, this one gives it no more time.
+        seconds = 0.0 if self._asking else self._timeouts.ask_after_seconds
+        return bool((await asyncio.wait({task}, timeout=seconds))[0])
+
+    async def _answer_before(self, task: asyncio.Task[Any]) -> None:
         """Returns when Kafka answers, or the task is done first. Raises KafkaSilent."""
-        asking = asyncio.create_task(self._ask())
-        detach(asking)
-        await asyncio.wait({asking, task}, return_when=asyncio.FIRST_COMPLETED)
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask())
+            detach(self._asking)
+        await asyncio.wait({self._asking, task}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
-            asking.result()
+            self._asking.result()
+            self._asking = None
 
     async def _ask(self) -> None:
         connection = self._pool.acquire()
@@ -124,7 +135,3 @@ class LargeUploadBudget(UploadBudget):
             close_connection(connection)
             raise KafkaSilent(str(error)) from error
         self._pool.release(connection)
-
-
-async def _is_done(task: asyncio.Task[Any], seconds: float) -> bool:
-    return bool((await asyncio.wait({task}, timeout=seconds))[0])

@@ -115,6 +115,9 @@ class AdmissionQueue:
         self._outage = None
 
     async def _wait(self, slot: Slot, budget: AnswerBudget) -> None:
+        if not self._free.locked():
+            await self._free.acquire()
+            return
         self.waiting += 1
         acquiring = asyncio.create_task(self._free.acquire())
         try:

@@ -1,6 +1,7 @@
 """How long an upload waits for Kafka: while it answers, and no longer."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
@@ -105,6 +106,28 @@ async def test_a_file_may_be_read_for_any_time_compute():
     answers = False
     with pytest.raises(KafkaSilent):
         await asyncio.wait_for(reading, 0.25)
+
+
+async def test_silence_while_a_file_is_read_counts_for_what_follows():
+    """Else a file that is read just before Kafka is given up would double the time."""
+    timeouts = UploadTimeouts(small_seconds=0.5, ask_after_seconds=0.05, ask_seconds=0.5, large_seconds=30)
+    budget, began = LargeUploadBudget(Pool(lambda: False), timeouts), time.monotonic()
+    await budget.compute(asyncio.sleep(0.4))
+
+    with pytest.raises(KafkaSilent):
+        await budget.run(asyncio.Event().wait())
+
+    assert time.monotonic() - began < 0.85
+
+
+async def test_an_acknowledgement_is_an_answer():
+    """A question from before it is forgotten: it may have been lost with a connection."""
+    pool = Pool(lambda: False)
+    budget = LargeUploadBudget(pool, QUICK)
+    for _ in range(4):
+        await budget.run(asyncio.sleep(0.06))
+
+    assert pool.connection.asked == 4
 
 
 async def test_what_is_done_while_kafka_is_asked_counts():

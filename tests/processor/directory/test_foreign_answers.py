@@ -1,6 +1,7 @@
 """What an ingress, a proxy or a login page says in the directory's place: nothing final follows from it."""
 
 import pytest
+from aiohttp import web
 
 from services.processor.directory.outcomes import (
     Activated,
@@ -116,3 +117,16 @@ async def test_the_title_of_a_gateways_page_is_its_message():
     page = "<html><head><title>502 Bad Gateway</title></head><body><hr>nginx</body></html>"
     async with answering(answer(502, page, "text/html")) as url, directory(url) as client:
         assert await client.create(accepted(), allowed) == Unanswered("502 Bad Gateway", 502)
+
+
+@pytest.mark.parametrize("charset", ["latin-1", "no-such-charset", "utf-16"])
+async def test_text_in_any_encoding_becomes_a_message(charset):
+    """Also in one that nobody knows."""
+
+    async def handler(_):
+        return web.Response(status=422, body=b"too l\xe4ng", headers={"Content-Type": f"text/plain; charset={charset}"})
+
+    async with answering(handler) as url, directory(url) as client:
+        outcome = await client.create(accepted(), allowed)
+    assert isinstance(outcome, Rejected)
+    assert outcome.message.isprintable()

@@ -39,3 +39,9 @@ class GroupOffsets:
         reading = self._admin.list_consumer_group_offsets(group, partitions=list(partitions))
         found = await run_with_timeout(READ_SECONDS, reading)
         return {where: commit for where, commit in found.items() if commit.offset >= 0}
+
+    async def members(self, group: str) -> int:
+        """How many members the group has now."""
+        [answer] = await run_with_timeout(READ_SECONDS, self._admin.describe_consumer_groups([group]))
+        [(_error, _group, _state, _protocol_type, _protocol, members, *_)] = answer.groups
+        return len(members)

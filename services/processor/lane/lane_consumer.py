@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 from services.processor import metrics
 from services.processor.lane.lane import Lane
 from services.processor.lane.ownership import LaneEnd
+from services.processor.lane.takeover import SET_COMMAND, OffsetsForgotten
 from services.processor.settings import ProcessorSettings
 
 log = structlog.get_logger(__name__)
@@ -117,11 +118,15 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         for partition, offset in dict(error.args[0]).items():
             reason = (
                 f"offset {offset} of {partition.topic}-{partition.partition} is not in the topic any more: "
-                "rows were deleted before they were processed. Restore them, or move the group's offset on purpose."
+                f"rows were deleted before they were processed. Restore them, or move the offset: {SET_COMMAND}"
             )
-            self._stopped[partition.partition] = reason
+            self._stop(partition.partition, reason)
             if lane := self.lanes.get(partition.partition):
                 lane.stop(reason)
+
+    def _stop(self, index: int, reason: str) -> None:
+        """The lane stays stopped while it is assigned to us; readiness says why."""
+        self._stopped[index] = reason
         metrics.STOPPED_LANES.set(len(self._stopped))
 
     # ---- rebalances --------------------------------------------------------------------------------------------------
@@ -190,6 +195,10 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                     log.warning("takeover_failed", partition=index, reason=repr(error), next="again")
                     await asyncio.sleep(self._retry_seconds)
                     continue
+                except OffsetsForgotten as error:
+                    log.error("lane_stopped", partition=index, reason=str(error))
+                    self._stop(index, str(error))
+                    return
                 self.lanes[index] = lane
                 if not await self._may_take_over_again(index, await lane.run()):
                     return
@@ -226,6 +235,6 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     # ---- health ------------------------------------------------------------------------------------------------------
 
     async def check_lanes(self) -> None:
-        """Raises RuntimeError when a lane has stopped because rows are missing from its topic."""
+        """Raises RuntimeError when a lane has stopped: rows are missing from its topic, or offsets from its group."""
         if self._stopped:
-            raise RuntimeError("; ".join(self._stopped.values()))
+            raise RuntimeError("; ".join(dict.fromkeys(self._stopped.values())))

@@ -24,6 +24,12 @@ from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
 
 READ_SECONDS: Final = 10.0
+SHOW_COMMAND: Final = "python -m services.processor offsets show"
+SET_COMMAND: Final = "python -m services.processor offsets set"
+
+
+class OffsetsForgotten(RuntimeError):
+    """Nobody knows which rows are done: the lane must not begin. The message names the command that mends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +56,16 @@ async def take_over(
 ) -> Takeover:
     """Opens the lane's transactions, which fences the former owner, reads its watermarks, and seeks there.
 
-    Raises KafkaError, OSError or TimeoutError: try again later, with new transactions. These are closed then.
+    Raises OffsetsForgotten; and KafkaError, OSError or TimeoutError: try again later, with new transactions. Those that
+    were handed in are closed then.
     """
     group = settings.topics.group("processor")
     wanted = [TopicPartition(topic, partition) for topic in lane_topics(settings.topics)]
     try:
         _check_assigned(consumer, wanted)
         async with group_offsets(settings) as offsets:
-            await offsets.read(group, wanted)
+            if not await offsets.read(group, wanted):
+                await _check_not_forgotten(settings, consumer, offsets)
             await prove(consumer)
             await transactions.open()
             committed = {
@@ -74,6 +82,27 @@ async def take_over(
         raise
     clean = all(mark.released for mark in committed.values())
     return Takeover(transactions, watermarks, clean=clean, unowned=not committed)
+
+
+async def _check_not_forgotten(settings: KafkaSettings, consumer: AIOKafkaConsumer, offsets: GroupOffsets) -> None:
+    """Raises OffsetsForgotten when the group has no offsets of any lane although results have been written.
+
+    Results are only ever written after a first commit of offsets. So a new installation, whose topic of results is
+    empty, begins, and so does a lane of topics that have just grown, since the other lanes have offsets. Kafka forgets
+    a group as a whole. The ends are asked for first: what was written since then came with a commit.
+    """
+    topics = settings.topics
+    results = [TopicPartition(topics.results, partition) for partition in range(topics.partitions)]
+    ends = await run_with_timeout(READ_SECONDS, consumer.end_offsets(results))
+    if not any(ends.values()):
+        return
+    lanes = [TopicPartition(topic, index) for topic in lane_topics(topics) for index in range(topics.partitions)]
+    if not await offsets.read(topics.group("processor"), lanes):
+        raise OffsetsForgotten(
+            f"Kafka has forgotten the offsets of group {topics.group('processor')}, but {topics.results} has records: "
+            "from the beginning every row would be sent once more. Stop all processors, see where each lane has to go "
+            f"on, and set it: {SHOW_COMMAND}, {SET_COMMAND}"
+        )
 
 
 async def _former_activations(

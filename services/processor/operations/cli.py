@@ -1,4 +1,4 @@
-"""The operator's commands: `pause`, `resume`, `dead-letters list|export`."""
+"""The operator's commands: `pause`, `resume`, `offsets show|set`, `dead-letters list|export`."""
 
 import argparse
 import asyncio
@@ -13,6 +13,7 @@ from uuid import uuid4
 from aiokafka.errors import KafkaError
 
 from services.processor.operations.dead_letters import export_letters, list_letters
+from services.processor.operations.offsets import OffsetsRefused, set_offsets, show_offsets
 from services.processor.publishing import SEND_SECONDS
 from shared.contract.events import SendingPaused, SendingResumed
 from shared.runtime import kafka_options
@@ -38,7 +39,19 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     letters.add_parser("list", help="one line a letter: offset, where it stood, key, reason")
     letters.add_parser("export", help="one JSON object a line, with the value as received")
-    return parser.parse_args(arguments)
+    offsets = commands.add_parser("offsets", help="where the lanes go on").add_subparsers(dest="offsets", required=True)
+    offsets.add_parser("show", help="one line a partition: committed, beginning, end, lag, horizon")
+    setting = offsets.add_parser("set", help="set it by hand, while no processor runs")
+    setting.add_argument("--all", action="store_true", help="every partition of the lanes' topics")
+    setting.add_argument("--topic", help="one of the lanes' topics, with its prefix")
+    setting.add_argument("--partition", type=int)
+    setting.add_argument("--to", required=True, metavar="OFFSET|beginning|end")
+    command = parser.parse_args(arguments)
+    if command.command == "offsets" and command.offsets == "set":
+        one = command.topic is not None and command.partition is not None
+        if one == command.all or (command.all and (command.topic or command.partition is not None)):
+            setting.error("say which: --topic and --partition, or --all")
+    return command
 
 
 def carry_out(command: argparse.Namespace) -> None:
@@ -50,8 +63,8 @@ def carry_out(command: argparse.Namespace) -> None:
     except BrokenPipeError:
         # The reader, such as `head`, has closed the pipe. Python would report that again when it flushes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except TopicMissing as missing:
-        _give_up(str(missing))
+    except (TopicMissing, OffsetsRefused) as refused:
+        _give_up(str(refused))
     except (KafkaError, KafkaUnavailable, TimeoutError, OSError) as error:
         reason = str(error) or type(error).__name__
         _give_up(f"Kafka at {settings.kafka_bootstrap_servers} cannot be used: {reason}")
@@ -69,12 +82,21 @@ async def _answer(settings: KafkaSettings, command: argparse.Namespace) -> str:
         write = list_letters if command.letters == "list" else export_letters
         count = await write(settings, sys.stdout)
         return f"{count} dead letter{'' if count == 1 else 's'}"
+    if command.command == "offsets":
+        return await _answer_offsets(settings, command)
     kind = SendingPaused if command.command == "pause" else SendingResumed
     async with Publisher(settings, "processor") as publisher:
         await publisher.send(topics.jobs, kind(request_id=str(uuid4()), requested_by=_operator()), SEND_SECONDS)
     if kind is SendingPaused:
         return "Paused: calls in flight finish, no processor begins another until: python -m services.processor resume"
     return "Resumed: all processors send again."
+
+
+async def _answer_offsets(settings: KafkaSettings, command: argparse.Namespace) -> str:
+    if command.offsets == "show":
+        return f"{await show_offsets(settings, sys.stdout)} partitions of group {settings.topics.group('processor')}"
+    count = await set_offsets(settings, command.to, command.topic, command.partition, sys.stdout)
+    return f"Set for {count} partition{'' if count == 1 else 's'}: what lies behind is looked up before it is sent."
 
 
 async def _check_topic(settings: KafkaSettings, name: str) -> None:

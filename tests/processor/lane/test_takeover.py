@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, RequestTimedOutError, UnknownMemberIdError
 from aiokafka.structs import OffsetAndMetadata
 
-from services.processor.lane.takeover import take_over
+from services.processor.lane.takeover import OffsetsForgotten, take_over
 from services.processor.offsets.watermark import Watermark
 from services.processor.subscriptions import lane_topics
 from tests.support.processor.lane_doubles import lane_settings
@@ -28,6 +28,7 @@ class FakeKafka:
         self.steps = []
         self.commits = {(GROUP, where): OffsetAndMetadata(MARK.offset, MARK.metadata()) for where in EVERY}
         self.assigned = EVERY
+        self.results = 0
 
     def _step(self, name):
         self.steps.append(name)
@@ -52,6 +53,12 @@ class FakeKafka:
 
     def seek(self, partition, offset):
         self._step("seek")
+
+    async def end_offsets(self, partitions):
+        return {where: self.results if where.topic == "hospital.results" else 9 for where in partitions}
+
+    async def beginning_offsets(self, partitions):
+        return dict.fromkeys(partitions, 0)
 
     async def prove(self, consumer):
         self._step("prove")
@@ -109,6 +116,31 @@ async def test_the_requests_of_the_former_group_are_taken_over_once():
     found = await kafka.take_over()
     assert found.watermarks[JOBS.topic] == Watermark(77, 77)
     assert not found.unowned
+
+
+async def test_a_group_that_kafka_has_forgotten_is_no_beginning():
+    """Nobody was in it for a week, say. Everything would be sent again; whoever reads the reason finds the command."""
+    kafka = FakeKafka()
+    kafka.commits, kafka.results = {}, 100
+    with pytest.raises(OffsetsForgotten, match=r"python -m services\.processor offsets set"):
+        await kafka.take_over()
+    assert "fence" not in kafka.steps
+
+
+async def test_a_new_installation_begins():
+    """There are rows, and no result: a commit comes before the first of them."""
+    kafka = FakeKafka()
+    kafka.commits = {}
+    assert (await kafka.take_over()).unowned
+
+
+async def test_a_lane_of_topics_that_have_grown_begins():
+    """The other lanes have offsets."""
+    kafka = FakeKafka()
+    kafka.results = 100
+    other = TopicPartition(EXPRESS.topic, 1)
+    kafka.commits = {(GROUP, other): OffsetAndMetadata(5, "")}
+    assert (await kafka.take_over()).unowned
 
 
 @pytest.mark.parametrize("step", ["read", "prove", "fence", "read again", "seek"])

@@ -57,30 +57,68 @@ def _rank(answer: BatchAnswer) -> tuple[bool, Micros]:
 
 
 def counted(facts: JobFacts, answers: Iterable[BatchAnswer]) -> JobFacts:
-    """The facts with the answers about the job's batches counted.
+    """The facts with all answers about the job's batches counted.
 
     A batch is refused when the activation after JobFinished failed, and none has succeeded since.
     """
-    automatic = f"finished:{facts.finished_round}"
-    activated: dict[str, Micros] = {}
-    refused: dict[str, BatchAnswer] = {}
-    for answer in answers:
-        if answer.activated:
-            activated[answer.batch_id] = min(answer.answered_at, activated.get(answer.batch_id, answer.answered_at))
-        elif answer.request_id == automatic:
-            refused[answer.batch_id] = answer
-    still = sorted(refused.keys() - activated.keys())
+    found = _settled(facts, answers)
+    still = sorted(found.refused)
     return replace(
         facts,
-        batches_activated=len(activated),
+        batches_activated=len(found.activated),
         batches_refused=len(still),
-        answered_at=max(_first_answers(activated, refused), default=None),
-        refusal=refused[still[0]].message if still else None,
+        answered_at=max(found.first_answers.values(), default=None),
+        refusal=found.refused[still[0]] if still else None,
     )
 
 
-def _first_answers(activated: dict[str, Micros], refused: dict[str, BatchAnswer]) -> list[Micros]:
-    first = {batch_id: answer.answered_at for batch_id, answer in refused.items()}
-    for batch_id, moment in activated.items():
-        first[batch_id] = min(moment, first.get(batch_id, moment))
-    return list(first.values())
+def recounted(facts: JobFacts, before: Iterable[BatchAnswer], after: Iterable[BatchAnswer]) -> JobFacts | None:
+    """The facts after answers about a few batches, without a look at all others. The refusal is not counted anew.
+
+    `before`, `after`: every answer about these batches. None when only `counted` tells: an answer came that is earlier
+    than the first one of its batch.
+    """
+    old, new = _settled(facts, before), _settled(facts, after)
+    if any(new.first_answers[batch_id] < moment for batch_id, moment in old.first_answers.items()):
+        return None
+    return replace(
+        facts,
+        batches_activated=facts.batches_activated + len(new.activated) - len(old.activated),
+        batches_refused=facts.batches_refused + len(new.refused) - len(old.refused),
+        answered_at=max([*new.first_answers.values(), *_known(facts.answered_at)], default=None),
+    )
+
+
+def automatic_request(facts: JobFacts) -> str:
+    """The id of the request for activation that follows the last JobFinished."""
+    return f"finished:{facts.finished_round}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    activated: frozenset[str]
+    #: The directory's words, by batch.
+    refused: dict[str, str]
+    #: When each batch was answered first, by a success or by the refusal of the automatic request.
+    first_answers: dict[str, Micros]
+
+
+def _settled(facts: JobFacts, answers: Iterable[BatchAnswer]) -> _Settled:
+    automatic = automatic_request(facts)
+    activated: set[str] = set()
+    refused: dict[str, str] = {}
+    first: dict[str, Micros] = {}
+    for answer in answers:
+        if answer.activated:
+            activated.add(answer.batch_id)
+        elif answer.request_id == automatic:
+            refused[answer.batch_id] = answer.message
+        else:
+            continue
+        first[answer.batch_id] = min(answer.answered_at, first.get(answer.batch_id, answer.answered_at))
+    still = {batch_id: message for batch_id, message in refused.items() if batch_id not in activated}
+    return _Settled(frozenset(activated), still, first)
+
+
+def _known(moment: Micros | None) -> list[Micros]:
+    return [] if moment is None else [moment]

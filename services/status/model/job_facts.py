@@ -46,6 +46,10 @@ class JobFacts:
     refusal: str | None = None
 
 
+#: By job_id.
+Jobs = dict[str, JobFacts]
+
+
 def apply_event(facts: JobFacts, event: JobEvent, offset: int) -> JobFacts:
     """The facts after an event about the whole job; other events change nothing. `offset`: the event's."""
     match event:

@@ -7,18 +7,17 @@ from dataclasses import asdict, fields, replace
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.status.model.activation_answers import BatchAnswer, answer_of, collected, counted
-from services.status.model.job_facts import JobFacts, apply_event
+from services.status.model.activation_answers import BatchAnswer, answer_of
+from services.status.model.job_facts import JobFacts, Jobs, apply_event
 from services.status.model.job_state import derive_state
 from services.status.model.timestamps import Micros
+from services.status.projection import activation_writes
 from services.status.projection.event_batch import PositionedEvent
 from services.status.tables.bulk_writes import replacing, write
-from services.status.tables.definitions import activations, batches, jobs, tallies
+from services.status.tables.definitions import batches, jobs, tallies
 from shared.contract.events import BatchActivated, BatchActivationFailed, JobAccepted
 
 _FACTS = [jobs.c[field.name] for field in fields(JobFacts)]
-
-Jobs = dict[str, JobFacts]
 
 
 async def lock(connection: AsyncConnection, job_ids: Collection[str]) -> Jobs:
@@ -41,14 +40,16 @@ def start(known: Jobs, started: Mapping[str, Micros]) -> None:
 
 async def apply_events(connection: AsyncConnection, known: Jobs, events: Iterable[PositionedEvent]) -> None:
     """Applies events about the jobs and their batches to the facts, and writes batches and answers."""
-    answers = []
+    answers: list[BatchAnswer] = []
+    finished = {job_id: facts.finished_round for job_id, facts in known.items()}
     for partition, offset, event in events:
         known[event.job_id] = replace(apply_event(known[event.job_id], event, offset), partition=partition)
         if isinstance(event, JobAccepted):
             await _write_batches(connection, event)
         elif isinstance(event, BatchActivated | BatchActivationFailed):
             answers.append(answer_of(event))
-    await _count_answers(connection, known, {each.event.job_id for each in events}, answers)
+    again = {job_id for job_id, round_ in finished.items() if known[job_id].finished_round != round_}
+    await activation_writes.write_answers(connection, known, answers, again)
 
 
 async def save(connection: AsyncConnection, known: Jobs) -> None:
@@ -70,16 +71,3 @@ async def _write_batches(connection: AsyncConnection, event: JobAccepted) -> Non
         for position, batch_id in enumerate(event.batch_ids)
     ]
     await write(connection, batches, values)
-
-
-async def _count_answers(
-    connection: AsyncConnection, known: Jobs, job_ids: Collection[str], news: Iterable[BatchAnswer]
-) -> None:
-    found = await connection.execute(select(activations).where(activations.c.job_id.in_(job_ids)))
-    answers = collected([*(BatchAnswer(*record) for record in found), *news])
-    await write(connection, activations, [asdict(answer) for answer in answers.values()], replacing(activations))
-    of_job: defaultdict[str, list[BatchAnswer]] = defaultdict(list)
-    for answer in answers.values():
-        of_job[answer.job_id].append(answer)
-    for job_id in job_ids:
-        known[job_id] = counted(known[job_id], of_job[job_id])

@@ -9,6 +9,8 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from services.status.caller_priority import NO_CALLERS, CallerPriority
 from services.status.metrics import DEAD_LETTERS
+from services.status.model.report_times import as_received
+from services.status.model.timestamps import Clock
 from services.status.projection.event_batch import EventBatch, PositionedEvent
 from services.status.tables.column_limits import LARGEST, check_column_limits
 from shared.contract.cloud_events import UndecodableEvent, UnknownEventType, decode, header
@@ -22,6 +24,7 @@ from shared.contract.events import (
     RowEvent,
     RowFailed,
     RowUnprocessed,
+    now,
 )
 from shared.contract.topics import Topics
 from shared.runtime.publisher import Publisher
@@ -56,13 +59,23 @@ class DeadLetterTopic:
 class Decoder:
     """Decodes what was read, one record at a time, so that a bad one spoils no other."""
 
-    def __init__(self, topics: Topics, dead_letters: DeadLetterWriter, priority: CallerPriority = NO_CALLERS) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        dead_letters: DeadLetterWriter,
+        priority: CallerPriority = NO_CALLERS,
+        clock: Clock = now,
+    ) -> None:
         self._topics = topics
         self._dead_letters = dead_letters
         self._priority = priority
+        self._clock = clock
 
-    async def decode(self, records: Iterable[ConsumerRecord]) -> EventBatch:
-        """The events. Raises KafkaUnavailable when a dead letter could not be written."""
+    async def decode(self, records: Iterable[ConsumerRecord], *, live: bool = False) -> EventBatch:
+        """The events. `live`: the reports in them are new; they are not read again, as after a restart.
+
+        Raises KafkaUnavailable when a dead letter could not be written.
+        """
         batch = EventBatch()
         for number, record in enumerate(records):
             if number % _YIELD_EVERY_RECORDS == 0:
@@ -75,15 +88,15 @@ class Decoder:
                 continue
             except UndecodableEvent as error:
                 event = await self._dead_letter(record, str(error))
-            self._put(batch, record, event)
+            self._put(batch, record, event, live=live)
         return batch
 
-    def _put(self, batch: EventBatch, record: ConsumerRecord, event: Event | None) -> None:
+    def _put(self, batch: EventBatch, record: ConsumerRecord, event: Event | None, *, live: bool) -> None:
         match event:
             case RowCreated() | RowFailed() | RowUnprocessed() if record.topic == self._topics.results:
                 batch.results.append(event)
             case ProcessorReported() if record.topic == self._topics.processors:
-                batch.reports.append(event)
+                batch.reports.append(as_received(event, self._clock(), live=live))
             case JobEvent() if record.topic == self._topics.jobs and not isinstance(event, RowEvent):
                 batch.job_events.append(PositionedEvent(record.partition, record.offset, event))
 

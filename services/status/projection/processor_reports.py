@@ -1,9 +1,9 @@
-"""Writes the processors' reports: the latest of each; those silent for an hour are forgotten."""
+"""Writes the processors' reports: the last of each; those silent for an hour are forgotten."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status.model.timestamps import micros
@@ -14,18 +14,16 @@ from shared.contract.events import ProcessorReported
 FORGOTTEN_AFTER_SECONDS: Final = 3600
 
 
-async def write_reports(connection: AsyncConnection, reports: Iterable[ProcessorReported]) -> None:
-    """Writes those reports that are newer than what is known of their processor."""
-    found = await connection.execute(select(processors.c.instance, processors.c.occurred_at))
-    known: dict[str, int] = {report.instance: report.occurred_at for report in found}
-    latest: dict[str, dict[str, object]] = {}
-    for report in reports:
-        occurred_at = micros(report.occurred_at)
-        if occurred_at > known.get(report.instance, -1):
-            known[report.instance] = occurred_at
-            value = report.model_dump_json()
-            latest[report.instance] = {"instance": report.instance, "occurred_at": occurred_at, "report": value}
-    if latest:
-        await write(connection, processors, list(latest.values()), replacing(processors))
-        oldest = select(func.max(processors.c.occurred_at) - FORGOTTEN_AFTER_SECONDS * 1_000_000).scalar_subquery()
-        await connection.execute(delete(processors).where(processors.c.occurred_at < oldest))
+async def write_reports(connection: AsyncConnection, reports: Sequence[ProcessorReported]) -> None:
+    """Writes the last report of each processor. The order of the topic counts: clocks may be wrong, or be put back.
+
+    The times of the reports are those of `as_received`.
+    """
+    last = {report.instance: report for report in reports}
+    values: list[dict[str, object]] = [
+        {"instance": instance, "occurred_at": micros(report.occurred_at), "report": report.model_dump_json()}
+        for instance, report in last.items()
+    ]
+    await write(connection, processors, values, replacing(processors))
+    oldest = max(micros(report.occurred_at) for report in reports) - FORGOTTEN_AFTER_SECONDS * 1_000_000
+    await connection.execute(delete(processors).where(processors.c.occurred_at < oldest))

@@ -149,8 +149,9 @@ class Projector:
     async def _read(self, reader: Reader) -> tuple[Reading, EventBatch] | None:
         """What comes next; None when the database or Kafka could not be asked."""
         try:
+            live = bool(self._positions.caught_up(self._settings.topics.processors))
             reading = await reader.read()
-            return reading, await self._decoder.decode(reading.records)
+            return reading, await self._decoder.decode(reading.records, live=live)
         except (SQLAlchemyError, OSError, KafkaUnavailable) as error:
             self._will_retry(error)
             return None

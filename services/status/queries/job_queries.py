@@ -115,7 +115,7 @@ def recent_rates(connection: Connection, job_ids: Collection[str], at: Micros) -
     statement = (
         select(pace.c.job_id, func.sum(pace.c.hospitals), func.min(pace.c.slot), func.min(jobs.c.started_at))
         .join_from(pace, jobs, pace.c.job_id == jobs.c.job_id)
-        .where(pace.c.job_id.in_(job_ids), pace.c.slot >= first_recent_slot(at))
+        .where(pace.c.job_id.in_(job_ids), pace.c.slot.between(first_recent_slot(at), slot_of(at)))
         .group_by(pace.c.job_id)
     )
     found = connection.execute(statement)
@@ -128,8 +128,12 @@ def first_recent_slot(at: Micros) -> int:
 
 
 def rate(hospitals: int, oldest_slot: int, started_at: Micros | None, at: Micros) -> float:
-    """Rows per second, of so many since that slot began, or since the job started in the middle of it."""
-    since = max(oldest_slot * SLOT_SECONDS, (started_at or 0) / 1_000_000)
+    """Rows per second, of so many since that slot began, or since the job started in the middle of it.
+
+    Processors say when a job started. One whose clock is ahead says a moment that has not come: it is left out.
+    """
+    started = started_at if started_at is not None and started_at <= at else 0
+    since = max(oldest_slot * SLOT_SECONDS, started / 1_000_000)
     return hospitals / max(at / 1_000_000 - since, 1.0)
 
 

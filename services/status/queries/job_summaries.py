@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, Select, Text, bindparam, cast, func, select
 
+from services.status.model.row_results import slot_of
 from services.status.model.timestamps import micros
 from services.status.queries.job_queries import first_recent_slot, rate, visible
 from services.status.queries.responses import job_in_full, summary
@@ -44,7 +45,8 @@ def summaries(connection: Connection, tenant: Tenant, job_ids: Collection[str], 
 
 
 def _parameters(tenant: Tenant, at: datetime) -> dict[str, object]:
-    return {"tenant": tenant, "at": micros(at), "recent_slot": first_recent_slot(micros(at))}
+    slots = {"first_slot": first_recent_slot(micros(at)), "last_slot": slot_of(micros(at))}
+    return {"tenant": tenant, "at": micros(at)} | slots
 
 
 @cache
@@ -72,7 +74,8 @@ _JSON: Final = {
 
 
 def _shown(*, of_tenant: bool) -> Select[Any]:
-    recent = (pace.c.job_id == jobs.c.job_id) & (pace.c.slot >= bindparam("recent_slot"))
+    # Slots that have not come are of a processor whose clock is ahead.
+    recent = (pace.c.job_id == jobs.c.job_id) & pace.c.slot.between(bindparam("first_slot"), bindparam("last_slot"))
     return visible(bindparam("tenant") if of_tenant else None, bindparam("at")).add_columns(
         select(func.sum(pace.c.hospitals)).where(recent).scalar_subquery().label("recent_hospitals"),
         select(func.min(pace.c.slot)).where(recent).scalar_subquery().label("oldest_slot"),

@@ -8,7 +8,7 @@
     status_resolutions  what a person decided about a row whose outcome was unknown
     status_tallies      how many rows of a job have which outcome from which round
     status_pace         how many rows of a job got their result in each slot of time
-    status_processors   the latest report of every processor
+    status_processors   the last report of every processor
 
 Times are microseconds since 1970 (`timestamps`). The models declare the tables; the projection writes them with
 SQLAlchemy Core only, since rows come at tens of thousands a second. Migrations, not this file, make them; a test
@@ -198,13 +198,14 @@ class Pace(StatusTable, table=True):
 
 
 class Processor(StatusTable, table=True):
-    """The latest report of a processor."""
+    """The last report of a processor."""
 
     __tablename__ = "status_processors"
 
     instance: str = Field(primary_key=True, sa_type=Text)
+    #: By the clock of this service, as all times in the report.
     occurred_at: int = Field(sa_type=BigInteger)
-    #: JSON: the event ProcessorReported.
+    #: JSON: the event ProcessorReported, as `as_received` gives it.
     report: str = Field(sa_type=Text)
 
 

@@ -36,7 +36,7 @@ class _PendingRetry:
 
 
 @dataclass(frozen=True, slots=True)
-class _KnownJob:
+class KnownJob:
     """`passed`: how far the partition has been projected; the rest is the job's."""
 
     passed: int | None
@@ -107,7 +107,7 @@ class RetryPartition:
             return await self._commit_position()
         pending = self._pending[0]
         async with self._engine.connect() as connection:
-            known = await connection.run_sync(_known_job, self._at, pending.request.job_id)
+            known = await connection.run_sync(known_job, self._at, pending.request.job_id)
         match decide_retry(pending.request, pending.offset, known.passed, known.facts, known.tallies):
             case RetryDecision.WAIT:
                 return False
@@ -144,12 +144,13 @@ class RetryPartition:
         self._committed_at = time.monotonic()
 
 
-def _known_job(connection: Connection, at: TopicPartition, job_id: str) -> _KnownJob:
+def known_job(connection: Connection, at: TopicPartition, job_id: str) -> KnownJob:
+    """What is known of a job that is to be retried. `at`: its partition of hospital.jobs."""
     passed = stored_offsets.read_offsets(connection, [at]).get(at)
     columns = [jobs.c[field.name] for field in fields(JobFacts)]
     job = connection.execute(select(*columns).where(jobs.c.job_id == job_id)).one_or_none()
     counts = select(tallies.c.round, tallies.c.status, tallies.c.hospitals).where(tallies.c.job_id == job_id)
-    return _KnownJob(
+    return KnownJob(
         passed,
         None if job is None else JobFacts(*job),
         {(round_, status): hospitals for round_, status, hospitals in connection.execute(counts)},

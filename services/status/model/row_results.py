@@ -209,12 +209,16 @@ def changes(results: Iterable[RowRecord], stored: Mapping[RowKey, StoredRow], de
     return found
 
 
-def latest(decisions: Iterable[Decision]) -> dict[DecisionKey, Decision]:
-    """The decision that counts for each result: the last one made."""
+def counting(decisions: Iterable[Decision]) -> dict[DecisionKey, Decision]:
+    """The decision that counts for each result: the last one, in the order given, which is that of the topic.
+
+    A hospital that somebody has found is not taken back by one who did not find it. The job may have been finished, or
+    retried without the row, because of it; nobody would send the row again.
+    """
     best: dict[DecisionKey, Decision] = {}
     for decision in decisions:
         other = best.get(decision.key)
-        if other is None or other.resolved_at < decision.resolved_at:
+        if other is None or other.hospital_id is None or decision.hospital_id is not None:
             best[decision.key] = decision
     return best
 

@@ -1,24 +1,30 @@
 """Writes what became of rows, and keeps the counts exact: by the difference between what was there and what is."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.status.model.job_facts import JobFacts, apply_event
 from services.status.model.row_results import (
+    UNKNOWN,
     Decision,
     DecisionKey,
     RowChanges,
+    RowKey,
     RowRecord,
     changes,
     changes_by_decision,
-    latest,
+    counting,
+    decision_of,
 )
+from services.status.projection.event_batch import PositionedEvent
 from services.status.tables import row_lookup
 from services.status.tables.bulk_writes import Conflict, append, replacing, write
 from services.status.tables.definitions import pace, resolutions, rows, tallies
+from shared.contract.events import RowResolved
 
 _ADDED = Conflict(added=("hospitals",))
 
@@ -36,31 +42,53 @@ class CountChanges:
         self.pace.update(changed.pace)
 
 
-async def write_results(
-    connection: AsyncConnection, results: Sequence[RowRecord], decisions: dict[DecisionKey, Decision]
-) -> RowChanges:
+async def write_results(connection: AsyncConnection, results: Sequence[RowRecord]) -> RowChanges:
     """Writes those results that change something. Returns by how much the counts change: the caller writes them."""
     stored_rows = await row_lookup.stored_rows(connection, {result.key for result in results})
+    unknown = {result.key for result in results if result.error_code == UNKNOWN}
+    unknown |= {key for key, stored in stored_rows.items() if stored.error_code == UNKNOWN}
+    decisions = await decisions_about(connection, unknown)
     changed = changes(results, stored_rows, decisions)
     await _write(connection, changed)
     return changed
 
 
+def decisions_in_time(facts: Mapping[str, JobFacts], events: Iterable[PositionedEvent]) -> list[Decision]:
+    """What people decided about rows before these rows ran again. `facts`: of the jobs before the events.
+
+    A decision that stands behind the request for the next round comes too late: the row belongs to that round, and
+    gets its result there.
+    """
+    now = dict(facts)
+    found = []
+    for _, offset, event in events:
+        if not isinstance(event, RowResolved):
+            now[event.job_id] = apply_event(now[event.job_id], event, offset)
+        elif event.round >= now[event.job_id].requested_round:
+            found.append(decision_of(event))
+    return found
+
+
 async def write_decisions(connection: AsyncConnection, decided: Sequence[Decision]) -> RowChanges:
     """Keeps what people decided, and applies it to the rows that are there; to the others when they come."""
-    known = await decisions_about(connection, {decision.job_id for decision in decided})
-    decisions = latest([*known.values(), *decided])
-    await write(connection, resolutions, [asdict(each) for each in decisions.values()], replacing(resolutions))
-    stored = await row_lookup.records(connection, {(decision.job_id, decision.row) for decision in decided})
-    changed = changes_by_decision(stored, decisions, known)
+    of_rows = {(decision.job_id, decision.row) for decision in decided}
+    known = await decisions_about(connection, of_rows)
+    decisions = counting([*known.values(), *decided])
+    new = [asdict(decision) for key, decision in decisions.items() if known.get(key) != decision]
+    await write(connection, resolutions, new, replacing(resolutions))
+    changed = changes_by_decision(await row_lookup.records(connection, of_rows), decisions, known)
     await _write(connection, changed)
     return changed
 
 
-async def decisions_about(connection: AsyncConnection, job_ids: Iterable[str]) -> dict[DecisionKey, Decision]:
-    """What people decided about rows of these jobs."""
-    found = await connection.execute(select(resolutions).where(resolutions.c.job_id.in_(job_ids)))
-    return latest(Decision(*record) for record in found)
+async def decisions_about(connection: AsyncConnection, keys: Collection[RowKey]) -> dict[DecisionKey, Decision]:
+    """What people decided about these rows."""
+    if not keys:
+        return {}
+    job_ids, numbers = {job_id for job_id, _ in keys}, {row for _, row in keys}
+    statement = select(resolutions).where(resolutions.c.job_id.in_(job_ids), resolutions.c.row.in_(numbers))
+    found = (Decision(*record) for record in await connection.execute(statement))
+    return {decision.key: decision for decision in found}
 
 
 async def write_counts(connection: AsyncConnection, changed: CountChanges) -> None:

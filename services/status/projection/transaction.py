@@ -1,27 +1,27 @@
 """The projection: a batch of events and the offsets it reaches become part of the tables together, or not at all."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.status.caller_priority import NO_CALLERS, CallerPriority
 from services.status.metrics import COMMIT_SECONDS, RESULTS
-from services.status.model.row_results import RowRecord, decision_of, record_of
+from services.status.model.row_results import RowRecord, record_of
 from services.status.model.timestamps import Micros
 from services.status.projection import job_writes
-from services.status.projection.event_batch import EventBatch, PositionedEvent
+from services.status.projection.event_batch import EventBatch
 from services.status.projection.processor_reports import write_reports
 from services.status.projection.row_writes import (
     CountChanges,
-    decisions_about,
+    decisions_in_time,
     write_counts,
     write_decisions,
     write_results,
 )
 from services.status.tables import stored_offsets
 from services.status.tables.stored_offsets import Step
-from shared.contract.events import RowOutcome, RowResolved
+from shared.contract.events import RowOutcome
 
 _SLICE: Final = 500
 _YIELD_EVERY_RECORDS: Final = 25
@@ -48,7 +48,8 @@ async def _apply(connection: AsyncConnection, batch: EventBatch, priority: Calle
         jobs = await job_writes.lock(connection, touched)
         counts = CountChanges()
         job_writes.start(jobs, await _write_results(connection, batch.results, counts, priority))
-        await _write_decisions(connection, batch.job_events, counts)
+        if decisions := decisions_in_time(jobs, batch.job_events):
+            counts.add(await write_decisions(connection, decisions))
         await write_counts(connection, counts)
         await job_writes.apply_events(connection, jobs, batch.job_events)
         await job_writes.save(connection, jobs)
@@ -60,13 +61,12 @@ async def _write_results(
     connection: AsyncConnection, results: Sequence[RowOutcome], counts: CountChanges, priority: CallerPriority
 ) -> dict[str, Micros]:
     """Slice by slice. Returns when the jobs' first rows started."""
-    decisions = await decisions_about(connection, {result.job_id for result in results}) if results else {}
     first: dict[str, Micros] = {}
     for begin in range(0, len(results), _SLICE):
         records = await _records(results[begin : begin + _SLICE], priority)
         for record in records:
             first[record.job_id] = min(record.started_at, first.get(record.job_id, record.started_at))
-        counts.add(await write_results(connection, records, decisions))
+        counts.add(await write_results(connection, records))
     return first
 
 
@@ -76,10 +76,3 @@ async def _records(results: Sequence[RowOutcome], priority: CallerPriority) -> l
         records += map(record_of, results[begin : begin + _YIELD_EVERY_RECORDS])
         await priority.yield_to_callers()  # thousands at once would keep callers of the API waiting
     return records
-
-
-async def _write_decisions(
-    connection: AsyncConnection, events: Iterable[PositionedEvent], counts: CountChanges
-) -> None:
-    if decisions := [decision_of(event) for _, _, event in events if isinstance(event, RowResolved)]:
-        counts.add(await write_decisions(connection, decisions))

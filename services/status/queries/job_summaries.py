@@ -45,8 +45,13 @@ def summaries(connection: Connection, tenant: Tenant, job_ids: Collection[str], 
 
 
 def _parameters(tenant: Tenant, at: datetime) -> dict[str, object]:
-    slots = {"first_slot": first_recent_slot(micros(at)), "last_slot": slot_of(micros(at))}
-    return {"tenant": tenant, "at": micros(at)} | slots
+    moment = micros(at)
+    return {
+        "tenant": tenant,
+        "at": moment,
+        "first_slot": first_recent_slot(moment),
+        "last_slot": slot_of(moment),
+    }
 
 
 @cache

@@ -6,8 +6,8 @@ from services.status.model.row_results import (
     StoredRow,
     changes,
     changes_by_decision,
+    counting,
     decision_of,
-    latest,
     record_of,
     slot_of,
 )
@@ -51,23 +51,25 @@ def test_a_result_that_takes_the_place_of_another_takes_it_out_of_the_counts():
     assert sorted(found.pace.values()) == [-1, 1]
 
 
-@pytest.mark.parametrize("order", [1, -1])
-def test_the_last_decision_about_a_row_is_the_one_that_counts(order):
-    """Somebody looked again, and found it after all."""
+@pytest.mark.parametrize(
+    ("hospitals", "counts"), [((None, 77), "77"), ((77, None), "77"), ((77, 78), "78"), ((77, None, 78, None), "78")]
+)
+def test_the_last_hospital_that_was_found_for_a_row_is_the_one_that_counts(hospitals, counts):
+    """Somebody looked again, and found it after all; or did not find it, which takes nothing back."""
     unknown = record_of(HISTORY.failed(2, code=RowErrorCode.OUTCOME_UNKNOWN))
-    absent, found = decision_of(HISTORY.resolved(2, None, seconds=5)), decision_of(HISTORY.resolved(2, 77, seconds=9))
-    [row] = changes_by_decision([unknown], latest([absent, found][::order]), {}).rows
-    assert (row.status, row.hospital_id, row.error) == ("created", "77", None)
+    decided = [decision_of(HISTORY.resolved(2, found, seconds=5)) for found in hospitals]
+    [row] = changes_by_decision([unknown], counting(decided), {}).rows
+    assert (row.status, row.hospital_id, row.error) == ("created", counts, None)
 
 
 def test_a_hospital_known_to_be_absent_leaves_its_row_failed_and_names_who_looked():
     """It can be retried."""
     unknown = record_of(HISTORY.failed(2, code=RowErrorCode.OUTCOME_UNKNOWN))
-    [row] = changes_by_decision([unknown], latest([decision_of(HISTORY.resolved(2, None))]), {}).rows
+    [row] = changes_by_decision([unknown], counting([decision_of(HISTORY.resolved(2, None))]), {}).rows
     assert (row.status, row.error) == ("failed", "ann looked: it is not in the directory.")
 
 
 def test_a_decision_about_another_round_changes_nothing():
     """The row ran again meanwhile."""
     unknown = record_of(HISTORY.failed(2, round_=2, code=RowErrorCode.OUTCOME_UNKNOWN))
-    assert changes_by_decision([unknown], latest([decision_of(HISTORY.resolved(2, 77))]), {}).rows == []
+    assert changes_by_decision([unknown], counting([decision_of(HISTORY.resolved(2, 77))]), {}).rows == []

@@ -1,4 +1,4 @@
-"""Processors whose clocks are wrong: they hide nobody's report, and nobody takes them for present when they are gone."""
+"""Processors whose clocks are wrong: they hide nobody's report, and are gone when they are silent."""
 
 import pytest
 from aiokafka import ConsumerRecord

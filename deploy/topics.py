@@ -3,9 +3,9 @@
 import asyncio
 import sys
 
+from shared.runtime.kafka.topic_admin import check_topics, wait_for_topics
 from shared.runtime.logging import configure_logging
 from shared.runtime.settings import KafkaSettings, LogSettings, load
-from shared.runtime.topic_admin import check_topics, wait_for_topics
 
 
 def main() -> None:

@@ -18,10 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from deploy.housekeeping.deletion import HousekeepingSettings, run_housekeeping
 from deploy.housekeeping.needs import DatabaseMissing
+from shared.runtime.kafka.topic_admin import TopicsUnusable
 from shared.runtime.logging import configure_logging
 from shared.runtime.schema_versions import SchemaOutdated
 from shared.runtime.settings import load, stop
-from shared.runtime.topic_admin import TopicsUnusable
 
 
 def main() -> None:

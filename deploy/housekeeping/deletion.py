@@ -11,10 +11,10 @@ from deploy.housekeeping.prefix import Need, Prefix, find_prefix, job_of
 from services.status.lifecycle.retention import oldest
 from services.status.settings import DatabaseSettings, RetentionSettings
 from shared.contract.topics import Topics
-from shared.runtime import kafka_options
 from shared.runtime.databases import database_url
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.topic_admin import check_topics
 from shared.runtime.settings import KafkaSettings, LogSettings
-from shared.runtime.topic_admin import check_topics
 
 Report = Callable[[str], None]
 

@@ -13,8 +13,8 @@ from services.ingest.keys import tables as ingest
 from services.status.tables import definitions as status
 from services.status.tables.schema_version import check_schema
 from shared.contract.topics import Topics
-from shared.runtime import kafka_options
 from shared.runtime.databases import create_engine
+from shared.runtime.kafka import kafka_options
 from shared.runtime.settings import KafkaSettings
 
 NOTHING_KNOWN: Final = "nobody has read it yet"

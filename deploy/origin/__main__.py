@@ -5,7 +5,7 @@ import asyncio
 from deploy.origin.api import create_app
 from deploy.origin.forwarding import client_session
 from deploy.origin.settings import OriginSettings
-from shared.runtime.http_server import bind, serve
+from shared.runtime.http.http_server import bind, serve
 from shared.runtime.logging import configure_logging
 from shared.runtime.settings import load
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from deploy.origin.forwarding import ReverseProxy
 from deploy.origin.joint_health import ANSWER_SECONDS, joint_health_routes
 from deploy.origin.openapi import Document, merge
-from shared.runtime.problems import Problem, answer_with_problems
+from shared.runtime.http.problems import Problem, answer_with_problems
 
 DOCUMENT_TIMEOUT = aiohttp.ClientTimeout(total=4.0)
 

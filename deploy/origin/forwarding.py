@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from deploy.origin import headers
 from deploy.origin.routes import service_for
-from shared.runtime.problems import Problem
+from shared.runtime.http.problems import Problem
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 
-from shared.runtime.health import Dependency, Readiness
+from shared.runtime.http.health import Dependency, Readiness
 
 #: Longer than the 2 s that a service gives each of its own dependencies: its answer should name them.
 ANSWER_SECONDS: Final = 4.0

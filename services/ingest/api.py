@@ -24,10 +24,10 @@ from services.ingest.upload.authentication import Authentication
 from services.ingest.upload.body import BODY_TIMEOUTS, BodyTimeouts, UploadedFile, receive_file
 from services.ingest.upload.spool import Spool
 from services.ingest.upload.tenant_rate_limit import TenantRateLimit
-from shared.runtime.answer_budget import AnswerBudget
 from shared.runtime.databases import DatabaseDown
-from shared.runtime.health import Check, health_routes
-from shared.runtime.problems import Problem, ProblemDocument, answer_with_problems, database_down, kafka_down
+from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.http.health import Check, health_routes
+from shared.runtime.http.problems import Problem, ProblemDocument, answer_with_problems, database_down, kafka_down
 
 #: The answer to each kind of outage.
 _OUTAGES: dict[type[Exception], Callable[[], Problem]] = {

@@ -1,7 +1,7 @@
 """The answers of this service that are errors; each says what to do next."""
 
 from services.ingest.csv_file.validation import TooManyRows, WrongKind
-from shared.runtime.problems import Problem, RowProblem
+from shared.runtime.http.problems import Problem, RowProblem
 
 
 def rejected(errors: list[RowProblem]) -> Problem:

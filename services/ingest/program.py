@@ -8,7 +8,7 @@ from services.ingest.service import build
 from services.ingest.settings import IngestSettings
 from shared.runtime.command_line import service_parser
 from shared.runtime.databases import create_engine
-from shared.runtime.http_server import bind, serve
+from shared.runtime.http.http_server import bind, serve
 from shared.runtime.logging import configure_logging
 from shared.runtime.process_tuning import tune_for_requests
 from shared.runtime.settings import load

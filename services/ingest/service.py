@@ -26,9 +26,9 @@ from services.ingest.submission import Submission
 from services.ingest.upload.admission import ADMISSION_LIMITS, Admission, AdmissionLimits
 from services.ingest.upload.body import BODY_TIMEOUTS, BodyTimeouts
 from services.ingest.upload.spool import Spool
-from shared.runtime.answer_budget import AnswerBudget
 from shared.runtime.databases import Database, create_engine
-from shared.runtime.topic_admin import check_topics, wait_for_topics
+from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.kafka.topic_admin import check_topics, wait_for_topics
 
 #: Connections to PostgreSQL.
 _CONNECTIONS: Final = 10

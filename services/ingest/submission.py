@@ -43,8 +43,8 @@ from services.ingest.settings import IngestSettings
 from services.ingest.upload.admission import Admission
 from services.ingest.upload.body import UploadedFile
 from shared.contract.events import now
-from shared.runtime.answer_budget import AnswerBudget
 from shared.runtime.databases import DatabaseDown
+from shared.runtime.http.answer_budget import AnswerBudget
 from shared.runtime.telemetry import current_traceparent
 
 log = structlog.get_logger(__name__)

@@ -31,8 +31,8 @@ from services.processor.sending.lookups import LookupQueue
 from services.processor.sending.sender import Sender, SenderParts
 from services.processor.settings import ProcessorSettings
 from services.processor.subscriptions import declare
-from shared.runtime.publisher import Publisher
-from shared.runtime.topic_admin import wait_for_topics
+from shared.runtime.kafka.publisher import Publisher
+from shared.runtime.kafka.topic_admin import wait_for_topics
 
 log = structlog.get_logger(__name__)
 

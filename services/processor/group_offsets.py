@@ -6,7 +6,7 @@ from typing import Final, Self
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
 

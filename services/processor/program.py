@@ -5,7 +5,7 @@ import asyncio
 from services.processor.operations.cli import carry_out, parse
 from services.processor.service import build
 from services.processor.settings import ProcessorSettings
-from shared.runtime.http_server import bind
+from shared.runtime.http.http_server import bind
 from shared.runtime.logging import configure_logging
 from shared.runtime.process_tuning import tune_for_rows
 from shared.runtime.settings import load

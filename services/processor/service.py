@@ -8,10 +8,10 @@ from fastapi import FastAPI
 
 from services.processor.engine import Engine
 from services.processor.settings import ProcessorSettings
-from shared.runtime.health import health_routes
-from shared.runtime.http_server import serve
-from shared.runtime.problems import answer_with_problems
-from shared.runtime.topic_admin import check_topics
+from shared.runtime.http.health import health_routes
+from shared.runtime.http.http_server import serve
+from shared.runtime.http.problems import answer_with_problems
+from shared.runtime.kafka.topic_admin import check_topics
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from shared.contract.events import (
     SendingResumed,
 )
 from shared.contract.topics import Topics
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 
 #: How much longer than a call a rebalance may take: calls in flight finish before their lane is handed over.
 REBALANCE_MARGIN_SECONDS: Final = 20.0

@@ -13,13 +13,13 @@ from services.status.settings import MigrationSettings, RebuildSettings, StatusS
 from services.status.tables.schema_version import check_schema, migrate
 from shared.runtime.command_line import service_parser
 from shared.runtime.databases import create_engine
-from shared.runtime.http_server import bind, serve
+from shared.runtime.http.http_server import bind, serve
+from shared.runtime.kafka.publisher import KafkaUnavailable
+from shared.runtime.kafka.topic_admin import TopicsUnusable
 from shared.runtime.logging import configure_logging
 from shared.runtime.process_tuning import tune_for_batches
-from shared.runtime.publisher import KafkaUnavailable
 from shared.runtime.settings import load, stop
 from shared.runtime.telemetry import configure_tracing
-from shared.runtime.topic_admin import TopicsUnusable
 
 log = structlog.get_logger(__name__)
 

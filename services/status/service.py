@@ -44,10 +44,10 @@ from services.status.web.session_routes import session_routes
 from services.status.web.tenant import asking_tenant
 from shared.contract.events import now
 from shared.runtime.databases import create_engine
-from shared.runtime.health import health_routes
-from shared.runtime.problems import answer_with_problems
-from shared.runtime.publisher import Publisher
-from shared.runtime.topic_admin import check_topics
+from shared.runtime.http.health import health_routes
+from shared.runtime.http.problems import answer_with_problems
+from shared.runtime.kafka.publisher import Publisher
+from shared.runtime.kafka.topic_admin import check_topics
 
 log = structlog.get_logger(__name__)
 

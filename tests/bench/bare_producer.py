@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer
 
 from services.ingest.job_events.prepared_job import bundles
 from services.ingest.job_events.row_encoder import RowHeaders
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from shared.runtime.settings import KafkaSettings
 
 

@@ -5,7 +5,7 @@ from aiokafka.admin import RecordsToDelete
 
 from shared.contract.cloud_events import encode, header
 from shared.contract.events import JobAccepted, RowErrorCode, RowFailed
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
 from tests.support.audit import finish_and_audit

@@ -28,9 +28,9 @@ from shared.contract.events import (
     SendingPaused,
 )
 from shared.contract.outcomes_digest import OutcomesDigest
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.topic_admin import wait_for_topics
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.topic_admin import wait_for_topics
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "downstream_consumer.py"
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

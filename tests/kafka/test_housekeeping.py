@@ -13,9 +13,9 @@ from services.status.rebuild.shadow_tables import offsets_of
 from services.status.settings import RebuildSettings
 from shared.contract.cloud_events import encode
 from shared.contract.events import JobAccepted, JobOutcome, RowAccepted, RowResult, now
-from shared.runtime import kafka_options
 from shared.runtime.databases import create_engine
-from shared.runtime.topic_admin import wait_for_topics
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.topic_admin import wait_for_topics
 from tests.support.status.job_histories import JobHistory, contents
 
 AGO = 40 * 86_400

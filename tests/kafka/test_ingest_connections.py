@@ -7,7 +7,7 @@ from aiokafka.client import AIOKafkaClient
 
 from services.ingest.publication.connection_pool import MAX_AGE_SECONDS, MAX_IDLE, Connection, ConnectionPool
 from services.ingest.publication.job_transaction import JobTransaction, NotPublished, fence, open_transaction
-from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.http.answer_budget import AnswerBudget
 from shared.runtime.settings import KafkaSettings
 from tests.support.ingest.ingest_server import CSV, ingest, ready, settings, upload
 from tests.support.ingest.published_jobs import jobs

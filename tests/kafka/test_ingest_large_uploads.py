@@ -12,7 +12,7 @@ from services.ingest.service import Limits
 from services.ingest.settings import IngestSettings
 from shared.contract.cloud_events import encode
 from shared.contract.events import JobCancelRequested, now
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from tests.support.ingest.ingest_server import CSV, ingest, ready, settings, upload
 from tests.support.ingest.published_jobs import events, jobs
 from tests.support.ingest.repeating_client import hospitals

@@ -18,11 +18,11 @@ from services.ingest.publication.connection_pool import ConnectionPool
 from services.ingest.publication.job_transaction import NotPublished, OutcomeUnknown, open_transaction
 from services.ingest.publication.jobs_topic import JobsTopic
 from shared.contract.events import now
-from shared.runtime import kafka_options
-from shared.runtime.answer_budget import AnswerBudget
 from shared.runtime.databases import Database, create_engine, database_url
-from shared.runtime.problems import Problem
-from shared.runtime.topic_admin import create_missing_topics
+from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.http.problems import Problem
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.topic_admin import create_missing_topics
 from tests.support.ingest.ingest_server import CSV, settings
 from tests.support.ingest.published_jobs import jobs, records
 from tests.support.ingest.written_csv import written

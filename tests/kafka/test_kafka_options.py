@@ -1,13 +1,13 @@
-"""What the options of shared.runtime.kafka_options really do: read from the clients, and tried on a broker."""
+"""What the options of shared.runtime.kafka.kafka_options really do: read from the clients, and tried on a broker."""
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError
 
 from shared.contract.topics import MAX_MESSAGE_BYTES
-from shared.runtime.kafka_options import consumer_options, producer_options
+from shared.runtime.kafka.kafka_options import consumer_options, producer_options
+from shared.runtime.kafka.topic_admin import create_missing_topics
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.topic_admin import create_missing_topics
 
 
 @pytest.fixture

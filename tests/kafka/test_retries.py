@@ -21,11 +21,11 @@ from services.status.tables.schema_version import migrate
 from services.status.tables.stored_offsets import Step
 from shared.contract.cloud_events import encode
 from shared.contract.events import JobEvent, JobOutcome
-from shared.runtime import kafka_options
 from shared.runtime.databases import create_engine, database_url
-from shared.runtime.fenced_transactions import Fenced
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.fenced_transactions import Fenced
+from shared.runtime.kafka.topic_admin import create_missing_topics
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.topic_admin import create_missing_topics
 from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.topic_reader import TopicReader
 from tests.support.until import until

@@ -14,7 +14,7 @@ from deploy.local.ports import free_port as some_free_port
 from services.status.queries.topic_ends import TopicEnds
 from shared.contract.cloud_events import encode
 from shared.contract.events import BatchActivationRequested, JobFinished, JobOutcome, RowErrorCode, now
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from shared.runtime.settings import KafkaSettings
 from tests.support.status.job_histories import JobHistory, report
 from tests.support.status.status_service import API, StatusService, eventually

@@ -15,9 +15,8 @@ from aiokafka.errors import (
 from structlog.testing import capture_logs
 
 from shared.contract.topics import Topic
-from shared.runtime import kafka_options
-from shared.runtime.settings import KafkaSettings
-from shared.runtime.topic_admin import (
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.topic_admin import (
     TopicsUnusable,
     check_topics,
     create_missing_topics,
@@ -25,6 +24,7 @@ from shared.runtime.topic_admin import (
     read_configuration,
     wait_for_topics,
 )
+from shared.runtime.settings import KafkaSettings
 
 
 @pytest.fixture

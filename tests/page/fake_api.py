@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from services.status.web.page_files import PageFiles
-from shared.runtime.problems import Problem
+from shared.runtime.http.problems import Problem
 
 JOB_ID = "6f1c1f0e-52f4-4f0e-9d4e-0d9f2a1b7c11"
 

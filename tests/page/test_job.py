@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from services.status.model.eta import WaitingFor
-from shared.runtime.problems import Problem, kafka_down
+from shared.runtime.http.problems import Problem, kafka_down
 from tests.page.fake_api import JOB_ID, FakeApi, ended, failures, job
 
 

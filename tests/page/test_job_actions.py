@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from starlette.responses import JSONResponse
 
-from shared.runtime.problems import Problem
+from shared.runtime.http.problems import Problem
 from tests.page.fake_api import JOB_ID, FakeApi, ended, failures, job
 from tests.page.test_job import watch, watch_live
 from tests.page.test_words import CANCELLED

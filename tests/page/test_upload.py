@@ -5,7 +5,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 from starlette.responses import JSONResponse
 
-from shared.runtime.problems import Problem, RowProblem, kafka_down
+from shared.runtime.http.problems import Problem, RowProblem, kafka_down
 from tests.page.fake_api import JOB_ID, FakeApi, accepted, valid
 
 CSV = {"name": "hospitals.csv", "mimeType": "text/csv", "buffer": b"name,address\nGood Hope,1 Hope Street\n"}

@@ -77,9 +77,7 @@ class Forked:
     async def ended(self) -> int:
         """Waits for its end without blocking the event loop, and returns the exit status."""
         loop, over = asyncio.get_running_loop(), asyncio.Event()
-        watched = os.dup(
-            self._process.sentinel
-        )  # a loop allows one reader for each descriptor
+        watched = os.dup(self._process.sentinel)  # a loop allows one reader for each descriptor
         loop.add_reader(watched, over.set)
         try:
             await over.wait()

@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from shared.contract.cloud_events import decode
 from shared.contract.events import Event
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from shared.runtime.settings import KafkaSettings
 
 

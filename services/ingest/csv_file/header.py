@@ -7,7 +7,7 @@ from typing import Final, TextIO
 
 from services.ingest.csv_file.records import Cells, Unreadable, records
 from shared.contract.hospital_matching import fold
-from shared.runtime.problems import RowProblem
+from shared.runtime.http.problems import RowProblem
 
 DELIMITERS: Final = (",", ";", "\t")
 REQUIRED: Final = ("name", "address")

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, TextIO
 from services.ingest.csv_file.header import Header
 from services.ingest.csv_file.records import Cells, Unreadable, records
 from shared.contract.hospital_matching import MatchingKey, matching_key
-from shared.runtime.problems import RowProblem
+from shared.runtime.http.problems import RowProblem
 
 MAX_FIELD_CHARS: Final = 1_000
 #: Control characters other than tab and line ends, which a quoted field may hold.

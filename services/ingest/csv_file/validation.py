@@ -9,7 +9,7 @@ from services.ingest.csv_file.duplicates import MAX_DUPLICATES, DuplicateRows
 from services.ingest.csv_file.header import Header, HeaderRejected, find_header
 from services.ingest.csv_file.rows import RowRejected, read_rows
 from services.ingest.csv_file.text import NotCsv, NotUtf8, open_text
-from shared.runtime.problems import RowProblem
+from shared.runtime.http.problems import RowProblem
 
 MAX_ERRORS: Final = 1_000
 

@@ -11,8 +11,8 @@ from services.ingest.metrics import SETTLED
 from services.ingest.publication.connection_pool import ConnectionPool
 from services.ingest.publication.job_transaction import NotPublished, fence
 from services.ingest.publication.jobs_topic import JobsTopic
-from shared.runtime.answer_budget import AnswerBudget
 from shared.runtime.databases import DatabaseDown
+from shared.runtime.http.answer_budget import AnswerBudget
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from services.ingest.keys.reservations import (
     Reservations,
 )
 from services.ingest.problems import in_progress, key_reused
-from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.http.answer_budget import AnswerBudget
 
 #: How long a request may wait until an earlier upload under its key is settled.
 SETTLE_SECONDS: Final = 1.4

@@ -10,7 +10,7 @@ from typing import Final
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError
 
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import detach, run_with_timeout
 

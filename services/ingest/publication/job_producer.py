@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 
 from services.ingest.publication.connection_pool import Connection
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
 

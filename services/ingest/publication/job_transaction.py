@@ -18,7 +18,7 @@ from services.ingest.metrics import ROWS_PUBLISHED
 from services.ingest.publication.connection_pool import Connection, ConnectionPool
 from services.ingest.publication.job_producer import JobProducer, job_producer
 from services.ingest.publication.row_batches import row_batches
-from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.http.answer_budget import AnswerBudget
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import detach
 

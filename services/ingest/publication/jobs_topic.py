@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.contract.cloud_events import header
-from shared.runtime import kafka_options
-from shared.runtime.partitions import partition_of
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.partitions import partition_of
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import detach, run_with_timeout
 

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from services.ingest.problems import busy
 from services.ingest.publication.connection_pool import ConnectionPool, close_connection
-from shared.runtime.answer_budget import ANSWER_SECONDS, AnswerBudget
+from shared.runtime.http.answer_budget import ANSWER_SECONDS, AnswerBudget
 from shared.runtime.timeouts import detach, run_with_timeout
 
 T = TypeVar("T")

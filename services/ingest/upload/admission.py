@@ -8,7 +8,7 @@ from typing import Final
 
 from services.ingest.problems import busy
 from services.ingest.upload.admission_queue import QUEUE_LIMITS, AdmissionQueue, QueueLimits, Slot
-from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.http.answer_budget import AnswerBudget
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from services.ingest.metrics import PUBLISHING
 from services.ingest.problems import busy
-from shared.runtime.answer_budget import AnswerBudget
-from shared.runtime.problems import Problem, kafka_down
+from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.http.problems import Problem, kafka_down
 
 #: How much the latest measurement counts beside all before it.
 _WEIGHT: Final = 0.1

@@ -9,9 +9,9 @@ from fastapi import Request
 from services.ingest.upload.body import BODY_TIMEOUTS, BodyTimeouts, drain_body
 from services.ingest.upload.idempotency_key import idempotency_key
 from services.ingest.upload.tenant_rate_limit import TenantRateLimit
-from shared.runtime.problems import Problem
+from shared.runtime.http.problems import Problem
+from shared.runtime.http.tenants import tenant_of
 from shared.runtime.settings import ApiKey
-from shared.runtime.tenants import tenant_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 
 from services.ingest.upload.multipart import FilePart, FileTooLarge, MalformedBody
-from shared.runtime.problems import Problem
+from shared.runtime.http.problems import Problem
 
 #: Most bytes of a multipart body besides the file: boundaries, headers, small fields.
 WRAPPING_BYTES: Final = 64 * 1024

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from shared.runtime.problems import Problem
+from shared.runtime.http.problems import Problem
 
 MAX_CHARS: Final = 255
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\["\\])*)"')

@@ -4,7 +4,7 @@ from math import ceil
 
 from aiolimiter import AsyncLimiter
 
-from shared.runtime.problems import Problem
+from shared.runtime.http.problems import Problem
 
 _MINUTE = 60.0
 

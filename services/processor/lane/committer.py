@@ -15,7 +15,7 @@ from services.processor.lane.transactions import LaneFenced, LaneTransactions
 from services.processor.offsets.lane_offsets import LaneOffsets
 from services.processor.offsets.watermark import Watermark
 from services.processor.settings import ProcessorSettings
-from shared.runtime.fenced_transactions import CommitIndefinite
+from shared.runtime.kafka.fenced_transactions import CommitIndefinite
 
 
 class Committer:

@@ -26,7 +26,7 @@ from services.processor.lane.transitions import Finished, LookUp, Next, Retry
 from services.processor.offsets.lane_offsets import LaneOffsets
 from services.processor.settings import ProcessorSettings
 from shared.contract.events import LaneReport
-from shared.runtime.fenced_transactions import CommitIndefinite
+from shared.runtime.kafka.fenced_transactions import CommitIndefinite
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from services.processor.offsets.lane_offsets import LaneOffsets
 from shared.contract.cloud_events import encode
 from shared.contract.events import Event, RowOutcome
 from shared.contract.topics import Topics
-from shared.runtime.fenced_transactions import OutgoingRecord
+from shared.runtime.kafka.fenced_transactions import OutgoingRecord
 
 log = structlog.get_logger(__name__)
 

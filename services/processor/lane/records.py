@@ -13,7 +13,7 @@ from shared.contract.cloud_events import Headers, UndecodableEvent, decode, enco
 from shared.contract.dead_letter_headers import dead_letter_headers
 from shared.contract.events import RowAccepted, RowErrorCode, RowFailed, now
 from shared.contract.topics import MAX_MESSAGE_BYTES, Topics
-from shared.runtime.fenced_transactions import OutgoingRecord
+from shared.runtime.kafka.fenced_transactions import OutgoingRecord
 
 #: At most 9 digits: larger numbers do not fit into every database's integer.
 _ROW_KEY: Final = re.compile(r"(.{1,255}):([0-9]{1,9})", re.DOTALL)

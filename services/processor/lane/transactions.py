@@ -11,7 +11,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from services.processor import metrics
 from services.processor.offsets.watermark import Watermark
-from shared.runtime.fenced_transactions import Fenced, FencedTransactions, OutgoingRecord
+from shared.runtime.kafka.fenced_transactions import Fenced, FencedTransactions, OutgoingRecord
 from shared.runtime.settings import KafkaSettings
 
 

@@ -16,9 +16,9 @@ from services.processor.operations.dead_letters import export_letters, list_lett
 from services.processor.operations.offsets import OffsetsRefused, set_offsets, show_offsets
 from services.processor.publishing import SEND_SECONDS
 from shared.contract.events import SendingPaused, SendingResumed
-from shared.runtime import kafka_options
 from shared.runtime.command_line import service_parser
-from shared.runtime.publisher import KafkaUnavailable, Publisher
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.publisher import KafkaUnavailable, Publisher
 from shared.runtime.settings import KafkaSettings, load
 
 #: How long a command waits for Kafka before it says that it is away.

@@ -7,7 +7,7 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from shared.runtime.settings import KafkaSettings
 
 #: Longer than any rebalance. If no poll has returned for so long, Kafka is asked whether it answers at all.

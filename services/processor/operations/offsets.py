@@ -15,7 +15,7 @@ from aiokafka.structs import OffsetAndMetadata
 from services.processor.group_offsets import GroupOffsets
 from services.processor.offsets.watermark import EVERYTHING, read_watermark
 from services.processor.subscriptions import lane_topics
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
 

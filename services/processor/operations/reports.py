@@ -17,7 +17,7 @@ from services.processor.limits.circuit_breaker import CircuitBreaker
 from services.processor.limits.rate_limit import RateLimit
 from services.processor.settings import ProcessorSettings
 from shared.contract.events import Event, LaneReport, ProcessorReported, now
-from shared.runtime.publisher import KafkaUnavailable
+from shared.runtime.kafka.publisher import KafkaUnavailable
 
 log = structlog.get_logger(__name__)
 

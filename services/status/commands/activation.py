@@ -17,9 +17,9 @@ from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.definitions import activations
 from services.status.web.tenant import Tenant
 from shared.contract.events import BatchActivationRequested, now
-from shared.runtime.answer_budget import ANSWER_SECONDS, AnswerBudget
-from shared.runtime.problems import kafka_down
-from shared.runtime.publisher import KafkaUnavailable, Publisher
+from shared.runtime.http.answer_budget import ANSWER_SECONDS, AnswerBudget
+from shared.runtime.http.problems import kafka_down
+from shared.runtime.kafka.publisher import KafkaUnavailable, Publisher
 
 _ASK_AGAIN_SECONDS: Final = 0.25
 

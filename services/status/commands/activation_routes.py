@@ -10,8 +10,8 @@ from services.status.commands.activation import Activated, Activation, Refused, 
 from services.status.queries.route_dependencies import RouteDependencies
 from services.status.web.openapi import EVERYWHERE, Documented, problems
 from services.status.web.tenant import Tenant
-from shared.runtime.answer_budget import AnswerBudget
-from shared.runtime.problems import Problem
+from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.http.problems import Problem
 
 
 class ActivationAnswer(BaseModel):

@@ -21,10 +21,10 @@ from services.status.queries.lookup import JobLookup
 from services.status.tables.definitions import rows
 from services.status.web.tenant import Tenant
 from shared.contract.events import JobCancelRequested, JobEvent, JobRetryRequested, RowResolved, now
-from shared.runtime.answer_budget import AnswerBudget
-from shared.runtime.problems import kafka_down
-from shared.runtime.publisher import KafkaUnavailable, Publisher
-from shared.runtime.tenants import OPEN_TENANT
+from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.http.problems import kafka_down
+from shared.runtime.http.tenants import OPEN_TENANT
+from shared.runtime.kafka.publisher import KafkaUnavailable, Publisher
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from services.status.model.job_state import FINAL, JobStatus
 from services.status.model.row_results import RowStatus
 from services.status.queries.job_queries import JobRow
 from shared.contract.events import RowErrorCode
-from shared.runtime.problems import Problem
+from shared.runtime.http.problems import Problem
 
 
 def check_cancel(job: JobRow) -> None:

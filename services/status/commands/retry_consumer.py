@@ -22,11 +22,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.commands.retry_partition import RetryPartition
 from services.status.commands.retry_transactions import PURPOSE, RetryProgress
-from shared.runtime import kafka_options
-from shared.runtime.fenced_transactions import CommitIndefinite, Fenced
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.fenced_transactions import CommitIndefinite, Fenced
+from shared.runtime.kafka.topic_admin import wait_for_topics
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
-from shared.runtime.topic_admin import wait_for_topics
 
 log = structlog.get_logger(__name__)
 

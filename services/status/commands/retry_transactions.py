@@ -14,8 +14,8 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.contract.cloud_events import EventRecord
-from shared.runtime import kafka_options
-from shared.runtime.fenced_transactions import ANSWER_SECONDS, FencedTransactions
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.fenced_transactions import ANSWER_SECONDS, FencedTransactions
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
 

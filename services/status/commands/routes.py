@@ -10,7 +10,7 @@ from services.status.queries.route_dependencies import RouteDependencies
 from services.status.tables.column_limits import LARGEST
 from services.status.web.openapi import EVERYWHERE, JobId, problems
 from services.status.web.tenant import Tenant
-from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.http.answer_budget import AnswerBudget
 
 RowNumber = Annotated[int, Path(description="The line that a spreadsheet shows", ge=0, le=LARGEST)]
 #: Text that every database and every log can keep.

@@ -22,7 +22,7 @@ from services.status.projection.positions import Positions
 from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.definitions import batches, jobs
 from shared.contract.events import JobFinished
-from shared.runtime.publisher import KafkaUnavailable, Publisher
+from shared.runtime.kafka.publisher import KafkaUnavailable, Publisher
 from shared.runtime.timeouts import run_with_timeout
 
 log = structlog.get_logger(__name__)

@@ -12,7 +12,7 @@ from services.status.queries.job_summaries import summaries
 from services.status.queries.read_database import ReadDatabase
 from services.status.web.tenant import Tenant
 from shared.contract.events import now
-from shared.runtime.answer_budget import ANSWER_SECONDS
+from shared.runtime.http.answer_budget import ANSWER_SECONDS
 
 Found = dict[str, JobState]
 

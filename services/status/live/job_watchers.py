@@ -22,8 +22,8 @@ from services.status.queries.read_database import ReadDatabase
 from services.status.queries.schemas import JobSummary
 from services.status.tables.change_signal import ChangeSignal
 from shared.contract.events import now
-from shared.runtime.answer_budget import ANSWER_SECONDS
-from shared.runtime.problems import Problem
+from shared.runtime.http.answer_budget import ANSWER_SECONDS
+from shared.runtime.http.problems import Problem
 
 log = structlog.get_logger(__name__)
 

@@ -26,7 +26,7 @@ from services.status.queries.job_summaries import summaries
 from services.status.queries.route_dependencies import RouteDependencies
 from services.status.web.openapi import EVERYWHERE, Documented, JobId, problems
 from services.status.web.tenant import Tenant
-from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.http.answer_budget import AnswerBudget
 
 log = structlog.get_logger(__name__)
 

@@ -27,7 +27,7 @@ from shared.contract.events import (
     now,
 )
 from shared.contract.topics import Topics
-from shared.runtime.publisher import Publisher
+from shared.runtime.kafka.publisher import Publisher
 
 log = structlog.get_logger(__name__)
 

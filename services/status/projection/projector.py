@@ -32,12 +32,12 @@ from services.status.tables import stored_offsets
 from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.schema_version import check_schema
 from services.status.tables.stored_offsets import OffsetsMoved
+from shared.runtime.kafka.publisher import KafkaUnavailable
+from shared.runtime.kafka.topic_admin import wait_for_topics
 from shared.runtime.process_tuning import collect_between_batches
-from shared.runtime.publisher import KafkaUnavailable
 from shared.runtime.schema_versions import SchemaOutdated
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
-from shared.runtime.topic_admin import wait_for_topics
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from services.status.projection.lag import Lag
 from services.status.projection.positions import Positions
 from services.status.tables import stored_offsets
 from services.status.tables.stored_offsets import Step
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
 

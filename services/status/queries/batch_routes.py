@@ -13,7 +13,7 @@ from services.status.queries.route_dependencies import RouteDependencies
 from services.status.tables.definitions import activations
 from services.status.web.openapi import EVERYWHERE, JobId, problems
 from services.status.web.tenant import Tenant
-from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.http.answer_budget import AnswerBudget
 
 
 class BatchAnswer(BaseModel):

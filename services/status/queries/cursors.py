@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.runtime.problems import Problem
+from shared.runtime.http.problems import Problem
 
 T = TypeVar("T")
 

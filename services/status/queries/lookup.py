@@ -10,8 +10,8 @@ from services.status.queries.read_database import Question, ReadDatabase
 from services.status.queries.topic_ends import EndUnknown, TopicEnds
 from services.status.tables import stored_offsets
 from services.status.tables.change_signal import ChangeSignal
-from shared.runtime.answer_budget import AnswerBudget
-from shared.runtime.problems import Problem, kafka_down
+from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.http.problems import Problem, kafka_down
 
 T = TypeVar("T")
 

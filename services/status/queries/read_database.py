@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.caller_priority import NO_CALLERS, CallerPriority
 from shared.runtime.databases import Database, DatabaseDown
-from shared.runtime.problems import Problem, database_down
+from shared.runtime.http.problems import Problem, database_down
 
 T = TypeVar("T")
 #: Statements, and what is made of their rows: a plain function that waits for nothing but its connection.

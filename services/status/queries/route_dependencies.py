@@ -8,7 +8,7 @@ from services.status.queries.lookup import JobLookup
 from services.status.queries.read_database import ReadDatabase
 from services.status.web.tenant import Tenant
 from shared.contract.events import now
-from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.http.answer_budget import AnswerBudget
 
 
 async def answer_budget() -> AnswerBudget:

@@ -15,7 +15,7 @@ from services.status.queries.route_dependencies import RouteDependencies
 from services.status.queries.schemas import JobAnswer, JobList, RowList
 from services.status.web.openapi import EVERYWHERE, JobId, problems
 from services.status.web.tenant import Tenant
-from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.http.answer_budget import AnswerBudget
 
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=500)]
 

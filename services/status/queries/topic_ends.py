@@ -5,9 +5,9 @@ from collections.abc import Collection
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared.runtime import kafka_options
-from shared.runtime.partitions import partition_of
-from shared.runtime.reconnecting_client import ReconnectingClient
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.partitions import partition_of
+from shared.runtime.kafka.reconnecting_client import ReconnectingClient
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
 

@@ -20,8 +20,8 @@ from services.status.settings import RebuildSettings
 from services.status.tables.definitions import jobs, rows
 from services.status.tables.schema_version import migrate
 from shared.runtime.databases import create_engine
-from shared.runtime.publisher import Publisher
-from shared.runtime.topic_admin import check_topics
+from shared.runtime.kafka.publisher import Publisher
+from shared.runtime.kafka.topic_admin import check_topics
 
 _TELL_AFTER_SECONDS = 2.0
 

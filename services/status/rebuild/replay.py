@@ -10,7 +10,7 @@ from services.status.projection.decoding import DeadLetterWriter, Decoder
 from services.status.projection.transaction import project
 from services.status.tables import stored_offsets
 from services.status.tables.stored_offsets import Step
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from shared.runtime.settings import KafkaSettings
 
 _BATCH_RECORDS: Final = 5_000

@@ -24,8 +24,8 @@ from services.status.queries.row_queries import result_page, undecided
 from services.status.result_files.download_name import content_disposition, file_name
 from services.status.result_files.result_csv import BYTE_ORDER_MARK, ResultCsv, ResultFileName
 from services.status.web.tenant import Tenant
-from shared.runtime.answer_budget import ANSWER_SECONDS
-from shared.runtime.problems import Problem
+from shared.runtime.http.answer_budget import ANSWER_SECONDS
+from shared.runtime.http.problems import Problem
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from services.status.result_files.result_csv import ResultFileName
 from services.status.result_files.result_file import PAGE_LIMITS, OpenedFile, PageLimits, ResultFile, ResultFiles
 from services.status.web.openapi import EVERYWHERE, Documented, JobId, problems
 from services.status.web.tenant import Tenant
-from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.http.answer_budget import AnswerBudget
 
 _FILES: Final[Documented] = {
     200: {

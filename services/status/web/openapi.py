@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Path
 
-from shared.runtime.problems import ProblemDocument
+from shared.runtime.http.problems import ProblemDocument
 
 JobId = Annotated[str, Path(description="From the answer to the upload")]
 

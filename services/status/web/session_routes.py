@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel
 
-from shared.runtime.problems import ProblemDocument
+from shared.runtime.http.problems import ProblemDocument
+from shared.runtime.http.tenants import SESSION_COOKIE, cookie_value, given_key, tenant_of
 from shared.runtime.settings import ApiKey
-from shared.runtime.tenants import SESSION_COOKIE, cookie_value, given_key, tenant_of
 
 _UNAUTHORIZED: dict[int | str, dict[str, Any]] = {
     401: {

@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import Request, Security
 from fastapi.security import APIKeyHeader
 
+from shared.runtime.http.tenants import tenant_of
 from shared.runtime.settings import ApiKey
-from shared.runtime.tenants import tenant_of
 
 _HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="Needed when the service was given API_KEYS")
 

@@ -17,7 +17,7 @@ from services.ingest.settings import IngestSettings
 from services.processor.settings import ProcessorSettings
 from services.processor.subscriptions import REBALANCE_MARGIN_SECONDS
 from services.status.settings import StatusSettings
-from shared.runtime.http_server import GRACEFUL_SHUTDOWN_SECONDS
+from shared.runtime.http.http_server import GRACEFUL_SHUTDOWN_SECONDS
 
 ROOT = Path(__file__).parents[3]
 KUBERNETES = ROOT / "deploy" / "kubernetes"

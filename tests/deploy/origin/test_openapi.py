@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from deploy.origin.openapi import merge
-from shared.runtime.health import health_routes
+from shared.runtime.http.health import health_routes
 from tests.deploy.origin.origin_upstreams import json_answer, origin, upstream
 
 

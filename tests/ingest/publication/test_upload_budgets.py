@@ -13,7 +13,7 @@ from services.ingest.publication.upload_budgets import (
     UploadBudget,
     UploadTimeouts,
 )
-from shared.runtime.problems import Problem
+from shared.runtime.http.problems import Problem
 
 #: Asks every hundredth of a second, and takes an answer for lost after a tenth.
 QUICK = UploadTimeouts(small_seconds=0.1, ask_after_seconds=0.01, ask_seconds=0.1, large_seconds=0.3)

@@ -6,8 +6,8 @@ import pytest
 
 from services.ingest.upload.admission import Admission, AdmissionLimits
 from services.ingest.upload.admission_queue import QueueLimits
-from shared.runtime.answer_budget import AnswerBudget
-from shared.runtime.problems import Problem
+from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.http.problems import Problem
 
 #: A wait of a twentieth of a second.
 SHORT = QueueLimits(wait_seconds=0.05)

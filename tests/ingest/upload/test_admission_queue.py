@@ -9,9 +9,9 @@ import pytest
 
 from services.ingest.problems import busy
 from services.ingest.upload.admission_queue import QUEUE_LIMITS, AdmissionQueue, QueueLimits
-from shared.runtime.answer_budget import AnswerBudget
 from shared.runtime.databases import DatabaseDown
-from shared.runtime.problems import KAFKA_DOWN, Problem
+from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.http.problems import KAFKA_DOWN, Problem
 
 T = TypeVar("T")
 #: A wait of a twentieth of a second.

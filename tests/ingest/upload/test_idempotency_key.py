@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.upload.idempotency_key import idempotency_key
-from shared.runtime.problems import Problem
+from shared.runtime.http.problems import Problem
 
 
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=255))

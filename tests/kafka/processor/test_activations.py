@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.contract.events import BatchActivated, BatchActivationFailed, BatchActivationRequested
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from tests.support.processor.installation import TIMEOUT_SECONDS, rows, running_installation
 from tests.support.until import until
 

@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaProducer
 
 from services.processor.operations.cli import carry_out, parse
 from shared.contract.events import SendingPaused, SendingResumed
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.topic_admin import create_missing_topics
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.topic_admin import create_missing_topics
 from tests.support.topic_reader import TopicReader
 
 

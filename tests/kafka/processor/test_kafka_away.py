@@ -6,7 +6,7 @@ import aiokafka.client
 
 from services.processor.settings import ProcessorSettings
 from services.processor.subscriptions import declare
-from shared.runtime.topic_admin import create_missing_topics
+from shared.runtime.kafka.topic_admin import create_missing_topics
 
 AWAY_SECONDS = 5.0
 #: Of the two consumers: several tasks of each try every RETRY_BACKOFF_MS. At aiokafka's own 100 ms: 22 a second.

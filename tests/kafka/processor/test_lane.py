@@ -27,7 +27,7 @@ from shared.contract.events import (
     RowFailed,
     RowUnprocessed,
 )
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from tests.support.processor.installation import TIMEOUT_SECONDS, rows, running_installation
 from tests.support.processor.lane_doubles import accepted
 from tests.support.topic_reader import TopicReader

@@ -8,7 +8,7 @@ from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from services.processor.operations.offsets import OffsetsRefused, set_offsets, show_offsets
 from shared.contract.events import RowCreated, RowFailed
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from tests.support.processor.installation import TIMEOUT_SECONDS, rows, running_installation
 from tests.support.until import until
 

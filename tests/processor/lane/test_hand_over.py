@@ -7,7 +7,7 @@ import pytest
 from services.processor.lane.ownership import LaneEnd
 from services.processor.lane.transactions import LaneFenced
 from services.processor.offsets.watermark import Watermark
-from shared.runtime.fenced_transactions import CommitIndefinite
+from shared.runtime.kafka.fenced_transactions import CommitIndefinite
 from tests.support.processor.lane_doubles import (
     Clock,
     accepted,

@@ -6,7 +6,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from services.processor.lane.transactions import LaneFenced, LaneTransactions
 from services.processor.offsets.watermark import Watermark
-from shared.runtime.fenced_transactions import Fenced
+from shared.runtime.kafka.fenced_transactions import Fenced
 from shared.runtime.settings import KafkaSettings
 
 

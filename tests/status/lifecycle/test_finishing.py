@@ -9,7 +9,7 @@ from services.status.lifecycle.finishing import Finishing, FinishingLimits
 from services.status.projection.positions import Positions
 from services.status.tables.change_signal import ChangeSignal
 from shared.contract.events import JobOutcome, RowErrorCode
-from shared.runtime.publisher import KafkaUnavailable
+from shared.runtime.kafka.publisher import KafkaUnavailable
 from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_api import JOBS, FakePublisher
 

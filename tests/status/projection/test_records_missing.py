@@ -17,7 +17,7 @@ from services.status.tables import stored_offsets
 from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.definitions import offsets
 from shared.contract.topics import Topics
-from shared.runtime.health import health_routes
+from shared.runtime.http.health import health_routes
 from shared.runtime.settings import KafkaSettings
 from tests.support.until import until
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from services.status.queries.read_database import CONNECTIONS
 from services.status.tables.schema_version import check_schema, migrate
 from shared.runtime.databases import create_engine, database_url
-from shared.runtime.health import health_routes
+from shared.runtime.http.health import health_routes
 from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_api import api_client
 

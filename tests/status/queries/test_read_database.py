@@ -8,7 +8,7 @@ from sqlalchemy import insert, select, text
 from services.status.queries.read_database import CONNECTIONS, ReadDatabase
 from services.status.tables.definitions import processors
 from shared.runtime.databases import create_engine, database_url
-from shared.runtime.problems import Problem
+from shared.runtime.http.problems import Problem
 
 #: Ends them, as a restart does.
 ALL_OTHERS = text(

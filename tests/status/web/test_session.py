@@ -8,9 +8,9 @@ import pytest
 from fastapi import FastAPI, Request
 
 from services.status.web.session_routes import session_routes
-from shared.runtime.problems import answer_with_problems
+from shared.runtime.http.problems import answer_with_problems
+from shared.runtime.http.tenants import tenant_of
 from shared.runtime.settings import ApiKey
-from shared.runtime.tenants import tenant_of
 
 ODD_KEY = 'k; "ä" = %41, \\'
 KEYS = tuple(

@@ -12,8 +12,8 @@ from services.processor.engine import Engine
 from services.processor.lane.transactions import LaneTransactions
 from services.processor.settings import ProcessorSettings
 from shared.contract.cloud_events import encode
-from shared.runtime import kafka_options
-from shared.runtime.topic_admin import create_missing_topics
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.topic_admin import create_missing_topics
 from tests.support.processor.lane_doubles import accepted
 from tests.support.topic_reader import TopicReader
 from tests.support.until import until

@@ -18,7 +18,7 @@ from services.processor.offsets.window import Place
 from services.processor.settings import ProcessorSettings
 from shared.contract.cloud_events import decode, encode
 from shared.contract.events import Event, RowAccepted, RowOutcome
-from shared.runtime.fenced_transactions import OutgoingRecord
+from shared.runtime.kafka.fenced_transactions import OutgoingRecord
 
 
 def accepted(row: int = 2, *, job_id: str = "job", **changes: object) -> RowAccepted:

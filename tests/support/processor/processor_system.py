@@ -16,9 +16,9 @@ from aiokafka.errors import KafkaError
 
 from shared.contract.cloud_events import Headers, encode
 from shared.contract.events import Event, JobAccepted, RowOutcome
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.topic_admin import create_missing_topics
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.topic_admin import create_missing_topics
 from tests.support.forked import Forked
 from tests.support.processor.jobs import Job
 from tests.support.processor.processor_process import Processor

@@ -30,9 +30,9 @@ from services.status.result_files.routes import result_file_routes
 from services.status.tables.change_signal import ChangeSignal
 from services.status.web.tenant import asking_tenant
 from shared.contract.events import Event, now
-from shared.runtime.answer_budget import ANSWER_SECONDS, AnswerBudget
-from shared.runtime.problems import answer_with_problems, database_down
-from shared.runtime.publisher import KafkaUnavailable
+from shared.runtime.http.answer_budget import ANSWER_SECONDS, AnswerBudget
+from shared.runtime.http.problems import answer_with_problems, database_down
+from shared.runtime.kafka.publisher import KafkaUnavailable
 from shared.runtime.settings import ApiKey
 from tests.support.status.job_histories import SETTLING_SECONDS, at
 

@@ -12,9 +12,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from shared.contract.cloud_events import decode, encode
 from shared.contract.events import Event
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.topic_admin import wait_for_topics
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.topic_admin import wait_for_topics
 from tests.support.forked import Forked
 
 API = "/api/v1/hospitals"

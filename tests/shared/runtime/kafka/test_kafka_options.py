@@ -4,7 +4,7 @@ import pytest
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from services.processor.kafka_security import security as as_faststream
-from shared.runtime import kafka_options
+from shared.runtime.kafka import kafka_options
 from shared.runtime.settings import KafkaSettings
 
 SASL = {"kafka_sasl_username": "ingest", "kafka_sasl_password": "hunter2"}

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from fastapi import Request
 
-from shared.runtime.problems import Problem
+from shared.runtime.http.problems import Problem
 from shared.runtime.settings import ApiKey
 
 #: The tenant of everybody where no keys are set.

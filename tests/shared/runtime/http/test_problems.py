@@ -4,8 +4,8 @@ import httpx
 import pytest
 from fastapi import FastAPI, HTTPException
 
-from shared.runtime import problems
-from shared.runtime.problems import Problem, RowProblem, answer_with_problems, database_down, kafka_down
+from shared.runtime.http import problems
+from shared.runtime.http.problems import Problem, RowProblem, answer_with_problems, database_down, kafka_down
 
 
 class Log:

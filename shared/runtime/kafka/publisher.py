@@ -8,8 +8,8 @@ from aiokafka.errors import KafkaError
 
 from shared.contract.cloud_events import Headers, encode
 from shared.contract.events import Event
-from shared.runtime import kafka_options
-from shared.runtime.reconnecting_client import ReconnectingClient
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.reconnecting_client import ReconnectingClient
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.telemetry import current_traceparent
 from shared.runtime.timeouts import run_with_timeout

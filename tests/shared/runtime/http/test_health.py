@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import Counter
 
-from shared.runtime.health import CHECK_TIMEOUT_SECONDS, health_routes
+from shared.runtime.http.health import CHECK_TIMEOUT_SECONDS, health_routes
 
 
 async def well():

@@ -24,7 +24,7 @@ from aiokafka.protocol.transaction import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
-from shared.runtime.fenced_transactions import CommitIndefinite, Fenced, FencedTransactions
+from shared.runtime.kafka.fenced_transactions import CommitIndefinite, Fenced, FencedTransactions
 
 
 class Clock:

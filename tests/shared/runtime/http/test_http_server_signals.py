@@ -10,7 +10,7 @@ SERVICE = """
 import asyncio
 from contextlib import asynccontextmanager
 from fastapi import FastAPI
-from shared.runtime.http_server import bind, serve
+from shared.runtime.http.http_server import bind, serve
 from shared.runtime.settings import HttpSettings
 
 @asynccontextmanager

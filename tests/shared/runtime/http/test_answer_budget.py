@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shared.runtime.answer_budget import AnswerBudget
+from shared.runtime.http.answer_budget import AnswerBudget
 
 
 class Clock:

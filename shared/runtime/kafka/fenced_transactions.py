@@ -21,8 +21,8 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.contract.cloud_events import Headers
-from shared.runtime import kafka_options
-from shared.runtime.partitions import partition_of
+from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.partitions import partition_of
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import detach, run_with_timeout
 

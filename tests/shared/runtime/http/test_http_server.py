@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from shared.runtime.http_server import bind, serve
+from shared.runtime.http.http_server import bind, serve
 from shared.runtime.settings import HttpSettings
 
 

@@ -4,7 +4,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shared.runtime.partitions import partition_of
+from shared.runtime.kafka.partitions import partition_of
 
 
 @given(key=some.binary(min_size=1, max_size=60), partitions=some.integers(1, 50))

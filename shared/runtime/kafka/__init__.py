@@ -1,0 +1,1 @@
+"""Kafka, as all services use it: options, topics, sending, transactions that fence."""

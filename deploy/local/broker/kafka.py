@@ -9,6 +9,7 @@ with the process that started it, however that ends (on Linux).
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
 import tempfile
@@ -161,8 +162,11 @@ class Broker:
         self._wait_or_kill(_STOP_SECONDS)
 
     def pause(self) -> None:
-        """Freezes it: connections stay open, nothing is answered."""
+        """Freezes it: connections stay open, nothing is answered. Returns when it stands still."""
         self._signal(signal.SIGSTOP)
+        if self._process:
+            # A busy process goes on for a while after the signal; the status is left for whoever waits for its end.
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Lets a frozen one go on."""

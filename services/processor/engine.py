@@ -11,7 +11,6 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
 
 from services.processor import metrics
 from services.processor.directory.client import DirectoryClient
@@ -30,7 +29,8 @@ from services.processor.publishing import SEND_SECONDS
 from services.processor.sending.lookups import LookupQueue
 from services.processor.sending.sender import Sender, SenderParts
 from services.processor.settings import ProcessorSettings
-from services.processor.subscriptions import declare
+from services.processor.subscriptions import declare, stop_subscriber
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.kafka.publisher import Publisher
 from shared.runtime.kafka.topic_admin import wait_for_topics
 
@@ -122,14 +122,14 @@ class Engine:
                 await self._subscriptions.broker.connect()
                 await subscriber.start()
                 await consume(subscriber.consumer)
-            except (KafkaError, OSError) as error:
+            except KAFKA_FAILURES as error:
                 log.warning(
                     "consumer_failed", consumer=name, reason=repr(error), again_in_seconds=CONSUMER_RETRY_SECONDS
                 )
             finally:
                 if close is not None:
                     await close()
-                await subscriber.stop()
+                await stop_subscriber(subscriber)
             await asyncio.sleep(CONSUMER_RETRY_SECONDS)
 
     async def _keep_forgetting_batches(self) -> None:

@@ -17,7 +17,7 @@ READ_SECONDS: Final = 10.0
 class GroupOffsets:
     """A connection to read commits with: an async context manager.
 
-    Raises KafkaError, OSError or TimeoutError (10 s) when Kafka or the group's coordinator is away.
+    Raises one of KAFKA_FAILURES, TimeoutError after 10 s, when Kafka or the group's coordinator is away.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:

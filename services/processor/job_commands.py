@@ -94,7 +94,7 @@ class JobCommands:
     async def run(self, consumer: AIOKafkaConsumer) -> None:
         """Reads everything from the start, and goes on until cancelled.
 
-        Raises KafkaError when the consumer has to be made anew.
+        Raises one of KAFKA_FAILURES when the consumer has to be made anew.
         """
         self.restart()
         partitions = list(consumer.assignment())

@@ -9,9 +9,11 @@ losing rows, so the engine drives the raw consumers. The publishers are declared
 with aiokafka's producers, since FastStream knows no transactions.
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faststream import AckPolicy
@@ -36,9 +38,16 @@ from shared.contract.events import (
 )
 from shared.contract.topics import Topics
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.timeouts import run_with_timeout
+
+log = structlog.get_logger(__name__)
 
 #: How much longer than a call a rebalance may take: calls in flight finish before their lane is handed over.
 REBALANCE_MARGIN_SECONDS: Final = 20.0
+
+#: A consumer leaves its group within this time, or without a word.
+STOP_SECONDS: Final = 15.0
 
 #: While Kafka is away consumers try this often to reach it; at aiokafka's 100 that was a twentieth of a core.
 RETRY_BACKOFF_MS: Final = 500
@@ -101,6 +110,21 @@ def declare(settings: ProcessorSettings, lanes_listener: ConsumerRebalanceListen
     )
     _declare_publishers(broker, settings)
     return Subscriptions(broker, lanes, notices)
+
+
+async def stop_subscriber(subscriber: Any, seconds: float = STOP_SECONDS) -> None:
+    """Stops a subscriber whatever state it and Kafka are in: no task and no socket is left.
+
+    aiokafka closes a consumer's client last, and not at all when what comes before fails or hangs.
+    """
+    consumer = subscriber.consumer
+    try:
+        await run_with_timeout(seconds, subscriber.stop())
+    except KAFKA_FAILURES as error:
+        log.info("consumer_not_stopped", reason=repr(error))
+        if consumer is not None:
+            with contextlib.suppress(*KAFKA_FAILURES):
+                await run_with_timeout(seconds, consumer._client.close())
 
 
 def _document_lanes(broker: KafkaBroker, topics: Topics) -> None:

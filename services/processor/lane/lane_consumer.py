@@ -18,6 +18,7 @@ from services.processor.lane.lane import Lane
 from services.processor.lane.ownership import LaneEnd
 from services.processor.lane.takeover import SET_COMMAND, OffsetsForgotten
 from services.processor.settings import ProcessorSettings
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +29,7 @@ POLL_RECORDS = 100
 DRAIN_MARGIN_SECONDS = 5.0
 TAKEOVER_RETRY_SECONDS = 1.0
 
-#: Takes a lane over. Raises KafkaError, OSError or TimeoutError when it has to be tried again.
+#: Takes a lane over. Raises one of KAFKA_FAILURES when it has to be tried again.
 TakeOver = Callable[[int, AIOKafkaConsumer], Awaitable[Lane]]
 
 
@@ -77,7 +78,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         return [lane for lane in self.lanes.values() if not lane.ended]
 
     async def run(self, consumer: AIOKafkaConsumer) -> None:
-        """Polls until cancelled. Raises KafkaError when the consumer has to be made anew."""
+        """Polls until cancelled. Raises one of KAFKA_FAILURES when the consumer has to be made anew."""
         while True:
             if self._failure is not None:
                 failure, self._failure = self._failure, None
@@ -191,7 +192,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             while self._keeps(index):
                 try:
                     lane = await self._take_over(index, consumer)
-                except (KafkaError, TimeoutError, OSError) as error:
+                except KAFKA_FAILURES as error:
                     log.warning("takeover_failed", partition=index, reason=repr(error), next="again")
                     await asyncio.sleep(self._retry_seconds)
                     continue

@@ -14,7 +14,7 @@ ANSWER_SECONDS: Final = 5.0
 async def prove_membership(consumer: AIOKafkaConsumer) -> None:
     """Returns when the group's coordinator has just taken a heartbeat of this member's generation.
 
-    Raises KafkaError, OSError or TimeoutError otherwise: also while the group rebalances, since the assignment is about
+    Raises one of KAFKA_FAILURES otherwise: also while the group rebalances, since the assignment is about
     to end.
 
     A heartbeat is what Kafka checks against the generation without changing anything. A consumer's commit is checked

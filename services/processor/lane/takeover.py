@@ -56,7 +56,7 @@ async def take_over(
 ) -> Takeover:
     """Opens the lane's transactions, which fences the former owner, reads its watermarks, and seeks there.
 
-    Raises OffsetsForgotten; and KafkaError, OSError or TimeoutError: try again later, with new transactions. Those that
+    Raises OffsetsForgotten; and one of KAFKA_FAILURES: try again later, with new transactions. Those that
     were handed in are closed then.
     """
     group = settings.topics.group("processor")

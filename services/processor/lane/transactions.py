@@ -38,7 +38,7 @@ class LaneTransactions:
         )
 
     async def open(self) -> None:
-        """Fences the lane's former owner. Raises KafkaError, OSError or TimeoutError when that cannot be done now."""
+        """Fences the lane's former owner. Raises one of KAFKA_FAILURES when that cannot be done now."""
         await self._transactions.open()
 
     async def close(self) -> None:

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from typing import NoReturn
 from uuid import uuid4
 
-from aiokafka.errors import KafkaError
-
 from services.processor.operations.dead_letters import export_letters, list_letters
 from services.processor.operations.offsets import OffsetsRefused, set_offsets, show_offsets
 from services.processor.publishing import SEND_SECONDS
@@ -65,7 +63,7 @@ def carry_out(command: argparse.Namespace) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (TopicMissing, OffsetsRefused) as refused:
         _give_up(str(refused))
-    except (KafkaError, KafkaUnavailable, TimeoutError, OSError) as error:
+    except (KafkaUnavailable, *kafka_options.KAFKA_FAILURES) as error:
         reason = str(error) or type(error).__name__
         _give_up(f"Kafka at {settings.kafka_bootstrap_servers} cannot be used: {reason}")
 

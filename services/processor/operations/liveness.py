@@ -5,8 +5,6 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from aiokafka.errors import KafkaError
-
 from shared.runtime.kafka import kafka_options
 from shared.runtime.settings import KafkaSettings
 
@@ -66,7 +64,7 @@ async def kafka_answers(settings: KafkaSettings) -> bool:
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             await client.start()
-    except (KafkaError, TimeoutError, OSError):
+    except kafka_options.KAFKA_FAILURES:
         return False
     else:
         return True

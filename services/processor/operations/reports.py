@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from services.processor import metrics
 from services.processor.job_commands import JobCommands
@@ -17,6 +16,7 @@ from services.processor.limits.circuit_breaker import CircuitBreaker
 from services.processor.limits.rate_limit import RateLimit
 from services.processor.settings import ProcessorSettings
 from shared.contract.events import Event, LaneReport, ProcessorReported, now
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.kafka.publisher import KafkaUnavailable
 
 log = structlog.get_logger(__name__)
@@ -63,7 +63,7 @@ class Reports:
             began = self._clock()
             try:
                 await self._publish(self._report(await self._lanes(consumer())))
-            except (KafkaError, KafkaUnavailable, TimeoutError, OSError) as error:
+            except (KafkaUnavailable, *KAFKA_FAILURES) as error:
                 log.info("report_not_written", reason=repr(error))
             await self._until_next_report(began)
 

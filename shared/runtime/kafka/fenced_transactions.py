@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, NodeNotReadyError, ProducerFenced
+from aiokafka.errors import NodeNotReadyError, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
@@ -83,7 +83,7 @@ class FencedTransactions:
         return cls(producer, group, owner, clock)
 
     async def open(self) -> None:
-        """Fences every former owner. Raises KafkaError, OSError or TimeoutError (9 s): try again later."""
+        """Fences every former owner. Raises one of KAFKA_FAILURES, TimeoutError after 9 s: try again later."""
         await run_with_timeout(ANSWER_SECONDS, self._producer.start())
 
     async def commit(
@@ -136,9 +136,9 @@ class FencedTransactions:
     async def _close(self) -> None:
         try:
             await run_with_timeout(CLOSE_SECONDS, self._producer.stop())
-        except (KafkaError, OSError, TimeoutError) as error:
+        except kafka_options.KAFKA_FAILURES as error:
             log.debug("producer_not_stopped", owner=self._owner, reason=repr(error))
-            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            with contextlib.suppress(*kafka_options.KAFKA_FAILURES):
                 await run_with_timeout(CLOSE_SECONDS, _close_client(self._producer))
 
     async def _transaction(

@@ -4,11 +4,11 @@ import contextlib
 from typing import Final, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from shared.contract.cloud_events import Headers, encode
 from shared.contract.events import Event
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.kafka.reconnecting_client import ReconnectingClient
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.telemetry import current_traceparent
@@ -48,13 +48,13 @@ class Publisher:
         """The same for a record of any kind."""
         try:
             await run_with_timeout(timeout, self._send(topic, key, value, headers))
-        except (TimeoutError, KafkaError, OSError) as error:
+        except KAFKA_FAILURES as error:
             self._producer.discard()
             raise KafkaUnavailable(str(error) or type(error).__name__) from error
 
     async def warm_up(self) -> None:
         """Connects, so that the first event does not wait for it. Kafka may be away: the first event tries again."""
-        with contextlib.suppress(TimeoutError, KafkaError, OSError):
+        with contextlib.suppress(*KAFKA_FAILURES):
             await run_with_timeout(_WARM_UP_SECONDS, self._producer.ready())
 
     async def close(self) -> None:

@@ -9,8 +9,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar
 
-from aiokafka.errors import KafkaError
-
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.timeouts import run_with_timeout
 
 _STOP_SECONDS: Final = 5.0
@@ -39,7 +38,7 @@ class ReconnectingClient(Generic[C]):
         self._stopping: set[asyncio.Task[None]] = set()
 
     async def ready(self) -> C:
-        """The client, connected. Raises KafkaError or OSError; waits for as long as the caller lets it."""
+        """The client, connected. Raises one of KAFKA_FAILURES; waits for as long as the caller lets it."""
         async with self._starting:
             if self._client is None:
                 client = self._make()
@@ -70,5 +69,5 @@ class ReconnectingClient(Generic[C]):
 
 async def _stop(client: Client) -> None:
     # stop() waits for what was not delivered, for ever while the broker is down (aiokafka #1101).
-    with contextlib.suppress(TimeoutError, KafkaError, OSError):
+    with contextlib.suppress(*KAFKA_FAILURES):
         await run_with_timeout(_STOP_SECONDS, client.stop())

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
+from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
 from shared.contract.topics import Topic
 from shared.runtime.kafka import kafka_options
@@ -137,7 +137,7 @@ async def wait_for_topics(
     while True:
         try:
             created = await create(settings)
-        except (KafkaError, OSError) as error:
+        except kafka_options.KAFKA_FAILURES as error:
             log.warning("kafka_unreachable", servers=settings.kafka_bootstrap_servers, reason=str(error))
             await asyncio.sleep(retry_seconds)
         else:

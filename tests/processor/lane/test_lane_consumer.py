@@ -163,14 +163,19 @@ async def test_a_consumer_that_leaves_starts_no_lane_that_a_late_rebalance_assig
     assert not leaving.lanes
 
 
-async def test_a_takeover_that_fails_is_repeated_until_it_succeeds():
+@pytest.mark.parametrize(
+    "error",
+    [RequestTimedOutError(), TimeoutError(), OSError("gone"), AssertionError("Did we not perform bootstrap?")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_takeover_that_fails_is_repeated_until_it_succeeds(error):
     """However long Kafka is away; a rebalance that takes the lane away ends it."""
     tries = []
 
     async def take_over(partition, consumer):
         tries.append(partition)
         if len(tries) < 3:
-            raise RequestTimedOutError
+            raise error
         return ShortLane(partition)
 
     lane_consumer = LaneConsumer(lane_settings(), take_over, retry_seconds=0.01)

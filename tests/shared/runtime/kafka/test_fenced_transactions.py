@@ -230,8 +230,28 @@ async def test_what_was_never_sent_cannot_come_late():
     await committing(RequestTimedOutError(), request=MetadataRequest([]))
 
 
-async def test_closing_never_fails():
+@pytest.mark.parametrize("error", [KafkaConnectionError("gone"), AssertionError("as aiokafka does")])
+async def test_closing_never_fails(error):
     """Also when the broker is gone: the connection is closed all the same."""
-    producer = FakeProducer(KafkaConnectionError("gone"))
+    producer = FakeProducer(error)
     await transactions(producer).close()
+    assert producer.client.closed
+
+
+async def test_closing_goes_on_when_nobody_waits_for_it_any_more():
+    """A lane whose end is cut off must not leave its producer."""
+    producer, stopping = FakeProducer(), asyncio.Event()
+
+    async def stop():
+        await stopping.wait()
+        raise KafkaConnectionError("gone")
+
+    producer.stop = stop
+    closing = asyncio.create_task(transactions(producer).close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with suppress(asyncio.CancelledError):
+        await closing
+    stopping.set()
+    await asyncio.sleep(0.01)
     assert producer.client.closed

@@ -16,7 +16,7 @@ class IngestSettings(KafkaSettings, HttpSettings, TenantSettings, LogSettings, R
     ingest_database_url: DatabaseUrl = "sqlite:///ingest.db"
     max_csv_rows: Annotated[int, Field(ge=1)] = 1_000_000
     max_upload_bytes: Annotated[int, Field(ge=1)] = 150 * 1024 * 1024
-    #: Jobs of at most so many rows go express, so that they never wait for a huge one.
+    #: Jobs of at most so many rows go express, so that they hardly wait for a huge one.
     express_max_rows: Annotated[int, Field(ge=0)] = 1_000
     #: Most hospitals in one batch of the directory: a look-up of a batch stays small.
     batch_rows: Annotated[int, Field(ge=1, le=1_000)] = 1_000

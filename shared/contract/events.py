@@ -126,7 +126,7 @@ class RowFailed(RowResult):
 
 
 class RowUnprocessed(RowResult):
-    """The row was not sent, because its job was cancelled."""
+    """The row was not sent: its job was cancelled, or a later round took its place."""
 
     message: str
 
@@ -286,7 +286,7 @@ class BreakerState(StrEnum):
 
 
 class LaneReport(Fact):
-    """One lane: a partition index over both topics of rows."""
+    """One lane: a partition index of its three topics. What is counted here are rows."""
 
     partition: NonNegativeInt
     in_flight: NonNegativeInt = 0

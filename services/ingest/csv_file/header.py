@@ -14,7 +14,8 @@ REQUIRED: Final = ("name", "address")
 MAX_COLUMNS: Final = 1_000
 #: Begins the columns that we add to a result file. When it is uploaded again they are ignored.
 RESULT_PREFIX: Final = "result_"
-_ALIASES: Final = {
+#: For a hint beside the refusal: none of these is accepted in place of the name itself.
+_OFTEN_WRITTEN_AS: Final = {
     "name": {"hospital", "hospital name", "hospital_name", "facility", "facility name", "title", "nombre", "nom"},
     "address": {"addr", "adress", "addres", "adresse", "street", "street address", "location", "hospital address"},
     "phone": {"telephone", "tel", "phone number", "phone_number", "telefon", "mobile"},
@@ -114,7 +115,7 @@ def _problems(row: int, cells: Cells, folded: list[str]) -> Iterator[RowProblem]
 
 def _missing(required: str, cells: Cells, folded: list[str]) -> str:
     for cell, name in zip(cells, folded, strict=True):
-        if name in _ALIASES[required]:
+        if name in _OFTEN_WRITTEN_AS[required]:
             return f"The column `{required}` is missing. Did you mean `{required}` where the header says {cell!r}?"
     found = ", ".join(repr(cell) for cell in cells[:10])[:300]
     return f"The column `{required}` is missing. The header has: {found}."

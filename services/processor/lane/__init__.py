@@ -1,1 +1,1 @@
-"""A lane: one partition index over both topics of rows, with its window, permit, commits and takeover."""
+"""A lane: one partition index of its three topics, with its window, permit, commits and takeover."""

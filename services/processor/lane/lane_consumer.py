@@ -1,6 +1,7 @@
-"""Polls the rows and gives each record to its lane. Polling never stops; partitions of full lanes are paused.
+"""Polls the lanes' topics and gives each record to its lane. Polling never stops; full lanes are paused.
 
-A lane belongs to one partition index of both topics of rows. The range assignor gives both to the same processor.
+A lane is one partition index of its three topics: both of rows, and `hospital.jobs`. The range assignor gives all three
+to the same processor.
 """
 
 import asyncio

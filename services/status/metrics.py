@@ -10,7 +10,12 @@ COMMIT_SECONDS = Histogram(
 )
 LAG = Gauge("hospital_status_projection_lag_records", "Records that are still to be projected", ["topic", "partition"])
 JOBS = Gauge("hospital_status_jobs", "Jobs that the tables hold", ["status"])
-DEAD_LETTERS = Counter("hospital_status_dead_letters_total", "Records that could not be decoded", ["topic"])
+DEAD_LETTERS = Counter(
+    "hospital_status_dead_letters_total", "Records that could not be read, or that the database refused", ["topic"]
+)
+UNKNOWN_EVENTS = Counter(
+    "hospital_status_unknown_events_total", "Events of a type that this version does not know", ["topic"]
+)
 RESTARTS = Counter("hospital_status_projection_restarts_total", "Times that the projection had to begin again")
 STOPPED = Gauge("hospital_status_projection_stopped", "1 while records are missing: only a rebuild helps")
 RETRIED_ROWS = Counter("hospital_status_rows_retried_total", "Rows that were written again for a new round")

@@ -17,6 +17,7 @@ from services.status.commands.retry_transactions import RetryProgress, RetryReco
 from services.status.metrics import RETRIED_ROWS
 from services.status.model.job_facts import JobFacts
 from services.status.tables import stored_offsets
+from services.status.tables.column_limits import check_column_limits
 from services.status.tables.definitions import jobs, tallies
 from shared.contract.cloud_events import UndecodableEvent, decode, header
 from shared.contract.events import JobRetryRequested
@@ -93,6 +94,7 @@ class RetryPartition:
     def _admit(self, record: ConsumerRecord) -> None:
         try:
             event = decode(record.headers, record.value)
+            check_column_limits(event, record.value or b"")
         except UndecodableEvent:
             return  # the projection gives it to the dead letters
         if isinstance(event, JobRetryRequested):

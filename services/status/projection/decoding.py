@@ -1,18 +1,29 @@
-"""Decodes records into a batch of events. What cannot be decoded becomes a dead letter, and a result fails its row."""
+"""Decodes records into a batch of events. What cannot be decoded becomes a dead letter, and a result fails its row.
+
+no ce_type, no such event, more than the tables keep, another topic's event   dead letter, log line
+a type of event that this version does not know                               counted, one log line a type
+"""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Final, Protocol
 
 import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 
 from services.status.caller_priority import NO_CALLERS, CallerPriority
-from services.status.metrics import DEAD_LETTERS
+from services.status.metrics import DEAD_LETTERS, UNKNOWN_EVENTS
 from services.status.model.report_times import as_received
 from services.status.model.timestamps import Clock
 from services.status.projection.event_batch import EventBatch, PositionedEvent
-from services.status.tables.column_limits import LARGEST, check_column_limits
+from services.status.tables.column_limits import (
+    EARLIEST,
+    LARGEST,
+    LARGEST_ROUND,
+    LATEST,
+    LONGEST_ID,
+    check_column_limits,
+)
 from shared.contract.cloud_events import UndecodableEvent, UnknownEventType, decode, header
 from shared.contract.dead_letter_headers import dead_letter_headers
 from shared.contract.events import (
@@ -23,16 +34,25 @@ from shared.contract.events import (
     RowErrorCode,
     RowEvent,
     RowFailed,
+    RowResult,
     RowUnprocessed,
+    SendingEvent,
     now,
 )
-from shared.contract.topics import Topics
+from shared.contract.topics import MAX_MESSAGE_BYTES, Topics
 from shared.runtime.kafka.publisher import Publisher
 
 log = structlog.get_logger(__name__)
 
 _SEND_SECONDS: Final = 10.0
 _YIELD_EVERY_RECORDS: Final = 25
+_LONGEST_REASON: Final = 500
+#: What our own headers, and Kafka's own fields round a record, take of a message at most.
+_OUR_BYTES: Final = 4_096
+_LATEST_MS: Final = (LATEST - EARLIEST) // timedelta(milliseconds=1) - 1
+#: Types of events that are logged, and how much of their names: anybody could make up more.
+_MOST_TYPES: Final = 100
+_LONGEST_TYPE: Final = 100
 
 
 class DeadLetterWriter(Protocol):
@@ -50,10 +70,17 @@ class DeadLetterTopic:
         self._topic = topic
 
     async def put(self, record: ConsumerRecord, reason: str) -> None:
-        """Writes the dead letter. A record that is read twice makes two of them, which are the same."""
+        """Writes the dead letter. A record that is read twice makes two of them, which are the same.
+
+        With our headers a record may be larger than the topic takes: then it is left where it is, and they say so.
+        """
+        key, value, received = record.key, record.value, record.headers
+        if _size(record) > MAX_MESSAGE_BYTES - _OUR_BYTES:
+            reason = f"{reason} (too large to be copied: read it at its topic, partition and offset)"
+            key, value, received = None, None, ()
         where = TopicPartition(record.topic, record.partition)
-        headers = dead_letter_headers(record.headers, where.topic, where.partition, record.offset, reason)
-        await self._publisher.send_raw(self._topic, record.key, record.value, headers, timeout=_SEND_SECONDS)
+        headers = dead_letter_headers(received, where.topic, where.partition, record.offset, reason)
+        await self._publisher.send_raw(self._topic, key, value, headers, timeout=_SEND_SECONDS)
 
 
 class Decoder:
@@ -70,10 +97,12 @@ class Decoder:
         self._dead_letters = dead_letters
         self._priority = priority
         self._clock = clock
+        self._unknown_types: set[str] = set()
 
-    async def decode(self, records: Iterable[ConsumerRecord], *, live: bool = False) -> EventBatch:
+    async def decode(self, records: Iterable[ConsumerRecord], *, live: bool = False, again: bool = False) -> EventBatch:
         """The events. `live`: the reports in them are new; they are not read again, as after a restart.
 
+        `again`: these records have been decoded before, so their dead letters are there.
         Raises KafkaUnavailable when a dead letter could not be written.
         """
         batch = EventBatch()
@@ -82,12 +111,13 @@ class Decoder:
                 await self._priority.yield_to_callers()  # thousands at once would keep callers of the API waiting
             event: Event | None
             try:
-                event = _read(record)
-            except UnknownEventType as unknown:
-                log.debug("event_skipped", topic=record.topic, offset=record.offset, reason=str(unknown))
+                event = self._read(record)
+            except UnknownEventType:
+                if not again:
+                    self._count_unknown(record)
                 continue
             except UndecodableEvent as error:
-                event = await self._dead_letter(record, str(error))
+                event = self._failed(record, str(error)) if again else await self.dead_letter(record, str(error))
             self._put(batch, record, event, live=live)
         return batch
 
@@ -100,23 +130,64 @@ class Decoder:
             case JobEvent() if record.topic == self._topics.jobs and not isinstance(event, RowEvent):
                 batch.job_events.append(PositionedEvent(record.partition, record.offset, event))
 
-    async def _dead_letter(self, record: ConsumerRecord, reason: str) -> RowFailed | None:
+    def _read(self, record: ConsumerRecord) -> Event:
+        if not header(record.headers, "ce_type"):
+            raise UndecodableEvent("no ce_type says which event it is")
+        event = decode(record.headers, record.value)
+        check_column_limits(event, record.value)
+        if not self._belongs(event, record.topic):
+            raise UndecodableEvent(f"{type(event).__name__} does not belong on this topic")
+        return event
+
+    def _belongs(self, event: Event, topic: str) -> bool:
+        match event:
+            case RowResult():
+                return topic == self._topics.results
+            case RowEvent():
+                return False
+            case JobEvent() | SendingEvent():
+                return topic == self._topics.jobs
+            case _:
+                return topic == self._topics.processors
+
+    def _count_unknown(self, record: ConsumerRecord) -> None:
+        UNKNOWN_EVENTS.labels(record.topic).inc()
+        name = (header(record.headers, "ce_type") or "")[:_LONGEST_TYPE]
+        if name not in self._unknown_types and len(self._unknown_types) < _MOST_TYPES:
+            self._unknown_types.add(name)
+            log.warning(
+                "event_type_unknown",
+                type=name,
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                next="skipped: a newer version writes it. Rebuild the tables after the upgrade of this service",
+            )
+
+    async def dead_letter(self, record: ConsumerRecord, reason: str) -> RowFailed | None:
+        """Puts a record aside. Returns the result of its row when it is one. Raises KafkaUnavailable."""
+        reason = _readable(reason)
         await self._dead_letters.put(record, reason)
         DEAD_LETTERS.labels(record.topic).inc()
         log.error(
             "record_undecodable", topic=record.topic, partition=record.partition, offset=record.offset, reason=reason
         )
-        return failed_row(record, reason) if record.topic == self._topics.results else None
+        return self._failed(record, reason)
+
+    def _failed(self, record: ConsumerRecord, reason: str) -> RowFailed | None:
+        return failed_row(record, _readable(reason)) if record.topic == self._topics.results else None
 
 
 def failed_row(record: ConsumerRecord, reason: str) -> RowFailed | None:
     """A result for a row whose own cannot be read. None unless key (job) and ce_id (job:row:round) name the row."""
     job_id = (record.key or b"").decode(errors="replace")
     row, round_ = _row_and_round((header(record.headers, "ce_id") or "").removeprefix(f"{job_id}:").split(":"))
-    if not job_id or "\0" in job_id or not 2 <= row <= LARGEST or round_ > LARGEST:
+    if not job_id or "\0" in job_id or len(job_id.encode()) > LONGEST_ID:
         return None
-    # Kafka's clock, so that a record that is read twice gives the same result.
-    moment = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    if not 2 <= row <= LARGEST or round_ > LARGEST_ROUND:
+        return None
+    # The record's time, so that a record that is read twice gives the same result. Its writer may have set any.
+    moment = EARLIEST + timedelta(milliseconds=min(max(record.timestamp, 0), _LATEST_MS))
     return RowFailed(
         tenant="",
         job_id=job_id,
@@ -133,10 +204,14 @@ def failed_row(record: ConsumerRecord, reason: str) -> RowFailed | None:
     )
 
 
-def _read(record: ConsumerRecord) -> Event:
-    event = decode(record.headers, record.value)
-    check_column_limits(event, record.value)
-    return event
+def _size(record: ConsumerRecord) -> int:
+    headers = sum(len(name.encode()) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
+def _readable(reason: str) -> str:
+    """Reasons may quote the record: no control characters, and not a megabyte."""
+    return "".join(each if each.isprintable() else " " for each in reason[:_LONGEST_REASON])
 
 
 def _row_and_round(parts: Sequence[str]) -> tuple[int, int]:

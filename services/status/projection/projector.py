@@ -27,7 +27,7 @@ from services.status.projection.event_batch import EventBatch
 from services.status.projection.lag import Lag
 from services.status.projection.positions import Positions
 from services.status.projection.reader import Reader, Reading, RecordsMissing
-from services.status.projection.transaction import project
+from services.status.projection.rejected_records import project_records
 from services.status.tables import stored_offsets
 from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.schema_version import check_schema
@@ -160,11 +160,11 @@ class Projector:
         """Projects a batch. False when that failed: only the database knows how far we are."""
         try:
             if reading.steps:
-                await run_with_timeout(_COMMIT_SECONDS, project(self._engine, reading.steps, batch, self._priority))
+                await run_with_timeout(_COMMIT_SECONDS, self._project(reading, batch))
         except OffsetsMoved as moved:
             log.info("offsets_moved", reason=str(moved))
             return False
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, KafkaUnavailable) as error:
             self._will_retry(error)
             return False
         self._last_error = None
@@ -173,6 +173,9 @@ class Projector:
             self._change_signal.announce()
         await reader.commit_to_group()
         return True
+
+    async def _project(self, reading: Reading, batch: EventBatch) -> None:
+        await project_records(self._engine, self._decoder, reading.steps, reading.records, batch, self._priority)
 
     async def _recover(self, reader: Reader) -> None:
         """A database that is away costs a pause, not the membership of the group."""

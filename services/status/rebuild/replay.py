@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.projection.decoding import DeadLetterWriter, Decoder
-from services.status.projection.transaction import project
+from services.status.projection.rejected_records import project_records
 from services.status.tables import stored_offsets
 from services.status.tables.stored_offsets import Step
 from shared.runtime.kafka import kafka_options
@@ -81,5 +81,6 @@ class Replay:
             if offset != self._at[partition]
         ]
         if steps:
-            await project(self._engine, steps, await self._decoder.decode(records))
+            batch = await self._decoder.decode(records)
+            await project_records(self._engine, self._decoder, steps, records, batch)
         self._at, self.records = reached, self.records + len(records)

@@ -1,58 +1,133 @@
-"""What every database can keep: PostgreSQL knows no NUL character in a text and no whole number above 2³¹-1."""
+"""What every database can keep: an event that holds more would fail the transaction of all others, for ever.
+
+identifiers   512 bytes: PostgreSQL indexes at most 2,704 bytes, and some indexes hold two identifiers
+numbers       2³¹-1; rounds a million, since the next round must fit as well
+moments       from 1970 to 8999, so that what is computed from them is a date too
+texts         no NUL character; file names 4,096 bytes
+"""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 from shared.contract.cloud_events import UndecodableEvent
 from shared.contract.events import (
     BatchActivationFailed,
+    BatchEvent,
     Event,
     JobAccepted,
     JobCancelRequested,
+    JobEvent,
     JobFinished,
     JobRetryRequested,
+    ProcessorReported,
     RowCreated,
+    RowEvent,
     RowFailed,
     RowResolved,
+    RowResult,
     RowUnprocessed,
 )
 
 LARGEST: Final = 2**31 - 1
+LARGEST_ROUND: Final = 1_000_000
+LONGEST_ID: Final = 512
+LONGEST_FILE_NAME: Final = 4_096
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
+#: Of the numbers in a report, which are kept as JSON and computed with.
+_LARGEST_REPORTED: Final = 2**53
 
 
 def check_column_limits(event: Event, value: bytes) -> None:
-    """Raises UndecodableEvent for an event that would fail the transaction of all others, for ever."""
+    """Raises UndecodableEvent for an event that no database can keep."""
     if max(_numbers(event), default=0) > LARGEST:
         raise UndecodableEvent(f"a number is larger than {LARGEST}")
+    if _round(event) > LARGEST_ROUND:
+        raise UndecodableEvent(f"the round is larger than {LARGEST_ROUND}")
     if b"\\u0000" in value and any("\0" in text for text in _texts(event.model_dump(mode="json"))):
         raise UndecodableEvent("a text holds a NUL character")
+    for text in _identifiers(event):
+        if len(text) > LONGEST_ID or len(text.encode()) > LONGEST_ID:
+            raise UndecodableEvent(f"an identifier is longer than {LONGEST_ID} bytes")
+    for moment in _moments(event):
+        if moment is not None and not EARLIEST <= moment < LATEST:
+            raise UndecodableEvent(f"a moment is not between {EARLIEST.year} and {LATEST.year}")
+    if isinstance(event, JobAccepted) and len(event.file_name.encode()) > LONGEST_FILE_NAME:
+        raise UndecodableEvent(f"the file's name is longer than {LONGEST_FILE_NAME} bytes")
+    if isinstance(event, ProcessorReported) and not all(map(_can_be_reported, _values(event.model_dump()))):
+        raise UndecodableEvent("a number in the report cannot be computed with")
 
 
 def _numbers(event: Event) -> tuple[int, ...]:
     match event:
         case RowCreated() | RowUnprocessed():  # first, since most are
-            return event.row, event.round, event.attempts
+            return event.row, event.attempts
         case RowFailed():
-            return event.row, event.round, event.attempts, event.http_status or 0
+            return event.row, event.attempts, event.http_status or 0
         case JobAccepted():
             return (event.total_hospitals,)
         case RowResolved():
-            return event.row, event.round
-        case JobCancelRequested() | JobRetryRequested() | JobFinished():
-            return (event.round,)
+            return (event.row,)
         case BatchActivationFailed():
             return (event.http_status or 0,)
         case _:
             return ()
 
 
+def _round(event: Event) -> int:
+    match event:
+        case RowEvent() | RowResolved() | JobCancelRequested() | JobRetryRequested() | JobFinished():
+            return event.round
+        case _:
+            return 0
+
+
+def _identifiers(event: Event) -> tuple[str, ...]:
+    match event:
+        case RowEvent():
+            return event.job_id, event.batch_id, event.tenant
+        case JobAccepted() | JobFinished():
+            return event.job_id, event.tenant, *event.batch_ids
+        case BatchEvent():
+            return event.job_id, event.tenant, event.batch_id, event.request_id
+        case RowResolved():
+            return event.job_id, event.tenant, event.resolved_by
+        case JobEvent():
+            return event.job_id, event.tenant
+        case ProcessorReported():
+            return (event.instance,)
+        case _:
+            return ()
+
+
+def _moments(event: Event) -> tuple[datetime | None, ...]:
+    match event:
+        case RowResult():
+            return event.occurred_at, event.started_at
+        case JobCancelRequested():
+            return event.occurred_at, event.settles_at
+        case ProcessorReported():
+            return event.occurred_at, event.retry_after_until
+        case _:
+            return (event.occurred_at,)
+
+
+def _can_be_reported(value: object) -> bool:
+    return not isinstance(value, int | float) or abs(value) <= _LARGEST_REPORTED  # also false for NaN
+
+
 def _texts(value: object) -> Iterator[str]:
+    return (each for each in _values(value) if isinstance(each, str))
+
+
+def _values(value: object) -> Iterator[object]:
     match value:
-        case str():
-            yield value
         case dict():
             for each in value.items():
-                yield from _texts(each)
+                yield from _values(each)
         case list() | tuple():
             for each in value:
-                yield from _texts(each)
+                yield from _values(each)
+        case _:
+            yield value

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
+from services.processor.lane.row import State
+from shared.contract.events import EVENT_TYPES
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs" / "architecture").glob("*.md"))
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 DOCUMENTS = [
-    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 LIVING = [document for document in DOCUMENTS if document.name != "CHANGELOG.md"]
@@ -109,6 +112,12 @@ def test_a_command_names_a_module_that_python_finds(document):
     assert broken == []
 
 
+def test_who_works_on_it_is_given_commands_that_run_as_they_stand():
+    """Outside the virtual environment nothing of ours can be imported."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert re.findall(r"(?<!\.venv/bin/)python -m [\w.]+", text) == []
+
+
 @every_document
 def test_a_make_target_exists(document):
     """In backticks, or in a block of code."""
@@ -129,12 +138,37 @@ def test_the_lines_that_decide_are_where_the_readme_says():
         assert re.search(definition, (ROOT / path).read_text("utf-8"), re.MULTILINE), f"{path} has no {name}"
 
 
+@every_document
+def test_a_name_that_is_said_to_be_in_a_module_is_there(document):
+    """As in "`name` in `path.py`", or "`one` and `other` in `path.py`"."""
+    text = " ".join(prose(document.read_text("utf-8")).split())
+    said = re.findall(r"((?:`\w+`(?:, | and ))*`\w+`) in `([\w/]+\.py)`", text)
+    missing = [
+        f"{path} has no {name}"
+        for names, path in said
+        for name in re.findall(r"\w+", names.replace(" and ", " "))
+        if not re.search(
+            rf"^\s*(?:(?:async )?def |class )?{name}\b(?: = |[:=(])", (ROOT / path).read_text("utf-8"), re.MULTILINE
+        )
+    ]
+    assert missing == []
+
+
+def test_the_states_in_the_diagram_of_a_row_are_those_of_the_code():
+    """And every one of them is reached and left."""
+    diagram = (ROOT / "docs" / "architecture" / "row.md").read_text("utf-8").split("```")[1]
+    arrows = re.findall(r"^ +(\S+) --> ([^\s:]+)", diagram, re.MULTILINE)
+    states = {state.name for state in State}
+    assert {before for before, _ in arrows} == {after for _, after in arrows} == states | {"[*]"}
+
+
 def test_a_log_line_that_is_told_of_is_written():
     """Each event in the table stands in the code of a service."""
     table = section((ROOT / "docs" / "architecture" / "operating.md").read_text("utf-8"), "Log lines")
-    told = {event for cells in table_rows(table) for event in re.findall(r"`(\w+)`", cells[0])}
+    told = [event for cells in table_rows(table) for event in re.findall(r"`(\w+)`", cells[0])]
     code = "".join(path.read_text("utf-8") for room in ("services", "shared") for path in (ROOT / room).rglob("*.py"))
-    assert {event for event in told if f'"{event}"' not in code} == set()
+    assert [event for event in told if f'"{event}"' not in code] == []
+    assert sorted(told) == sorted(set(told)), "each has one line"
 
 
 # ---- settings --------------------------------------------------------------------------------------------------------
@@ -207,13 +241,53 @@ def test_architecture_is_two_screens():
     assert len((ROOT / "ARCHITECTURE.md").read_text("utf-8").splitlines()) <= 120
 
 
+def rooms_of(service: str) -> set[str]:
+    """The folders of a service that hold code."""
+    return {file.parent.name for file in (ROOT / "services" / service).glob("*/*.*") if file.suffix in (".py", ".js")}
+
+
+def rooms_by_line(service: str) -> list[set[str]]:
+    """The rooms of a service as ARCHITECTURE lists them."""
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    table = text.split(f"| `services/{service}/` |", 1)[1].split("\n\n", 1)[0]
+    return [set(re.findall(r"`(\w+)/`", line)) for line in table.splitlines()[2:]]
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_architecture_has_every_room(service):
     """The folders of a service, and no others."""
-    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
-    table = text.split(f"| `services/{service}/` |", 1)[1].split("\n\n", 1)[0]
-    rooms = {file.parent.name for file in (ROOT / "services" / service).glob("*/*.*") if file.suffix in (".py", ".js")}
-    assert set(re.findall(r"`(\w+)/`", table)) == rooms
+    assert set().union(*rooms_by_line(service)) == rooms_of(service)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_architecture_lists_the_rooms_in_the_order_of_their_imports(service):
+    """As the contract of import-linter has them, from the top down. The page is no Python, so it has no place there."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    (layers,) = (each["layers"] for each in contracts if each.get("containers") == [f"services.{service}"])
+    rooms = [set(re.findall(r"\w+", layer)) & rooms_of(service) for layer in layers]
+    assert [line for line in rooms_by_line(service) if line != {"page"}] == [room for room in rooms if room]
+
+
+def test_the_map_of_the_tests_has_everything_that_is_shared():
+    """Each module of `tests/support`, and no other."""
+    shared_part = section((ROOT / "tests" / "README.md").read_text("utf-8"), "What is shared")
+    told = [cells[0].strip("`") for cells in table_rows(shared_part) if cells[0].endswith(".py`")]
+    support = ROOT / "tests" / "support"
+    assert sorted(told) == sorted(str(module.relative_to(support)) for module in support.rglob("*.py"))
+
+
+def test_the_map_of_the_tests_has_every_folder():
+    """Each folder right under `tests`, but for the helpers, and no folder that is gone."""
+    folders = section((ROOT / "tests" / "README.md").read_text("utf-8"), "The folders")
+    told = {cells[0].strip("`").split("/")[1] for cells in table_rows(folders)}
+    there = {path.name for path in (ROOT / "tests").iterdir() if list(path.glob("**/*.py"))}
+    assert told - {"test_docs.py", "test_rooms.py"} == there - {"support"}
+
+
+def test_the_examples_tell_of_every_event():
+    """The table beside them is the story that they tell."""
+    table = (ROOT / "shared" / "contract" / "examples" / "README.md").read_text("utf-8")
+    assert {name for cells in table_rows(table) for name in re.findall(r"`(\w+)`", cells[1])} == set(EVENT_TYPES)
 
 
 def test_the_glossary_is_in_alphabetical_order():

@@ -103,7 +103,7 @@ def upload_routes(
             tenant = await authentication.tenant(request)
             with submission.admission.upload(), spool.upload_directory() as directory:
                 file = await received(request, directory)
-                result = await submission.check(file, allow_duplicates)
+                result = await submission.check(file, tenant, allow_duplicates)
                 same_files = await submission.same_files(tenant, file.sha256, AnswerBudget())
         return FileChecked(
             valid=not isinstance(result, FileRejected),

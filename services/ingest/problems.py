@@ -1,6 +1,7 @@
 """The answers of this service that are errors; each says what to do next."""
 
-from services.ingest.csv_file.validation import TooManyRows, WrongKind
+from services.ingest.csv_file.validation import NamesTooLong, TooManyRows, Unsuitable, WrongKind
+from services.ingest.job_events.job_validation import JobTooLarge
 from shared.runtime.http.problems import Problem, RowProblem
 
 
@@ -10,12 +11,36 @@ def rejected(errors: list[RowProblem]) -> Problem:
     return Problem(400, "invalid_file", f"The file has {count}; nothing was stored. {errors[0].message}", errors=errors)
 
 
-def unreadable(result: WrongKind | TooManyRows) -> Problem:
-    """The file is not a CSV, or has too many rows."""
-    if isinstance(result, WrongKind):
-        return Problem(415, "not_a_csv", result.reason)
-    detail = f"The file has more than {result.limit:,} rows. Split it and upload the parts one by one."
-    return Problem(413, "too_many_rows", detail)
+def unsuitable(result: Unsuitable | JobTooLarge) -> Problem:
+    """The file is not a CSV, or too large in one of the ways that a file can be too large."""
+    match result:
+        case WrongKind():
+            return Problem(415, "not_a_csv", result.reason)
+        case TooManyRows():
+            detail = f"The file has more than {result.limit:,} rows. Split it and upload the parts one by one."
+            return Problem(413, "too_many_rows", detail)
+        case NamesTooLong():
+            return _names_too_long(result)
+        case JobTooLarge():
+            return _job_too_large(result)
+
+
+def _names_too_long(result: NamesTooLong) -> Problem:
+    detail = (
+        "The column names are longer than the rows: each row is stored together with the names of its columns, "
+        f"and here the names alone would take more than {result.limit / 1_000_000:,.0f} MB. "
+        "Shorten them, leave unused columns out, or split the file and upload the parts one by one."
+    )
+    return Problem(413, "column_names_too_long", detail)
+
+
+def _job_too_large(result: JobTooLarge) -> Problem:
+    detail = (
+        f"The file would become a job of {result.batches:,} batches, with column names of {result.name_bytes:,} bytes: "
+        "together more than the record of a job can hold. "
+        "Shorten the column names, or split the file and upload the parts one by one."
+    )
+    return Problem(413, "job_too_large", detail)
 
 
 def in_progress() -> Problem:

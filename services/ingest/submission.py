@@ -12,22 +12,16 @@ from uuid import uuid4
 
 import structlog
 
-from services.ingest.csv_file.validation import (
-    FileAccepted,
-    FileRejected,
-    Rules,
-    TooManyRows,
-    WrongKind,
-    validate_file,
-)
+from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules
 from services.ingest.file_workers import LARGE_FILE_BYTES, FileWorkers
 from services.ingest.job_events.job_draft import JobDraft
+from services.ingest.job_events.job_validation import validate_job
 from services.ingest.job_events.prepared_job import PreparedJob, prepare
 from services.ingest.keys.lease import RENEWAL_SECONDS, Lease
 from services.ingest.keys.replay import Replays
 from services.ingest.keys.reservations import Answered, KeyedRequest, Reservation, Reservations
 from services.ingest.metrics import PUBLISH_SECONDS
-from services.ingest.problems import busy, in_progress, rejected, unreadable
+from services.ingest.problems import busy, in_progress, rejected, unsuitable
 from services.ingest.publication.connection_pool import ConnectionPool
 from services.ingest.publication.job_transaction import JobTransaction, NotPublished, OutcomeUnknown, open_transaction
 from services.ingest.publication.jobs_topic import EndsUnknown, JobsTopic
@@ -90,12 +84,13 @@ class Submission:
                     return await self._published(transaction, job, reservation)
             return await self._answer_of_the_faster(request, budget)
 
-    async def check(self, file: UploadedFile, allow_duplicates: bool) -> FileAccepted | FileRejected:
+    async def check(self, file: UploadedFile, tenant: str, allow_duplicates: bool) -> FileAccepted | FileRejected:
         """What is wrong with the file, if anything. Raises Problem 413 and 415, WorkerLost."""
-        result = await self.workers.run(file.size, validate_file, file.path, self._rules(allow_duplicates))
-        if isinstance(result, WrongKind | TooManyRows):
-            raise unreadable(result)
-        return result
+        rules, draft = self._rules(allow_duplicates), self._draft(file, tenant)
+        result = await self.workers.run(file.size, validate_job, file.path, rules, draft)
+        if isinstance(result, FileAccepted | FileRejected):
+            return result
+        raise unsuitable(result)
 
     async def same_files(self, tenant: str, file_sha256: str, budget: AnswerBudget) -> list[SameFileAs]:
         """The tenant's jobs of the same bytes in the last 30 days. Raises DatabaseDown."""
@@ -126,11 +121,11 @@ class Submission:
     ) -> PreparedJob:
         rules, draft = self._rules(allow_duplicates), self._draft(file, tenant)
         result = await budget.compute(self.workers.run(file.size, prepare, file.path, rules, draft))
-        if isinstance(result, WrongKind | TooManyRows):
-            raise unreadable(result)
+        if isinstance(result, PreparedJob):
+            return result
         if isinstance(result, FileRejected):
             raise rejected(result.errors)
-        return result
+        raise unsuitable(result)
 
     def _rules(self, allow_duplicates: bool) -> Rules:
         return Rules(self.settings.max_csv_rows, allow_duplicates)

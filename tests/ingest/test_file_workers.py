@@ -68,6 +68,8 @@ async def test_the_end_does_not_wait_for_a_file_that_nobody_waits_for():
         {"ingest_database_url": "mysql://x"},
         {"max_csv_rows": 0},
         {"batch_rows": 1001},
+        {"batch_rows": 39},
+        {"max_csv_rows": 25_000_001},
         {"rate_limit_period": 0},
         {"idempotency_ttl_seconds": 0},
     ],

@@ -6,10 +6,13 @@ import sqlite3
 import subprocess
 import sys
 
+import pytest
+
 from deploy.local.ports import free_port
 from services.ingest import program as start
+from services.ingest.job_events.job_validation import MAX_EVENT_BYTES
 from services.ingest.keys.sqlite_lock import claim
-from services.ingest.settings import IngestSettings
+from services.ingest.settings import MAX_BATCHES, IngestSettings
 
 
 def run(directory, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -40,6 +43,29 @@ def test_a_wrong_value_is_named_in_one_line(tmp_path):
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert "MAX_CSV_ROWS" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_rows", "words"),
+    [
+        (1_000_000, 3, "set BATCH_ROWS to at least 40, or MAX_CSV_ROWS to at most 75000"),
+        (30_000_000, 1_000, "set MAX_CSV_ROWS to at most 25000000"),
+    ],
+)
+def test_jobs_whose_events_could_not_be_written_stop_the_start(tmp_path, rows, batch_rows, words):
+    """Both variables are named, and what to do: no upload of that size could ever be published."""
+    ended = run(tmp_path, MAX_CSV_ROWS=str(rows), BATCH_ROWS=str(batch_rows))
+
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert f"MAX_CSV_ROWS={rows} with BATCH_ROWS={batch_rows}" in ended.stderr
+    assert words in ended.stderr
+
+
+@pytest.mark.parametrize(("rows", "batch_rows"), [(1_000_000, 40), (25_000, 1), (25_000_000, 1_000)])
+def test_what_an_event_can_just_hold_is_taken(rows, batch_rows):
+    """Ids of so many batches, and room for ordinary columns."""
+    assert IngestSettings(max_csv_rows=rows, batch_rows=batch_rows).batch_rows == batch_rows
+    assert MAX_EVENT_BYTES - 39 * MAX_BATCHES > 50_000
 
 
 def test_an_unknown_command_says_what_there_is(tmp_path):

@@ -1,11 +1,20 @@
 """Which batch of the directory each row goes to. A batch is small and holds no hospital twice."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from math import ceil
 from uuid import uuid4
 
 
 def _new_id() -> str:
     return str(uuid4())
+
+
+def count_batches(rows: int, occurrences: Iterable[int], size: int) -> int:
+    """How many batches `Batches` makes of so many rows. `occurrences`: of those that repeat a hospital."""
+    series = Counter(occurrences)
+    series[0] = rows - series.total()
+    return sum(ceil(length / size) for length in series.values())
 
 
 class Batches:

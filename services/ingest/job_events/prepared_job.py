@@ -8,9 +8,10 @@ from typing import BinaryIO, Final, NamedTuple
 
 from services.ingest.csv_file.rows import Row, read_rows
 from services.ingest.csv_file.text import reopen_text
-from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, TooManyRows, WrongKind, validate_file
+from services.ingest.csv_file.validation import FileAccepted, Rules
 from services.ingest.job_events.batches import Batches
 from services.ingest.job_events.job_draft import JobDraft
+from services.ingest.job_events.job_validation import NoJob, job_accepted, validate_job
 from services.ingest.job_events.row_encoder import SOURCE, RowEncoder, RowHeaders, RowRecord
 from services.ingest.job_events.row_partitioner import RowPartitioner
 from shared.contract.cloud_events import EventRecord, encode
@@ -42,9 +43,9 @@ class PreparedJob:
         return encode(self.accepted, SOURCE, self.traceparent)
 
 
-def prepare(path: Path, rules: Rules, draft: JobDraft) -> PreparedJob | FileRejected | WrongKind | TooManyRows:
+def prepare(path: Path, rules: Rules, draft: JobDraft) -> PreparedJob | NoJob:
     """Validates the file and writes the records of its rows to a file next to it."""
-    valid = validate_file(path, rules)
+    valid = validate_job(path, rules, draft)
     if not isinstance(valid, FileAccepted):
         return valid
     batches, encoder = Batches(draft.batch_rows), RowEncoder(draft, valid.header)
@@ -54,7 +55,7 @@ def prepare(path: Path, rules: Rules, draft: JobDraft) -> PreparedJob | FileReje
         for row in _rows(path, valid):
             writer.add(encoder.record(row, batches.batch_for(valid.occurrences.get(row.row, 0))))
         writer.finish()
-    return PreparedJob(_job_accepted(draft, valid, batches), draft.traceparent, records, encoder.headers)
+    return PreparedJob(job_accepted(draft, valid, batches.ids), draft.traceparent, records, encoder.headers)
 
 
 def bundles(records: Path) -> Iterator[Bundle]:
@@ -100,18 +101,3 @@ def _rows(path: Path, valid: FileAccepted) -> Iterator[Row]:
         for row in read_rows(text, valid.header):
             if isinstance(row, Row):
                 yield row
-
-
-def _job_accepted(draft: JobDraft, valid: FileAccepted, batches: Batches) -> JobAccepted:
-    return JobAccepted(
-        occurred_at=draft.accepted_at,
-        tenant=draft.tenant,
-        job_id=draft.job_id,
-        file_name=draft.file_name,
-        file_sha256=draft.file_sha256,
-        total_hospitals=valid.total,
-        batch_ids=tuple(batches.ids),
-        columns=valid.header.columns,
-        delimiter=valid.header.delimiter,
-        express=valid.total <= draft.express_max_rows,
-    )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.csv_file.duplicates import DuplicateRows
-from services.ingest.job_events.batches import Batches
+from services.ingest.job_events.batches import Batches, count_batches
 from shared.contract.hospital_matching import matching_key
 
 
@@ -24,6 +24,7 @@ def test_no_batch_holds_a_hospital_twice_or_more_rows_than_its_size(names, size)
         members[batches.batch_for(occurrences.get(row, 0))].append(name)
 
     assert all(len(names_in) == len(set(names_in)) <= size for names_in in members.values())
+    assert count_batches(len(names), occurrences.values(), size) == len(batches.ids)
     assert list(members) == batches.ids
 
 

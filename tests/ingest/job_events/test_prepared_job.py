@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from services.ingest.csv_file.validation import FileRejected, Rules
 from services.ingest.job_events.job_draft import JobDraft
+from services.ingest.job_events.job_validation import MAX_EVENT_BYTES
 from services.ingest.job_events.prepared_job import BUNDLE_BYTES, PreparedJob, bundles, prepare
 from services.ingest.job_events.row_partitioner import RowPartitioner
 from shared.contract.cloud_events import EventRecord, decode, encode
 from shared.contract.events import RowAccepted, now
-from shared.contract.topics import MAX_MESSAGE_BYTES
 from tests.support.ingest.written_csv import CELLS, FILLED_CELLS, csv_bytes, written
 
 DRAFT = JobDraft(
@@ -136,14 +136,17 @@ def test_records_are_bundled_by_their_bytes(tmp_path, note):
     assert sum(size > 0.95 * BUNDLE_BYTES for size in sizes) >= len(found) - DRAFT.partitions
 
 
-def test_the_largest_row_fits_into_a_record(tmp_path):
-    """Every column full of characters that take the most bytes."""
-    columns = [f"column {number} {'🏥' * 980}" for number in range(90)]
-    content = csv_bytes([["name", "address", "phone", *columns], ["🏥" * 999, "🏥" * 999, "5", *["🏥" * 999] * 90]])
+@pytest.mark.parametrize(("sign", "least"), [("🏥", 750_000), ("\x01", 950_000), ('"', 180_000), ("\\", 380_000)])
+def test_the_largest_row_fits_into_a_record(tmp_path, sign, least):
+    """Names and cells as long as a file's may be, of the characters that take the most bytes in an event."""
+    length = 490 if sign == '"' else 980
+    columns = [f"{number:03}{sign * length}" for number in range(98)]
+    # Names may have control characters, which take six bytes each; cells may not.
+    cell = ("🏥" if sign == "\x01" else sign) * length
 
-    (record,) = records_of(job_of(tmp_path, content))
+    (record,) = records_of(job_of(tmp_path, csv_bytes([["name", "address", *columns], [cell] * 100])))
 
-    assert 700_000 < len(record.value) < 0.9 * MAX_MESSAGE_BYTES
+    assert least < len(record.value) < MAX_EVENT_BYTES
 
 
 def test_a_rejected_file_leaves_no_records(tmp_path):

@@ -1,0 +1,58 @@
+"""Whether a file can become a job: its rows, and the size of the event that describes the whole job."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, Unsuitable, validate_file
+from services.ingest.job_events.batches import count_batches
+from services.ingest.job_events.job_draft import JobDraft
+from shared.contract.events import JobAccepted
+from shared.contract.topics import MAX_MESSAGE_BYTES
+
+#: Most bytes of an event's value. Headers and key need room, and so do the counts of JobFinished, which names the same
+#: batches, and the headers of a dead letter.
+MAX_EVENT_BYTES: Final = MAX_MESSAGE_BYTES - 8_192
+#: A batch id in JSON: 36 characters, two quotes and a comma.
+_BATCH_ID_BYTES: Final = 39
+
+
+@dataclass(frozen=True, slots=True)
+class JobTooLarge:
+    """The event of the job, which names its batches and columns, does not fit into a Kafka record."""
+
+    batches: int
+    #: Of the column names, in bytes.
+    name_bytes: int
+
+
+NoJob = FileRejected | Unsuitable | JobTooLarge
+
+
+def validate_job(path: Path, rules: Rules, draft: JobDraft) -> FileAccepted | NoJob:
+    """Reads the whole file once."""
+    valid = validate_file(path, rules)
+    if not isinstance(valid, FileAccepted):
+        return valid
+    batches = count_batches(valid.total, valid.occurrences.values(), draft.batch_rows)
+    size = len(job_accepted(draft, valid, ()).model_dump_json().encode()) + batches * _BATCH_ID_BYTES
+    if size > MAX_EVENT_BYTES:
+        return JobTooLarge(batches, sum(len(name.encode()) for name in valid.header.columns))
+    return valid
+
+
+def job_accepted(draft: JobDraft, valid: FileAccepted, batch_ids: Sequence[str]) -> JobAccepted:
+    """The event of the whole job."""
+    return JobAccepted(
+        occurred_at=draft.accepted_at,
+        tenant=draft.tenant,
+        job_id=draft.job_id,
+        file_name=draft.file_name,
+        file_sha256=draft.file_sha256,
+        total_hospitals=valid.total,
+        batch_ids=tuple(batch_ids),
+        columns=valid.header.columns,
+        delimiter=valid.header.delimiter,
+        express=valid.total <= draft.express_max_rows,
+    )

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import structlog
 from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, TopicPartition
@@ -48,6 +49,7 @@ REBALANCE_MARGIN_SECONDS: Final = 20.0
 
 #: A consumer leaves its group within this time, or without a word.
 STOP_SECONDS: Final = 15.0
+ABORT_SECONDS: Final = 1.0
 
 #: While Kafka is away consumers try this often to reach it; at aiokafka's 100 that was a twentieth of a core.
 RETRY_BACKOFF_MS: Final = 500
@@ -123,8 +125,20 @@ async def stop_subscriber(subscriber: Any, seconds: float = STOP_SECONDS) -> Non
     except KAFKA_FAILURES as error:
         log.info("consumer_not_stopped", reason=repr(error))
         if consumer is not None:
-            with contextlib.suppress(*KAFKA_FAILURES):
-                await run_with_timeout(seconds, consumer._client.close())
+            await _abort(consumer)
+
+
+async def _abort(consumer: Any) -> None:
+    """Ends each part of a consumer, whatever becomes of the others; its heart would go on beating."""
+    coordinator, fetcher = consumer._coordinator, consumer._fetcher
+    ends = [consumer._client.close]
+    if fetcher is not None:
+        ends.insert(0, fetcher.close)
+    if isinstance(coordinator, GroupCoordinator):
+        ends[:0] = [coordinator._stop_heartbeat_task, coordinator._stop_commit_offsets_refresh_task]
+    for end in ends:
+        with contextlib.suppress(*KAFKA_FAILURES):
+            await run_with_timeout(ABORT_SECONDS, end())
 
 
 def _document_lanes(broker: KafkaBroker, topics: Topics) -> None:

@@ -14,6 +14,7 @@ class FakeSubscriber:
     def __init__(self, stop):
         self.stop = stop
         self.consumer = self._client = self
+        self._coordinator = self._fetcher = None
         self.closed = False
 
     async def close(self):

@@ -12,11 +12,12 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import NodeNotReadyError, ProducerFenced
+from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
@@ -34,6 +35,8 @@ SLOW_COMMIT_SECONDS: Final = 5.0
 #: Opening, and a commit, are given up after so long.
 ANSWER_SECONDS: Final = 9.0
 CLOSE_SECONDS: Final = 2.0
+#: How often a producer's sender is told to stop.
+CANCEL_SECONDS: Final = 0.1
 #: AddPartitionsToTxn, AddOffsetsToTxn, EndTxn and TxnOffsetCommit: what aiokafka sends again until it is answered.
 TRANSACTIONAL_REQUESTS: Final = frozenset({24, 25, 26, 28})
 #: What a commit writes to a partition mostly fits in one batch; with aiokafka's 16 KiB one waits for the other.
@@ -66,8 +69,7 @@ class FencedTransactions:
         self._clock = clock
         #: Why nothing more can be committed.
         self._broken: str | None = None
-        self._unanswered = _UnansweredRequests()
-        self._unanswered.watch(producer.client)
+        self._requests = _TransactionalRequests(producer.client)
 
     @classmethod
     def of(
@@ -109,7 +111,7 @@ class FencedTransactions:
         self, records: Sequence[OutgoingRecord], offsets: Mapping[TopicPartition, OffsetAndMetadata]
     ) -> float:
         began = self._clock()
-        self._unanswered.forget()
+        self._requests.begin_transaction()
         try:
             await run_with_timeout(ANSWER_SECONDS, self._transaction(records, offsets))
         except ProducerFenced as error:
@@ -120,8 +122,8 @@ class FencedTransactions:
         seconds = self._clock() - began
         if seconds > SLOW_COMMIT_SECONDS:
             raise CommitIndefinite(f"the commit took {seconds:.1f} s")
-        if self._unanswered.names:
-            raise CommitIndefinite(f"sent again without an answer: {', '.join(self._unanswered.names)}")
+        if self._requests.unanswered:
+            raise CommitIndefinite(f"sent again without an answer: {', '.join(self._requests.unanswered)}")
         return seconds
 
     async def close(self) -> None:
@@ -139,7 +141,20 @@ class FencedTransactions:
         except kafka_options.KAFKA_FAILURES as error:
             log.debug("producer_not_stopped", owner=self._owner, reason=repr(error))
             with contextlib.suppress(*kafka_options.KAFKA_FAILURES):
-                await run_with_timeout(CLOSE_SECONDS, _close_client(self._producer))
+                await run_with_timeout(CLOSE_SECONDS, self._abort())
+
+    async def _abort(self) -> None:
+        """Ends what `stop` waited for in vain: requests and records that nobody takes (aiokafka #1101).
+
+        aiokafka's stop closes the client last, after all that can hang, and its sender connects anew until it ends.
+        """
+        self._requests.refuse()
+        client, sender = self._producer.client, self._producer._sender
+        await client.close()
+        if client._md_update_fut is not None and not client._md_update_fut.done():
+            client._md_update_fut.set_result(False)  # who waits for news of the cluster waits for ever
+        if sender is not None:
+            await _end_sender(sender, self._producer._message_accumulator)
 
     async def _transaction(
         self, records: Sequence[OutgoingRecord], offsets: Mapping[TopicPartition, OffsetAndMetadata]
@@ -177,39 +192,53 @@ class FencedTransactions:
         return min(partitions) if key is None else partition_of(key, len(partitions))
 
 
-class _UnansweredRequests:
-    """Transactional requests that a client sent and got no answer to. aiokafka sends them again without a word.
+async def _end_sender(sender: Any, accumulator: Any) -> None:
+    """Fails what it has not sent, and ends its task. Nobody waits for any of it any more."""
+    batches = [*accumulator._pending_batches, *chain.from_iterable(accumulator._batches.values())]
+    futures = [future for batch in batches for future in (batch.future, batch._drain_waiter)]
+    for future in (*futures, sender._txn_manager._transaction_waiter):
+        if future is not None:
+            detach(future)
+    accumulator.fail_all(KafkaConnectionError("closed"))
+    task = sender.sender_task
+    if task is None:
+        return
+    detach(task)
+    while not task.done():
+        task.cancel()  # the first time it waits for its requests, the second time it gives up
+        await asyncio.wait([task], timeout=CANCEL_SECONDS)
+
+
+class _TransactionalRequests:
+    """The requests of a client. Those of transactions that it got no answer to are noted: aiokafka sends them again.
 
     The first of them may still be under way: it may reach the broker in the middle of the *next* transaction of the
     same producer. An answer that refuses is an answer: nothing of it can arrive later.
     """
 
-    def __init__(self) -> None:
-        self.names: list[str] = []
+    def __init__(self, client: Any) -> None:
+        #: What was not answered since the transaction began.
+        self.unanswered: list[str] = []
+        self._refused = False
+        self._send = client.send
+        client.send = self._watched
 
-    def forget(self) -> None:
+    def begin_transaction(self) -> None:
         """A transaction begins."""
-        self.names.clear()
+        self.unanswered.clear()
 
-    def watch(self, client: Any) -> None:
-        """Looks at everything that the client sends from now on."""
-        send = client.send
+    def refuse(self) -> None:
+        """Nothing is sent any more, and no connection is opened."""
+        self._refused = True
 
-        async def watched(node_id: int, request: Any, **options: Any) -> Any:
-            try:
-                return await send(node_id, request, **options)
-            except NodeNotReadyError:
-                raise  # there was no connection, so nothing was sent
-            except BaseException:
-                if request.API_KEY in TRANSACTIONAL_REQUESTS:
-                    self.names.append(type(request).__name__)
-                raise
-
-        client.send = watched
-
-
-async def _close_client(producer: Any) -> None:
-    """What `stop` does last. It was cut off before, waiting for records that nobody takes (aiokafka #1101)."""
-    if producer._sender is not None:
-        await producer._sender.close()
-    await producer.client.close()
+    async def _watched(self, node_id: int, request: Any, **options: Any) -> Any:
+        if self._refused:
+            raise KafkaConnectionError("closed")
+        try:
+            return await self._send(node_id, request, **options)
+        except NodeNotReadyError:
+            raise  # there was no connection, so nothing was sent
+        except BaseException:
+            if request.API_KEY in TRANSACTIONAL_REQUESTS:
+                self.unanswered.append(type(request).__name__)
+            raise

@@ -105,12 +105,12 @@ class ProcessorSystem:
 
     # ---- processors --------------------------------------------------------------------------------------------------
 
-    async def start_processor(self, **environment: str) -> Processor:
-        """One more processor; it is starting when this returns."""
+    async def start_processor(self, *, module: str = "services.processor", **environment: str) -> Processor:
+        """One more processor; it is starting when this returns. `module`: another program that behaves as one."""
         self._started += 1
         log = self._folder / f"processor-{self._started}.log"
         surroundings = {**os.environ, **self.environment, "HOSPITAL_API_BASE_URL": self.directory_url, **environment}
-        process = Forked("services.processor", environment=surroundings, log=log)
+        process = Forked(module, environment=surroundings, log=log)
         processor = Processor(process, log)
         self.processors.append(processor)
         return processor

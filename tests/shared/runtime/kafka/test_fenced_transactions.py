@@ -84,6 +84,7 @@ class FakeClient:
     """A connection, and whether it is closed. `answers` are what its requests end with; then they are answered."""
 
     closed = False
+    _md_update_fut = None
 
     def __init__(self):
         self.answers = []

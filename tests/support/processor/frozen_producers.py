@@ -1,0 +1,62 @@
+"""Lanes' producers whose broker freezes in the middle of their commits, and what they leave open."""
+
+import asyncio
+import os
+
+import psutil
+import pytest
+
+from deploy.local.broker.kafka import Broker
+from services.processor.lane.transactions import LaneTransactions
+from services.processor.offsets.watermark import Watermark
+from services.processor.settings import ProcessorSettings
+from services.processor.subscriptions import lane_topics
+from shared.runtime.kafka.fenced_transactions import CommitIndefinite
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from tests.support.until import until
+
+
+async def freeze_commits(settings: ProcessorSettings, broker: Broker) -> None:
+    """The broker freezes while all lanes commit, until their commits are given up and their producers closed."""
+    marks = {topic: Watermark(0, 0) for topic in lane_topics(settings.topics)}
+    record = [(settings.topics.results, b"k", b"v", [])]
+
+    async def cut_off(transactions: LaneTransactions) -> None:
+        with pytest.raises(CommitIndefinite):
+            await transactions.commit(record, marks)
+        await transactions.close()
+
+    async def at_work(index: int) -> LaneTransactions:
+        """One that has committed: a broker that has just thawed may take longer than a commit may."""
+        while True:
+            transactions = LaneTransactions(settings, index)
+            try:
+                await transactions.open()
+                await transactions.commit(record, marks)
+            except (CommitIndefinite, *KAFKA_FAILURES):
+                await transactions.close()
+            else:
+                return transactions
+
+    every = await asyncio.gather(*(at_work(index) for index in range(settings.kafka_topic_partitions)))
+    broker.pause()
+    try:
+        await asyncio.gather(*(cut_off(transactions) for transactions in every))
+    finally:
+        broker.resume()
+
+
+async def assert_nothing_is_left(settings: ProcessorSettings, broker: Broker, freezes: int) -> None:
+    """After so many freezes there are as many tasks and sockets as before. Three lanes left 9 and 6 at each of them."""
+    before = _held()
+    for _ in range(freezes):
+        await freeze_commits(settings, broker)
+    try:
+        await until("all tasks have ended, all sockets are closed", lambda: _held() <= before, 20)
+    except AssertionError:
+        print(before, _held(), *asyncio.all_tasks(), *psutil.Process().net_connections(), sep="\n")
+        raise
+
+
+def _held() -> int:
+    return len(asyncio.all_tasks()) + len(psutil.Process(os.getpid()).net_connections())

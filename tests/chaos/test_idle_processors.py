@@ -7,7 +7,7 @@ from collections.abc import Callable
 from deploy.local.broker.kafka import Broker
 from tests.chaos.conftest import Kept
 from tests.chaos.size import FASTER_SETTINGS, only_in_full, sized
-from tests.support.audit import finish_and_audit
+from tests.support.audit import activate, finish_and_audit
 from tests.support.processor.jobs import make_job
 from tests.support.processor.processor_process import Processor
 from tests.support.processor.processor_system import ProcessorSystem
@@ -17,6 +17,8 @@ from tests.support.until import until
 IDLE_SECONDS = sized(1, 330)
 AWAY_SECONDS = 400
 ROWS = sized(20, 1000)
+PROCESSORS, PARTITIONS = sized((3, 2), (8, 6))
+JOBS = sized(3, 12)
 
 
 async def test_a_processor_beyond_the_partitions_waits_and_takes_over(
@@ -43,6 +45,28 @@ async def test_a_processor_beyond_the_partitions_waits_and_takes_over(
     assert audit.kinds == {"RowCreated": ROWS}
     assert spare.logged("lane_taken_over")
     kept(f"one processor too many for {IDLE_SECONDS} s: alive, then took over; {audit.summary()}")
+
+
+async def test_with_more_processors_than_partitions_every_job_is_activated(
+    make_system: Callable[..., ProcessorSystem], kept: Kept
+):
+    """Requests came to processors without a lane, which never sent them."""
+    system = await make_system(**FASTER_SETTINGS, KAFKA_TOPIC_PARTITIONS=str(PARTITIONS))
+    processors = [await system.start_processor() for _ in range(PROCESSORS)]
+
+    def every_lane_has_an_owner() -> bool:
+        return sorted(index for each in processors for index in each.lanes()) == list(range(PARTITIONS)) and all(
+            each.logged("lanes_assigned") for each in processors
+        )
+
+    await until("every lane has an owner, all know their lanes", every_lane_has_an_owner, 60)
+    jobs = [make_job(ROWS) for _ in range(JOBS)]
+    for job in jobs:
+        await system.publish(job)
+    await system.wait_for_results(ROWS * JOBS, 60)
+    for job in jobs:
+        await activate(system, job)
+    kept(f"{PROCESSORS} processors on {PARTITIONS} partitions: {JOBS} jobs of {ROWS} rows, all activated")
 
 
 @only_in_full

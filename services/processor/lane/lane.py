@@ -130,8 +130,10 @@ class Lane:
     def resume(self) -> None:
         """Goes on after `drain`: the rebalance left the lane here. Points the consumer at its next record."""
         if not self.ended:
+            assigned = self._consumer.assignment()
             for topic, position in self._offsets.positions.items():
-                self._consumer.seek(TopicPartition(topic, self.partition), position)
+                if (where := TopicPartition(topic, self.partition)) in assigned:
+                    self._consumer.seek(where, position)
             self.committer.resume()
 
     def close(self) -> None:

@@ -143,6 +143,14 @@ async def test_a_lane_of_topics_that_have_grown_begins():
     assert (await kafka.take_over()).unowned
 
 
+async def test_a_lane_whose_requests_are_elsewhere_goes_on_with_its_rows():
+    """While some processors are of 0.1.0, the range assignor gives hospital.jobs to others than the rows."""
+    kafka = FakeKafka()
+    kafka.assigned = {EXPRESS, BULK}
+    assert (await kafka.take_over()).watermarks[JOBS.topic] == MARK
+    assert kafka.steps.count("seek") == 2
+
+
 @pytest.mark.parametrize("step", ["read", "prove", "fence", "read again", "seek"])
 async def test_a_producer_that_was_not_taken_over_with_is_closed(step):
     """Otherwise each try, one a second, would leave one."""

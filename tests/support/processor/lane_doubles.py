@@ -135,6 +135,9 @@ class FakeConsumer:
     def __init__(self) -> None:
         self.sought: dict[TopicPartition, int] = {}
 
+    def assignment(self) -> set[TopicPartition]:
+        return {TopicPartition(topic, 0) for topic in beginning()}
+
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.sought[partition] = offset
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.status.caller_priority import CallerPriority
 from services.status.commands.activation import Activation
 from services.status.commands.activation_routes import activation_routes
+from services.status.commands.command_writer import CommandWriter
 from services.status.commands.commands import Commands
 from services.status.commands.retry_consumer import RetryConsumer
 from services.status.commands.routes import command_routes
@@ -60,7 +61,7 @@ def build(settings: StatusSettings) -> FastAPI:
     # Readers have connections of their own, so that they never wait for the projection.
     writing, reading = create_engine(settings.url, pool_size=5), create_engine(settings.url, CONNECTIONS, reading=True)
     positions, change_signal, priority = Positions(), ChangeSignal(), CallerPriority()
-    publisher, ends = Publisher(settings, "status"), TopicEnds(settings)
+    publisher, writer, ends = Publisher(settings, "status"), CommandWriter(settings), TopicEnds(settings)
     decoder = Decoder(topics, DeadLetterTopic(publisher, topics.dead_letters), priority)
     projector = Projector(settings, writing, decoder, positions, change_signal, priority)
     finishing = Finishing(writing, publisher, topics.jobs, positions, change_signal)
@@ -71,8 +72,8 @@ def build(settings: StatusSettings) -> FastAPI:
     database = ReadDatabase(reading, priority)
     lookup = JobLookup(database, ends, change_signal)
     job_watchers = JobWatchers(database, change_signal)
-    activation = Activation(database, lookup, publisher, topics.jobs, change_signal)
-    commands = Commands(lookup, publisher, topics.jobs, settings.settling_seconds)
+    activation = Activation(database, lookup, writer, change_signal)
+    commands = Commands(lookup, writer, settings.settling_seconds)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -84,12 +85,13 @@ def build(settings: StatusSettings) -> FastAPI:
             retry_consumer.run(),
             retention.run(),
             publisher.warm_up(),
+            writer.warm_up(),
             job_watchers.run(),
         )
         warming = database.warm_up(lambda connection: job_answer(connection, None, "", now()))
         async with _running(*work, warming, _count_jobs(writing)):
             yield
-        await asyncio.gather(publisher.close(), ends.close(), writing.dispose(), database.close())
+        await asyncio.gather(publisher.close(), writer.close(), ends.close(), writing.dispose(), database.close())
 
     app = FastAPI(title="Hospital bulk: status", summary="What became of each upload and each row", lifespan=lifespan)
     answer_with_problems(app)

@@ -7,6 +7,8 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Row, select
 
+from services.status.commands.command_writer import CommandWriter
+from services.status.commands.commands import append
 from services.status.commands.preconditions import check_activation
 from services.status.model.timestamps import Clock
 from services.status.queries import job_queries
@@ -18,8 +20,6 @@ from services.status.tables.definitions import activations
 from services.status.web.tenant import Tenant
 from shared.contract.events import BatchActivationRequested, now
 from shared.runtime.http.answer_budget import ANSWER_SECONDS, AnswerBudget
-from shared.runtime.http.problems import kafka_down
-from shared.runtime.kafka.publisher import KafkaUnavailable, Publisher
 
 _ASK_AGAIN_SECONDS: Final = 0.25
 
@@ -53,16 +53,14 @@ class Activation:
         self,
         database: ReadDatabase,
         lookup: JobLookup,
-        publisher: Publisher,
-        topic: str,
+        writer: CommandWriter,
         change_signal: ChangeSignal,
         answer_seconds: float = 20.0,
         clock: Clock = now,
     ) -> None:
         self._database = database
         self._lookup = lookup
-        self._publisher = publisher
-        self._topic = topic
+        self._writer = writer
         self._change_signal = change_signal
         self._answer_seconds = answer_seconds
         self._clock = clock
@@ -88,10 +86,7 @@ class Activation:
         request = BatchActivationRequested(
             tenant=job.tenant, job_id=job.job_id, batch_id=batch_id, request_id=request_id
         )
-        try:
-            await self._publisher.send(self._topic, request, budget.remaining)
-        except KafkaUnavailable as error:
-            raise kafka_down() from error
+        await append(self._writer, request, budget)
         return request_id
 
     async def _wait(self, batch_id: str, request_id: str) -> ActivationOutcome:

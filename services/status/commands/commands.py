@@ -1,32 +1,54 @@
-"""Commands over HTTP: cancel, retry, resolve. Each appends its event to hospital.jobs, and does nothing else.
+"""Commands over HTTP: cancel, retry, resolve. Each appends its event to hospital.jobs, and waits until it is shown.
 
 cancel    JobCancelRequested   every processor reads it: rows that were not sent become unprocessed
 retry     JobRetryRequested    the partition's `retry_consumer` writes the rows of the new round
 resolve   RowResolved          the projection settles the row
+
+A command is accepted when it stands and has been projected. Every later answer, of any replica, knows of it: they share
+the database.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Row, select
 
-from services.status.commands.preconditions import check_cancel, check_resolve, check_retry
+from services.status.commands.command_writer import CommandUnsettled, CommandWriter, WrittenCommand
+from services.status.commands.preconditions import (
+    check_cancel,
+    check_decided,
+    check_resolve,
+    check_retried,
+    check_retry,
+)
+from services.status.model.row_results import Decision, decision_of
 from services.status.model.timestamps import Clock
 from services.status.queries import job_queries
 from services.status.queries.job_queries import JobRow
 from services.status.queries.lookup import JobLookup
-from services.status.tables.definitions import rows
+from services.status.tables.definitions import resolutions, rows
 from services.status.web.tenant import Tenant
 from shared.contract.events import JobCancelRequested, JobEvent, JobRetryRequested, RowResolved, now
-from shared.runtime.http.answer_budget import AnswerBudget
-from shared.runtime.http.problems import kafka_down
+from shared.runtime.http.answer_budget import ANSWER_SECONDS, AnswerBudget
+from shared.runtime.http.problems import Problem, kafka_down
 from shared.runtime.http.tenants import OPEN_TENANT
-from shared.runtime.kafka.publisher import KafkaUnavailable, Publisher
+from shared.runtime.kafka.publisher import KafkaUnavailable
 
 log = structlog.get_logger(__name__)
+
+#: A replica that dies is missed after 6 s; then the others go on with its partitions.
+SHOWN_SECONDS: Final = 15.0
+OUTCOME_UNKNOWN: Final = (
+    "Kafka stopped answering in the moment in which the command was written: nobody knows yet whether it stands. Look "
+    "at the job in a few seconds. Sending the command again does no harm."
+)
+NOT_SHOWN: Final = (
+    "The command was taken, and will be carried out. The job does not show it yet, since events are being read late: "
+    "look again in a few seconds."
+)
 
 T = TypeVar("T")
 
@@ -57,21 +79,28 @@ class Commands:
     """Takes commands.
 
     `settling_seconds`: lease + time-out + settle time. After them nothing that was sent is under way any more.
+    `shown_seconds`: how long the projection of a command that stands is waited for.
     """
 
     def __init__(
-        self, lookup: JobLookup, publisher: Publisher, topic: str, settling_seconds: float, clock: Clock = now
+        self,
+        lookup: JobLookup,
+        writer: CommandWriter,
+        settling_seconds: float,
+        clock: Clock = now,
+        shown_seconds: float = SHOWN_SECONDS,
     ) -> None:
         self._lookup = lookup
-        self._publisher = publisher
-        self._topic = topic
+        self._writer = writer
         self._settling = timedelta(seconds=settling_seconds)
         self._clock = clock
+        self._shown_seconds = shown_seconds
 
     async def cancel(self, tenant: Tenant, job_id: str, budget: AnswerBudget) -> CommandAccepted:
         """Rows that were not sent are not to be sent.
 
         Raises a problem: 404 no such job of this tenant, 409 it has ended, 503 Kafka or the database is down.
+        A 503 of the type command_outcome_unknown or command_not_shown says that the command stands, or may.
         """
         job = await self._find(tenant, job_id, lambda _, job: job, budget)
         check_cancel(job)
@@ -95,6 +124,7 @@ class Commands:
         job, round_ = found.job, found.job.round + 1
         check_retry(job, found.hospitals)
         await self._append(JobRetryRequested(tenant=job.tenant, job_id=job.job_id, round=round_), budget)
+        check_retried(await self._read(lambda connection: job_queries.requested_round(connection, job_id)), round_)
         return CommandAccepted(job.job_id, round_, f"{found.hospitals} hospitals run again, as round {round_}.")
 
     async def resolve(
@@ -116,6 +146,7 @@ class Commands:
             resolved_by=resolved_by,
         )
         await self._append(event, budget)
+        check_decided(await self._read(lambda connection: _decision(connection, event)), decision_of(event))
         log.info("row_resolved", job_id=job.job_id, row=row, hospital_id=hospital_id, resolved_by=resolved_by)
         message = (
             f"Row {row} counts as failed: it is not in the directory, and can be retried."
@@ -134,10 +165,24 @@ class Commands:
         return await self._lookup.job(job_id, find, budget)
 
     async def _append(self, event: JobEvent, budget: AnswerBudget) -> None:
-        try:
-            await self._publisher.send(self._topic, event, budget.remaining)
-        except KafkaUnavailable as error:
-            raise kafka_down() from error
+        """Returns when the command stands and is shown. That takes longer than the budget when a replica has died."""
+        written = await append(self._writer, event, budget)
+        if not await self._lookup.is_passed(written.partition, written.offset, self._shown_seconds):
+            raise Problem(503, "command_not_shown", NOT_SHOWN, retry_after=5)
+
+    async def _read(self, question: Callable[[Connection], T]) -> T:
+        """What became of a command that has been projected."""
+        return await self._lookup.read(question, ANSWER_SECONDS)
+
+
+async def append(writer: CommandWriter, event: JobEvent, budget: AnswerBudget) -> WrittenCommand:
+    """Returns when the command stands. Raises a 503 problem: it never will, or nobody knows yet."""
+    try:
+        return await writer.append(event, budget)
+    except KafkaUnavailable as error:
+        raise kafka_down() from error
+    except CommandUnsettled as error:
+        raise Problem(503, "command_outcome_unknown", OUTCOME_UNKNOWN, retry_after=5) from error
 
 
 def _retryable(connection: Connection, job: JobRow) -> _Retryable:
@@ -147,3 +192,9 @@ def _retryable(connection: Connection, job: JobRow) -> _Retryable:
 def _row_of(connection: Connection, job: JobRow, row: int) -> _RowOfJob:
     statement = select(rows).where(rows.c.job_id == job.job_id, rows.c.row == row)
     return _RowOfJob(job, connection.execute(statement).one_or_none())
+
+
+def _decision(connection: Connection, event: RowResolved) -> Decision | None:
+    of_row = resolutions.c.job_id == event.job_id, resolutions.c.row == event.row, resolutions.c.round == event.round
+    found = connection.execute(select(resolutions).where(*of_row)).one_or_none()
+    return None if found is None else Decision(*found)

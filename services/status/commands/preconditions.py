@@ -3,6 +3,9 @@
 cancel    refused when the job has ended, or every row has its result
 retry     refused while the job runs or is being wound up, and when no row can run again
 resolve   refused unless the row's outcome is unknown
+
+What other people did in the same moment is only known when the command has been projected: then it may have come too
+late, and is refused all the same.
 """
 
 from typing import Any, NoReturn
@@ -10,7 +13,7 @@ from typing import Any, NoReturn
 from sqlalchemy import Row
 
 from services.status.model.job_state import FINAL, JobStatus
-from services.status.model.row_results import RowStatus
+from services.status.model.row_results import Decision, RowStatus
 from services.status.queries.job_queries import JobRow
 from shared.contract.events import RowErrorCode
 from shared.runtime.http.problems import Problem
@@ -59,6 +62,25 @@ def check_resolve(job: JobRow, number: int, row: Row[Any] | None) -> Row[Any]:
         detail = f"Row {number} is {row.status}: only a row whose outcome is unknown can be settled by hand."
         raise Problem(409, "row_not_unknown", detail)
     return row
+
+
+def check_retried(requested: int | None, round_: int) -> None:
+    """Raises a 409 problem when a request for the round was ignored: the job had gone on before it."""
+    if requested is None or requested < round_:
+        raise Problem(
+            409, "job_moved_on", "The job went on in the same moment: look at it, and try again.", retry_after=5
+        )
+
+
+def check_decided(stored: Decision | None, made: Decision) -> None:
+    """Raises a 409 problem when a decision does not count: another one was made in the same moment, or a retry."""
+    if stored is None:
+        raise Problem(
+            409, "row_running", f"Row {made.row} runs again: somebody has retried the job in the same moment."
+        )
+    if stored.hospital_id != made.hospital_id:
+        detail = f"Somebody else has settled row {made.row} in the same moment: look at it again."
+        raise Problem(409, "row_not_unknown", detail)
 
 
 def _processed(job: JobRow) -> int:

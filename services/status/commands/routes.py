@@ -20,12 +20,14 @@ HospitalId = (
 )
 
 _RESPONSES = EVERYWHERE | problems(
-    _404="No such job or row", _503="Kafka or the database is down: the command was not taken"
+    _404="No such job or row",
+    _503="Kafka or the database is down: the command was not taken, unless `error_type` is `command_outcome_unknown` "
+    "(nobody knows yet) or `command_not_shown` (it was taken)",
 )
 
 
 class CommandAnswer(BaseModel):
-    """The command was taken; the status will tell what came of it."""
+    """The command was taken, and every later answer about the job knows of it."""
 
     job_id: str
     round: int
@@ -33,7 +35,7 @@ class CommandAnswer(BaseModel):
 
 
 class ResolutionAnswer(CommandAnswer):
-    """The decision was taken; the row will show it in a moment."""
+    """The decision was taken, and the row shows it."""
 
     row: int
 

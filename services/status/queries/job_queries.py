@@ -80,6 +80,11 @@ def job_page(
     return JobPage(total, list(connection.execute(newest)))
 
 
+def requested_round(connection: Connection, job_id: str) -> int | None:
+    """The last round that was requested; None when the job is not known any more."""
+    return connection.execute(select(jobs.c.requested_round).where(jobs.c.job_id == job_id)).scalar_one_or_none()
+
+
 def retryable_rows(connection: Connection, job_id: str) -> int:
     """How many rows of a finished job can run again."""
     statement = select(func.count()).where(rows.c.job_id == job_id, *retryable())

@@ -1,5 +1,6 @@
 """Whether an id exists. One that was accepted a moment ago must never be called unknown."""
 
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final, TypeVar
@@ -19,6 +20,8 @@ T = TypeVar("T")
 Find = Question[T | None]
 
 _ASK_AGAIN_SECONDS: Final = 0.1
+#: A replica does not hear of what others project.
+_LOOK_AGAIN_SECONDS: Final = 0.03
 #: What the last question to the tables may take.
 _LAST_QUESTION_SECONDS: Final = 0.2
 #: What ids are made of. No other text can be one, and no database is asked for it.
@@ -52,6 +55,23 @@ class JobLookup:
     async def batch(self, batch_id: str, find: Find[T], budget: AnswerBudget) -> T:
         """The same for a batch, whose job may be in any partition."""
         return await self._find(batch_id, find, self._ends.partitions(), f"There is no batch {batch_id}.", budget)
+
+    async def read(self, question: Question[T], seconds: float) -> T:
+        """The answer of the tables. Raises a 503 problem when the database is away."""
+        return await self._database.read(question, seconds)
+
+    async def is_passed(self, partition: TopicPartition, offset: int, seconds: float) -> bool:
+        """Waits until the projection has passed an offset, on whichever replica: then all replicas' answers know of it.
+
+        Returns False when it has not within so many seconds, also when the database is away.
+        """
+        budget = AnswerBudget(seconds)
+        while budget.remaining:
+            with contextlib.suppress(Problem):
+                if await self._passed({partition: offset + 1}, budget):
+                    return True
+            await self._change_signal.wait(min(_LOOK_AGAIN_SECONDS, budget.remaining))
+        return False
 
     async def _find(
         self, name: str, find: Find[T], partitions: Collection[TopicPartition], absent: str, budget: AnswerBudget

@@ -221,3 +221,68 @@ async def test_another_tenants_job_takes_no_commands(sqlite):
     async with api_client(sqlite, tuple(keys)) as api:
         answer = await api.post("/jobs/job-1/cancel", headers={"X-API-Key": "password"})
     assert said(answer) == (404, "not_found")
+
+
+COMMANDS = [(RUNNING, "cancel"), (PARTLY_FAILED, "retry"), (UNKNOWN, "rows/4/resolve")]
+
+
+@pytest.mark.parametrize(("events", "command"), COMMANDS)
+async def test_the_first_status_after_a_command_knows_of_it(api, sqlite, events, command):
+    """A page that asks again at once must not show the job as it was."""
+    await apply_events(sqlite, *events)
+    before = (await api.get("/status/job-1")).json()
+    assert (await api.post(f"/jobs/job-1/{command}", json={"hospital_id": 7})).status_code == 202
+    after = (await api.get("/status/job-1")).json()
+    shown = ("status", "message", "created_hospitals")
+    assert [before[each] for each in shown] != [after[each] for each in shown]
+
+
+@pytest.mark.parametrize(("events", "command"), COMMANDS)
+async def test_a_command_that_is_not_projected_in_time_is_no_202_and_says_that_it_was_taken(sqlite, events, command):
+    """It stands: the usual 503, which says that nothing was kept, would not be true."""
+    await apply_events(sqlite, *events)
+    async with api_client(sqlite, shown_seconds=0.1) as api:
+        api.writer.lagging = True
+        answer = await api.post(f"/jobs/job-1/{command}", json={"absent": True})
+        assert said(answer) == (503, "command_not_shown")
+        assert "was taken" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("events", "command"), COMMANDS)
+async def test_a_command_of_which_nobody_knows_whether_it_stands_says_so(api, sqlite, events, command):
+    """Neither a 202 nor the usual 503 would be true."""
+    await apply_events(sqlite, *events)
+    api.publisher.unsettled = True
+    answer = await api.post(f"/jobs/job-1/{command}", json={"absent": True})
+    assert said(answer) == (503, "command_outcome_unknown")
+    assert answer.headers["retry-after"]
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "body", "expected"),
+    [
+        (HISTORY.retried(2), {"hospital_id": 7}, (409, "row_running")),
+        (HISTORY.resolved(4, 77), {"absent": True}, (409, "row_not_unknown")),
+        (HISTORY.resolved(4, 77), {"hospital_id": 77}, (202, None)),
+        (HISTORY.resolved(4, None), {"hospital_id": 77}, (202, None)),
+    ],
+)
+async def test_a_decision_that_comes_too_late_to_count_is_refused(api, sqlite, meanwhile, body, expected):
+    """Others did something in the same moment: a 202 would say that the row counts as decided."""
+    await apply_events(sqlite, *UNKNOWN)
+    api.writer.meanwhile = [meanwhile]
+    assert said(await api.post("/jobs/job-1/rows/4/resolve", json=body)) == expected
+
+
+async def test_a_retry_that_comes_too_late_to_count_is_refused(api, sqlite):
+    """The job was finished once more in the same moment, so its next round is another one."""
+    await apply_events(sqlite, *PARTLY_FAILED)
+    api.writer.meanwhile = [HISTORY.finished(JobOutcome.ALL_CREATED, round_=2)]
+    assert said(await api.post("/jobs/job-1/retry")) == (409, "job_moved_on")
+
+
+async def test_two_retries_in_the_same_moment_are_both_accepted(api, sqlite):
+    """They ask for the same round, which is run."""
+    await apply_events(sqlite, *PARTLY_FAILED)
+    api.writer.meanwhile = [HISTORY.retried(2)]
+    assert said(await api.post("/jobs/job-1/retry")) == (202, None)

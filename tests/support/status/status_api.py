@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.commands.activation import Activation
 from services.status.commands.activation_routes import activation_routes
-from services.status.commands.commands import Commands
+from services.status.commands.command_writer import CommandUnsettled, WrittenCommand
+from services.status.commands.commands import SHOWN_SECONDS, Commands
 from services.status.commands.routes import command_routes
 from services.status.live.first_state import FirstStates
 from services.status.live.job_watchers import JobWatchers, LiveTimings
@@ -27,14 +28,16 @@ from services.status.queries.routes import api_routes
 from services.status.queries.topic_ends import EndUnknown
 from services.status.result_files.result_file import PageLimits
 from services.status.result_files.routes import result_file_routes
+from services.status.tables import stored_offsets
 from services.status.tables.change_signal import ChangeSignal
+from services.status.tables.stored_offsets import Step
 from services.status.web.tenant import asking_tenant
-from shared.contract.events import Event, now
+from shared.contract.events import Event, JobEvent, now
 from shared.runtime.http.answer_budget import ANSWER_SECONDS, AnswerBudget
 from shared.runtime.http.problems import answer_with_problems, database_down
 from shared.runtime.kafka.publisher import KafkaUnavailable
 from shared.runtime.settings import ApiKey
-from tests.support.status.job_histories import SETTLING_SECONDS, at
+from tests.support.status.job_histories import SETTLING_SECONDS, apply_events, at
 
 T = TypeVar("T")
 
@@ -74,6 +77,8 @@ class FakePublisher:
 
     down: bool = False
     silent: bool = False
+    #: Nobody knows whether what is sent stands.
+    unsettled: bool = False
     sent: list[Event] = field(default_factory=list)
     something_sent: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -83,6 +88,32 @@ class FakePublisher:
             raise KafkaUnavailable("no answer")
         self.sent.append(event)
         self.something_sent.set()
+
+
+class FakeCommandWriter:
+    """Keeps the commands that it is given, and projects them at once, as the only replica would."""
+
+    def __init__(self, engine: AsyncEngine, publisher: FakePublisher) -> None:
+        self._engine = engine
+        self._publisher = publisher
+        #: Commands are taken, and projected by nobody.
+        self.lagging = False
+        #: Projected before the next command: what others do in the same moment.
+        self.meanwhile: list[Event] = []
+
+    async def append(self, event: JobEvent, budget: AnswerBudget) -> WrittenCommand:
+        if self._publisher.unsettled:
+            raise CommandUnsettled("no answer")
+        await self._publisher.send(JOBS, event, budget.remaining)
+        partition = TopicPartition(JOBS, 0)
+        if not self.lagging:
+            await apply_events(self._engine, *self.meanwhile, event)
+        async with self._engine.begin() as connection:
+            await stored_offsets.begin(connection, {partition: 0})
+            [offset] = (await stored_offsets.stored(connection, [partition])).values()
+            if not self.lagging:
+                await stored_offsets.advance(connection, [Step(*partition, offset, offset + 1)])
+        return WrittenCommand(partition, offset)
 
 
 class FakeClock:
@@ -138,6 +169,7 @@ class ApiClient:
     job_watchers: JobWatchers
     ends: FakeTopicEnds
     publisher: FakePublisher
+    writer: FakeCommandWriter
     change_signal: ChangeSignal
     database: SwitchableDatabase
     clock: FakeClock
@@ -211,11 +243,13 @@ async def api_client(
     *,
     activation_seconds: float = 20.0,
     answer_seconds: float = ANSWER_SECONDS,
+    shown_seconds: float = SHOWN_SECONDS,
     timings: LiveTimings = FAST_TIMINGS,
 ) -> AsyncIterator[ApiClient]:
     """The API over the engine's tables."""
     ends, publisher, change_signal = FakeTopicEnds(), FakePublisher(), ChangeSignal()
     database, clock = SwitchableDatabase(engine), FakeClock()
+    writer = FakeCommandWriter(engine, publisher)
     lookup = JobLookup(database, ends, change_signal)
     job_watchers = JobWatchers(database, change_signal, timings, clock)
     routes = unused_routes.pop() if unused_routes else Routes()
@@ -224,11 +258,11 @@ async def api_client(
     routes.database.current = database
     routes.lookup.current = lookup
     routes.clock.current = clock
-    routes.activation.current = Activation(database, lookup, publisher, JOBS, change_signal, activation_seconds, clock)
-    routes.commands.current = Commands(lookup, publisher, JOBS, SETTLING_SECONDS, clock)
+    routes.activation.current = Activation(database, lookup, writer, change_signal, activation_seconds, clock)
+    routes.commands.current = Commands(lookup, writer, SETTLING_SECONDS, clock, shown_seconds)
     routes.job_watchers.current = job_watchers
     routes.first_states.current = FirstStates(database, clock, answer_seconds)
     app = routes.app
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://status") as http:
-        yield ApiClient(http, app, job_watchers, ends, publisher, change_signal, database, clock)
+        yield ApiClient(http, app, job_watchers, ends, publisher, writer, change_signal, database, clock)
     unused_routes.append(routes)

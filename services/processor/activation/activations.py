@@ -40,8 +40,8 @@ class Activations:
         self.in_flight = 0
         self._window = window
         self._write = write
-        #: By how often they failed in a row, then by when they came.
-        self._ready: list[tuple[int, int, Activation]] = []
+        #: What may be sent, by how often it failed in a row, then by when it came: a heap. To be read only.
+        self.queue: list[tuple[int, int, Activation]] = []
         self._numbers = count()
 
     def admit(self, records: Iterable[ConsumerRecord]) -> None:
@@ -58,16 +58,16 @@ class Activations:
 
     def ready(self, activation: Activation) -> None:
         """It may be sent, or sent again."""
-        heapq.heappush(self._ready, (activation.progress.backoff_count, next(self._numbers), activation))
+        heapq.heappush(self.queue, (activation.progress.backoff_count, next(self._numbers), activation))
 
     def first(self) -> Activation | None:
         """The request to send next, None when there is none: the first of those that failed least often in a row."""
-        return self._ready[0][2] if self._ready else None
+        return self.queue[0][2] if self.queue else None
 
     def call_begins(self) -> Activation:
         """A call for the `first` begins. It has to be ended with `call_ended`."""
         self.in_flight += 1
-        return heapq.heappop(self._ready)[2]
+        return heapq.heappop(self.queue)[2]
 
     def call_ended(self) -> None:
         """A call has ended, with whatever outcome."""

@@ -104,9 +104,9 @@ class Committer:
         """Whether the lane may send anything at all. `now`: monotonic."""
         return self._ownership.may_send(now) and self._permit.holds(now)
 
-    def permits(self, topic: str, offset: int, now: float) -> bool:
+    def permits(self, topic: str, offset: int) -> bool:
         """Whether the row at this offset may be sent now, if anything may."""
-        return self._permit.allows(topic, offset, now)
+        return offset < self._permit.horizon(topic)
 
     def call_begins(self) -> None:
         """A row is sent: the next commit has to permit more."""

@@ -187,15 +187,17 @@ class Lane:
 
     def permits(self, row: Row) -> bool:
         """Whether a row may be sent now. Asked right before the first byte of its call."""
-        now = self._clock()
-        return self.committer.may_send(now) and self.committer.permits(row.topic, row.place.offset, now)
+        delivered = row.delivered
+        return self.committer.may_send(self._clock()) and self.committer.permits(
+            delivered.topic, delivered.place.offset
+        )
 
     def next_row(self, topic: str) -> Row | None:
         """The first row of a topic that may be sent now; retries go behind fresh rows."""
-        if not self._rows.any_ready(topic) or not self.committer.may_send(now := self._clock()):
+        if not self._rows.any_ready(topic) or not self.committer.may_send(self._clock()):
             return None
         for row in self._rows.heads(topic):
-            if self.committer.permits(topic, row.delivered.place.offset, now):
+            if self.committer.permits(topic, row.delivered.place.offset):
                 return row
             self.committer.wake()  # a commit has to move the horizon
         return None
@@ -208,7 +210,8 @@ class Lane:
     def call_ended(self) -> None:
         """A call has ended, with whatever outcome."""
         self._rows.call_ended()
-        self.committer.call_ended()
+        if not self._rows.in_flight:
+            self.committer.call_ended()
 
     def apply(self, row: Row, attempts: Attempts, following: Next) -> None:
         """What follows from a call or a look-up. Does nothing when the lane has ended: its next owner looks it up."""

@@ -34,6 +34,8 @@ class LaneActivations:
         clock: Callable[[], float],
     ) -> None:
         self._activations = Activations(window, self._write)
+        #: Not empty while requests wait to be sent. It costs nothing to look.
+        self.ready = self._activations.queue
         self._rows = rows
         self._ownership = ownership
         self._committer = committer

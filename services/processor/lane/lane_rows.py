@@ -45,6 +45,9 @@ class LaneRows:
         self._is_job_cancelled = is_cancelled
         self._on_doubt = on_doubt
         self._queue = RowQueue(topics.rows)
+        # Asked before every call, for every lane: one call less each.
+        self.heads = self._queue.heads
+        self.any_ready = self._queue.any
         self._rounds = Rounds()
         self._outgoing: list[OutgoingRecord] = []
 
@@ -123,14 +126,6 @@ class LaneRows:
         return self._rounds.is_superseded(row) or self._is_job_cancelled(row.event.job_id, row.event.round)
 
     # ---- on the way to a result --------------------------------------------------------------------------------------
-
-    def heads(self, topic: str) -> Iterator[Row]:
-        """The rows of a topic that may be sent next: a fresh one, and one that is tried again."""
-        return self._queue.heads(topic)
-
-    def any_ready(self, topic: str) -> bool:
-        """False when no row of the topic is ready. True may be wrong."""
-        return self._queue.any(topic)
 
     def call_begins(self, row: Row) -> None:
         """A call for one of the `heads` begins. Every call has to be ended with `call_ended`."""

@@ -96,8 +96,8 @@ def after_call(row: Row, outcome: CallOutcome, began: float, rules: AttemptRules
     before = row.attempts
     match outcome:
         case Created(hospital_id):
-            after = Attempts(before.count + 1)
-            return after, Finished(row.created(hospital_id, after.count))
+            count = before.count + 1
+            return Attempts(count), Finished(row.created(hospital_id, count))
         case Rejected(status, message):
             after = Attempts(before.count + 1)
             return after, Finished(row.failed(RowErrorCode.REJECTED, message, after.count, status))

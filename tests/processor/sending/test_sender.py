@@ -37,7 +37,7 @@ class QueueLane(FakeLane):
         super().__init__()
         self.rows = {topic: [] for topic in TOPICS.rows}
         self.in_flight = 0
-        self.activations = SimpleNamespace(first=lambda: None)
+        self.activations = SimpleNamespace(ready=[])
 
     def put(self, row_number, *, bulk=False, **changes):
         topic = TOPICS.rows_bulk if bulk else TOPICS.rows_express

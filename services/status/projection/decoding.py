@@ -78,6 +78,8 @@ class DeadLetterTopic:
         if _size(record) > MAX_MESSAGE_BYTES - _OUR_BYTES:
             reason = f"{reason} (too large to be copied: read it at its topic, partition and offset)"
             key, value, received = None, None, ()
+        if key is None and value is None:
+            value = b""  # a record has to have one of both
         where = TopicPartition(record.topic, record.partition)
         headers = dead_letter_headers(received, where.topic, where.partition, record.offset, reason)
         await self._publisher.send_raw(self._topic, key, value, headers, timeout=_SEND_SECONDS)

@@ -205,5 +205,13 @@ async def test_a_record_that_is_too_large_to_be_copied_is_named_by_its_place(lar
     changed = {"value": filling} if large == "value" else {"headers": (("ce_type", filling),)}
     await DeadLetterTopic(publisher, TOPICS.dead_letters).put(record(TOPICS.results, offset=7, **changed), "not JSON")
     [(_, key, value, headers)] = publisher.sent
-    assert (key, value, dict(headers)["offset"]) == (None, None, b"7")
+    assert (key, value, dict(headers)["offset"]) == (None, b"", b"7")
     assert "read it at its topic, partition and offset" in dict(headers)["reason"].decode()
+
+
+async def test_a_record_without_key_and_value_has_a_dead_letter_too():
+    """Kafka's client refuses to write one that has neither."""
+    publisher = RecordingPublisher()
+    await DeadLetterTopic(publisher, TOPICS.dead_letters).put(record(TOPICS.jobs, key=None, value=None), "no value")
+    [(_, key, value, _)] = publisher.sent
+    assert (key, value) == (None, b"")

@@ -18,7 +18,7 @@ from shared.runtime.settings import KafkaSettings
 from tests.chaos.conftest import Kept
 from tests.chaos.size import sized
 from tests.support.status.job_histories import JobHistory
-from tests.support.status.status_service import StatusService, eventually
+from tests.support.status.status_service import API, StatusService, eventually
 
 JOBS = 4
 ROWS = sized(500, 5_000)
@@ -69,6 +69,34 @@ async def test_two_replicas_that_are_killed_in_turn_share_the_work_and_count_eve
         await settled(service, jobs)
     await eventually(lambda: shared(services))
     kept(f"kill -9 of one of two status replicas {KILLS} times in {JOBS * ROWS:,} results: every count exact, shared")
+
+
+async def test_a_command_to_the_replica_that_is_left_is_accepted_when_every_answer_knows_of_it(
+    start: Start, postgres_url: str, chance: random.Random, kept: Kept
+):
+    """The other one is killed with half of the partitions: for some seconds nobody projects them."""
+    services = await start(postgres_url, 2)
+    for service in services:
+        await service.ready()
+    await eventually(lambda: shared(services))
+    jobs = [JobHistory(total=2, job_id=str(uuid4())) for _ in range(3 * PARTITIONS)]
+    await services[0].write(*(event for job in jobs for event in (job.accepted(), job.created(2))))
+    for job in jobs:
+        await services[0].shows(job.about["job_id"], status="processing")
+    chance.shuffle(services)
+    left, dead = services
+    await dead.kill()
+    answers = await asyncio.gather(*(cancel(left, job) for job in jobs))
+    assert {status for status, _ in answers} == {202}
+    assert all(known for _, known in answers)
+    kept(f"{len(jobs)} cancels after kill -9 of one of two status replicas: each 202 was known to the next answer")
+
+
+async def cancel(service: StatusService, job: JobHistory) -> tuple[int, bool]:
+    """What the caller gets, and whether the very next answer knows of it."""
+    job_id = job.about["job_id"]
+    answer = await service.http.post(f"{API}/jobs/{job_id}/cancel")
+    return answer.status_code, bool((await service.status(job_id)).get("cancel_requested_at"))
 
 
 async def write_while_killing(services: list[StatusService], chance: random.Random) -> list[JobHistory]:

@@ -17,10 +17,13 @@ import pytest
 
 from deploy.local.broker.kafka import Broker
 from services.ingest.publication.job_transaction import JobTransaction
+from services.ingest.service import LIMITS, Limits
+from services.ingest.upload.admission import AdmissionLimits
 from tests.support.ingest.ingest_server import CSV, ingest, ready, settings, upload
 from tests.support.ingest.published_jobs import assert_whole_jobs
 from tests.support.ingest.repeating_client import hospitals, succeeds
 from tests.support.servers import private_broker
+from tests.support.until import until
 
 KAFKA_DOWN = "Service temporarily unavailable. The message queue is currently down. Please try again later."
 SECONDS = 2.0
@@ -87,7 +90,11 @@ async def answered_in_time(answering: "asyncio.Task[httpx.Response]", outage: Ou
 
 @asynccontextmanager
 async def service(
-    directory: Path, broker: Broker, prefix: str, transaction_type: type[JobTransaction] = JobTransaction
+    directory: Path,
+    broker: Broker,
+    prefix: str,
+    transaction_type: type[JobTransaction] = JobTransaction,
+    limits: Limits = LIMITS,
 ) -> AsyncIterator[tuple[httpx.AsyncClient, dict[str, Any]]]:
     """A client of a service that is ready, and where its topics are."""
     where = {
@@ -95,7 +102,7 @@ async def service(
         "kafka_topic_partitions": PARTITIONS,
         "kafka_topic_prefix": prefix,
     }
-    async with ingest(directory, transaction_type=transaction_type, **where) as client:
+    async with ingest(directory, limits=limits, transaction_type=transaction_type, **where) as client:
         await ready(client)
         yield client, where
 
@@ -169,6 +176,31 @@ async def test_while_a_large_file_is_read(tmp_path, broker, topic_prefix, outage
 
         outage.end()
         await makes_one_job(client, where, tmp_path, rows)
+
+
+@pytest.mark.parametrize("outage", ["frozen"], indirect=True)
+async def test_while_another_has_the_only_slot(tmp_path, broker, topic_prefix, outage):
+    """The other gives it up for the same silence. What is left of the time is not doubled by that."""
+    more = hospitals(20_000)
+
+    class BreaksOff(JobTransaction):
+        async def _acknowledged(self, batch_sent: asyncio.Future[Any]) -> None:
+            await outage.begin()
+            await super()._acknowledged(batch_sent)
+
+    one_slot = Limits(admission=AdmissionLimits(large=1))
+    async with service(tmp_path, broker, topic_prefix, BreaksOff, one_slot) as (client, _):
+        has_the_slot = asyncio.create_task(upload(client, CONTENTS[SIZES[-1]], "k"))
+        await until("Kafka is frozen", lambda: bool(outage.began), 20)
+        # Late enough that the slot becomes free before the wait for it is over.
+        await asyncio.sleep(0.4)
+        sent = time.monotonic()
+        waits = asyncio.create_task(upload(client, more, "k-2"))
+        await answered_in_time(has_the_slot, outage, 0.0)
+        await answered_in_time(waits, outage, sent)
+
+        outage.end()
+        await succeeds(client, more, "k-2")
 
 
 def is_received(directory: Path, size: int) -> bool:

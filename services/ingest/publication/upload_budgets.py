@@ -11,11 +11,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from aiokafka.errors import KafkaError
-
 from services.ingest.problems import busy
 from services.ingest.publication.connection_pool import ConnectionPool, close_connection
 from shared.runtime.http.answer_budget import ANSWER_SECONDS, AnswerBudget
+from shared.runtime.http.problems import kafka_down
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.timeouts import detach, run_with_timeout
 
 T = TypeVar("T")
@@ -46,6 +46,10 @@ UPLOAD_TIMEOUTS: Final = UploadTimeouts()
 
 class UploadBudget(AnswerBudget):
     """Ends at a fixed time, so that everybody is answered soon when there are many uploads."""
+
+    async def queue(self, work: Coroutine[Any, Any, T], at_most: float) -> T:
+        """Waits for other uploads. Raises TimeoutError when the budget, or `at_most` seconds, are used up."""
+        return await self.run(work, at_most)
 
     async def compute(self, work: Coroutine[Any, Any, T]) -> T:
         """What our own work returns; it waits for nobody. Raises Problem 503 `busy` when no time is left after it."""
@@ -101,6 +105,16 @@ class LargeUploadBudget(UploadBudget):
         self._asking = None
         return result
 
+    async def queue(self, work: Coroutine[Any, Any, T], at_most: float) -> T:
+        """Waits for other uploads. Raises TimeoutError after `at_most` seconds, and Problem 503 when Kafka is silent.
+
+        What others end with is no answer of Kafka's: an answer that is due by now is due after the wait as well.
+        """
+        try:
+            return await self.compute(run_with_timeout(at_most, work))
+        except KafkaSilent as error:
+            raise kafka_down() from error
+
     async def compute(self, work: Coroutine[Any, Any, T]) -> T:
         """What the work returns, however long it takes. Raises KafkaSilent when Kafka answers nothing meanwhile."""
         task = asyncio.create_task(work)
@@ -131,7 +145,7 @@ class LargeUploadBudget(UploadBudget):
         connection = self._pool.acquire()
         try:
             await run_with_timeout(self._timeouts.ask_seconds, connection.ask())
-        except (KafkaError, OSError, TimeoutError, AssertionError) as error:
+        except KAFKA_FAILURES as error:
             close_connection(connection)
             raise KafkaSilent(str(error)) from error
         self._pool.release(connection)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.ingest.problems import busy
-from services.ingest.upload.admission_queue import QUEUE_LIMITS, AdmissionQueue, QueueLimits, Slot
-from shared.runtime.http.answer_budget import AnswerBudget
+from services.ingest.upload.admission_queue import QUEUE_LIMITS, AdmissionQueue, QueueBudget, QueueLimits, Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +62,10 @@ class Admission:
             async with asyncio.timeout(seconds):
                 await self._empty.wait()
 
-    def small(self, budget: AnswerBudget) -> AbstractAsyncContextManager[Slot]:
+    def small(self, budget: QueueBudget) -> AbstractAsyncContextManager[Slot]:
         """A slot to work on a small upload. Raises Problem 503 when none becomes free in time."""
         return self._small.slot(budget)
 
-    def large(self, budget: AnswerBudget) -> AbstractAsyncContextManager[Slot]:
+    def large(self, budget: QueueBudget) -> AbstractAsyncContextManager[Slot]:
         """A slot to publish a large upload. Raises Problem 503 when none becomes free in time."""
         return self._large.slot(budget)

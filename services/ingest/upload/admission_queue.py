@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from services.ingest.metrics import PUBLISHING
 from services.ingest.problems import busy
-from shared.runtime.http.answer_budget import AnswerBudget
 from shared.runtime.http.problems import Problem, kafka_down
+
+T = TypeVar("T")
 
 #: How much the latest measurement counts beside all before it.
 _WEIGHT: Final = 0.1
@@ -18,6 +19,13 @@ _WEIGHT: Final = 0.1
 _OUTLIER: Final = 4
 #: No slot takes less, in seconds.
 _FASTEST: Final = 0.001
+
+
+class QueueBudget(Protocol):
+    """How long an upload may wait, as far as it is needed here."""
+
+    async def queue(self, work: Coroutine[Any, Any, T], at_most: float) -> T:
+        """Waits for other uploads. Raises TimeoutError after `at_most` seconds, or sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ class AdmissionQueue:
         return self.waiting >= min(max(in_time, limits.min_length), limits.max_length)
 
     @asynccontextmanager
-    async def slot(self, budget: AnswerBudget) -> AsyncIterator[Slot]:
+    async def slot(self, budget: QueueBudget) -> AsyncIterator[Slot]:
         """A slot, from now until the end of the block. Raises Problem 503 when none becomes free in time."""
         slot = Slot(self, self._free.locked(), self.answered)
         await self._wait(slot, budget)
@@ -114,14 +122,14 @@ class AdmissionQueue:
         self.answered += 1
         self._outage = None
 
-    async def _wait(self, slot: Slot, budget: AnswerBudget) -> None:
+    async def _wait(self, slot: Slot, budget: QueueBudget) -> None:
         if not self._free.locked():
             await self._free.acquire()
             return
         self.waiting += 1
         acquiring = asyncio.create_task(self._free.acquire())
         try:
-            await budget.run(_end_of(acquiring), self._limits.wait_seconds)
+            await budget.queue(_end_of(acquiring), self._limits.wait_seconds)
         except TimeoutError as error:
             self._give_up(acquiring)
             # When nobody was answered in all that time, too many uploads are not the reason.

@@ -13,7 +13,7 @@ from services.ingest.publication.upload_budgets import (
     UploadBudget,
     UploadTimeouts,
 )
-from shared.runtime.http.problems import Problem
+from shared.runtime.http.problems import KAFKA_DOWN, Problem
 
 #: Asks every hundredth of a second, and takes an answer for lost after a tenth.
 QUICK = UploadTimeouts(small_seconds=0.1, ask_after_seconds=0.01, ask_seconds=0.1, large_seconds=0.3)
@@ -128,6 +128,34 @@ async def test_an_acknowledgement_is_an_answer():
         await budget.run(asyncio.sleep(0.06))
 
     assert pool.connection.asked == 4
+
+
+async def test_a_silent_kafka_ends_the_wait_for_a_slot():
+    """In the words of an outage: it is not other uploads that are too many."""
+    budget, began = LargeUploadBudget(Pool(lambda: False), QUICK), time.monotonic()
+
+    with pytest.raises(Problem, match=KAFKA_DOWN):
+        await budget.queue(asyncio.Event().wait(), 60)
+
+    assert time.monotonic() - began < 0.25
+
+
+async def test_silence_while_a_slot_is_waited_for_counts_for_what_follows():
+    """The slot was not Kafka's answer: whoever had it before may have given up for the same silence."""
+    timeouts = UploadTimeouts(small_seconds=0.5, ask_after_seconds=0.05, ask_seconds=0.5, large_seconds=30)
+    budget, began = LargeUploadBudget(Pool(lambda: False), timeouts), time.monotonic()
+    await budget.queue(asyncio.sleep(0.4), 60)
+
+    with pytest.raises(KafkaSilent):
+        await budget.run(asyncio.Event().wait())
+
+    assert time.monotonic() - began < 0.85
+
+
+async def test_a_slot_is_waited_for_only_so_long_from_a_kafka_that_answers():
+    """Then there are too many uploads."""
+    with pytest.raises(TimeoutError):
+        await LargeUploadBudget(Pool(lambda: True), QUICK).queue(asyncio.Event().wait(), 0.1)
 
 
 async def test_what_is_done_while_kafka_is_asked_counts():

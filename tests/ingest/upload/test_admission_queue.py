@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 import pytest
 
 from services.ingest.problems import busy
+from services.ingest.publication.upload_budgets import UploadBudget
 from services.ingest.upload.admission_queue import QUEUE_LIMITS, AdmissionQueue, QueueLimits
 from shared.runtime.databases import DatabaseDown
-from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.http.answer_budget import ANSWER_SECONDS
 from shared.runtime.http.problems import KAFKA_DOWN, Problem
 
 T = TypeVar("T")
@@ -31,7 +32,7 @@ class Clock:
 
 async def used(queue: AdmissionQueue) -> bool:
     """A slot, taken and given back: whether others were answered meanwhile."""
-    async with queue.slot(AnswerBudget()) as slot:
+    async with queue.slot(UploadBudget(ANSWER_SECONDS)) as slot:
         return slot.others_were_answered
 
 
@@ -44,7 +45,7 @@ async def waiting_are(queue: AdmissionQueue, number: int) -> None:
 async def test_when_nobody_is_answered_it_is_kafka():
     """All slots hang, and the one who waits cannot know more."""
     queue = AdmissionQueue(1, SHORT)
-    async with queue.slot(AnswerBudget()):
+    async with queue.slot(UploadBudget(ANSWER_SECONDS)):
         with pytest.raises(Problem, match=KAFKA_DOWN):
             await used(queue)
 
@@ -52,9 +53,9 @@ async def test_when_nobody_is_answered_it_is_kafka():
 async def test_the_budget_of_a_request_can_be_shorter_than_the_wait():
     """What is left of it is all that it may wait."""
     queue = AdmissionQueue(1, QueueLimits(wait_seconds=60))
-    async with queue.slot(AnswerBudget()):
+    async with queue.slot(UploadBudget(ANSWER_SECONDS)):
         with pytest.raises(Problem, match=KAFKA_DOWN):
-            async with queue.slot(AnswerBudget(0.05)):
+            async with queue.slot(UploadBudget(0.05)):
                 pytest.fail("there was no slot")
 
 
@@ -62,13 +63,13 @@ async def test_a_slot_that_becomes_free_when_the_time_is_over_is_not_lost():
     """Who has just given up must not keep it."""
     queue, timed_out = AdmissionQueue(1), asyncio.Event()
 
-    class EndsTogether(AnswerBudget):
+    class EndsTogether(UploadBudget):
         async def run(self, work: Coroutine[Any, Any, T], at_most: float | None = None) -> T:
             await super().run(work, at_most)
             timed_out.set()
             raise TimeoutError
 
-    async with queue.slot(AnswerBudget()):
+    async with queue.slot(UploadBudget(ANSWER_SECONDS)):
         late = asyncio.create_task(queue.slot(EndsTogether()).__aenter__())
         await waiting_are(queue, 1)
     with pytest.raises(Problem):
@@ -83,7 +84,7 @@ async def test_when_others_are_answered_it_is_too_many_uploads():
     queue, first, second = AdmissionQueue(1, QueueLimits(wait_seconds=0.3)), asyncio.Event(), asyncio.Event()
 
     async def holds(until: asyncio.Event) -> None:
-        async with queue.slot(AnswerBudget()):
+        async with queue.slot(UploadBudget(ANSWER_SECONDS)):
             await until.wait()
 
     holding = [asyncio.create_task(holds(until)) for until in (first, second)]
@@ -105,7 +106,7 @@ async def test_an_upload_that_ended_with_503_was_not_answered():
     queue, refused = AdmissionQueue(1, SHORT), asyncio.Event()
 
     async def is_refused() -> None:
-        async with queue.slot(AnswerBudget()):
+        async with queue.slot(UploadBudget(ANSWER_SECONDS)):
             await refused.wait()
             raise busy()
 
@@ -123,7 +124,7 @@ async def test_an_upload_that_ended_with_503_was_not_answered():
 async def test_only_who_waited_is_late_because_of_others():
     """Who did not wait is not, whatever others do."""
     queue = AdmissionQueue(1)
-    async with queue.slot(AnswerBudget()) as slot:
+    async with queue.slot(UploadBudget(ANSWER_SECONDS)) as slot:
         waiting = asyncio.create_task(used(queue))
         await waiting_are(queue, 1)
         assert not slot.others_were_answered
@@ -165,7 +166,7 @@ async def test_a_single_slow_upload_does_not_shorten_the_queue_much():
 async def spend(queue: AdmissionQueue, times: list[float], side_by_side: int, clock: Clock) -> None:
     """Lets so many uploads at a time take slots for these seconds, one after the other."""
     for seconds in times:
-        slots = [queue.slot(AnswerBudget()) for _ in range(side_by_side)]
+        slots = [queue.slot(UploadBudget(ANSWER_SECONDS)) for _ in range(side_by_side)]
         for slot in slots:
             await slot.__aenter__()
         clock.seconds += seconds
@@ -179,11 +180,11 @@ async def test_who_cannot_even_wait_is_told_why():
     assert problem(queue).error_type == "busy"
 
     with contextlib.suppress(DatabaseDown):
-        async with queue.slot(AnswerBudget()):
+        async with queue.slot(UploadBudget(ANSWER_SECONDS)):
             raise DatabaseDown("no answer")
     assert isinstance(queue.rejection(), DatabaseDown)
 
-    async with queue.slot(AnswerBudget()):
+    async with queue.slot(UploadBudget(ANSWER_SECONDS)):
         pass
     assert problem(queue).error_type == "busy"
 
@@ -192,7 +193,7 @@ async def test_a_file_that_is_refused_was_answered():
     """Its 400 is an answer."""
     queue = AdmissionQueue(1)
     with contextlib.suppress(Problem):
-        async with queue.slot(AnswerBudget()):
+        async with queue.slot(UploadBudget(ANSWER_SECONDS)):
             raise Problem(400, "invalid_file", "x")
 
     assert queue.answered == 1

@@ -136,6 +136,10 @@ class FencedTransactions:
         await asyncio.shield(closing)
 
     async def _close(self) -> None:
+        waiter = self._producer._txn_manager._transaction_waiter
+        if waiter is not None:
+            # After a fence it fails, and nobody asks how it ended.
+            waiter.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             await run_with_timeout(CLOSE_SECONDS, self._producer.stop())
         except kafka_options.KAFKA_FAILURES as error:
@@ -196,9 +200,8 @@ async def _end_sender(sender: Any, accumulator: Any) -> None:
     """Fails what it has not sent, and ends its task. Nobody waits for any of it any more."""
     batches = [*accumulator._pending_batches, *chain.from_iterable(accumulator._batches.values())]
     futures = [future for batch in batches for future in (batch.future, batch._drain_waiter)]
-    for future in (*futures, sender._txn_manager._transaction_waiter):
-        if future is not None:
-            detach(future)
+    for future in futures:
+        detach(future)
     accumulator.fail_all(KafkaConnectionError("closed"))
     task = sender.sender_task
     if task is None:

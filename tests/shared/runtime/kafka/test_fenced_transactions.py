@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
@@ -44,6 +45,7 @@ class FakeProducer:
         self.batch_bytes = batch_bytes
         self.client = FakeClient()
         self._sender = None
+        self._txn_manager = SimpleNamespace(_transaction_waiter=None)
         self.calls = []
         self.sent = []
 

@@ -69,7 +69,8 @@ def poison(topics):
         made = encode(event, "test")
         yield topic, made.key, made.value, [header for header in made.headers if header[0] != "ce_type"]
         yield topic, made.key, None, made.headers
-        yield topic, None, b"", made.headers
+        if topic != topics.processors:  # it is compacted: Kafka takes no record without a key
+            yield topic, None, b"", made.headers
         yield topic, made.key, b"x" * (MAX_MESSAGE_BYTES - 1_500), made.headers
 
 

@@ -136,10 +136,7 @@ class FencedTransactions:
         await asyncio.shield(closing)
 
     async def _close(self) -> None:
-        waiter = self._producer._txn_manager._transaction_waiter
-        if waiter is not None:
-            # After a fence it fails, and nobody asks how it ended.
-            waiter.add_done_callback(lambda done: done.cancelled() or done.exception())
+        _ignore_futures(self._producer)
         try:
             await run_with_timeout(CLOSE_SECONDS, self._producer.stop())
         except kafka_options.KAFKA_FAILURES as error:
@@ -196,12 +193,18 @@ class FencedTransactions:
         return min(partitions) if key is None else partition_of(key, len(partitions))
 
 
-async def _end_sender(sender: Any, accumulator: Any) -> None:
-    """Fails what it has not sent, and ends its task. Nobody waits for any of it any more."""
+def _ignore_futures(producer: Any) -> None:
+    """After a fence the futures of its transaction and batches fail, and nobody asks any more how they ended."""
+    accumulator = producer._message_accumulator
     batches = [*accumulator._pending_batches, *chain.from_iterable(accumulator._batches.values())]
     futures = [future for batch in batches for future in (batch.future, batch._drain_waiter)]
-    for future in futures:
-        detach(future)
+    for future in (*futures, producer._txn_manager._transaction_waiter):
+        if future is not None:
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+async def _end_sender(sender: Any, accumulator: Any) -> None:
+    """Fails what it has not sent, and ends its task. Nobody waits for any of it any more."""
     accumulator.fail_all(KafkaConnectionError("closed"))
     task = sender.sender_task
     if task is None:

@@ -46,6 +46,7 @@ class FakeProducer:
         self.client = FakeClient()
         self._sender = None
         self._txn_manager = SimpleNamespace(_transaction_waiter=None)
+        self._message_accumulator = SimpleNamespace(_pending_batches=(), _batches={})
         self.calls = []
         self.sent = []
 

@@ -21,7 +21,7 @@ from services.processor.lane.takeover import take_over
 from services.processor.lane.transactions import LaneTransactions
 from services.processor.lane.transitions import AttemptRules
 from services.processor.limits.backoff import Backoff
-from services.processor.limits.circuit_breaker import CircuitBreaker
+from services.processor.limits.circuit_breakers import CircuitBreakers
 from services.processor.limits.rate_limit import RateLimit
 from services.processor.operations.liveness import Liveness, kafka_answers
 from services.processor.operations.reports import Reports
@@ -64,8 +64,8 @@ class Engine:
         rules = AttemptRules(settings.retry_max_attempts, settings.settled_seconds, backoff.seconds)
         self._directory = DirectoryClient(settings)
         self._publisher = Publisher(settings, "processor")
-        self._breaker = CircuitBreaker(
-            settings.circuit_breaker_failure_threshold, settings.circuit_breaker_recovery_timeout
+        self._breakers = CircuitBreakers(
+            settings.circuit_breaker_failure_threshold, settings.circuit_breaker_recovery_timeout, self._notify, clock
         )
         # What the lanes need, and the lanes.
         self._job_commands = JobCommands(self._cancel, self._notify, clock)
@@ -81,12 +81,12 @@ class Engine:
             wall_clock,
         )
         # What calls the directory for all of them.
-        parts = SenderParts(self._directory, self._breaker, self._rate_limit, self._lookups, self._job_commands, rules)
+        parts = SenderParts(self._directory, self._breakers, self._rate_limit, self._lookups, self._job_commands, rules)
         self._sender = Sender(settings, settings.topics, parts, self.lane_consumer.running_lanes, clock)
         # What can be seen of it.
         report = partial(self._publisher.send, settings.topics.processors, timeout=SEND_SECONDS)
         self._reports = Reports(
-            settings, self.lane_consumer, self._breaker, self._rate_limit, self._job_commands, report
+            settings, self.lane_consumer, self._breakers, self._rate_limit, self._job_commands, report
         )
         last_polls = {
             "rows": lambda: self.lane_consumer.last_poll,
@@ -100,7 +100,7 @@ class Engine:
     async def run(self) -> None:
         """Processes rows until cancelled, then hands its lanes over."""
         await wait_for_topics(self._settings)
-        await self._breaker.start()
+        await self._breakers.start()
         async with self._directory, self._publisher, asyncio.TaskGroup() as parts:
             lanes, job_commands = self._subscriptions.lanes, self._subscriptions.notices
             parts.create_task(self._sender.run())

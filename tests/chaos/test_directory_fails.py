@@ -59,7 +59,8 @@ async def test_an_outage_costs_no_row(system: ProcessorSystem, kept: Kept):
     probes = count_probes(processors)
     # Calls that were under way when the last breaker opened have arrived before it is half-open.
     opened = max(at for each in processors for at in breaker_openings(each)[:1]) + RECOVERY_SECONDS / 2
-    refused = [request for request in await system.log("requests") if request["status"] == "503"]
+    creations = [request for request in await system.log("requests") if request["method"] == "POST"]
+    refused = [request for request in creations if request["status"] == "503"]
     later = [request for request in refused if request["wall"] > opened]
     assert len(later) <= sum(probes), f"{len(later)} calls while the breakers were open, {probes} probes"
     kept(f"503 for {OUTAGE_SECONDS} s: {audit.summary()}, {probes} probes, none sooner than {RECOVERY_SECONDS} s")
@@ -126,8 +127,9 @@ async def refuse(system: ProcessorSystem, seconds: float) -> None:
 
 
 def breaker_openings(processor: Processor) -> list[float]:
-    """When its breaker opened, in seconds of the wall clock: first, and then once more for each probe that failed."""
-    return [wall_time(line) for line in processor.logged("breaker_changed") if line["state"] == "open"]
+    """When its breaker of creations opened, in seconds of the wall clock: first, and once more per failed probe."""
+    changes = [line for line in processor.logged("breaker_changed") if line["circuit"] == "create"]
+    return [wall_time(line) for line in changes if line["state"] == "open"]
 
 
 def count_probes(processors: list[Processor]) -> list[int]:

@@ -5,7 +5,7 @@ for has been answered; other records are done at once.
 """
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -60,14 +60,27 @@ class Activations:
         """It may be sent, or sent again."""
         heapq.heappush(self.queue, (activation.progress.backoff_count, next(self._numbers), activation))
 
-    def first(self) -> Activation | None:
-        """The request to send next, None when there is none: the first of those that failed least often in a row."""
-        return self.queue[0][2] if self.queue else None
+    def offers(self) -> Iterator[Activation]:
+        """What may be sent next: the first of those that failed least, and the first that asks for the other call.
 
-    def call_begins(self) -> Activation:
-        """A call for the `first` begins. It has to be ended with `call_ended`."""
+        One is to be activated and one to be looked up: the directory may take calls of one kind only.
+        """
+        if self.queue:
+            first = self.queue[0][2]
+            yield first
+            look_up = not first.progress.look_up_first
+            others = (entry for entry in self.queue if entry[2].progress.look_up_first is look_up)
+            if (other := min(others, default=None)) is not None:
+                yield other[2]
+
+    def call_begins(self, activation: Activation) -> None:
+        """A call for one of the `offers` begins. It has to be ended with `call_ended`."""
         self.in_flight += 1
-        return heapq.heappop(self.queue)[2]
+        if self.queue[0][2] is activation:
+            heapq.heappop(self.queue)
+        else:
+            self.queue.remove(next(entry for entry in self.queue if entry[2] is activation))
+            heapq.heapify(self.queue)
 
     def call_ended(self) -> None:
         """A call has ended, with whatever outcome."""

@@ -202,6 +202,20 @@ class Lane:
             self.committer.wake()  # a commit has to move the horizon
         return None
 
+    def next_probe(self, topic: str) -> Row | None:
+        """The row of a topic that has failed least often in a row, if it may be sent now."""
+        if not self._rows.any_ready(topic) or not self.committer.may_send(self._clock()):
+            return None
+        for row in self._rows.probes(topic):
+            if self.committer.permits(topic, row.delivered.place.offset):
+                return row
+            self.committer.wake()  # a commit has to move the horizon
+        return None
+
+    def skip_ahead(self, topic: str) -> None:
+        """The directory cannot take a row, nor perhaps its neighbours: goes on elsewhere among the topic's rows."""
+        self._rows.skip_ahead(topic)
+
     def call_begins(self, row: Row) -> None:
         """A call for the row begins. Every call has to be ended with `call_ended`."""
         self._rows.call_begins(row)

@@ -1,7 +1,7 @@
 """What a lane's activations have to do with its commits: when they may be sent, and where their answers go."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 from aiokafka import ConsumerRecord
@@ -55,14 +55,13 @@ class LaneActivations:
         """Whether a request may be sent now. Asked again right before the first byte of its call."""
         return self._committer.may_send(self._clock())
 
-    def first(self) -> Activation | None:
-        """The request to send next, None when there is none or nothing may be sent now."""
-        first = self._activations.first()
-        return first if first is not None and self.permitted() else None
+    def offers(self) -> Iterator[Activation]:
+        """What may be sent now: the best request, and the best of those that ask for the other call."""
+        return self._activations.offers() if self.permitted() else iter(())
 
-    def call_begins(self) -> Activation:
-        """A call for the `first` begins. It has to be ended with `call_ended`."""
-        return self._activations.call_begins()
+    def call_begins(self, activation: Activation) -> None:
+        """A call for one of the `offers` begins. It has to be ended with `call_ended`."""
+        self._activations.call_begins(activation)
 
     def call_ended(self) -> None:
         """A call has ended, with whatever outcome."""

@@ -48,6 +48,8 @@ class LaneRows:
         # Asked before every call, for every lane: one call less each.
         self.heads = self._queue.heads
         self.any_ready = self._queue.any
+        self.probes = self._queue.probes
+        self.skip_ahead = self._queue.skip_ahead
         self._rounds = Rounds()
         self._outgoing: list[OutgoingRecord] = []
 
@@ -128,7 +130,7 @@ class LaneRows:
     # ---- on the way to a result --------------------------------------------------------------------------------------
 
     def call_begins(self, row: Row) -> None:
-        """A call for one of the `heads` begins. Every call has to be ended with `call_ended`."""
+        """A call for one of the `heads`, or of the `probes`, begins. Every call has to be ended with `call_ended`."""
         self._queue.take(row)
         row.state = State.IN_FLIGHT
         self._offsets.mark_uncertain(row)

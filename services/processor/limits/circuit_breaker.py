@@ -3,7 +3,6 @@
 While it is open rows wait, they do not fail. purgatory alone would let all waiting callers through at once.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Hashable
 from types import TracebackType
@@ -14,7 +13,6 @@ from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import HalfOpenedState
 from purgatory.service._async.circuitbreaker import AsyncCircuitBreaker
 
-from services.processor import metrics
 from services.processor.directory.outcomes import FAILURES, NotSent, ServerError
 from shared.contract.events import BreakerState
 
@@ -44,7 +42,7 @@ class CircuitBreaker:
         threshold: int,
         recovery: float,
         clock: Callable[[], float] = time.monotonic,
-        on_change: Callable[[BreakerState], None] = lambda state: metrics.BREAKER_STATE.state(state.value),
+        on_change: Callable[[BreakerState], None] = lambda _state: None,
         name: str = "directory",
     ) -> None:
         self._factory = AsyncCircuitBreakerFactory(default_threshold=threshold, default_ttl=recovery)
@@ -60,7 +58,6 @@ class CircuitBreaker:
         self._failed_probes = 0
         #: What has failed since the last success, where calls say what they are for.
         self._failed_subjects: set[Hashable] = set()
-        self._changed = asyncio.Event()
 
     async def start(self) -> None:
         """Makes purgatory's circuit. To be awaited before anything else is used."""
@@ -97,15 +94,6 @@ class CircuitBreaker:
     def _context(self) -> Any:
         return self._started.context
 
-    async def acquire(self) -> bool:
-        """Returns when a call may be made; True when it is the probe, which has to end with `release_probe`."""
-        while self._context.state != "closed":
-            self._changed.clear()
-            if self.begin_probe():
-                return True
-            await self._wait_for_change()
-        return False
-
     def begin_probe(self) -> bool:
         """Whether the next call is the probe. It has to end with `release_probe`."""
         if self.state is not BreakerState.HALF_OPEN or self._probing:
@@ -113,17 +101,9 @@ class CircuitBreaker:
         self._probing = True
         return True
 
-    async def _wait_for_change(self) -> None:
-        try:
-            async with asyncio.timeout(max(self.open_seconds, 0.01) if not self._probing else None):
-                await self._changed.wait()
-        except TimeoutError:
-            return
-
     def release_probe(self) -> None:
         """The probe has ended, or there was nothing to probe with."""
         self._probing = False
-        self._changed.set()
 
     def call(self, subject: Hashable = None) -> "CountedCall":
         """A call that the breaker counts: `async with` it, and `record` the call's outcome in it.
@@ -172,7 +152,6 @@ class CircuitBreaker:
             self._failed_subjects.clear()
         self._on_change(state)
         log.warning("breaker_changed", circuit=self._name, state=state.value, recovery_seconds=self._recovery)
-        self._changed.set()
 
 
 class CountedCall:

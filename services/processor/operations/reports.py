@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from services.processor import metrics
 from services.processor.job_commands import JobCommands
 from services.processor.lane.lane_consumer import LaneConsumer
-from services.processor.limits.circuit_breaker import CircuitBreaker
+from services.processor.limits.circuit_breakers import CircuitBreakers
 from services.processor.limits.rate_limit import RateLimit
 from services.processor.settings import ProcessorSettings
 from shared.contract.events import Event, LaneReport, ProcessorReported, now
@@ -37,7 +37,7 @@ class Reports:
         self,
         settings: ProcessorSettings,
         lane_consumer: LaneConsumer,
-        breaker: CircuitBreaker,
+        breakers: CircuitBreakers,
         rate_limit: RateLimit,
         job_commands: JobCommands,
         publish: Callable[[Event], Awaitable[None]],
@@ -46,7 +46,7 @@ class Reports:
     ) -> None:
         self._settings = settings
         self._lane_consumer = lane_consumer
-        self._breaker = breaker
+        self._breakers = breakers
         self._rate_limit = rate_limit
         self._job_commands = job_commands
         self._publish = publish
@@ -92,7 +92,7 @@ class Reports:
         silence = self._rate_limit.retry_after_seconds
         return ProcessorReported(
             instance=self._settings.instance_id,
-            breaker=self._breaker.state,
+            breaker=self._breakers.state,
             paused=self._job_commands.paused,
             retry_after_until=now() + timedelta(seconds=silence) if silence else None,
             rate_limit=self._settings.rate_per_second,

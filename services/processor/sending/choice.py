@@ -1,36 +1,62 @@
 """What is called next: a look-up, an activation, an express row or a bulk row, in this order.
 
-Every fifth choice of a row prefers bulk rows, so that they never starve. A probe of the circuit breaker is chosen by
-how often something has failed: what fails by itself must not keep the breaker open for everything else.
+Two turns in five differ. One prefers bulk rows, so that they never starve. One prefers look-ups and activations that
+have failed before: in all other turns these go last, so that they keep nothing else waiting.
+
+A kind of call whose circuit breaker is open is not chosen. When it is half-open the next call of that kind is a probe:
+what has failed least often in a row. What fails by itself must not keep the breaker open for everything else.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
+from itertools import islice
 from typing import NamedTuple
 
 from services.processor.activation.activations import Activation
 from services.processor.job_commands import JobCommands
 from services.processor.lane.lane import Lane
 from services.processor.lane.row import Row
+from services.processor.limits.circuit_breakers import CallKind, CallOfKind, CircuitBreakers
 from services.processor.sending.lookups import LookupQueue
 from shared.contract.topics import Topics
 
-#: One choice of a row in so many prefers bulk rows to express rows.
-BULK_TURN = 5
+#: At most one connection in so many repeats look-ups and activations that have failed: they may take their full time.
+CONNECTIONS_PER_REPEAT = 4
 
 
-@dataclass(frozen=True, slots=True)
-class BatchLookUp:
-    """A batch is to be looked up."""
+class BatchLookUp(NamedTuple):
+    """A batch is to be looked up. `failures`: how often in a row that has failed."""
 
     batch_id: str
+    failures: int = 0
+
+    @property
+    def kind(self) -> CallKind:
+        """What is asked of the directory."""
+        return CallKind.LOOK_UP
 
 
 class ActivationCall(NamedTuple):
-    """A batch is to be activated, as an event of a lane asks."""
+    """A batch is to be activated, as an event of a lane asks; after a doubtful answer it is looked up first."""
 
     lane: Lane
     activation: Activation
+
+    @property
+    def batch_id(self) -> str:
+        """The batch."""
+        return self.activation.request.batch_id
+
+    @property
+    def failures(self) -> int:
+        """How often in a row it did not succeed."""
+        return self.activation.progress.backoff_count
+
+    @property
+    def kind(self) -> CallKind:
+        """What is asked of the directory."""
+        return CallKind.LOOK_UP if self.activation.progress.look_up_first else CallKind.ACTIVATE
 
 
 class RowCall(NamedTuple):
@@ -39,89 +65,143 @@ class RowCall(NamedTuple):
     lane: Lane
     row: Row
 
+    @property
+    def batch_id(self) -> str:
+        """The batch that it belongs to."""
+        return self.row.event.batch_id
+
+    @property
+    def failures(self) -> int:
+        """How often in a row it was not created."""
+        return self.row.attempts.backoff_count
+
+    @property
+    def kind(self) -> CallKind:
+        """What is asked of the directory."""
+        return CallKind.CREATE
+
 
 Choice = BatchLookUp | ActivationCall | RowCall
 
 
+@dataclass(frozen=True, slots=True)
+class ChosenCall:
+    """A call that begins now. `counted`: how the circuit breakers count it. It has to end with `Choices.ended`."""
+
+    choice: Choice
+    counted: CallOfKind
+    #: A look-up or an activation that has failed before.
+    repeats: bool
+
+
+class _Group(Enum):
+    """What is offered together. In a turn the first group that offers anything is served."""
+
+    LOOK_UP = auto()
+    ACTIVATION = auto()
+    EXPRESS = auto()
+    BULK = auto()
+    REPEAT = auto()
+
+
+_USUAL = (_Group.LOOK_UP, _Group.ACTIVATION, _Group.EXPRESS, _Group.BULK, _Group.REPEAT)
+_BULK_FIRST = (_Group.LOOK_UP, _Group.ACTIVATION, _Group.BULK, _Group.EXPRESS, _Group.REPEAT)
+_REPEAT_FIRST = (_Group.LOOK_UP, _Group.ACTIVATION, _Group.REPEAT, _Group.EXPRESS, _Group.BULK)
+_TURNS = (_BULK_FIRST, _USUAL, _REPEAT_FIRST, _USUAL, _USUAL)
+
+
 class Choices:
-    """Everything that may be called now, over all lanes of a processor."""
+    """Everything that may be called now, over all lanes of a processor. `connections`: how many calls go at once."""
 
     def __init__(
         self,
         topics: Topics,
         lookups: LookupQueue,
+        breakers: CircuitBreakers,
         job_commands: JobCommands,
         lanes: Callable[[], Iterable[Lane]],
+        connections: int,
     ) -> None:
-        self._express, self._bulk = topics.rows
+        self._topics = {_Group.EXPRESS: topics.rows_express, _Group.BULK: topics.rows_bulk}
         self._lookups = lookups
+        self._breakers = breakers
         self._job_commands = job_commands
         self._lanes = lanes
+        self._max_repeats = max(connections // CONNECTIONS_PER_REPEAT, 1)
+        self._repeats = 0
         self._count = 0
 
-    def is_any(self, now: float) -> bool:
-        """Whether anything may be called now. `now`: monotonic."""
-        if not self._job_commands.may_send:
-            return False
-        due = self._lookups.next_due()
-        if due is not None and due <= now:
-            return True
-        return any(
-            (lane.activations.ready and lane.activations.first())
-            or lane.next_row(self._express)
-            or lane.next_row(self._bulk)
-            for lane in self._lanes()
-        )
+    def is_any(self) -> bool:
+        """Whether anything may be called now."""
+        return next(self._offers(_USUAL), None) is not None
 
-    def take(self) -> Choice | None:
+    def take(self) -> ChosenCall | None:
         """The next call, which begins now. None when there is nothing to call any more."""
-        if not self._job_commands.may_send:
+        self._count += 1
+        choice = next(self._offers(_TURNS[self._count % len(_TURNS)]), None)
+        if choice is None:
             return None
-        if (batch_id := self._lookups.take()) is not None:
-            return BatchLookUp(batch_id)
-        lanes = list(self._lanes())
-        if (activating := min(self._activating(lanes), key=_failures, default=None)) is not None:
-            activating.lane.activations.call_begins()
-            return activating
-        if (call := next(self._rows(lanes), None)) is not None:
-            call.lane.call_begins(call.row)
-        return call
-
-    def take_probe(self) -> Choice | None:
-        """The call that has failed least often in a row. It begins now. None when there is nothing to call."""
-        if not self._job_commands.may_send:
-            return None
-        offers: list[tuple[int, Choice]] = []
-        if (batch := self._lookups.least_failed()) is not None:
-            failures, batch_id = batch
-            offers.append((failures, BatchLookUp(batch_id)))
-        lanes = list(self._lanes())
-        offers += [(_failures(call), call) for call in self._activating(lanes)]
-        offers += [(call.row.attempts.backoff_count, call) for call in self._rows(lanes)]
-        choice = min(offers, key=lambda offer: offer[0], default=(0, None))[1]
         match choice:
             case BatchLookUp(batch_id):
                 self._lookups.begin(batch_id)
-            case ActivationCall(lane):
-                lane.activations.call_begins()
+            case ActivationCall(lane, activation):
+                lane.activations.call_begins(activation)
             case RowCall(lane, row):
                 lane.call_begins(row)
-        return choice
+        repeats = choice.failures > 0 and choice.kind is not CallKind.CREATE
+        counted = self._breakers.begin(choice.kind, choice.batch_id if choice.kind is CallKind.LOOK_UP else None)
+        self._repeats += repeats
+        return ChosenCall(choice, counted, repeats)
 
-    def _activating(self, lanes: list[Lane]) -> Iterator[ActivationCall]:
-        """The next activation of every lane that has any."""
-        for lane in lanes:
-            if lane.activations.ready and (first := lane.activations.first()) is not None:
-                yield ActivationCall(lane, first)
+    def ended(self, call: ChosenCall) -> None:
+        """A call that was taken has ended, or was not made."""
+        call.counted.release()
+        self._repeats -= call.repeats
 
-    def _rows(self, lanes: list[Lane]) -> Iterator[RowCall]:
-        """The next row of every lane and topic. Each choice begins with another lane."""
-        self._count += 1
-        topics = (self._express, self._bulk) if self._count % BULK_TURN else (self._bulk, self._express)
+    def _offers(self, turn: Iterable[_Group]) -> Iterator[Choice]:
+        """The best of each group, in the order of the turn."""
+        if self._job_commands.may_send:
+            for group in turn:
+                if (choice := self._best(group)) is not None:
+                    yield choice
+
+    def _best(self, group: _Group) -> Choice | None:
+        if group in self._topics:
+            return self._row(group)
+        calls: list[BatchLookUp | ActivationCall] = []
+        if group is not _Group.ACTIVATION:
+            calls += self._look_up()
+        if group is not _Group.LOOK_UP:
+            calls += self._activating()
+        if group is _Group.REPEAT:
+            calls = [call for call in calls if call.failures] if self._repeats < self._max_repeats else []
+        else:
+            calls = [call for call in calls if not call.failures]
+        return min(calls, key=lambda call: call.failures, default=None)
+
+    def _look_up(self) -> Iterator[BatchLookUp]:
+        """The batch to look up next, if there is one."""
+        if (least := self._lookups.least_failed()) is not None and self._breakers.may_call(CallKind.LOOK_UP):
+            failures, batch_id = least
+            yield BatchLookUp(batch_id, failures)
+
+    def _activating(self) -> Iterator[ActivationCall]:
+        """The next activation of every lane that has one."""
+        for lane in self._lanes():
+            if lane.activations.ready:
+                calls = (ActivationCall(lane, each) for each in lane.activations.offers())
+                yield from islice((call for call in calls if self._breakers.may_call(call.kind)), 1)
+
+    def _row(self, group: _Group) -> RowCall | None:
+        """The next row of a topic, beginning with another lane in each turn; as a probe the least failed of any."""
+        if not self._breakers.may_call(CallKind.CREATE):
+            return None
+        lanes = list(self._lanes())
         start = self._count % len(lanes) if lanes else 0
-        in_turn = lanes[start:] + lanes[:start]
-        return (RowCall(lane, row) for topic in topics for lane in in_turn if (row := lane.next_row(topic)))
-
-
-def _failures(call: ActivationCall) -> int:
-    return call.activation.progress.backoff_count
+        lanes = lanes[start:] + lanes[:start]
+        if self._breakers.is_half_open(CallKind.CREATE):
+            topics = sorted(self._topics.values(), key=lambda topic: topic != self._topics[group])
+            probes = (RowCall(lane, row) for topic in topics for lane in lanes if (row := lane.next_probe(topic)))
+            return min(probes, key=lambda call: call.failures, default=None)
+        topic = self._topics[group]
+        return next((RowCall(lane, row) for lane in lanes if (row := lane.next_row(topic))), None)

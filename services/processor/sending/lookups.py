@@ -96,13 +96,16 @@ class LookupQueue:
         self._notify = notify
         self._clock = clock
         self._batches: dict[str, _Batch] = defaultdict(_Batch)
+        #: Batches whose time has not come, by when it does. An entry counts while it names the batch's `due`.
         self._due: list[tuple[float, str]] = []
+        #: Those whose time has come: how many look-ups in a row have failed, since when, and the batch.
+        self._ready: list[tuple[int, float, str]] = []
         #: Ids of the hospitals known to exist, by batch. A look-up that does not show all of them proves nothing.
         self._known: dict[str, set[str]] = {}
         #: Batches that were given up: their look-ups have not shown all known hospitals for too long.
         self._given_up: set[str] = set()
-        #: The directory has changed a hospital's fields, so matching may fail: absence proves nothing any more.
-        self.rewrites = False
+        #: Batches in which the directory has changed a hospital's fields. Matching may fail: absence proves nothing.
+        self._rewritten: set[str] = set()
 
     def add(self, owner: Owner, row: Row, look_up_after: float) -> None:
         """Takes a row in doubt of a lane. `look_up_after`: when its look-up may begin (monotonic)."""
@@ -121,55 +124,70 @@ class LookupQueue:
 
     def remember_created(self, row: Row, hospital_id: int | str, *, echoed: bool) -> None:
         """Remembers a hospital that later look-ups of its batch have to show. `echoed` as in `Created`."""
-        self._known.setdefault(row.event.batch_id, set()).add(str(hospital_id))
-        if not echoed and not self.rewrites:
-            self.rewrites = True
+        batch_id = row.event.batch_id
+        self._known.setdefault(batch_id, set()).add(str(hospital_id))
+        if not echoed and batch_id not in self._rewritten:
+            self._rewritten.add(batch_id)
             log.warning("directory_rewrites", job_id=row.event.job_id, row=row.event.row, hospital_id=hospital_id)
+
+    def rewrites(self, batch_id: str) -> bool:
+        """Whether the directory has changed the fields of a hospital of the batch."""
+        return batch_id in self._rewritten
 
     def forget_batches(self, unfinished: set[str]) -> None:
         """Forgets what is known of batches, except of those with unfinished rows here."""
         for batch_id in [batch_id for batch_id in self._known if batch_id not in unfinished]:
             del self._known[batch_id]
             self._given_up.discard(batch_id)
+            self._rewritten.discard(batch_id)
 
     def next_due(self) -> float | None:
-        """When the next look-up may begin (monotonic), None when there is none."""
-        while self._due and not self._holds(*self._due[0]):
+        """When the time of the next batch comes (monotonic), None when there is none whose time has not come."""
+        self._collect_due()
+        while self._due:
+            at, batch_id = self._due[0]
+            if batch_id in self._batches and self._batches[batch_id].due == at:
+                return at
             heapq.heappop(self._due)
-        return self._due[0][0] if self._due else None
-
-    def _holds(self, at: float, batch_id: str) -> bool:
-        """Whether an entry of the heap is valid. A batch has several, since its time changes."""
-        batch = self._batches.get(batch_id)
-        return batch is not None and not batch.under_way and at == batch.due
-
-    def take(self) -> str | None:
-        """The batch to look up now, None when none is due. Hand its outcome to `record_outcome`."""
-        while (due := self.next_due()) is not None and due <= self._clock():
-            batch_id = heapq.heappop(self._due)[1]
-            if self._wanted(batch_id):
-                self.begin(batch_id)
-                return batch_id
-            del self._batches[batch_id]
         return None
 
     def least_failed(self) -> tuple[int, str] | None:
-        """Of the batches that may be looked up now the one with the fewest failures in a row, as (failures, id)."""
+        """Of the batches to look up now the one with the fewest failures in a row, as (failures, id): `begin` it."""
+        self._collect_due()
+        while self._ready:
+            failures, at, batch_id = self._ready[0]
+            batch = self._batches.get(batch_id)
+            if batch is not None and batch.due == at:
+                if self.may_look_up(batch_id):
+                    return failures, batch_id
+                self._schedule(batch_id, batch, self._clock() + NOT_SENT_SECONDS)
+            heapq.heappop(self._ready)
+        return None
+
+    def _collect_due(self) -> None:
+        """Makes batches ready whose time has come. Those whose lanes may not send are asked for again a little later.
+
+        A lane's lease may have ended, and without a pause the sender would ask without end.
+        """
         now = self._clock()
-        due = [batch_id for batch_id, batch in self._batches.items() if batch.due <= now and self._wanted(batch_id)]
-        offers = ((self._batches[batch_id].backoff_count, batch_id) for batch_id in due if self.may_look_up(batch_id))
-        return min(offers, default=None)
+        while self._due and self._due[0][0] <= now:
+            at, batch_id = heapq.heappop(self._due)
+            batch = self._batches.get(batch_id)
+            if batch is None or batch.due != at:
+                continue
+            batch.drop_settled()
+            if not batch.rows:
+                del self._batches[batch_id]
+            elif self.may_look_up(batch_id):
+                heapq.heappush(self._ready, (batch.backoff_count, at, batch_id))
+            else:
+                self._schedule(batch_id, batch, now + NOT_SENT_SECONDS)
 
     def begin(self, batch_id: str) -> None:
         """The batch's look-up begins. Hand its outcome to `record_outcome`."""
         batch = self._batches[batch_id]
         batch.due, batch.under_way = float("inf"), True
         batch.known = frozenset(self._known.get(batch_id, ()))
-
-    def _wanted(self, batch_id: str) -> bool:
-        batch = self._batches[batch_id]
-        batch.drop_settled()
-        return bool(batch.rows)
 
     def may_look_up(self, batch_id: str) -> bool:
         """Whether any lane with a row in the batch may send: a replaced processor asks nothing more."""
@@ -227,7 +245,7 @@ class LookupQueue:
         if not missing:
             batch.misses = 0
             self._given_up.discard(batch_id)
-            return Absence.REWRITTEN if self.rewrites else Absence.PROVEN
+            return Absence.REWRITTEN if self.rewrites(batch_id) else Absence.PROVEN
         batch.misses += 1
         if batch.misses == 1:
             batch.missed_since = began

@@ -1,7 +1,7 @@
 """The one place from which the directory is called: wait until a call may be made, choose, call, hand the outcome back.
 
-A call waits for, in this order: something to do, a connection, the circuit breaker, the rate limit. What is called is
-chosen only then, by `choice`.
+A call waits for, in this order: something that may be called, a connection, the rate limit. What is called is chosen
+only then, by `choice`.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from services.processor.directory.outcomes import (
     LookupFailed,
     LookUpOutcome,
     NotSent,
+    ServerError,
     Throttled,
     Unanswered,
 )
@@ -32,12 +33,12 @@ from services.processor.job_commands import JobCommands
 from services.processor.lane.lane import Lane
 from services.processor.lane.row import Row
 from services.processor.lane.transitions import AttemptRules, LookUp, after_call
-from services.processor.limits.circuit_breaker import CircuitBreaker, CircuitOpen
+from services.processor.limits.circuit_breaker import CircuitOpen
+from services.processor.limits.circuit_breakers import CircuitBreakers
 from services.processor.limits.rate_limit import RateLimit
-from services.processor.sending.choice import ActivationCall, BatchLookUp, Choice, Choices, RowCall
+from services.processor.sending.choice import ActivationCall, BatchLookUp, Choices, ChosenCall, RowCall
 from services.processor.sending.lookups import LookupQueue
 from services.processor.settings import DirectorySettings
-from shared.contract.events import BreakerState
 from shared.contract.topics import Topics
 
 log = structlog.get_logger(__name__)
@@ -50,7 +51,7 @@ class SenderParts:
     """The parts that a sender brings together."""
 
     directory: DirectoryClient
-    breaker: CircuitBreaker
+    breakers: CircuitBreakers
     rate_limit: RateLimit
     lookups: LookupQueue
     job_commands: JobCommands
@@ -70,9 +71,10 @@ class Sender:
     ) -> None:
         self._settings = settings
         self._parts = parts
-        self._choices = Choices(topics, parts.lookups, parts.job_commands, lanes)
+        connections = settings.hospital_api_max_connections
+        self._choices = Choices(topics, parts.lookups, parts.breakers, parts.job_commands, lanes, connections)
         self._clock = clock
-        self._connections = asyncio.Semaphore(settings.hospital_api_max_connections)
+        self._connections = asyncio.Semaphore(connections)
         self._notified = asyncio.Event()
 
     def notify(self) -> None:
@@ -86,74 +88,72 @@ class Sender:
         """
         async with asyncio.TaskGroup() as calls:
             while True:
-                probe = await self._wait()
-                choice = self._choices.take_probe() if probe else self._choices.take()
-                if choice is not None:
-                    calls.create_task(self._perform(choice, probe=probe))
+                await self._wait()
+                call = self._choices.take()
+                if call is not None:
+                    calls.create_task(self._perform(call))
                     continue
-                self._release(probe=probe)
+                self._connections.release()
                 await asyncio.sleep(0)  # there was something to do a moment ago: let what changed that go on
 
     # ---- wait --------------------------------------------------------------------------------------------------------
 
-    async def _wait(self) -> bool:
-        """Returns when a call may be made at once, with its connection; True when it is the breaker's probe."""
-        while True:
-            await self._something_to_do()
-            await self._connections.acquire()
-            probe = await self._parts.breaker.acquire()
-            await self._parts.rate_limit.acquire()
-            if probe or self._parts.breaker.state is BreakerState.CLOSED:
-                return probe
-            self._release(probe=probe)  # the breaker opened during the wait: only a probe may go now
+    async def _wait(self) -> None:
+        """Returns when a call may be made at once, with its connection."""
+        await self._something_to_do()
+        await self._connections.acquire()
+        await self._parts.rate_limit.acquire()
 
     async def _something_to_do(self) -> None:
-        while not self._choices.is_any(self._clock()):
+        while not self._choices.is_any():
             self._notified.clear()
-            due = self._parts.lookups.next_due()
             try:
-                async with asyncio.timeout(max(due - self._clock(), 0.001) if due is not None else None):
+                async with asyncio.timeout(self._seconds_until_something_is_due()):
                     await self._notified.wait()
             except TimeoutError:
                 continue
 
-    def _release(self, *, probe: bool) -> None:
-        self._connections.release()
-        if probe:
-            self._parts.breaker.release_probe()
+    def _seconds_until_something_is_due(self) -> float | None:
+        """How long until a look-up is due or an open breaker lets a probe through. None when nothing waits for that."""
+        due = self._parts.lookups.next_due()
+        waits = (None if due is None else due - self._clock(), self._parts.breakers.seconds_until_probe())
+        return min((max(wait, 0.001) for wait in waits if wait is not None), default=None)
 
     # ---- call, and hand the outcome back -----------------------------------------------------------------------------
 
-    async def _perform(self, choice: Choice, *, probe: bool) -> None:
+    async def _perform(self, call: ChosenCall) -> None:
         try:
-            match choice:
+            match call.choice:
                 case BatchLookUp(batch_id):
-                    await self._look_up(batch_id)
+                    await self._look_up(call, batch_id)
                 case ActivationCall(lane, activation):
-                    await self._activate(lane, activation)
+                    await self._activate(call, lane, activation)
                 case RowCall(lane, row):
-                    await self._create(lane, row)
+                    await self._create(call, lane, row)
         except Exception:
             log.exception("call_failed")
             raise
         finally:
-            self._release(probe=probe)
+            self._choices.ended(call)
+            self._connections.release()
+            if call.repeats:
+                self.notify()  # another one may be repeated now
 
-    async def _look_up(self, batch_id: str) -> None:
+    async def _look_up(self, call: ChosenCall, batch_id: str) -> None:
         began, send = self._clock(), partial(self._parts.directory.look_up, batch_id)
-        outcome = await self._call("look_up", send, lambda: self._parts.lookups.may_look_up(batch_id))
+        outcome = await self._call(call, send, lambda: self._parts.lookups.may_look_up(batch_id))
         self._parts.lookups.record_outcome(batch_id, began, outcome)
 
-    async def _activate(self, lane: Lane, activation: Activation) -> None:
+    async def _activate(self, call: ChosenCall, lane: Lane, activation: Activation) -> None:
         directory, request, rules = self._parts.directory, activation.request, self._parts.rules
         outcome: ActivationOutcome | LookUpOutcome
         try:
             if activation.progress.look_up_first:
                 send = partial(directory.look_up, request.batch_id)
-                outcome = await self._call("look_up", send, lane.activations.permitted)
+                outcome = await self._call(call, send, lane.activations.permitted)
             else:
                 activate = partial(directory.activate, request.batch_id)
-                outcome = await self._call("activate", activate, lane.activations.permitted)
+                outcome = await self._call(call, activate, lane.activations.permitted)
             before = activation.progress
             lane.activations.apply(
                 activation, *after_activation(request, before, outcome, rules.max_attempts, rules.backoff)
@@ -161,26 +161,26 @@ class Sender:
         finally:
             lane.activations.call_ended()
 
-    async def _create(self, lane: Lane, row: Row) -> None:
+    async def _create(self, call: ChosenCall, lane: Lane, row: Row) -> None:
         began = self._clock()
         send = partial(self._parts.directory.create, row.event, traceparent=row.delivered.traceparent)
         try:
-            outcome = await self._call("create", send, lambda: lane.permits(row))
+            outcome = await self._call(call, send, lambda: lane.permits(row))
             self._hand_back(lane, row, outcome, began)
         finally:
             lane.call_ended()
 
     async def _call(
-        self, name: str, send: Callable[[SendGuard], Awaitable[Outcome]], permitted: SendGuard
+        self, call: ChosenCall, send: Callable[[SendGuard], Awaitable[Outcome]], permitted: SendGuard
     ) -> Outcome | NotSent:
-        """Makes one call, counted by the circuit breaker and by the metrics `name`.
+        """Makes the call, counted by the circuit breaker and the metrics of its kind.
 
         NotSent when the breaker has opened, sending has been paused, or the call is not `permitted` any more.
         """
-        began = self._clock()
+        began, name = self._clock(), call.choice.kind.value
         outcome: Outcome | NotSent
         try:
-            async with self._parts.breaker.call() as counted:
+            async with call.counted as counted:
                 outcome = await send(lambda: permitted() and self._parts.job_commands.may_send)
                 counted.record(outcome)
         except CircuitOpen:
@@ -203,6 +203,8 @@ class Sender:
             return  # the lane has another owner, who looks the row up
         if isinstance(outcome, Created):
             self._parts.lookups.remember_created(row, outcome.hospital_id, echoed=outcome.echoed)
+        if isinstance(outcome, ServerError):
+            lane.skip_ahead(row.topic)  # the directory answers: perhaps it cannot take this row, or the job's like it
         attempts, following = after_call(row, outcome, began, self._parts.rules)
         if isinstance(following, LookUp) and (error := attempts.last_error) is not None:
             log.info(

@@ -10,15 +10,7 @@ from services.processor.directory.outcomes import Created, LookupFailed, NotSent
 from services.processor.limits.circuit_breaker import CircuitBreaker, CircuitOpen
 from shared.contract.events import BreakerState
 
-RECOVERY = 0.1
-
-
-@pytest.fixture
-async def breaker():
-    """Opens after two failures, for a tenth of a second."""
-    made = CircuitBreaker(2, RECOVERY)
-    await made.start()
-    return made
+RECOVERY = 60.0
 
 
 @dataclass
@@ -34,6 +26,14 @@ class FakeClock:
 @pytest.fixture
 def clock():
     return FakeClock()
+
+
+@pytest.fixture
+async def breaker(clock):
+    """Opens after two failures, for a minute."""
+    made = CircuitBreaker(2, RECOVERY, clock)
+    await made.start()
+    return made
 
 
 async def call(breaker, outcome, subject=None):
@@ -72,28 +72,31 @@ async def opened(breaker):
         await call(breaker, ServerError("boom"))
 
 
-async def test_callers_wait_while_it_is_open_and_one_becomes_the_probe(breaker):
+async def test_nothing_is_called_while_it_is_open_and_then_one_probe(breaker, clock):
     """The others wait until the probe is over."""
     await opened(breaker)
-    waiting = [asyncio.create_task(breaker.acquire()) for _ in range(5)]
-    done, pending = await asyncio.wait(waiting, timeout=RECOVERY * 3)
-    assert [task.result() for task in done] == [True]
+    clock.now += RECOVERY - 1
+    assert (breaker.may_call, breaker.begin_probe(), breaker.open_seconds) == (False, False, 1)
+    clock.now += 1
+    assert [breaker.begin_probe() for _ in range(5)] == [True] + [False] * 4
+    assert not breaker.may_call
     await call(breaker, Created(1))
     breaker.release_probe()
-    async with asyncio.timeout(1):
-        assert [await task for task in pending] == [False] * 4
     assert breaker.state is BreakerState.CLOSED
+    assert breaker.may_call
+    assert not breaker.begin_probe(), "a call of a closed breaker is no probe"
 
 
-async def test_a_failed_probe_opens_it_again(breaker):
+async def test_a_failed_probe_opens_it_again(breaker, clock):
     """And the next probe waits for the whole recovery time."""
     await opened(breaker)
-    assert await breaker.acquire()
-    await call(breaker, Unanswered("time-out"))
-    breaker.release_probe()
+    clock.now += RECOVERY
+    await probe(breaker, Unanswered("time-out"))
     assert breaker.state is BreakerState.OPEN
-    async with asyncio.timeout(1):
-        assert await breaker.acquire()
+    clock.now += RECOVERY - 1
+    assert not breaker.begin_probe()
+    clock.now += 1
+    assert breaker.begin_probe()
 
 
 async def test_a_call_that_was_not_sent_proves_nothing(breaker):
@@ -103,27 +106,24 @@ async def test_a_call_that_was_not_sent_proves_nothing(breaker):
     assert breaker.state is BreakerState.OPEN
 
 
-async def test_a_probe_that_was_not_sent_leaves_the_place_to_another_at_once():
+async def test_a_probe_that_was_not_sent_leaves_the_place_to_another_at_once(breaker, clock):
     """A permit that ran out right before the probe must not keep rows waiting for one more recovery time."""
-    breaker = CircuitBreaker(1, 0.2)
-    await breaker.start()
-    await call(breaker, ServerError("boom"))
-    assert await breaker.acquire()
-    await call(breaker, NotSent())
-    breaker.release_probe()
+    await opened(breaker)
+    clock.now += RECOVERY
+    await probe(breaker, NotSent())
     assert breaker.state is BreakerState.HALF_OPEN
-    async with asyncio.timeout(0.1):
-        assert await breaker.acquire()
+    assert breaker.begin_probe()
 
 
-async def test_a_probe_that_nobody_wanted_leaves_the_place_to_another(breaker):
+async def test_a_probe_that_nobody_wanted_leaves_the_place_to_another(breaker, clock):
     """Half-open, and still one at a time."""
     await opened(breaker)
-    assert await breaker.acquire()
+    clock.now += RECOVERY
+    assert breaker.begin_probe()
     assert breaker.state is BreakerState.HALF_OPEN
+    assert not breaker.begin_probe()
     breaker.release_probe()
-    async with asyncio.timeout(1):
-        assert await breaker.acquire()
+    assert breaker.begin_probe()
 
 
 async def test_a_500_of_a_probe_may_be_the_rows_own(clock):
@@ -200,7 +200,7 @@ async def test_a_call_that_was_cancelled_proves_nothing(clock):
     assert breaker.state is BreakerState.CLOSED
 
 
-async def test_it_has_to_be_started():
+def test_it_has_to_be_started():
     """A breaker without its circuit would let everything through."""
     with pytest.raises(RuntimeError, match="started"):
-        await CircuitBreaker(2, 1).acquire()
+        CircuitBreaker(2, 1).begin_probe()

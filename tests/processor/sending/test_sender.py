@@ -1,14 +1,11 @@
-"""What is called next, with stand-ins for all that is brought together."""
+"""What is called next, with fakes for all that is brought together."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
-from types import SimpleNamespace
 
 import pytest
 
 from services.processor.directory.outcomes import (
     Created,
-    Listed,
     LookupFailed,
     Rejected,
     ServerError,
@@ -16,106 +13,10 @@ from services.processor.directory.outcomes import (
     Unanswered,
 )
 from services.processor.lane.row import State
-from services.processor.lane.transitions import AttemptRules
-from services.processor.limits.backoff import Backoff
-from services.processor.limits.circuit_breaker import CircuitBreaker
-from services.processor.limits.rate_limit import RateLimit
-from services.processor.sending.lookups import LookupQueue
-from services.processor.sending.sender import Sender, SenderParts
-from services.processor.settings import DirectorySettings
+from services.processor.limits.circuit_breakers import CallKind
 from shared.contract.events import BreakerState, RowCreated, RowFailed
-from shared.contract.topics import Topics
-from tests.support.processor.lane_doubles import FakeLane, accepted, make_row
-
-TOPICS = Topics()
-
-
-class QueueLane(FakeLane):
-    """A lane whose rows may all be sent."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows = {topic: [] for topic in TOPICS.rows}
-        self.in_flight = 0
-        self.activations = SimpleNamespace(ready=[])
-
-    def put(self, row_number, *, bulk=False, **changes):
-        topic = TOPICS.rows_bulk if bulk else TOPICS.rows_express
-        row = make_row(accepted(row_number), topic=topic, **changes)
-        self.rows[row.topic].append(row)
-        return row
-
-    def next_row(self, topic):
-        return self.rows[topic][0] if self.rows[topic] else None
-
-    def call_begins(self, row):
-        self.rows[row.topic].remove(row)
-        self.in_flight += 1
-
-    def call_ended(self):
-        self.in_flight -= 1
-
-    def permits(self, row):
-        return True
-
-
-class FakeDirectory:
-    """Answers creations in the order of `answers`, then with success; keeps the order in which rows came."""
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.listed = Listed(())
-        self.rows = []
-
-    async def create(self, event, guard, traceparent=None):
-        assert guard()
-        self.rows.append(event.row)
-        answer = self.answers.pop(0) if self.answers else Created(1)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    async def look_up(self, batch_id, guard):
-        self.rows.append(batch_id)
-        return self.listed
-
-
-@asynccontextmanager
-async def sending(lane, directory, *, connections=1):
-    """A running sender."""
-    breaker = CircuitBreaker(5, 0.05)
-    await breaker.start()
-    settings = DirectorySettings(hospital_api_max_connections=connections, hospital_api_timeout=2, retry_min_wait=0.1)
-    rules = AttemptRules(3, settings.settled_seconds, Backoff(0.01, 0.02).seconds)
-    job_commands = SimpleNamespace(may_send=True)
-    sender = Sender(
-        settings,
-        TOPICS,
-        SenderParts(
-            directory,
-            breaker,
-            RateLimit(0, 1.0, 1, lambda: [0]),
-            LookupQueue(rules, lambda: sender.notify(), 30.0),
-            job_commands,
-            rules,
-        ),
-        lambda: [lane],
-    )
-    task = asyncio.create_task(sender.run())
-    try:
-        yield SimpleNamespace(
-            task=task, sender=sender, breaker=breaker, job_commands=job_commands, lookups=sender._parts.lookups
-        )
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await task
-
-
-async def until(condition):
-    async with asyncio.timeout(2):
-        while not condition():  # noqa: ASYNC110 - the sender tells nobody
-            await asyncio.sleep(0.002)
+from tests.support.processor.lane_doubles import accepted, make_row
+from tests.support.processor.sending_doubles import TOPICS, FakeDirectory, QueueLane, sending, until
 
 
 async def test_express_goes_first_and_bulk_is_never_starved():
@@ -154,8 +55,9 @@ async def test_each_outcome_has_its_consequence():
     )
     async with sending(lane, directory) as running:
         await until(lambda: len(directory.rows) == 5 and lane.in_flight == 0)
-        silence = running.sender._parts.rate_limit.retry_after_seconds
-        assert running.lookups.rewrites
+        silence = running.rate_limit.retry_after_seconds
+        assert running.lookups.rewrites("batch")
+    assert lane.skipped == [TOPICS.rows_express]
     assert [type(result) for result in lane.results] == [RowCreated, RowFailed]
     (at_once, early), (settled, late) = lane.doubts
     assert (at_once, settled) == (rows[2], rows[3])
@@ -170,7 +72,7 @@ async def test_a_503_that_names_a_time_is_obeyed_like_a_429():
     lane.put(2)
     async with sending(lane, directory) as running:
         await until(lambda: directory.rows == [2] and lane.in_flight == 0)
-        assert 59 < running.sender._parts.rate_limit.retry_after_seconds <= 60
+        assert 59 < running.rate_limit.retry_after_seconds <= 60
     assert len(lane.doubts) == 1
 
 
@@ -208,7 +110,7 @@ async def test_only_a_probe_goes_when_the_breaker_opened_while_a_slot_was_waited
 
     class Watching(FakeDirectory):
         async def create(self, event, guard, traceparent=None):
-            states.append(running.breaker.state)
+            states.append(running.breakers.state)
             await asyncio.sleep(0.01 * min(len(states), 5))  # one after the other: the first asks for silence
             return await super().create(event, guard)
 
@@ -219,20 +121,22 @@ async def test_only_a_probe_goes_when_the_breaker_opened_while_a_slot_was_waited
     assert states == [BreakerState.CLOSED] * 5 + [BreakerState.HALF_OPEN] + [BreakerState.CLOSED] * 4
 
 
-async def test_a_batch_whose_look_up_always_fails_does_not_keep_the_breaker_open():
-    """After its look-up as the probe, next is a row that has never failed."""
+async def test_a_batch_whose_look_up_always_fails_keeps_no_breaker_open():
+    """Its look-ups go on meanwhile; after the recovery time all rows that never failed are created."""
     lane, directory = QueueLane(), FakeDirectory(*[Unanswered("down")] * 5)
     directory.listed = LookupFailed("no answer within 10 s")
-    lane.may_send = lambda now: True
     for number in range(2, 7):
         lane.put(number)
     async with sending(lane, directory) as running:
-        await until(lambda: running.breaker.state is not BreakerState.CLOSED)
+        await until(lambda: running.breakers.state is not BreakerState.CLOSED)
         running.lookups.add(lane, make_row(accepted(9), state=State.IN_DOUBT), 0.0)
         for number in range(10, 30):
             lane.put(number)
         await until(lambda: len(lane.results) == 20)
-    assert directory.rows[5:7] == ["batch", 10]
+        await until(lambda: directory.rows.count("batch") > 5)
+        assert not running.breakers.is_half_open(CallKind.LOOK_UP), "one batch alone opens nothing"
+    assert directory.rows[5] == "batch"
+    assert [row for row in directory.rows[5:] if row != "batch"] == list(range(10, 30))
 
 
 async def test_a_mistake_in_a_call_ends_the_sender():

@@ -45,6 +45,9 @@ class FakeLane:
         self.waits: list[tuple[Row, float]] = []
         self.doubts: list[tuple[Row, float]] = []
 
+    def may_send(self, now: float) -> bool:
+        return not self.ended
+
     def apply(self, row: Row, attempts: Attempts, following: Next) -> None:
         row.attempts = attempts
         match following:
@@ -158,6 +161,7 @@ def make_lane(
     *,
     job_commands: JobCommands | None = None,
     on_doubt: Callable[[Row, float], None] = lambda _row, _at: None,
+    notify: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
     clean: bool = True,
     unowned: bool = False,
@@ -171,7 +175,7 @@ def make_lane(
         FakeConsumer(),
         Takeover(transactions, {**beginning(), **watermarks}, clean=clean, unowned=unowned),  # type: ignore[arg-type]
         job_commands,
-        lambda: None,
+        notify,
         lambda _lane, row, at: on_doubt(row, at),
         clock,
         clock,

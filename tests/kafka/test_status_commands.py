@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from itertools import cycle
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from deploy.local.ports import free_port as some_free_port
@@ -88,7 +89,10 @@ async def test_whatever_moment_kafka_freezes_in_each_answer_is_true(frozen):
     """202: it stands. message_queue_unavailable: it does not. command_outcome_unknown: nobody has claimed either."""
     service, broker = frozen
     answers = {}
-    for job_id in await running_jobs(service, 8):
+    [first, *jobs] = await running_jobs(service, 9)
+    assert await said(cancel(service, first)) == 202
+    files = psutil.Process(service.pid).num_fds()
+    for job_id in jobs:
         asked = asyncio.create_task(said(cancel(service, job_id)))
         await asyncio.sleep(random.uniform(0, 0.03))
         await asyncio.to_thread(broker.pause)
@@ -99,6 +103,7 @@ async def test_whatever_moment_kafka_freezes_in_each_answer_is_true(frozen):
     await asyncio.sleep(6)
     standing = await cancelled(service)
     expected = {"message_queue_unavailable": {0}, 202: {1}, "command_not_shown": {1}, "command_outcome_unknown": {0, 1}}
+    assert psutil.Process(service.pid).num_fds() <= files + 6, "each freeze leaves connections behind"
     wrong = {job_id: answer for job_id, answer in answers.items() if standing[job_id] not in expected[answer]}
     assert wrong == {}, f"{answers}; on the topic: {standing}"
 
@@ -121,10 +126,10 @@ async def test_every_status_after_a_202_knows_of_the_command_on_both_replicas(
             await service.ready()
         busy = asyncio.create_task(keep_busy(services[0]))
         try:
-            for number in range(4):
-                await cancel_is_known(services, number % 2)
-                await retry_is_known(services, number % 2)
-                await resolve_is_known(services, number % 2)
+            for number in range(2):
+                await cancel_is_known(services, number)
+                await retry_is_known(services, number)
+                await resolve_is_known(services, number)
         finally:
             busy.cancel()
             await asyncio.gather(busy, return_exceptions=True)

@@ -12,7 +12,7 @@ A record that is only sent may be written long after its time-out, by a Kafka th
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
@@ -62,8 +62,8 @@ class _Attempt:
     """One command on its way. A commit never begins after its caller has given it up."""
 
     given_up: bool = False
-    written: WrittenCommand | None = None
-    committing: bool = False
+    #: Where the record is whose commit has begun.
+    committing: WrittenCommand | None = None
 
     def check(self) -> None:
         """Raises TimeoutError when nobody waits for it any more. A client may swallow that it was cancelled."""
@@ -129,7 +129,8 @@ class CommandWriter:
         self._committed = committed or CommittedRecords(settings)
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
-        self._settling: set[asyncio.Task[None]] = set()
+        self._fencing: asyncio.Task[None] | None = None
+        self._unfinished: set[asyncio.Task[None]] = set()
 
     async def append(self, event: JobEvent, budget: AnswerBudget) -> WrittenCommand:
         """Returns when the command stands.
@@ -143,10 +144,8 @@ class CommandWriter:
         except Exception as error:  # noqa: BLE001 - not all that aiokafka raises are KafkaErrors
             attempt.given_up = True
             return await self._end(attempt, error, budget)
-        except asyncio.CancelledError:  # the caller has gone, in the middle of a transaction
+        except asyncio.CancelledError:  # the caller has gone
             attempt.given_up = True
-            self._producer.discard()
-            self._later(self._fence())
             raise
 
     async def warm_up(self) -> None:
@@ -156,7 +155,7 @@ class CommandWriter:
 
     async def close(self) -> None:
         """Disconnects; waits a few seconds at most."""
-        for task in self._settling:
+        for task in self._unfinished:
             task.cancel()
         await self._producer.close()
 
@@ -165,35 +164,45 @@ class CommandWriter:
             attempt.check()
             producer = await self._producer.ready()
             began = self._clock()
-            attempt.check()
-            await producer.begin_transaction()
-            sent = await producer.send_and_wait(self._topic, **record.fields())
-            attempt.written = WrittenCommand(TopicPartition(sent.topic, sent.partition), sent.offset)
-            attempt.check()
-            if budget.remaining < _COMMIT_SECONDS:
-                raise TimeoutError("too little time is left for the commit")
-            attempt.committing = True
-            await producer.commit_transaction()
+            try:
+                written = await self._transaction(producer, record, attempt, budget)
+            except BaseException:
+                # Before the next command gets its turn: it must not find this producer.
+                self._producer.discard()
+                self._fence_soon()
+                raise
             if self._clock() - began > _SLOW_SECONDS:
                 self._producer.discard()
-            return attempt.written
+            return written
+
+    async def _transaction(
+        self, producer: Any, record: EventRecord, attempt: _Attempt, budget: AnswerBudget
+    ) -> WrittenCommand:
+        attempt.check()
+        await producer.begin_transaction()
+        sent = await producer.send_and_wait(self._topic, **record.fields())
+        written = WrittenCommand(TopicPartition(sent.topic, sent.partition), sent.offset)
+        attempt.check()
+        if budget.remaining < _COMMIT_SECONDS:
+            raise TimeoutError("too little time is left for the commit")
+        attempt.committing = written
+        await producer.commit_transaction()
+        return written
 
     async def _end(self, attempt: _Attempt, error: BaseException, budget: AnswerBudget) -> WrittenCommand:
         """What became of a command whose transaction did not return."""
-        self._producer.discard()
         reason = str(error) or type(error).__name__
-        if not attempt.committing or attempt.written is None:
-            self._later(self._fence())
+        if (written := attempt.committing) is None:
             raise KafkaUnavailable(reason) from error
         try:
-            stands = await budget.run(self._settle(attempt.written))
+            stands = await budget.run(self._settle(written))
         except KAFKA_FAILURES:
-            log.warning("command_unsettled", offset=attempt.written.offset, reason=reason)
-            self._later(self._settle_later(attempt.written))
+            log.warning("command_unsettled", offset=written.offset, reason=reason)
+            self._later(self._settle_later(written))
             raise CommandUnsettled(reason) from error
         if not stands:
             raise KafkaUnavailable(reason) from error
-        return attempt.written
+        return written
 
     async def _settle(self, written: WrittenCommand) -> bool:
         """Ends the transaction, whichever way, by fencing its producer. Returns whether the record is committed."""
@@ -201,13 +210,17 @@ class CommandWriter:
         return await self._committed.holds(written)
 
     async def _settle_later(self, written: WrittenCommand) -> None:
-        await self._fence()
+        """Waits as long for the broker as it may keep a transaction open, and longer."""
         with contextlib.suppress(*KAFKA_FAILURES):
             stands = await run_with_timeout(_SETTLING_SECONDS, self._committed.holds(written))
             log.info("command_settled", offset=written.offset, stands=stands)
 
-    async def _fence(self) -> None:
+    def _fence_soon(self) -> None:
         """Ends what was left open as soon as Kafka answers: until then it hides what others write."""
+        if self._fencing is None or self._fencing.done():
+            self._fencing = self._later(self._fence())
+
+    async def _fence(self) -> None:
         deadline = self._clock() + _SETTLING_SECONDS
         while self._clock() < deadline:
             try:
@@ -216,7 +229,8 @@ class CommandWriter:
             except KAFKA_FAILURES:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
-    def _later(self, work: Any) -> None:
+    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        return task

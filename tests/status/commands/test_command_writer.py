@@ -198,3 +198,35 @@ async def test_after_a_slow_commit_the_next_command_has_a_new_producer(broker, c
         await writer.append(CANCEL, AnswerBudget())
     assert broker.committed() == [1, 2]
     await writer.close()
+
+
+async def test_a_command_that_waits_in_vain_for_its_turn_does_not_disturb_the_one_before_it(writer, broker):
+    """It has touched nothing: the producer stays, and the command under way stands."""
+    broker.hangs = {"send"}
+    first = asyncio.create_task(writer.append(CANCEL, AnswerBudget(5)))
+    await until("it is under way", lambda: (1, "send") in broker.steps, 5)
+    with pytest.raises(KafkaUnavailable):
+        await writer.append(CANCEL, AnswerBudget(0.1))
+    broker.thawed.set()
+    assert (await first).offset == 40
+    assert (broker.committed(), broker.producers) == ([1], 1)
+
+
+async def test_the_next_in_turn_does_not_get_the_producer_of_the_one_that_failed(writer, broker):
+    """It waits already when the other one fails."""
+    await writer.append(CANCEL, AnswerBudget())
+    broker.fails = {"send": KafkaConnectionError("gone")}
+    asked = [asyncio.create_task(writer.append(CANCEL, AnswerBudget())) for _ in range(3)]
+    await asyncio.gather(*asked, return_exceptions=True)
+    assert [producer for producer, name in broker.steps if name == "send"] == [1, 1, 2, 3]
+
+
+async def test_a_crowd_of_commands_without_kafka_leaves_one_task_behind(writer, broker):
+    """However many people press the button."""
+    broker.fails = {"begin": KafkaConnectionError("gone"), "start": KafkaConnectionError("gone")}
+    before = len(asyncio.all_tasks())
+    asked = [asyncio.create_task(writer.append(CANCEL, AnswerBudget())) for _ in range(50)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {KafkaUnavailable}
+    await asyncio.sleep(0.01)
+    assert len(asyncio.all_tasks()) <= before + 2

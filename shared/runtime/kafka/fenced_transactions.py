@@ -9,25 +9,21 @@ reads what there is. These transactions refuse to go on: the records of a commit
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from typing import Any, Final, Self
 
-import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, ProducerFenced
+from aiokafka.errors import NodeNotReadyError, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.contract.cloud_events import Headers
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.closing import stop_producer
 from shared.runtime.kafka.partitions import partition_of
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import detach, run_with_timeout
-
-log = structlog.get_logger(__name__)
 
 TRANSACTION_TIMEOUT_MS: Final = 10_000
 #: A commit that took longer may have reached the broker in another order than it was sent: take over again.
@@ -35,8 +31,6 @@ SLOW_COMMIT_SECONDS: Final = 5.0
 #: Opening, and a commit, are given up after so long.
 ANSWER_SECONDS: Final = 9.0
 CLOSE_SECONDS: Final = 2.0
-#: How often a producer's sender is told to stop.
-CANCEL_SECONDS: Final = 0.1
 #: AddPartitionsToTxn, AddOffsetsToTxn, EndTxn and TxnOffsetCommit: what aiokafka sends again until it is answered.
 TRANSACTIONAL_REQUESTS: Final = frozenset({24, 25, 26, 28})
 #: What a commit writes to a partition mostly fits in one batch; with aiokafka's 16 KiB one waits for the other.
@@ -131,31 +125,9 @@ class FencedTransactions:
 
         It goes on when the caller is cancelled.
         """
-        closing = asyncio.create_task(self._close())
+        closing = asyncio.create_task(stop_producer(self._producer, CLOSE_SECONDS))
         detach(closing)
         await asyncio.shield(closing)
-
-    async def _close(self) -> None:
-        _ignore_futures(self._producer)
-        try:
-            await run_with_timeout(CLOSE_SECONDS, self._producer.stop())
-        except kafka_options.KAFKA_FAILURES as error:
-            log.debug("producer_not_stopped", owner=self._owner, reason=repr(error))
-            with contextlib.suppress(*kafka_options.KAFKA_FAILURES):
-                await run_with_timeout(CLOSE_SECONDS, self._abort())
-
-    async def _abort(self) -> None:
-        """Ends what `stop` waited for in vain: requests and records that nobody takes (aiokafka #1101).
-
-        aiokafka's stop closes the client last, after all that can hang, and its sender connects anew until it ends.
-        """
-        self._requests.refuse()
-        client, sender = self._producer.client, self._producer._sender
-        await client.close()
-        if client._md_update_fut is not None and not client._md_update_fut.done():
-            client._md_update_fut.set_result(False)  # who waits for news of the cluster waits for ever
-        if sender is not None:
-            await _end_sender(sender, self._producer._message_accumulator)
 
     async def _transaction(
         self, records: Sequence[OutgoingRecord], offsets: Mapping[TopicPartition, OffsetAndMetadata]
@@ -193,28 +165,6 @@ class FencedTransactions:
         return min(partitions) if key is None else partition_of(key, len(partitions))
 
 
-def _ignore_futures(producer: Any) -> None:
-    """After a fence the futures of its transaction and batches fail, and nobody asks any more how they ended."""
-    accumulator = producer._message_accumulator
-    batches = [*accumulator._pending_batches, *chain.from_iterable(accumulator._batches.values())]
-    futures = [future for batch in batches for future in (batch.future, batch._drain_waiter)]
-    for future in (*futures, producer._txn_manager._transaction_waiter):
-        if future is not None:
-            future.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-
-async def _end_sender(sender: Any, accumulator: Any) -> None:
-    """Fails what it has not sent, and ends its task. Nobody waits for any of it any more."""
-    accumulator.fail_all(KafkaConnectionError("closed"))
-    task = sender.sender_task
-    if task is None:
-        return
-    detach(task)
-    while not task.done():
-        task.cancel()  # the first time it waits for its requests, the second time it gives up
-        await asyncio.wait([task], timeout=CANCEL_SECONDS)
-
-
 class _TransactionalRequests:
     """The requests of a client. Those of transactions that it got no answer to are noted: aiokafka sends them again.
 
@@ -225,7 +175,6 @@ class _TransactionalRequests:
     def __init__(self, client: Any) -> None:
         #: What was not answered since the transaction began.
         self.unanswered: list[str] = []
-        self._refused = False
         self._send = client.send
         client.send = self._watched
 
@@ -233,13 +182,7 @@ class _TransactionalRequests:
         """A transaction begins."""
         self.unanswered.clear()
 
-    def refuse(self) -> None:
-        """Nothing is sent any more, and no connection is opened."""
-        self._refused = True
-
     async def _watched(self, node_id: int, request: Any, **options: Any) -> Any:
-        if self._refused:
-            raise KafkaConnectionError("closed")
         try:
             return await self._send(node_id, request, **options)
         except NodeNotReadyError:

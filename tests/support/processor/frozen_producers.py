@@ -11,9 +11,13 @@ from services.processor.lane.transactions import LaneTransactions
 from services.processor.offsets.watermark import Watermark
 from services.processor.settings import ProcessorSettings
 from services.processor.subscriptions import lane_topics
+from shared.contract.events import SendingResumed
 from shared.runtime.kafka.fenced_transactions import CommitIndefinite
 from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.publisher import KafkaUnavailable, Publisher
 from tests.support.until import until
+
+SEND_SECONDS = 30.0
 
 
 async def freeze_commits(settings: ProcessorSettings, broker: Broker) -> None:
@@ -46,11 +50,26 @@ async def freeze_commits(settings: ProcessorSettings, broker: Broker) -> None:
         broker.resume()
 
 
+async def freeze_publisher(settings: ProcessorSettings, broker: Broker) -> None:
+    """The broker freezes while an event is sent, which is given up."""
+    async with Publisher(settings, "processor") as publisher:
+        event = SendingResumed(request_id="r")
+        await publisher.send(settings.topics.jobs, event, SEND_SECONDS)
+        broker.pause()
+        try:
+            with pytest.raises(KafkaUnavailable):
+                await publisher.send(settings.topics.jobs, event, 1.0)
+        finally:
+            await publisher.close()
+            broker.resume()
+
+
 async def assert_nothing_is_left(settings: ProcessorSettings, broker: Broker, freezes: int) -> None:
     """After so many freezes there are as many tasks and sockets as before. Three lanes left 9 and 6 at each of them."""
     before = _held()
     for _ in range(freezes):
         await freeze_commits(settings, broker)
+    await freeze_publisher(settings, broker)
     try:
         await until("all tasks have ended, all sockets are closed", lambda: _held() <= before, 20)
     except AssertionError:

@@ -84,6 +84,9 @@ class RowAccepted(RowEvent):
 
     address: str
     phone: str | None = None
+    #: Of a retry: whether an earlier round may have created the hospital, so that it has to be looked up first. False
+    #: when the directory clearly refused it, or when it was not sent. Written only when it is false.
+    may_exist: Annotated[bool, Field(exclude_if=bool)] = True
 
     @property
     def key(self) -> str:

@@ -15,7 +15,7 @@ from services.processor.lane.row import Attempts, DeliveredRow, Row, State
 from services.processor.lane.row_queue import RowQueue
 from services.processor.offsets.lane_offsets import LaneOffsets
 from shared.contract.cloud_events import encode
-from shared.contract.events import Event, RowOutcome
+from shared.contract.events import Event, RowErrorCode, RowFailed, RowOutcome, RowUnprocessed
 from shared.contract.topics import Topics
 from shared.runtime.kafka.fenced_transactions import OutgoingRecord
 
@@ -83,12 +83,20 @@ class LaneRows:
             case RoundOrder.AFTER:
                 self._block(row)
             case RoundOrder.TOO_LATE:
-                # The later round is looked up before it is sent, and its look-up answers for this one too.
+                if self._offsets.is_in_doubt(row):
+                    self._doubt_running(row)
                 self.finish(row, row.unprocessed(SUPERSEDED))
             case RoundOrder.DUPLICATE:
                 event = row.event
                 log.error("row_duplicate", job_id=event.job_id, row=event.row, round=event.round)
                 self._offsets.finish(row)
+
+    def _doubt_running(self, row: Row) -> None:
+        """The running round of a row that may have been sent is looked up first: that answers for both."""
+        running = self._rounds.running(row)
+        if running.state in (State.READY, State.WAITING):
+            self.put_in_doubt(running, running.attempts)
+            self._on_doubt(running)
 
     def _block(self, row: Row) -> None:
         row.state = State.BLOCKED
@@ -104,10 +112,10 @@ class LaneRows:
         self._outgoing += dead.records(self._topics)
         self._offsets.window(dead.topic).finish(dead.place)
 
-    def _begin(self, row: Row) -> None:
+    def _begin(self, row: Row, *, earlier_may_exist: bool = False) -> None:
         self._rounds.begin(row)
-        # A former owner may have sent an earlier round of the row just before it was fenced.
-        if row.event.round > 1 or self._offsets.is_in_doubt(row):
+        retry_may_exist = row.event.round > 1 and row.event.may_exist
+        if retry_may_exist or earlier_may_exist or self._offsets.is_in_doubt(row):
             self.put_in_doubt(row, row.attempts)
             self._on_doubt(row)
         elif self._is_cancelled(row):
@@ -158,7 +166,7 @@ class LaneRows:
 
     def ready_again(self, row: Row, *, front: bool = False) -> None:
         """The row may be sent again. `front`: before the others, because nothing went wrong with it."""
-        if row.state is not State.DONE:
+        if row.state is State.WAITING:
             row.state = State.READY
             self._queue.append_retry(row, front=front)
 
@@ -171,7 +179,7 @@ class LaneRows:
         metrics.results(type(result).__name__).inc()
         log.debug("row_finished", job_id=row.event.job_id, row=row.event.row, result=type(result).__name__)
         if following is not None:
-            self._begin(following)
+            self._begin(following, earlier_may_exist=_may_exist(result))
 
     def write_job_event(self, event: Event) -> None:
         """An event of `hospital.jobs` goes out with the next commit."""
@@ -207,3 +215,9 @@ class LaneRows:
         """The highest offset among the next `ahead` rows of a topic, None when there are none."""
         place = self._queue.last_within(topic, ahead)
         return None if place is None else place.offset
+
+
+def _may_exist(result: RowOutcome) -> bool:
+    """Whether the hospital may be in the directory after this result."""
+    rejected = isinstance(result, RowFailed) and result.code is RowErrorCode.REJECTED
+    return not (rejected or isinstance(result, RowUnprocessed))

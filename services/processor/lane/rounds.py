@@ -42,6 +42,10 @@ class Rounds:
         latest = self._waiting.get(row.identity, (running,))[-1]
         return RoundOrder.DUPLICATE if row.event.round <= latest.event.round else RoundOrder.AFTER
 
+    def running(self, row: Row) -> Row:
+        """The round of the row that runs. Raises KeyError when none does."""
+        return self._running[row.identity]
+
     def begin(self, row: Row) -> None:
         """The row is the running round from now on."""
         self._running[row.identity] = row

@@ -25,12 +25,13 @@ def shown_ids(ids: AbstractSet[str]) -> str:
 
 
 def unknown_outcome_message(row: Row, absence: Absence, missing: AbstractSet[str]) -> str:
-    """Why the row's outcome is unknown, and what to look for in the directory. `missing`: ids it did not show."""
+    """Why the row's outcome is unknown, and what a clerk has to do. `missing`: ids that the directory did not show."""
     reason = absence.value.format(missing=shown_ids(missing))
     error = row.attempts.last_error
     cause = f" ({error.message})" if error else ""
     event = row.event
     return (
-        f"The call may have created the hospital{cause}, and the directory {reason}, so it could not be found again. "
-        f"Look in the directory for {event.name!r}, {event.address!r} in batch {event.batch_id}, then resolve the row."
+        f"The hospital may have been created{cause}, and the directory {reason}, so nobody can tell from here. "
+        f"Look in the hospital directory for {event.name!r}, {event.address!r} in batch {event.batch_id}. "
+        "If it is there, resolve the row with its id; if not, resolve it as absent and retry."
     )

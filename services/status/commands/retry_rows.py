@@ -112,7 +112,8 @@ def retried(row: Row[Any], request: JobRetryRequested) -> RowAccepted | RowFaile
     }
     hospital = hospital_in(about["columns"])
     if hospital is not None:
-        return RowAccepted(**about, name=hospital.name, address=hospital.address, phone=hospital.phone)
+        fields = {"name": hospital.name, "address": hospital.address, "phone": hospital.phone}
+        return RowAccepted(**about, **fields, may_exist=may_exist(row, request))
     return RowFailed(
         **about,
         name=row.name,
@@ -121,3 +122,11 @@ def retried(row: Row[Any], request: JobRetryRequested) -> RowAccepted | RowFaile
         code=RowErrorCode.UNDECODABLE,
         message=row.error or "The row's event could not be read.",
     )
+
+
+def may_exist(row: Row[Any], request: JobRetryRequested) -> bool:
+    """Whether the row's hospital may be in the directory. Not when its last round was clearly refused, or not sent."""
+    if row.round != request.round - 1:
+        return True  # it has no result of the last round: nobody knows what came of that
+    refused = row.status == RowStatus.FAILED.value and row.error_code == RowErrorCode.REJECTED.value
+    return not (refused or row.status == RowStatus.UNPROCESSED.value)

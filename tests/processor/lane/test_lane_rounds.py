@@ -1,10 +1,13 @@
 """Rounds of the same row, and cancelled rows, in a lane."""
 
+import asyncio
+
 import pytest
 
 from services.processor.job_commands import JobCommands
 from services.processor.lane.row import State
-from shared.contract.events import JobCancelRequested, RowUnprocessed
+from services.processor.offsets.watermark import Watermark
+from shared.contract.events import JobCancelRequested, RowErrorCode, RowUnprocessed
 from tests.support.processor.lane_doubles import (
     Clock,
     accepted,
@@ -107,3 +110,73 @@ async def test_after_many_cancelled_rows_the_next_one_is_permitted_soon(clock):
     job_commands.apply([record(JobCancelRequested(tenant="public", job_id="job"), 0)])
     await lane.committer.commit()
     assert lane.next_row(EXPRESS) is not None
+
+
+async def test_a_retry_of_what_was_refused_or_not_sent_needs_no_look_up(clock):
+    """Whether it may exist is what the retry says."""
+    doubts = {}
+    lane, _ = make_lane(beginning(), on_doubt=doubts.__setitem__, clock=clock)
+    admit(lane, accepted(2, round=2, may_exist=False), accepted(3, round=2))
+    await lane.committer.commit()
+    assert lane.next_row(EXPRESS).event.row == 2
+    assert [row.event.row for row in doubts] == [3]
+
+
+async def test_a_former_owners_doubt_is_not_removed_by_a_retry(clock):
+    """The row lies below its horizon: it may have been sent."""
+    doubts = {}
+    inherited = {EXPRESS: Watermark(0, 1)}
+    lane, _ = make_lane(inherited, on_doubt=doubts.__setitem__, clock=clock)
+    admit(lane, accepted(2, round=2, may_exist=False))
+    await lane.committer.commit()
+    assert lane.next_row(EXPRESS) is None
+    assert [row.event.round for row in doubts] == [2]
+
+
+async def test_a_former_owners_doubt_of_an_earlier_round_that_comes_later_is_looked_up(clock):
+    """Although the later one came first, on the other topic, and could have been sent at once."""
+    doubts = {}
+    lane, transactions = make_lane({BULK: Watermark(0, 1)}, on_doubt=doubts.__setitem__, clock=clock)
+    admit(lane, accepted(2, round=2, may_exist=False))
+    await lane.committer.commit()
+    later = lane.next_row(EXPRESS)
+    assert later is not None
+    admit(lane, accepted(2, round=1), topic=BULK)
+    await lane.committer.commit()
+    assert [(type(event), event.round) for event in transactions.events] == [(RowUnprocessed, 1)]
+    assert (list(doubts), later.state, lane.next_row(EXPRESS)) == ([later], State.IN_DOUBT, None)
+    retry(lane, later, 0.0)
+    assert lane.next_row(EXPRESS) is later
+    lane.call_begins(later)
+    assert lane.next_row(EXPRESS) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "looked_up"), [("rejected", False), ("attempts_exhausted", True), ("outcome_unknown", True)]
+)
+async def test_a_round_behind_one_that_ends_in_the_lane_is_in_doubt_as_that_one_was(clock, code, looked_up):
+    """Whatever the retry says: it was made before that end."""
+    doubts = {}
+    lane, _ = make_lane(beginning(), on_doubt=doubts.__setitem__, clock=clock)
+    admit(lane, accepted(2))
+    await lane.committer.commit()
+    row = lane.next_row(EXPRESS)
+    lane.call_begins(row)
+    admit(lane, accepted(2, round=2, may_exist=False), start=1)
+    finish(lane, row, row.failed(RowErrorCode(code), "no"))
+    lane.call_ended()
+    assert bool(doubts) is looked_up
+
+
+async def test_a_row_that_was_put_in_doubt_while_it_waited_is_not_sent_before_its_look_up(clock):
+    """Its wait ends meanwhile, which changes nothing."""
+    lane, _ = make_lane({BULK: Watermark(0, 1)}, clock=clock)
+    admit(lane, accepted(2, round=2, may_exist=False))
+    await lane.committer.commit()
+    row = lane.next_row(EXPRESS)
+    lane.call_begins(row)
+    lane.call_ended()
+    retry(lane, row, 0.01)
+    admit(lane, accepted(2, round=1), topic=BULK)
+    await asyncio.sleep(0.03)
+    assert (row.state, lane.next_row(EXPRESS)) == (State.IN_DOUBT, None)

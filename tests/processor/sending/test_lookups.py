@@ -31,8 +31,8 @@ class InDoubt:
         self.row, self.lane, self.event = row, lane, row.event
 
 
-def row_in_doubt(lookups, row=2, *, after=0.0, **attempts):
-    made = InDoubt(make_row(accepted(row), state=State.IN_DOUBT, **attempts), FakeLane())
+def row_in_doubt(lookups, row=2, *, after=0.0, batch_id="batch", **attempts):
+    made = InDoubt(make_row(accepted(row, batch_id=batch_id), state=State.IN_DOUBT, **attempts), FakeLane())
     lookups.add(made.lane, made.row, after)
     return made
 
@@ -214,6 +214,30 @@ def test_absence_that_proves_nothing_fails_visibly(lookups, rewrites, clock):
     assert isinstance(result, RowFailed)
     assert result.code is RowErrorCode.OUTCOME_UNKNOWN
     assert all(word in result.message for word in ("no answer within 10 s", row.event.name, row.event.batch_id))
+
+
+def test_a_batch_that_was_rewritten_says_nothing_of_other_batches(lookups, clock):
+    """Nor of itself, once it is forgotten."""
+    lookups.remember_created(make_row(accepted(3, batch_id="other")), 1, echoed=False)
+    row = row_in_doubt(lookups)
+    answer(lookups, clock, Listed(()))
+    assert row.lane.waits
+    lookups.forget_batches({"batch"})
+    later = row_in_doubt(lookups, batch_id="other")
+    lookups.record_outcome(take(lookups), clock.now, Listed(()))
+    assert later.lane.waits
+
+
+def test_a_row_whose_outcome_is_unknown_says_what_a_clerk_has_to_do(lookups, clock):
+    """Where to look, for what, and what follows in either case."""
+    row = row_in_doubt(lookups, last_error=LastError("no answer within 10 s"))
+    answer(lookups, clock, Listed((), whole=False))
+    [result] = row.lane.results
+    assert result.message == (
+        "The hospital may have been created (no answer within 10 s), and the directory lists only a part of the batch, "
+        "so nobody can tell from here. Look in the hospital directory for 'St. Mary 2', '2 Main St' in batch batch. "
+        "If it is there, resolve the row with its id; if not, resolve it as absent and retry."
+    )
 
 
 def test_a_page_that_shows_the_row_is_enough(lookups, clock):

@@ -40,6 +40,24 @@ async def test_what_failed_or_was_not_sent_runs_again_as_it_was_uploaded(engine)
     assert await next_chunk(engine, TOPICS, retry(), 0) == chunk, "the same request gives the same records"
 
 
+async def test_only_rows_that_may_exist_are_looked_up_again(engine):
+    """Not those that the directory refused or that were not sent, in the round before."""
+    exhausted = HISTORY.failed(4, code=RowErrorCode.ATTEMPTS_EXHAUSTED)
+    unknown = HISTORY.failed(5, code=RowErrorCode.OUTCOME_UNKNOWN)
+    await apply_events(
+        engine,
+        HISTORY.accepted(),
+        HISTORY.failed(2, code=RowErrorCode.REJECTED),
+        HISTORY.unprocessed(3),
+        exhausted,
+        unknown,
+    )
+    again = events(await next_chunk(engine, TOPICS, retry(), 0))
+    assert {event.row: event.may_exist for event in again} == {2: False, 3: False, 4: True, 5: True}
+    skipped = Retry(HISTORY.retried(3), express=True)
+    assert all(event.may_exist for event in events(await next_chunk(engine, TOPICS, skipped, 0)))
+
+
 async def test_rows_of_a_large_job_go_the_way_they_came(sqlite):
     """To the bulk topic."""
     await apply_events(sqlite, HISTORY.accepted(), HISTORY.failed(2))

@@ -1,11 +1,12 @@
 """The ingest service, put together: what runs beside the API, and what readiness asks for."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
+import structlog
 from fastapi import FastAPI
 from opentelemetry import trace
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -30,12 +31,16 @@ from shared.runtime.databases import Database, create_engine
 from shared.runtime.http.answer_budget import AnswerBudget
 from shared.runtime.kafka.topic_admin import check_topics, wait_for_topics
 
+log = structlog.get_logger(__name__)
+
 #: Connections to PostgreSQL.
 _CONNECTIONS: Final = 10
 _WARM_UP_SECONDS: Final = 30.0
 #: How long the end of the service waits until the uploads that it cut off have freed their keys.
 _CUT_OFF_SECONDS: Final = 1.0
 _CHECK_SECONDS: Final = 1.5
+#: How long what runs in the background rests after a fault.
+_RESTART_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,11 @@ def build(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await _migrate_sqlite(engine)
-        background = [asyncio.create_task(work) for work in (_follow_kafka(pool, jobs), recovery.sweep())]
+        works: dict[str, Callable[[], Awaitable[None]]] = {
+            "follow_kafka": lambda: _follow_kafka(pool, jobs),
+            "sweep": recovery.sweep,
+        }
+        background = [asyncio.create_task(keep_running(name, work)) for name, work in works.items()]
         yield
         await submission.admission.empty(_CUT_OFF_SECONDS)
         for task in background:
@@ -99,6 +108,18 @@ def build(
 
     checks = {"kafka": check_kafka, "database": lambda: database.run(check_schema, _CHECK_SECONDS)}
     return create_app(settings, submission, spool, checks, lifespan, limits.body, tracer)
+
+
+async def keep_running(
+    name: str, work: Callable[[], Awaitable[None]], restart_seconds: float = _RESTART_SECONDS
+) -> NoReturn:
+    """Does the work again and again, after a pause. A fault that it did not expect is logged and does not end it."""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            log.error("background_fault", work=name, exc_info=error)
+        await asyncio.sleep(restart_seconds)
 
 
 async def _follow_kafka(pool: ConnectionPool, jobs: JobsTopic) -> None:

@@ -58,6 +58,9 @@ class Lease:
             await change
         except DatabaseDown as error:
             log.warning("reservation_left_to_sweeper", job_id=self.reservation.job_id, reason=str(error))
+        except Exception:
+            # Else nobody would renew the lease any more, without a word.
+            log.exception("reservation_fault", job_id=self.reservation.job_id)
 
     async def _change_soon(self, change: Coroutine[Any, Any, object]) -> None:
         changing = asyncio.create_task(self._change(change))

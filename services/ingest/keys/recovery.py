@@ -4,7 +4,6 @@ import asyncio
 from typing import Final
 
 import structlog
-from aiokafka.errors import KafkaError
 
 from services.ingest.keys.reservations import Reservation, Reservations
 from services.ingest.metrics import SETTLED
@@ -13,6 +12,7 @@ from services.ingest.publication.job_transaction import NotPublished, fence
 from services.ingest.publication.jobs_topic import JobsTopic
 from shared.runtime.databases import DatabaseDown
 from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Recovery:
         await fence(self._connections, reservation.job_id, budget)
         try:
             exists = await budget.run(self._exists(reservation))
-        except (KafkaError, OSError, TimeoutError) as error:
+        except KAFKA_FAILURES as error:
             raise NotSettled(str(error)) from error
         await self._resolve(reservation, exists)
 
@@ -62,6 +62,11 @@ class Recovery:
                 await self.settle(reservation, AnswerBudget(_SETTLE_SECONDS))
             except (NotSettled, NotPublished) as error:
                 log.warning("settling_put_off", job_id=reservation.job_id, reason=str(error))
+            except DatabaseDown:
+                raise
+            except Exception:
+                # Those behind it are settled all the same, and this one is tried again.
+                log.exception("settling_fault", job_id=reservation.job_id)
 
     async def _exists(self, reservation: Reservation) -> bool:
         return await self._jobs.has_job(reservation.job_id, reservation.jobs_partition, reservation.jobs_offset)

@@ -30,13 +30,13 @@ class Connection:
     is_open: bool = False
 
     async def open(self) -> None:
-        """Connects, if it is new. Raises KafkaError and OSError."""
+        """Connects, if it is new. Raises one of KAFKA_FAILURES."""
         if not self.is_open:
             await self.client.bootstrap()
             self.is_open = True
 
     async def ask(self) -> None:
-        """Returns when Kafka answers a request for metadata. Raises KafkaError and OSError."""
+        """Returns when Kafka answers a request for metadata. Raises one of KAFKA_FAILURES."""
         await self.open()
         if not await self.client.force_metadata_update():
             raise KafkaConnectionError("no broker answers")

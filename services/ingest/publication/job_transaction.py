@@ -19,6 +19,7 @@ from services.ingest.publication.connection_pool import Connection, ConnectionPo
 from services.ingest.publication.job_producer import JobProducer, job_producer
 from services.ingest.publication.row_batches import row_batches
 from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import detach
 
@@ -26,8 +27,6 @@ from shared.runtime.timeouts import detach
 _MAX_UNACKNOWLEDGED: Final = 32
 #: The least time to begin a commit with: its outcome should still be heard.
 _COMMIT_SECONDS: Final = 0.2
-#: What goes wrong with Kafka. aiokafka asserts that a producer which has failed is not used again.
-_FAILURES: Final = (KafkaError, OSError, TimeoutError, AssertionError)
 
 
 class NotPublished(RuntimeError):
@@ -52,7 +51,7 @@ class JobTransaction:
         """Fences any other producer of the job. Raises NotPublished when Kafka does not answer in time."""
         try:
             await self._budget.run(self._producer.start())
-        except _FAILURES as error:
+        except KAFKA_FAILURES as error:
             raise NotPublished(str(error)) from error
 
     async def publish(self, job: PreparedJob, jobs_partition: int) -> None:
@@ -60,7 +59,7 @@ class JobTransaction:
         try:
             await self.write(job, jobs_partition)
             self._require_time_to_commit()
-        except _FAILURES as error:
+        except KAFKA_FAILURES as error:
             raise NotPublished(str(error)) from error
         await self.commit()
         ROWS_PUBLISHED.inc(job.accepted.total_hospitals)
@@ -81,7 +80,7 @@ class JobTransaction:
         """Makes the job visible. Raises OutcomeUnknown when that is not confirmed in time."""
         try:
             await self._budget.run(self._producer.commit_transaction())
-        except _FAILURES as error:
+        except KAFKA_FAILURES as error:
             raise OutcomeUnknown(str(error)) from error
         self.is_open = False
 

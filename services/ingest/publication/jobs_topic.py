@@ -1,15 +1,14 @@
 """Reads the topic of jobs for recovery: where its partitions end, and whether a job is in it."""
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from shared.contract.cloud_events import header
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.kafka.partitions import partition_of
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import detach, run_with_timeout
@@ -65,7 +64,7 @@ class JobsTopic:
         """Reads the ends once. Raises EndsUnknown when Kafka does not answer in so many seconds."""
         try:
             await run_with_timeout(seconds, self._read_ends())
-        except (KafkaError, OSError, TimeoutError) as error:
+        except KAFKA_FAILURES as error:
             raise EndsUnknown(str(error)) from error
 
     async def _read_ends(self) -> None:
@@ -82,7 +81,7 @@ class JobsTopic:
         """Whether the job's JobAccepted was committed at this offset or later.
 
         Fence the job's producer first, so that nothing more is written for it. Waits until open transactions of
-        others end, since they may hide this job: give it a time limit. Raises KafkaError.
+        others end, since they may hide this job: give it a time limit. Raises one of KAFKA_FAILURES.
         """
         at = self._at(partition)
         end = await self._end(at)
@@ -125,7 +124,6 @@ async def _found(consumer: AIOKafkaConsumer, at: TopicPartition, end: int, job_i
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:
     """Stops it, waiting for a second at most."""
-    with suppress(TimeoutError, KafkaError):
-        stopping = asyncio.create_task(consumer.stop())
-        detach(stopping)
-        await asyncio.wait({stopping}, timeout=_STOP_SECONDS)
+    stopping = asyncio.create_task(consumer.stop())
+    detach(stopping)
+    await asyncio.wait({stopping}, timeout=_STOP_SECONDS)

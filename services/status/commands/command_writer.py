@@ -25,7 +25,6 @@ from shared.contract.events import JobEvent
 from shared.runtime.http.answer_budget import AnswerBudget
 from shared.runtime.kafka import kafka_options
 from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
-from shared.runtime.kafka.publisher import KafkaUnavailable
 from shared.runtime.kafka.reconnecting_client import ReconnectingClient
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.telemetry import current_traceparent
@@ -43,6 +42,10 @@ _WARM_UP_SECONDS: Final = 5.0
 _SETTLING_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 0.5
 _POLL_MS: Final = 50
+
+
+class CommandNotTaken(Exception):
+    """The command does not stand, and never will: send it again when Kafka is back."""
 
 
 class CommandUnsettled(Exception):
@@ -135,7 +138,7 @@ class CommandWriter:
     async def append(self, event: JobEvent, budget: AnswerBudget) -> WrittenCommand:
         """Returns when the command stands.
 
-        Raises KafkaUnavailable: it does not stand, and never will. Raises CommandUnsettled when nobody knows yet.
+        Raises CommandNotTaken: it does not stand, and never will. Raises CommandUnsettled when nobody knows yet.
         """
         attempt = _Attempt()
         record = encode(event, "status", current_traceparent())
@@ -193,7 +196,7 @@ class CommandWriter:
         """What became of a command whose transaction did not return."""
         reason = str(error) or type(error).__name__
         if (written := attempt.committing) is None:
-            raise KafkaUnavailable(reason) from error
+            raise CommandNotTaken(reason) from error
         try:
             stands = await budget.run(self._settle(written))
         except KAFKA_FAILURES:
@@ -201,7 +204,7 @@ class CommandWriter:
             self._later(self._settle_later(written))
             raise CommandUnsettled(reason) from error
         if not stands:
-            raise KafkaUnavailable(reason) from error
+            raise CommandNotTaken(reason) from error
         return written
 
     async def _settle(self, written: WrittenCommand) -> bool:

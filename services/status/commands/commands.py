@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import structlog
 from sqlalchemy import Connection, Row, select
 
-from services.status.commands.command_writer import CommandUnsettled, CommandWriter, WrittenCommand
+from services.status.commands.command_writer import CommandNotTaken, CommandUnsettled, CommandWriter, WrittenCommand
 from services.status.commands.preconditions import (
     check_cancel,
     check_decided,
@@ -35,7 +35,6 @@ from shared.contract.events import JobCancelRequested, JobEvent, JobRetryRequest
 from shared.runtime.http.answer_budget import ANSWER_SECONDS, AnswerBudget
 from shared.runtime.http.problems import Problem, kafka_down
 from shared.runtime.http.tenants import OPEN_TENANT
-from shared.runtime.kafka.publisher import KafkaUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -179,7 +178,7 @@ async def append(writer: CommandWriter, event: JobEvent, budget: AnswerBudget) -
     """Returns when the command stands. Raises a 503 problem: it never will, or nobody knows yet."""
     try:
         return await writer.append(event, budget)
-    except KafkaUnavailable as error:
+    except CommandNotTaken as error:
         raise kafka_down() from error
     except CommandUnsettled as error:
         raise Problem(503, "command_outcome_unknown", OUTCOME_UNKNOWN, retry_after=5) from error

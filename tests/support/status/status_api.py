@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.commands.activation import Activation
 from services.status.commands.activation_routes import activation_routes
-from services.status.commands.command_writer import CommandUnsettled, WrittenCommand
+from services.status.commands.command_writer import CommandNotTaken, CommandUnsettled, WrittenCommand
 from services.status.commands.commands import SHOWN_SECONDS, Commands
 from services.status.commands.routes import command_routes
 from services.status.live.first_state import FirstStates
@@ -104,7 +104,10 @@ class FakeCommandWriter:
     async def append(self, event: JobEvent, budget: AnswerBudget) -> WrittenCommand:
         if self._publisher.unsettled:
             raise CommandUnsettled("no answer")
-        await self._publisher.send(JOBS, event, budget.remaining)
+        try:
+            await self._publisher.send(JOBS, event, budget.remaining)
+        except KafkaUnavailable as error:
+            raise CommandNotTaken(str(error)) from error
         partition = TopicPartition(JOBS, 0)
         if not self.lagging:
             await apply_events(self._engine, *self.meanwhile, event)

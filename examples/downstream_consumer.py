@@ -49,7 +49,7 @@ OUTCOMES = """
 SELECT results.row, status, hospital_id, (
     SELECT resolved.hospital_id FROM resolved
     WHERE resolved.job_id = results.job_id AND resolved.row = results.row AND resolved.round = results.round
-    AND place < :place ORDER BY place DESC LIMIT 1) AS found
+    AND place < :place ORDER BY resolved.hospital_id IS NULL, place DESC LIMIT 1) AS found
 FROM results JOIN (
     SELECT row, MAX(round) AS round FROM results WHERE job_id = :job_id AND round <= :round GROUP BY row) AS highest
 ON results.row = highest.row AND results.round = highest.round

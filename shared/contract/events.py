@@ -240,7 +240,10 @@ class BatchActivationFailed(BatchEvent):
 
 
 class RowResolved(JobEvent):
-    """A person settled a row whose outcome was unknown."""
+    """A person resolved a row whose outcome was unknown.
+
+    Counts only in front of the JobRetryRequested of the row's next round. "Absent" does not undo a found hospital.
+    """
 
     row: Annotated[int, Field(ge=2)]
     round: PositiveInt = 1

@@ -53,17 +53,19 @@ def _asyncpg_words(url: URL) -> URL:
 
 
 def create_engine(url: URL, pool_size: int = 10, *, reading: bool = False) -> AsyncEngine:
-    """An engine that connects when it is first used. SQLite: write-ahead log, 5 s of patience for a lock.
+    """An engine that connects when it is first used. SQLite: write-ahead log, at most 5 s of waiting for a lock.
+
+    Its errors do not show what statements were given: names, addresses and phones would end up in logs.
 
     `reading`: nothing is written with it, so that no statement has a transaction around it, which costs round trips.
     Nor is a connection tried before each use: ask once more when one turns out to be broken. PostgreSQL: who comes in
     a crowd waits for a connection, which is sooner there than one that would be opened for a single use.
     """
-    plain: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None} if reading else {}
+    plain = _options(reading=reading)
     if url.get_backend_name() == "postgresql":
-        patience: dict[str, Any] = {"pool_timeout": 1.5, "connect_args": {"timeout": 1.5}}
+        timeouts: dict[str, Any] = {"pool_timeout": 1.5, "connect_args": {"timeout": 1.5}}
         pool = {"pool_size": pool_size, "pool_pre_ping": not reading} | ({"max_overflow": 0} if reading else {})
-        return create_async_engine(url, **pool, **patience, **plain)
+        return create_async_engine(url, **pool, **timeouts, **plain)
     engine = create_async_engine(url, **plain)
     event.listen(engine.sync_engine, "connect", _tune_sqlite)
     event.listen(engine.sync_engine, "connect", _stop_once)
@@ -75,12 +77,16 @@ def create_sqlite_engine(url: URL, *, reading: bool = False) -> Engine:
 
     There no statement waits for a busy event loop. `reading`: nothing can be written with it.
     """
-    plain: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None} if reading else {}
-    engine = sqlalchemy.create_engine(url.set(drivername="sqlite"), **plain)
+    engine = sqlalchemy.create_engine(url.set(drivername="sqlite"), **_options(reading=reading))
     event.listen(engine, "connect", _tune_sqlite)
     if reading:
         event.listen(engine, "connect", _only_read)
     return engine
+
+
+def _options(*, reading: bool) -> dict[str, Any]:
+    plain = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None} if reading else {}
+    return {"hide_parameters": True, **plain}
 
 
 def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

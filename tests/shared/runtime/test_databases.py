@@ -141,3 +141,12 @@ async def test_a_database_that_takes_too_long_is_down(database):
     async with asyncio.timeout(5):
         with pytest.raises(DatabaseDown, match=r"no answer within 0\.2 s"):
             await database.run(lambda connection: connection.execute(text(query)).all(), 0.2)
+
+
+async def test_an_error_does_not_show_what_a_statement_was_given(database):
+    """It ends up in a log, and the statement was about a hospital."""
+    with pytest.raises(DatabaseDown) as down:
+        await database.run(
+            lambda connection: connection.execute(text("INSERT INTO nowhere VALUES (:name)"), {"name": "St. Mary"}), 10
+        )
+    assert "St. Mary" not in str(down.value) + str(down.value.__cause__)

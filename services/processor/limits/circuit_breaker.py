@@ -81,8 +81,9 @@ class CircuitBreaker:
     @property
     def may_call(self) -> bool:
         """Whether a call may be made now: it is closed, or half-open and no probe is under way."""
-        state = self.state
-        return state is BreakerState.CLOSED or (state is BreakerState.HALF_OPEN and not self._probing)
+        if self._context.state == "closed":
+            return True  # at once: this is asked before every call
+        return self.state is BreakerState.HALF_OPEN and not self._probing
 
     @property
     def _started(self) -> AsyncCircuitBreaker:

@@ -9,7 +9,7 @@ what has failed least often in a row. What fails by itself must not keep the bre
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from enum import Enum, auto
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -94,20 +94,7 @@ class ChosenCall:
     repeats: bool
 
 
-class _Group(Enum):
-    """What is offered together. In a turn the first group that offers anything is served."""
-
-    LOOK_UP = auto()
-    ACTIVATION = auto()
-    EXPRESS = auto()
-    BULK = auto()
-    REPEAT = auto()
-
-
-_USUAL = (_Group.LOOK_UP, _Group.ACTIVATION, _Group.EXPRESS, _Group.BULK, _Group.REPEAT)
-_BULK_FIRST = (_Group.LOOK_UP, _Group.ACTIVATION, _Group.BULK, _Group.EXPRESS, _Group.REPEAT)
-_REPEAT_FIRST = (_Group.LOOK_UP, _Group.ACTIVATION, _Group.REPEAT, _Group.EXPRESS, _Group.BULK)
-_TURNS = (_BULK_FIRST, _USUAL, _REPEAT_FIRST, _USUAL, _USUAL)
+Group = Callable[[], Choice | None]
 
 
 class Choices:
@@ -122,7 +109,7 @@ class Choices:
         lanes: Callable[[], Iterable[Lane]],
         connections: int,
     ) -> None:
-        self._topics = {_Group.EXPRESS: topics.rows_express, _Group.BULK: topics.rows_bulk}
+        self._topics = topics.rows
         self._lookups = lookups
         self._breakers = breakers
         self._job_commands = job_commands
@@ -130,26 +117,39 @@ class Choices:
         self._max_repeats = max(connections // CONNECTIONS_PER_REPEAT, 1)
         self._repeats = 0
         self._count = 0
+        # What is offered together, each by a function. In a turn the first group that offers anything is served.
+        first: tuple[Group, ...] = (self._fresh_look_up, self._fresh_activation)
+        express: Group = partial(self._row, topics.rows_express)
+        bulk: Group = partial(self._row, topics.rows_bulk)
+        self._usual = (*first, express, bulk, self._repeat)
+        self._turns = (
+            (*first, bulk, express, self._repeat),
+            self._usual,
+            (*first, self._repeat, express, bulk),
+            self._usual,
+            self._usual,
+        )
 
     def is_any(self) -> bool:
         """Whether anything may be called now."""
-        return next(self._offers(_USUAL), None) is not None
+        return self._best(self._usual) is not None
 
     def take(self) -> ChosenCall | None:
         """The next call, which begins now. None when there is nothing to call any more."""
         self._count += 1
-        choice = next(self._offers(_TURNS[self._count % len(_TURNS)]), None)
+        choice = self._best(self._turns[self._count % len(self._turns)])
         if choice is None:
             return None
+        kind = choice.kind
         match choice:
+            case RowCall(lane, row):
+                lane.call_begins(row)
             case BatchLookUp(batch_id):
                 self._lookups.begin(batch_id)
             case ActivationCall(lane, activation):
                 lane.activations.call_begins(activation)
-            case RowCall(lane, row):
-                lane.call_begins(row)
-        repeats = choice.failures > 0 and choice.kind is not CallKind.CREATE
-        counted = self._breakers.begin(choice.kind, choice.batch_id if choice.kind is CallKind.LOOK_UP else None)
+        repeats = kind is not CallKind.CREATE and choice.failures > 0
+        counted = self._breakers.begin(kind, choice.batch_id if kind is CallKind.LOOK_UP else None)
         self._repeats += repeats
         return ChosenCall(choice, counted, repeats)
 
@@ -158,32 +158,37 @@ class Choices:
         call.counted.release()
         self._repeats -= call.repeats
 
-    def _offers(self, turn: Iterable[_Group]) -> Iterator[Choice]:
-        """The best of each group, in the order of the turn."""
+    def _best(self, turn: Iterable[Group]) -> Choice | None:
+        """What the first group of the turn offers that offers anything."""
         if self._job_commands.may_send:
             for group in turn:
-                if (choice := self._best(group)) is not None:
-                    yield choice
+                if (choice := group()) is not None:
+                    return choice
+        return None
 
-    def _best(self, group: _Group) -> Choice | None:
-        if group in self._topics:
-            return self._row(group)
-        calls: list[BatchLookUp | ActivationCall] = []
-        if group is not _Group.ACTIVATION:
-            calls += self._look_up()
-        if group is not _Group.LOOK_UP:
-            calls += self._activating()
-        if group is _Group.REPEAT:
-            calls = [call for call in calls if call.failures] if self._repeats < self._max_repeats else []
-        else:
-            calls = [call for call in calls if not call.failures]
+    def _fresh_look_up(self) -> BatchLookUp | None:
+        look_up = self._look_up()
+        return look_up if look_up is not None and not look_up.failures else None
+
+    def _fresh_activation(self) -> ActivationCall | None:
+        return next((call for call in self._activating() if not call.failures), None)
+
+    def _repeat(self) -> BatchLookUp | ActivationCall | None:
+        """The look-up or activation that failed least of those that failed."""
+        if self._repeats >= self._max_repeats:
+            return None
+        calls: list[BatchLookUp | ActivationCall] = [call for call in self._activating() if call.failures]
+        if (look_up := self._look_up()) is not None and look_up.failures:
+            calls.append(look_up)
         return min(calls, key=lambda call: call.failures, default=None)
 
-    def _look_up(self) -> Iterator[BatchLookUp]:
+    def _look_up(self) -> BatchLookUp | None:
         """The batch to look up next, if there is one."""
-        if (least := self._lookups.least_failed()) is not None and self._breakers.may_call(CallKind.LOOK_UP):
-            failures, batch_id = least
-            yield BatchLookUp(batch_id, failures)
+        least = self._lookups.least_failed()
+        if least is None or not self._breakers.may_call(CallKind.LOOK_UP):
+            return None
+        failures, batch_id = least
+        return BatchLookUp(batch_id, failures)
 
     def _activating(self) -> Iterator[ActivationCall]:
         """The next activation of every lane that has one."""
@@ -192,7 +197,7 @@ class Choices:
                 calls = (ActivationCall(lane, each) for each in lane.activations.offers())
                 yield from islice((call for call in calls if self._breakers.may_call(call.kind)), 1)
 
-    def _row(self, group: _Group) -> RowCall | None:
+    def _row(self, topic: str) -> RowCall | None:
         """The next row of a topic, beginning with another lane in each turn; as a probe the least failed of any."""
         if not self._breakers.may_call(CallKind.CREATE):
             return None
@@ -200,8 +205,10 @@ class Choices:
         start = self._count % len(lanes) if lanes else 0
         lanes = lanes[start:] + lanes[:start]
         if self._breakers.is_half_open(CallKind.CREATE):
-            topics = sorted(self._topics.values(), key=lambda topic: topic != self._topics[group])
-            probes = (RowCall(lane, row) for topic in topics for lane in lanes if (row := lane.next_probe(topic)))
+            topics = sorted(self._topics, key=lambda each: each != topic)
+            probes = (RowCall(lane, row) for each in topics for lane in lanes if (row := lane.next_probe(each)))
             return min(probes, key=lambda call: call.failures, default=None)
-        topic = self._topics[group]
-        return next((RowCall(lane, row) for lane in lanes if (row := lane.next_row(topic))), None)
+        for lane in lanes:
+            if (row := lane.next_row(topic)) is not None:
+                return RowCall(lane, row)
+        return None

@@ -153,7 +153,8 @@ class LookupQueue:
 
     def least_failed(self) -> tuple[int, str] | None:
         """Of the batches to look up now the one with the fewest failures in a row, as (failures, id): `begin` it."""
-        self._collect_due()
+        if self._due:
+            self._collect_due()
         while self._ready:
             failures, at, batch_id = self._ready[0]
             batch = self._batches.get(batch_id)

@@ -12,7 +12,7 @@ from shared.runtime.telemetry import configure_tracing
 from tests.support.ingest.ingest_server import CSV, VALIDATE, ingest, ready, settings, upload
 from tests.support.ingest.published_jobs import jobs, records
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "hospitals.csv"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "hospitals.csv"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

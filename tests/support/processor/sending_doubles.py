@@ -97,10 +97,11 @@ async def sending(
     directory: object,
     *,
     connections: int = 1,
+    threshold: int = 5,
     recovery: float = 0.05,
     backoff: Backoff | None = None,
 ) -> AsyncIterator[RunningSender]:
-    """A running sender without a rate limit. Its breakers open after 5 failures, for `recovery` seconds."""
+    """A running sender without a rate limit. Its breakers open after `threshold` failures, for `recovery` seconds."""
     settings = DirectorySettings(hospital_api_max_connections=connections, hospital_api_timeout=2, retry_min_wait=0.1)
     rules = AttemptRules(3, settings.settled_seconds, (backoff or Backoff(0.01, 0.02)).seconds)
     job_commands = SimpleNamespace(may_send=True)
@@ -108,7 +109,7 @@ async def sending(
     def notify() -> None:
         sender.notify()
 
-    breakers = CircuitBreakers(5, recovery, notify)
+    breakers = CircuitBreakers(threshold, recovery, notify)
     lookups = LookupQueue(rules, notify, 30.0)
     rate_limit = RateLimit(0, 1.0, 1, lambda: [0])
     parts = SenderParts(directory, breakers, rate_limit, lookups, job_commands, rules)  # type: ignore[arg-type]

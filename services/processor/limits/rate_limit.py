@@ -5,19 +5,15 @@ the times of the last calls on the monotonic clock keep it for this processor.
 """
 
 import asyncio
-import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection
 
 from services.processor import metrics
-from services.processor.limits.rate_slots import GRACE_SECONDS, RateSlots, SlotRange
-from services.processor.limits.slot_loans import SlotLoans, SlotReport
+from services.processor.limits.rate_slots import GRACE_SECONDS, RateSlots
 
 #: If the last used slot begins later than this from now, the wall clock has been put back.
 CLOCK_PUT_BACK_SECONDS = 1.0
-#: After so long without a call the slots are idle.
-IDLE_SECONDS = 1.0
 #: The longest wait at a time: a rebalance may change which slots are ours.
 LONGEST_WAIT_SECONDS = 0.25
 
@@ -25,8 +21,7 @@ LONGEST_WAIT_SECONDS = 0.25
 class RateLimit:
     """The rate limit as one processor keeps it: `rate` calls per `period` seconds over all processors, 0 = no limit.
 
-    `owned` tells the partition indices whose slots are ours now; with `loans` they are asked instead. `clock` is
-    monotonic; `sleep` waits for seconds.
+    `owned` tells the partition indices whose slots are ours now. `clock` is monotonic; `sleep` waits for seconds.
     """
 
     def __init__(
@@ -38,15 +33,11 @@ class RateLimit:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        loans: SlotLoans | None = None,
     ) -> None:
         self._slots = RateSlots(rate, period, partitions) if rate else None
-        self._loans = loans
         #: When the last calls were made, as many as the limit allows in a period (monotonic).
         self._calls: deque[float] = deque(maxlen=rate)
         self._owned = owned
-        self._waiting = 0
-        self._last_wanted = -math.inf  # monotonic
         self._clock = clock
         self._wall_clock = wall_clock
         self._sleep = sleep
@@ -63,52 +54,30 @@ class RateLimit:
         """How long the directory's Retry-After still lasts."""
         return max(self._not_before - self._clock(), 0.0)
 
-    @property
-    def wants_slots(self) -> bool:
-        """Whether something waits for a slot, or did a moment ago: this processor's slots are not idle."""
-        return self._waiting > 0 or self._clock() - self._last_wanted < IDLE_SECONDS
-
-    def slot_report(self) -> SlotReport | None:
-        """What to write about this processor's slots now; None when it neither lends nor borrows."""
-        if self._slots is None or self._loans is None:
-            return None
-        return self._loans.report(self._slots.at(self._wall_clock()), wants_slots=self.wants_slots)
-
-    @property
-    def must_report_slots(self) -> bool:
-        """Whether `slot_report` should be written before its time."""
-        if self._slots is None or self._loans is None:
-            return False
-        return self._loans.is_urgent(self._slots.at(self._wall_clock()), wants_slots=self.wants_slots)
-
     async def acquire(self) -> None:
         """Returns when a call may be made at once. While no partition is owned it does not return.
 
         Without a limit it returns without yielding to the event loop: one call per turn of the loop was too slow.
         """
-        self._waiting += 1
-        try:
-            while True:
-                if wait := self.retry_after_seconds:
-                    await self._sleep(wait)
-                elif self._slots is None or await self._use_slot(self._slots):
-                    return
-        finally:
-            self._waiting -= 1
-            self._last_wanted = self._clock()
+        while True:
+            if wait := self.retry_after_seconds:
+                await self._sleep(wait)
+                continue
+            if self._slots is None or await self._use_slot(self._slots):
+                return
 
     async def _use_slot(self, slots: RateSlots) -> bool:
         """Waits for the next slot of ours. False when it could not be used: try again."""
         if slots.begins(self._used) > self._wall_clock() + CLOCK_PUT_BACK_SECONDS:
             self._used = -1  # otherwise nothing would be sent until the clock has caught up
-        slot = slots.next_slot(self._wall_clock(), self._ranges(slots), self._used)
+        slot = slots.next_slot(self._wall_clock(), self._owned(), self._used)
         if slot is None:
             await self._sleep(GRACE_SECONDS)
             return False
         wait = slots.begins(slot) - self._wall_clock()
         if wait > 0:
             await self._sleep(min(wait, LONGEST_WAIT_SECONDS))
-            if wait > LONGEST_WAIT_SECONDS or all(of.next(slot) != slot for of in self._ranges(slots)):
+            if wait > LONGEST_WAIT_SECONDS or slots.partition(slot) not in self._owned():
                 return False  # too early still, or the slot is another processor's now
         late = self._wall_clock() - slots.begins(slot)
         if late < 0:
@@ -120,12 +89,6 @@ class RateLimit:
         self._calls.append(self._clock())
         metrics.SLOTS.labels("used").inc()
         return True
-
-    def _ranges(self, slots: RateSlots) -> Iterable[SlotRange]:
-        """The slots that are ours to use now."""
-        if self._loans is not None:
-            return self._loans.usable(slots.at(self._wall_clock()))
-        return map(slots.of_partition, self._owned())
 
     def _is_spent(self, slots: RateSlots) -> bool:
         """Whether this processor has made all calls of a period already: the wall clock has jumped."""

@@ -1,7 +1,6 @@
 """Reports this processor every 5 s: as ProcessorReported on its topic, and as gauges of its lanes."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -22,16 +21,12 @@ from shared.runtime.kafka.publisher import KafkaUnavailable
 log = structlog.get_logger(__name__)
 
 REPORT_SECONDS = 5.0
-#: A report may come before its time, though not sooner after the last one, when others wait for what it says of slots.
-URGENT_SECONDS = 0.25
-#: How often that is looked at.
-LOOK_SECONDS = 0.05
-#: The time over which the rate is measured.
-RATE_SECONDS = 60.0
+#: The number of reports over which the rate is measured: a minute.
+RATE_REPORTS = 12
 
 
 class Reports:
-    """The reports of one processor, written with `publish`. `clock`: seconds of the monotonic clock."""
+    """The reports of one processor, written with `publish`."""
 
     def __init__(
         self,
@@ -41,8 +36,6 @@ class Reports:
         rate_limit: RateLimit,
         job_commands: JobCommands,
         publish: Callable[[Event], Awaitable[None]],
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
         self._lane_consumer = lane_consumer
@@ -50,28 +43,18 @@ class Reports:
         self._rate_limit = rate_limit
         self._job_commands = job_commands
         self._publish = publish
-        self._clock = clock
-        self._sleep = sleep
-        #: How many results there were at the time of each report of the last minute (monotonic).
-        self._finished: deque[tuple[float, float]] = deque([(clock(), metrics.total(metrics.RESULTS))])
+        self._finished: deque[float] = deque([metrics.total(metrics.RESULTS)], maxlen=RATE_REPORTS + 1)
         self._commits = (0.0, 0.0)
         self._shown: set[int] = set()
 
     async def run(self, consumer: Callable[[], AIOKafkaConsumer | None]) -> None:
         """Reports until cancelled. A report that cannot be written is dropped."""
         while True:
-            began = self._clock()
             try:
                 await self._publish(self._report(await self._lanes(consumer())))
             except (KafkaUnavailable, *KAFKA_FAILURES) as error:
                 log.info("report_not_written", reason=repr(error))
-            await self._until_next_report(began)
-
-    async def _until_next_report(self, began: float) -> None:
-        while (passed := self._clock() - began) < REPORT_SECONDS:
-            if passed >= URGENT_SECONDS and self._rate_limit.must_report_slots:
-                return
-            await self._sleep(LOOK_SECONDS)
+            await asyncio.sleep(REPORT_SECONDS)
 
     async def _lanes(self, consumer: AIOKafkaConsumer | None) -> tuple[LaneReport, ...]:
         lanes = self._lane_consumer.running_lanes()
@@ -89,6 +72,8 @@ class Reports:
         return reports
 
     def _report(self, lanes: tuple[LaneReport, ...]) -> ProcessorReported:
+        self._finished.append(metrics.total(metrics.RESULTS))
+        seconds = max(len(self._finished) - 1, 1) * REPORT_SECONDS
         silence = self._rate_limit.retry_after_seconds
         return ProcessorReported(
             instance=self._settings.instance_id,
@@ -96,7 +81,7 @@ class Reports:
             paused=self._job_commands.paused,
             retry_after_until=now() + timedelta(seconds=silence) if silence else None,
             rate_limit=self._settings.rate_per_second,
-            rows_per_second=self._rows_per_second(),
+            rows_per_second=round((self._finished[-1] - self._finished[0]) / seconds, 3),
             lanes=lanes,
             commit_seconds=self._commit_seconds(),
             look_ups=int(metrics.total(metrics.CALLS, call="look_up")),
@@ -106,15 +91,6 @@ class Reports:
             takeovers=int(metrics.total(metrics.TAKEOVERS)),
             fenced=int(metrics.total(metrics.FENCED)),
         )
-
-    def _rows_per_second(self) -> float:
-        """Results in the last minute, per second. There may be more reports in it than one every 5 s."""
-        now = self._clock()
-        self._finished.append((now, metrics.total(metrics.RESULTS)))
-        while self._finished[1][0] <= now - RATE_SECONDS:
-            self._finished.popleft()
-        (first_at, first), (_, last) = self._finished[0], self._finished[-1]
-        return round((last - first) / max(now - first_at, REPORT_SECONDS), 3)
 
     def _commit_seconds(self) -> float:
         """The mean duration of the transactions since the last report."""

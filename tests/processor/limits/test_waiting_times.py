@@ -8,14 +8,10 @@ from hypothesis import strategies as st
 
 from services.processor.directory.retry_after import LONGEST, parse_retry_after
 from services.processor.limits.backoff import Backoff
-from services.processor.limits.rate_slots import GRACE_SECONDS, RateSlots, SlotRange, slot_order
+from services.processor.limits.rate_slots import GRACE_SECONDS, RateSlots, slot_order
 
 RATES = st.tuples(st.integers(1, 200), st.floats(0.05, 60), st.integers(1, 12))
 TIMES = st.floats(1_700_000_000, 1_900_000_000)
-
-
-def next_slot(slots, time, owned, used):
-    return slots.next_slot(time, map(slots.of_partition, owned), used)
 
 
 @given(RATES, TIMES)
@@ -39,7 +35,7 @@ def test_every_slot_has_one_owner_and_none_is_left_out(rates, time, data):
     for owner in range(3):
         owned = [index for index, of in enumerate(owners) if of == owner]
         used = -1
-        while owned and (slot := next_slot(slots, time, owned, used)) < slots.at(time) + 2 + partitions:
+        while owned and (slot := slots.next_slot(time, owned, used)) < slots.at(time) + 2 + partitions:
             taken.append(slot)
             used = slot
     first = min(taken)
@@ -55,24 +51,7 @@ def test_every_partition_gets_one_slot_in_turn(partitions):
 
 def test_without_partitions_there_is_no_slot():
     """A processor that owns nothing sends nothing."""
-    assert next_slot(RateSlots(10, 1.0, 6), 1e9, [], -1) is None
-
-
-@given(st.integers(0, 5), st.integers(0, 100), st.integers(0, 100), st.integers(0, 100))
-def test_a_range_of_slots_ends(place, first, length, after):
-    """It has every sixth slot between its bounds, and no other."""
-    slots = SlotRange(place, 6, first, first + length)
-    wanted = [slot for slot in range(max(first, after), first + length) if slot % 6 == place]
-    assert slots.next(after) == (wanted[0] if wanted else None)
-
-
-def test_a_partition_has_two_turns_in_a_cycle():
-    """So that its owner can lend one of them."""
-    slots = RateSlots(10, 1.0, 5)
-    of_places = {slots.partition(place) for place in slots.places(3)}
-    assert of_places == {3}
-    assert {place % slots.cycle for place in slots.places(3)} == set(slots.places(3))
-    assert sorted(place for lane in range(5) for place in slots.places(lane)) == list(range(slots.cycle))
+    assert RateSlots(10, 1.0, 6).next_slot(1e9, [], -1) is None
 
 
 def test_a_slot_is_forfeited_after_its_grace():
@@ -80,9 +59,9 @@ def test_a_slot_is_forfeited_after_its_grace():
     slots = RateSlots(10, 1.0, 1)
     begin = slots.begins(slots.at(1e9) + 1)
     slot = slots.at(begin)
-    assert next_slot(slots, begin + GRACE_SECONDS / 2, [0], -1) == slot
-    assert next_slot(slots, begin + GRACE_SECONDS * 2, [0], -1) == slot + 1
-    assert next_slot(slots, begin, [0], slot) == slot + 1
+    assert slots.next_slot(begin + GRACE_SECONDS / 2, [0], -1) == slot
+    assert slots.next_slot(begin + GRACE_SECONDS * 2, [0], -1) == slot + 1
+    assert slots.next_slot(begin, [0], slot) == slot + 1
 
 
 @pytest.mark.parametrize(
@@ -99,7 +78,7 @@ def test_a_processor_need_not_wait_for_all_slots_of_the_others(partitions, proce
         owned = range(first, min(first + share, partitions))
         waits, slot = [], -1
         for _ in range(2 * len(owned)):
-            following = next_slot(slots, 0.0, owned, slot)
+            following = slots.next_slot(0.0, owned, slot)
             waits.append(following - slot)
             slot = following
         assert max(waits) <= longest
@@ -110,8 +89,8 @@ def test_a_short_period_has_a_short_grace():
     slots = RateSlots(5, 0.1, 1)
     begin = slots.begins(slots.at(1e9) + 1)
     slot = slots.at(begin)
-    assert next_slot(slots, begin + 0.001, [0], -1) == slot
-    assert next_slot(slots, begin + 0.003, [0], -1) == slot + 1
+    assert slots.next_slot(begin + 0.001, [0], -1) == slot
+    assert slots.next_slot(begin + 0.003, [0], -1) == slot + 1
 
 
 @given(st.integers(0, 50))

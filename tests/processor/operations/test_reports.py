@@ -1,9 +1,6 @@
 """What a processor reports of itself, as ProcessorReported and as metrics."""
 
-import asyncio
-from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -43,54 +40,20 @@ class FakeConsumer:
         return {}
 
 
-@dataclass
-class FakeTime:
-    """A monotonic clock that only sleep moves on."""
-
-    now: float = 1000.0
-
-    def clock(self):
-        return self.now
-
-    async def sleep(self, seconds):
-        self.now += seconds
-        await asyncio.sleep(0)
-
-
-@pytest.fixture
-def fake_time():
-    return FakeTime()
-
-
-@pytest.fixture
-def published():
-    """When each report was written, and the report."""
-    return []
-
-
-@pytest.fixture
-def rate_limit():
-    return SimpleNamespace(retry_after_seconds=30.0, must_report_slots=False)
-
-
 @pytest.fixture
 def lane_consumer():
     return FakeLaneConsumer()
 
 
 @pytest.fixture
-def reports(lane_consumer, rate_limit, fake_time, published):
-    breaker, job_commands = SimpleNamespace(state=BreakerState.OPEN), SimpleNamespace(paused=True)
+def reports(lane_consumer):
+    breaker, rate_limit = SimpleNamespace(state=BreakerState.OPEN), SimpleNamespace(retry_after_seconds=30.0)
+    job_commands = SimpleNamespace(paused=True)
 
-    async def publish(event):
-        published.append((fake_time.now, event))
-        if len(published) == 4:
-            raise asyncio.CancelledError
+    async def publish(_):
+        raise AssertionError("nothing is published here")
 
-    settings = ProcessorSettings(instance_id="p-1")
-    return Reports(
-        settings, lane_consumer, breaker, rate_limit, job_commands, publish, fake_time.clock, fake_time.sleep
-    )
+    return Reports(ProcessorSettings(instance_id="p-1"), lane_consumer, breaker, rate_limit, job_commands, publish)
 
 
 async def report(reports) -> ProcessorReported:
@@ -120,32 +83,6 @@ async def test_a_report_has_what_an_engineer_on_call_asks_first(reports):
     counters = ("look_ups", "slots_used", "slots_wasted", "retry_after_waits", "takeovers", "fenced")
     assert [getattr(after, name) - getattr(before, name) for name in counters] == [2, 7, 1, 1, 3, 1]
     assert (await report(reports)).commit_seconds == 0
-
-
-async def test_the_rate_is_that_of_the_last_minute(reports, fake_time):
-    """However many reports there were in it."""
-    for finished, passed, expected in ((0, 30, 0), (60, 1, 60 / 31), (0, 20, 60 / 51), (0, 10, 60 / 61), (30, 50, 0.5)):
-        fake_time.now += passed
-        metrics.RESULTS.labels("RowCreated").inc(finished)
-        assert (await report(reports)).rows_per_second == pytest.approx(expected, abs=0.001)
-
-
-async def run(reports):
-    with suppress(asyncio.CancelledError):
-        await reports.run(FakeConsumer)
-
-
-async def test_it_reports_every_five_seconds(reports, published):
-    """The first time at once."""
-    await run(reports)
-    assert [at for at, _ in published] == pytest.approx([1000, 1005, 1010, 1015], abs=0.2)
-
-
-async def test_it_reports_sooner_when_others_wait_for_what_it_says_of_slots(reports, published, rate_limit):
-    """Though not more often than four times a second: a lane that was taken over sends nothing before its claim."""
-    rate_limit.must_report_slots = True
-    await run(reports)
-    assert all(0.24 < later - earlier < 0.31 for (earlier, _), (later, _) in pairwise(published))
 
 
 def shown(name: str, **labels: str) -> float | None:

@@ -133,9 +133,12 @@ class Decoder:
                 batch.job_events.append(PositionedEvent(record.partition, record.offset, event))
 
     def _read(self, record: ConsumerRecord) -> Event:
-        if not header(record.headers, "ce_type"):
-            raise UndecodableEvent("no ce_type says which event it is")
-        event = decode(record.headers, record.value)
+        try:
+            event = decode(record.headers, record.value)
+        except UnknownEventType:
+            if not header(record.headers, "ce_type"):
+                raise UndecodableEvent("no ce_type says which event it is") from None
+            raise
         check_column_limits(event, record.value)
         if not self._belongs(event, record.topic):
             raise UndecodableEvent(f"{type(event).__name__} does not belong on this topic")

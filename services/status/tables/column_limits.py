@@ -41,12 +41,28 @@ _LARGEST_REPORTED: Final = 2**53
 
 def check_column_limits(event: Event, value: bytes) -> None:
     """Raises UndecodableEvent for an event that no database can keep."""
+    if b"\\u0000" in value and any("\0" in text for text in _texts(event.model_dump(mode="json"))):
+        raise UndecodableEvent("a text holds a NUL character")
+    if not (isinstance(event, RowCreated | RowUnprocessed) and _is_ordinary(event)):
+        _check_each_limit(event)
+
+
+def _is_ordinary(event: RowResult) -> bool:
+    """True for nearly all results, at a fifth of the cost of every check by itself."""
+    return (
+        max(event.row, event.attempts) <= LARGEST
+        and event.round <= LARGEST_ROUND
+        and max(len(event.job_id), len(event.batch_id), len(event.tenant)) <= LONGEST_ID // 4  # 4 bytes a character
+        and EARLIEST <= event.occurred_at < LATEST
+        and EARLIEST <= event.started_at < LATEST
+    )
+
+
+def _check_each_limit(event: Event) -> None:
     if max(_numbers(event), default=0) > LARGEST:
         raise UndecodableEvent(f"a number is larger than {LARGEST}")
     if _round(event) > LARGEST_ROUND:
         raise UndecodableEvent(f"the round is larger than {LARGEST_ROUND}")
-    if b"\\u0000" in value and any("\0" in text for text in _texts(event.model_dump(mode="json"))):
-        raise UndecodableEvent("a text holds a NUL character")
     for text in _identifiers(event):
         if len(text) > LONGEST_ID or len(text.encode()) > LONGEST_ID:
             raise UndecodableEvent(f"an identifier is longer than {LONGEST_ID} bytes")

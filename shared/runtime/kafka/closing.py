@@ -38,11 +38,29 @@ def _ignore_futures(producer: Any) -> None:
     """After a failure the futures of its transaction and batches fail, and nobody asks any more how they ended."""
     accumulator = producer._message_accumulator
     batches = [*accumulator._pending_batches, *chain.from_iterable(accumulator._batches.values())]
-    futures = [future for batch in batches for future in (batch.future, batch._drain_waiter)]
-    transaction = producer._txn_manager and producer._txn_manager._transaction_waiter
-    for future in (*futures, transaction):
+    for future in (future for batch in batches for future in (batch.future, batch._drain_waiter)):
         if future is not None:
-            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+            future.add_done_callback(_ask)
+    expect_failure(producer)
+
+
+def expect_failure(producer: Any) -> None:
+    """Lets a sender fail while there is no transaction, before the first or after one that has ended.
+
+    Otherwise aiokafka's callback raises AttributeError, or leaves an error behind that nobody asks for.
+    """
+    manager = producer._txn_manager
+    if manager is None:
+        return
+    if manager._transaction_waiter is None or manager._transaction_waiter.done():
+        manager._transaction_waiter = asyncio.get_running_loop().create_future()
+    manager._transaction_waiter.add_done_callback(_ask)
+
+
+def _ask(done: "asyncio.Future[Any]") -> None:
+    """How it ended, so that asyncio does not log that nobody asked."""
+    if not done.cancelled():
+        done.exception()
 
 
 async def _abort(producer: Any) -> None:
@@ -55,7 +73,7 @@ async def _abort(producer: Any) -> None:
         return
     producer._message_accumulator.fail_all(KafkaConnectionError("closed"))
     if (task := sender.sender_task) is not None:
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        task.add_done_callback(_ask)
         while not task.done():
             task.cancel()  # the first time it waits for its requests, the second time it gives up
             await asyncio.wait([task], timeout=CANCEL_SECONDS)

@@ -20,7 +20,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from shared.contract.cloud_events import Headers
 from shared.runtime.kafka import kafka_options
-from shared.runtime.kafka.closing import stop_producer
+from shared.runtime.kafka.closing import expect_failure, stop_producer
 from shared.runtime.kafka.partitions import partition_of
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import detach, run_with_timeout
@@ -81,6 +81,7 @@ class FencedTransactions:
     async def open(self) -> None:
         """Fences every former owner. Raises one of KAFKA_FAILURES, TimeoutError after 9 s: try again later."""
         await run_with_timeout(ANSWER_SECONDS, self._producer.start())
+        expect_failure(self._producer)
 
     async def commit(
         self, records: Sequence[OutgoingRecord], offsets: Mapping[TopicPartition, OffsetAndMetadata]
@@ -142,6 +143,7 @@ class FencedTransactions:
         await asyncio.gather(*sends)
         await self._producer.send_offsets_to_transaction(offsets, self._group)
         await self._producer.commit_transaction()
+        expect_failure(self._producer)
 
     async def _batches(self, records: Sequence[OutgoingRecord]) -> list[tuple[str, int, BatchBuilder]]:
         """The records as batches by topic and partition, in order: sent one by one, each costs a future and a hash."""

@@ -1,0 +1,42 @@
+"""A producer's sender may fail while there is no transaction: aiokafka's own callback trips over that."""
+
+import asyncio
+import gc
+from types import SimpleNamespace
+
+import pytest
+from aiokafka.errors import KafkaError
+from aiokafka.producer.transaction_manager import TransactionManager
+
+from shared.runtime.kafka.closing import expect_failure
+
+
+@pytest.mark.parametrize("transactions", [0, 1])
+async def test_a_sender_that_fails_between_transactions_is_nobody_s_error(transactions):
+    """Before the first there is no future to fail, after one a new future fails that nobody asks for."""
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["message"]))
+    manager = TransactionManager("processor-0", 10_000)
+    manager.set_pid_and_epoch(1, 0)
+    for _ in range(transactions):
+        manager.begin_transaction()
+        manager.committing_transaction()
+        manager.complete_transaction()
+    expect_failure(SimpleNamespace(_txn_manager=manager))
+    manager.fatal_error(KafkaError("the broker is gone"))
+    await asyncio.sleep(0)
+    del manager
+    gc.collect()
+    assert complaints == []
+
+
+async def test_a_transaction_that_is_under_way_is_left_to_whoever_waits_for_it():
+    """Its future still tells how it ended."""
+    manager = TransactionManager("processor-0", 10_000)
+    manager.set_pid_and_epoch(1, 0)
+    manager.begin_transaction()
+    under_way = manager._transaction_waiter
+    expect_failure(SimpleNamespace(_txn_manager=manager))
+    manager.fatal_error(KafkaError("the broker is gone"))
+    with pytest.raises(KafkaError):
+        await under_way

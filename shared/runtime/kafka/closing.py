@@ -37,6 +37,7 @@ async def stop_producer(producer: AIOKafkaProducer, seconds: float) -> None:
 def _ignore_futures(producer: Any) -> None:
     """After a failure the futures of its transaction and batches fail, and nobody asks any more how they ended."""
     accumulator = producer._message_accumulator
+    accumulator._pending_batches = _Batches(accumulator._pending_batches)
     batches = [*accumulator._pending_batches, *chain.from_iterable(accumulator._batches.values())]
     for future in (future for batch in batches for future in (batch.future, batch._drain_waiter)):
         if future is not None:
@@ -55,6 +56,17 @@ def expect_failure(producer: Any) -> None:
     if manager._transaction_waiter is None or manager._transaction_waiter.done():
         manager._transaction_waiter = asyncio.get_running_loop().create_future()
     manager._transaction_waiter.add_done_callback(_ask)
+
+
+class _Batches(set[Any]):
+    """Batches of which any may be removed, also one that is not there.
+
+    aiokafka takes a batch that is to be sent again out of the set, and when it fails, removes it once more.
+    """
+
+    def remove(self, batch: Any) -> None:
+        """Removes it if it is there."""
+        self.discard(batch)
 
 
 def _ask(done: "asyncio.Future[Any]") -> None:

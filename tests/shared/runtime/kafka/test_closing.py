@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import KafkaError
 from aiokafka.producer.transaction_manager import TransactionManager
 
-from shared.runtime.kafka.closing import expect_failure
+from shared.runtime.kafka.closing import expect_failure, stop_producer
 
 
 @pytest.mark.parametrize("transactions", [0, 1])
@@ -40,3 +40,21 @@ async def test_a_transaction_that_is_under_way_is_left_to_whoever_waits_for_it()
     manager.fatal_error(KafkaError("the broker is gone"))
     with pytest.raises(KafkaError):
         await under_way
+
+
+async def test_a_batch_that_was_to_be_sent_again_fails_without_a_complaint():
+    """aiokafka has taken it out of the set of batches under way, and its callback removes it once more."""
+    complaints = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
+    accumulator = SimpleNamespace(_pending_batches=set(), _batches={})
+    batch = SimpleNamespace(future=loop.create_future(), _drain_waiter=None)
+    batch.future.add_done_callback(lambda _: accumulator._pending_batches.remove(batch))
+    accumulator._batches["hospital.results"] = [batch]
+
+    async def stop():
+        batch.future.set_exception(KafkaError("closed"))
+
+    await stop_producer(SimpleNamespace(_message_accumulator=accumulator, _txn_manager=None, stop=stop), 1)
+    await asyncio.sleep(0)
+    assert complaints == []

@@ -42,13 +42,22 @@ async def test_a_transaction_that_is_under_way_is_left_to_whoever_waits_for_it()
         await under_way
 
 
+class FakeBatch:
+    """A batch of records, and the future that tells what became of it."""
+
+    _drain_waiter = None
+
+    def __init__(self, future):
+        self.future = future
+
+
 async def test_a_batch_that_was_to_be_sent_again_fails_without_a_complaint():
     """aiokafka has taken it out of the set of batches under way, and its callback removes it once more."""
     complaints = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
     accumulator = SimpleNamespace(_pending_batches=set(), _batches={})
-    batch = SimpleNamespace(future=loop.create_future(), _drain_waiter=None)
+    batch = FakeBatch(loop.create_future())
     batch.future.add_done_callback(lambda _: accumulator._pending_batches.remove(batch))
     accumulator._batches["hospital.results"] = [batch]
 

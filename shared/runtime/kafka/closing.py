@@ -36,13 +36,20 @@ async def stop_producer(producer: AIOKafkaProducer, seconds: float) -> None:
 
 def _ignore_futures(producer: Any) -> None:
     """After a failure the futures of its transaction and batches fail, and nobody asks any more how they ended."""
+    let_batches_fail(producer)
     accumulator = producer._message_accumulator
-    accumulator._pending_batches = _Batches(accumulator._pending_batches)
     batches = [*accumulator._pending_batches, *chain.from_iterable(accumulator._batches.values())]
     for future in (future for batch in batches for future in (batch.future, batch._drain_waiter)):
         if future is not None:
             future.add_done_callback(_ask)
     expect_failure(producer)
+
+
+def let_batches_fail(producer: Any) -> None:
+    """Lets batches fail that were to be sent again, also when the sender ends by itself. Once for each producer."""
+    accumulator = producer._message_accumulator
+    if not isinstance(accumulator._pending_batches, _Batches):
+        accumulator._pending_batches = _Batches(accumulator._pending_batches)
 
 
 def expect_failure(producer: Any) -> None:

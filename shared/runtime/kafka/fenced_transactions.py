@@ -20,7 +20,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from shared.contract.cloud_events import Headers
 from shared.runtime.kafka import kafka_options
-from shared.runtime.kafka.closing import expect_failure, stop_producer
+from shared.runtime.kafka.closing import expect_failure, let_batches_fail, stop_producer
 from shared.runtime.kafka.partitions import partition_of
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import detach, run_with_timeout
@@ -80,6 +80,7 @@ class FencedTransactions:
 
     async def open(self) -> None:
         """Fences every former owner. Raises one of KAFKA_FAILURES, TimeoutError after 9 s: try again later."""
+        let_batches_fail(self._producer)
         await run_with_timeout(ANSWER_SECONDS, self._producer.start())
         expect_failure(self._producer)
 

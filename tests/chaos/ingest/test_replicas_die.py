@@ -8,8 +8,8 @@ import httpx
 
 from services.ingest.keys.schema_version import migrate
 from shared.runtime.databases import create_engine, database_url
+from tests.chaos.ingest.test_uploads_die import accepted
 from tests.chaos.size import sized
-from tests.chaos.test_uploads_die import accepted
 from tests.support.ingest.ingest_process import IngestProcess
 from tests.support.ingest.ingest_server import settings
 from tests.support.ingest.published_jobs import assert_one_whole_job_each

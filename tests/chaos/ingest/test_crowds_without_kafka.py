@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.chaos.ingest.test_uploads_die import accepted
 from tests.chaos.size import sized
-from tests.chaos.test_uploads_die import accepted
 from tests.support.ingest.ingest_process import IngestProcess
 from tests.support.ingest.ingest_server import settings
 from tests.support.ingest.published_jobs import jobs

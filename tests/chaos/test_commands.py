@@ -1,8 +1,6 @@
 """Commands in the middle of a job: cancel, pause, resume."""
 
 import asyncio
-import os
-import sys
 import time
 
 from tests.chaos.conftest import Kept
@@ -46,7 +44,7 @@ async def test_nothing_is_sent_while_paused(system: ProcessorSystem, kept: Kept)
     job = make_job(PAUSED_ROWS)
     await system.publish(job)
     await until("the job has begun", lambda: created(system, 50), 20)
-    await run_command(system, "pause")
+    await system.run_command("pause")
     await until("both have heard of it", lambda: all(each.logged("sending_paused") for each in processors), 10)
     await asyncio.sleep(0.8)  # calls under way: 200 ms each
     before = (await system.admin("stats"))["requests_total"]
@@ -54,7 +52,7 @@ async def test_nothing_is_sent_while_paused(system: ProcessorSystem, kept: Kept)
     await system.start_processors(1)
     await asyncio.sleep(PAUSE_SECONDS)
     assert (await system.admin("stats"))["requests_total"] == before, "sent while paused"
-    await run_command(system, "resume")
+    await system.run_command("resume")
     await system.inject(latency_ms=20)  # what is left would only take time
     audit = await finish_and_audit(system, job, seconds=60)
     assert audit.kinds == {"RowCreated": PAUSED_ROWS}
@@ -64,10 +62,3 @@ async def test_nothing_is_sent_while_paused(system: ProcessorSystem, kept: Kept)
 async def created(system: ProcessorSystem, count: int) -> bool:
     """Whether the directory holds so many hospitals."""
     return (await system.admin("stats"))["creates"] >= count
-
-
-async def run_command(system: ProcessorSystem, command: str) -> None:
-    """Runs `python -m services.processor COMMAND`, as an operator does."""
-    environment = {**os.environ, **system.environment}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.processor", command, env=environment)
-    assert await process.wait() == 0

@@ -7,54 +7,71 @@ sends again what was not acknowledged. Needs Linux, `ip` and `unshare`, and the 
 """
 
 import functools
+import inspect
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
+from xml.etree import ElementTree
 
 import pytest
+
+from deploy.local.ports import free_port
 
 FAR_HOST = "10.77.1.1"
 _INSIDE = "TESTS_OWN_NETWORK"
 _ROOT = Path(__file__).parents[2]
 
 
-def in_own_network(seconds: int) -> Callable[[Callable[[], None]], Callable[..., None]]:
+def in_own_network(seconds: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Runs a test in a process with a network of its own, for at most so many seconds. Skipped where that may not be.
 
-    The test takes no fixtures. It may use `CutNetwork`.
+    The test may use `CutNetwork`. It takes parameters, and fixtures that need no network: they are made twice.
     """
 
-    def decorate(test: Callable[[], None]) -> Callable[..., None]:
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(test)
-        def run(request: pytest.FixtureRequest) -> None:
+        def run(request: pytest.FixtureRequest, **arguments: object) -> None:
             if os.environ.get(_INSIDE):
-                test()
+                test(**arguments)
                 return
             if reason := _not_here():
                 pytest.skip(reason)
-            command = ["unshare", "--map-root-user", "--net", sys.executable, "-m", "pytest", request.node.nodeid]
-            ended = subprocess.run(
-                [*command, "-q", "--no-cov", "-p", "no:cacheprovider", "-p", "no:xdist", f"--timeout={seconds}"],
-                env={name: value for name, value in os.environ.items() if "XDIST" not in name} | {_INSIDE: "1"},
-                cwd=_ROOT,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=seconds + 30,
-                check=False,
-            )
-            assert ended.returncode == 0, ended.stdout + ended.stderr
+            with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+                _run_inside(request.node.nodeid, seconds, report.name)
+                told = ElementTree.parse(report.name).iter("property")
+                request.node.user_properties += [(each.attrib["name"], each.attrib["value"]) for each in told]
 
         # pytest asks the wrapped function for its fixtures otherwise.
         del run.__wrapped__  # type: ignore[attr-defined]
+        asked = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [asked, *inspect.signature(test).parameters.values()]
+        )
         return run
 
     return decorate
+
+
+def _run_inside(test: str, seconds: int, report: str) -> None:
+    """Runs one test in a namespace, and asserts that it passed. `report`: the file that gets what it has recorded."""
+    options = ["-q", "--no-cov", "-p", "no:cacheprovider", "-p", "no:xdist", f"--timeout={seconds}"]
+    ended = subprocess.run(
+        ["unshare", "--map-root-user", "--net", sys.executable, "-m", "pytest", test, *options, f"--junitxml={report}"],
+        env={name: value for name, value in os.environ.items() if "XDIST" not in name} | {_INSIDE: "1"},
+        cwd=_ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds + 30,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def _not_here() -> str | None:
@@ -104,6 +121,14 @@ class CutNetwork:
         finally:
             process.kill()
             process.wait()
+
+    @contextmanager
+    def directory(self) -> Iterator[str]:
+        """A sandbox directory on the far host; yields its URL."""
+        port = free_port()
+        environment = (f"SANDBOX_HOST={FAR_HOST}", f"SANDBOX_PORT={port}")
+        with self.running("env", *environment, sys.executable, "-m", "deploy.local.sandbox"):
+            yield f"http://{FAR_HOST}:{port}"
 
     def cut(self) -> None:
         """From now on every packet gets lost, in both directions."""

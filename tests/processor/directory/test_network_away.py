@@ -4,16 +4,13 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import aiohttp
 
-from deploy.local.ports import free_port
 from services.processor.directory.client import DirectoryClient
 from services.processor.directory.outcomes import Listed, Unanswered
 from services.processor.settings import DirectorySettings
-from tests.support.cut_network import FAR_HOST, CutNetwork, in_own_network
+from tests.support.cut_network import CutNetwork, in_own_network
 from tests.support.processor.jobs import make_job
 from tests.support.until import until
 
@@ -47,14 +44,14 @@ asyncio.run(main())
 @in_own_network(60)
 def test_a_call_that_was_given_up_is_not_delivered_after_its_look_up():
     """Linux goes on sending what a closed socket had written: the directory got a hospital after it had none."""
-    with CutNetwork() as network, far_directory(network) as url:
+    with CutNetwork() as network, network.directory() as url:
         asyncio.run(lose_a_call(network, url))
 
 
 @in_own_network(60)
 def test_a_call_of_a_processor_that_was_killed_is_not_delivered_later():
     """The kernel closes its socket and goes on sending, while the lane's next owner looks the row up."""
-    with CutNetwork() as network, far_directory(network) as url:
+    with CutNetwork() as network, network.directory() as url:
         with subprocess.Popen(
             [sys.executable, "-c", CALLER, url, str(TIMEOUT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         ) as caller:
@@ -100,15 +97,6 @@ async def come_back_late(network: CutNetwork, began: float) -> None:
     await asyncio.sleep(began + OUTAGE - time.monotonic())
     network.mend()
     await asyncio.sleep(began + LAST_RESENT - time.monotonic())
-
-
-@contextmanager
-def far_directory(network: CutNetwork) -> Iterator[str]:
-    """The URL of a sandbox directory on the far host."""
-    port = free_port()
-    environment = (f"SANDBOX_HOST={FAR_HOST}", f"SANDBOX_PORT={port}")
-    with network.running("env", *environment, sys.executable, "-m", "deploy.local.sandbox"):
-        yield f"http://{FAR_HOST}:{port}"
 
 
 async def creations(url: str) -> int:

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import os
+import sys
 import time
+from asyncio.subprocess import PIPE, STDOUT
 from collections import Counter
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -38,9 +40,11 @@ FAST_SETTINGS = {
 
 
 class ProcessorSystem:
-    """Everything around the processors of one test."""
+    """Everything around the processors of one test. `directory_url`: a sandbox that runs; else one is started."""
 
-    def __init__(self, bootstrap: str, prefix: str, folder: Path, **environment: str) -> None:
+    def __init__(
+        self, bootstrap: str, prefix: str, folder: Path, *, directory_url: str = "", **environment: str
+    ) -> None:
         self.environment = {
             **FAST_SETTINGS,
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
@@ -56,7 +60,7 @@ class ProcessorSystem:
             kafka_replication_factor=int(self.environment.get("KAFKA_REPLICATION_FACTOR", "1")),
         )
         self.topics = self.settings.topics
-        self.directory_url = ""
+        self.directory_url = directory_url
         self.processors: list[Processor] = []
         self._folder = folder
         self._stack = AsyncExitStack()
@@ -67,12 +71,16 @@ class ProcessorSystem:
         await create_missing_topics(self.settings)
         await self._stack.__aenter__()
         self._session = await self._stack.enter_async_context(aiohttp.ClientSession())
+        if not self.directory_url:
+            self.directory_url = await self._start_directory()
+        return self
+
+    async def _start_directory(self) -> str:
         log = self._folder / "directory.log"
         directory = Forked("deploy.local.sandbox", environment=os.environ | {"SANDBOX_PORT": "0"}, log=log)
         self._stack.callback(directory.kill)
         await until("the directory listens", lambda: "\n" in log.read_text(), 20)
-        self.directory_url = log.read_text().split(" on ")[1].split()[0]
-        return self
+        return log.read_text().split(" on ")[1].split()[0]
 
     async def __aexit__(self, *_: object) -> None:
         for processor in self.processors:
@@ -131,6 +139,15 @@ class ProcessorSystem:
             return all(lanes) and sorted(index for each in lanes for index in each) == everything
 
         await until("every lane has one owner", is_settled, seconds)
+
+    async def run_command(self, *arguments: str, status: int = 0) -> str:
+        """Runs `python -m services.processor ARGUMENTS` as an operator does; returns what it has written."""
+        environment = {**os.environ, **self.environment}
+        command = (sys.executable, "-m", "services.processor", *arguments)
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=STDOUT)
+        written, _ = await process.communicate()
+        assert process.returncode == status, written.decode()
+        return written.decode()
 
     async def stop_processors(self) -> None:
         """Asks all that live to stop, and waits for it."""

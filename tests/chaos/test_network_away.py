@@ -1,0 +1,70 @@
+"""A network between processors and directory that is away while their connections stay established."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.conftest import Kept
+from tests.chaos.size import FASTER_SETTINGS, sized
+from tests.support.audit import activate, finish_and_audit
+from tests.support.cut_network import CutNetwork, in_own_network
+from tests.support.processor.jobs import make_job
+from tests.support.processor.processor_system import ProcessorSystem
+from tests.support.servers import private_broker
+
+#: Seconds. Linux sends again what it could not deliver after 0.2, 0.6, 1.4, 3, 6.2, 12.6, 25.4, 51 and 102 s.
+OUTAGES = sized((4,), (20, 42, 70))
+#: At full size those of an installation: a look-up comes after 40 s at the earliest.
+TIMES = sized(
+    FASTER_SETTINGS, {"HOSPITAL_API_TIMEOUT": "10", "HOSPITAL_API_SETTLE_SECONDS": "30", "LEASE_SECONDS": "10"}
+)
+#: Each call takes so long that every connection is used.
+LATENCY_MS = 200
+CONNECTIONS = 32
+ROWS = sized(200, 1000)
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+@in_own_network(sized(120, 600))
+def test_nothing_that_was_sent_into_an_outage_arrives_twice(outage: int, tmp_path: Path, kept: Kept):
+    """What was written in the moment of the cut is not delivered when its row has been looked up and sent again."""
+    with CutNetwork() as network, network.directory() as url, private_broker() as broker:
+        asyncio.run(
+            lose_calls(network, ProcessorSystem(broker.bootstrap, "", tmp_path, directory_url=url), outage, kept)
+        )
+
+
+async def lose_calls(network: CutNetwork, system: ProcessorSystem, outage: int, kept: Kept) -> None:
+    """A job before the outage opens the connections, all calls of the next are written into the outage."""
+    system.environment |= TIMES | {"HOSPITAL_API_MAX_CONNECTIONS": str(CONNECTIONS)}
+    async with system:
+        await system.inject(latency_ms=LATENCY_MS)
+        processors = await system.start_processors(2)
+        before, lost = make_job(ROWS), make_job(ROWS)
+        await system.publish(before)
+        await system.wait_for_results(ROWS, 60)
+        network.cut()
+        delivered = asyncio.get_running_loop().time() + seconds_to_the_next_try_after(outage)
+        await system.publish(lost)
+        await asyncio.sleep(outage)
+        assert len(await system.results()) == ROWS, "the network was not away"
+        network.mend()
+        await system.wait_for_results(2 * ROWS, 200)
+        await asyncio.sleep(delivered - asyncio.get_running_loop().time())
+        for job in (before, lost):
+            await activate(system, job)
+        assert all(each.alive for each in processors)
+        audit = await finish_and_audit(system, before, lost, seconds=1)
+    assert audit.kinds == {"RowCreated": 2 * ROWS}
+    retried = sum(result.attempts > 1 for result in audit.results)
+    assert retried, "no call was under way when the network went away"
+    kept(f"network away for {outage} s: {audit.summary()}, {audit.look_ups} look-ups, {retried} rows sent again")
+
+
+def seconds_to_the_next_try_after(outage: float) -> float:
+    """When the kernel would have delivered what was written at the cut: it waits twice as long each time."""
+    at, wait = 0.0, 0.21
+    while at < outage:
+        at, wait = at + wait, 2 * wait
+    return at + 2.0

@@ -71,9 +71,9 @@ def _assert_exactly_once(audit: Audit, jobs: tuple[Job, ...]) -> None:
     assert not audit.broken, f"unexpected errors in {audit.broken}"
 
 
-async def activate(system: ProcessorSystem, job: Job, seconds: float = 20) -> None:
-    """Tells that all rows of the job were created, and waits until its batches are active."""
-    finished = JobFinished(
+def all_created(job: Job) -> JobFinished:
+    """Tells, as the status service does, that all rows of the job were created: its batches are to be activated."""
+    return JobFinished(
         tenant="public",
         job_id=job.job_id,
         outcome=JobOutcome.ALL_CREATED,
@@ -83,11 +83,16 @@ async def activate(system: ProcessorSystem, job: Job, seconds: float = 20) -> No
         unprocessed_hospitals=0,
         batch_ids=tuple(job.batch_ids),
     )
-    await system.write([(system.topics.jobs, finished)])
-    await until(f"{len(job.batch_ids)} batches are active", lambda: _activated(system, job), seconds)
 
 
-async def _activated(system: ProcessorSystem, job: Job) -> bool:
+async def activate(system: ProcessorSystem, job: Job, seconds: float = 20) -> None:
+    """Tells that all rows of the job were created, and waits until its batches are active."""
+    await system.write([(system.topics.jobs, all_created(job))])
+    await until(f"{len(job.batch_ids)} batches are active", lambda: activated(system, job), seconds)
+
+
+async def activated(system: ProcessorSystem, job: Job) -> bool:
+    """Whether all batches of a job were activated."""
     events = await system.events(system.topics.jobs)
     return set(job.batch_ids) <= {event.batch_id for event in events if isinstance(event, BatchActivated)}
 

@@ -19,10 +19,10 @@ class Job:
         return list(dict.fromkeys(row.batch_id for row in self.rows))
 
 
-def make_job(rows: int, *, names: Iterable[str] = (), round_: int = 1) -> Job:
+def make_job(rows: int, *, names: Iterable[str] = (), round_: int = 1, batch_rows: int = 1000) -> Job:
     """A job of that many hospitals; the first get the names given."""
     job_id, given = str(uuid4()), list(names)
-    batches = [str(uuid4()) for _ in range(rows // 1000 + 1)]
+    batches = [str(uuid4()) for _ in range(rows // batch_rows + 1)]
     events = []
     for index in range(rows):
         name = given[index] if index < len(given) else f"Hospital {index}"
@@ -31,7 +31,7 @@ def make_job(rows: int, *, names: Iterable[str] = (), round_: int = 1) -> Job:
             RowAccepted(
                 tenant="public",
                 job_id=job_id,
-                batch_id=batches[index // 1000],
+                batch_id=batches[index // batch_rows],
                 row=index + 2,
                 round=round_,
                 name=name,

@@ -4,11 +4,10 @@ import asyncio
 import io
 
 import pytest
-from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from services.processor.operations.offsets import OffsetsRefused, set_offsets, show_offsets
 from shared.contract.events import RowCreated, RowFailed
-from shared.runtime.kafka import kafka_options
+from tests.support.processor.forgotten_group import forget_group
 from tests.support.processor.installation import TIMEOUT_SECONDS, rows, running_installation
 from tests.support.until import until
 
@@ -18,23 +17,6 @@ async def installation(kafka_bootstrap, topic_prefix):
     """One lane."""
     async with running_installation(kafka_bootstrap, topic_prefix, kafka_topic_partitions=1) as installation:
         yield installation
-
-
-async def forget(installation):
-    """What Kafka does by itself when nobody was in the group for `offsets.retention.minutes`."""
-    group = installation.topics.group("processor")
-    admin = kafka_options.admin_client(installation.settings)
-    await admin.start()
-    try:
-        coordinator = await admin.find_coordinator(group)
-
-        async def deleted() -> bool:
-            answer = await admin._send_request(DeleteGroupsRequest([group]), coordinator)
-            return answer.results[0][1] == 0
-
-        await until("the group is deleted", deleted, TIMEOUT_SECONDS)
-    finally:
-        await admin.close()
 
 
 async def set_all(installation, to):
@@ -50,7 +32,7 @@ async def test_forgotten_offsets_stop_the_lane_until_somebody_sets_them(installa
         installation.sandbox.inject(name_rules=[])
         await installation.write(*rows(5, job_id="corrected"))
         assert [type(each) for each in await installation.results(10)] == [RowFailed] * 5 + [RowCreated] * 5
-    await forget(installation)
+    await forget_group(installation.settings)
     async with installation.processing() as engine:
 
         async def stopped() -> bool:
@@ -98,7 +80,7 @@ async def test_a_group_without_offsets_is_set_as_a_whole(installation):
     async with installation.processing():
         await asyncio.sleep(0)
     await set_all(installation, "end")
-    await forget(installation)
+    await forget_group(installation.settings)
     with pytest.raises(OffsetsRefused, match="--all first"):
         await set_offsets(installation.settings, "end", installation.topics.rows_express, 0, io.StringIO())
     assert await set_all(installation, "beginning") == 3

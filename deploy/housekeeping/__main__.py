@@ -13,11 +13,11 @@ import argparse
 import asyncio
 import sys
 
-from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
 from deploy.housekeeping.deletion import HousekeepingSettings, run_housekeeping
 from deploy.housekeeping.needs import DatabaseMissing
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.kafka.topic_admin import TopicsUnusable
 from shared.runtime.logging import configure_logging
 from shared.runtime.schema_versions import SchemaOutdated
@@ -36,7 +36,7 @@ def main() -> None:
     configure_logging(settings, "housekeeping")
     try:
         asyncio.run(run_housekeeping(settings, _print_line, dry_run=arguments.dry_run))
-    except (DatabaseMissing, SchemaOutdated, TopicsUnusable, SQLAlchemyError, KafkaError, OSError) as error:
+    except (DatabaseMissing, SchemaOutdated, TopicsUnusable, SQLAlchemyError, *KAFKA_FAILURES) as error:
         stop(f"{error or type(error).__name__}. Only what is said above to be deleted is deleted")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from sqlalchemy import URL
 
@@ -13,6 +13,7 @@ from services.status.settings import DatabaseSettings, RetentionSettings
 from shared.contract.topics import Topics
 from shared.runtime.databases import database_url
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.clients import Consumer
 from shared.runtime.kafka.topic_admin import check_topics
 from shared.runtime.settings import KafkaSettings, LogSettings
 
@@ -42,7 +43,7 @@ async def run_housekeeping(settings: HousekeepingSettings, report: Report, *, dr
     groups = await read_groups(settings, everywhere)
     limits = {at: limit_of(at, tables, groups[at], topics) for at in everywhere}
     need = _need(tables.job_ids, oldest(settings.job_retention_days) // 1000, topics)
-    async with AIOKafkaConsumer(**kafka_options.consumer_options(settings)) as consumer:
+    async with Consumer(**kafka_options.consumer_options(settings)) as consumer:
         deletion = _Deletion(settings, consumer, limits, report, dry_run=dry_run)
         remaining_jobs = await deletion.jobs(need)
         need_with_jobs = _or_remaining(need, remaining_jobs, topics)
@@ -54,7 +55,7 @@ class _Deletion:
     def __init__(
         self,
         settings: HousekeepingSettings,
-        consumer: AIOKafkaConsumer,
+        consumer: Consumer,
         limits: Mapping[TopicPartition, Limit],
         report: Report,
         *,

@@ -9,13 +9,10 @@ losing rows, so the engine drives the raw consumers. The publishers are declared
 with aiokafka's producers, since FastStream knows no transactions.
 """
 
-import contextlib
 from dataclasses import dataclass
 from typing import Any, Final
 
-import structlog
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, TopicPartition
@@ -39,17 +36,13 @@ from shared.contract.events import (
 )
 from shared.contract.topics import Topics
 from shared.runtime.kafka import kafka_options
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
-from shared.runtime.timeouts import run_with_timeout
-
-log = structlog.get_logger(__name__)
+from shared.runtime.kafka.closing import end_consumer, stop_client
 
 #: How much longer than a call a rebalance may take: calls in flight finish before their lane is handed over.
 REBALANCE_MARGIN_SECONDS: Final = 20.0
 
 #: A consumer leaves its group within this time, or without a word.
 STOP_SECONDS: Final = 15.0
-ABORT_SECONDS: Final = 1.0
 
 #: While Kafka is away consumers try this often to reach it; at aiokafka's 100 that was a twentieth of a core.
 RETRY_BACKOFF_MS: Final = 500
@@ -120,25 +113,12 @@ async def stop_subscriber(subscriber: Any, seconds: float = STOP_SECONDS) -> Non
     aiokafka closes a consumer's client last, and not at all when what comes before fails or hangs.
     """
     consumer = subscriber.consumer
-    try:
-        await run_with_timeout(seconds, subscriber.stop())
-    except KAFKA_FAILURES as error:
-        log.info("consumer_not_stopped", reason=repr(error))
+
+    async def end() -> None:
         if consumer is not None:
-            await _abort(consumer)
+            await end_consumer(consumer)
 
-
-async def _abort(consumer: Any) -> None:
-    """Ends each part of a consumer, whatever becomes of the others; its heart would go on beating."""
-    coordinator, fetcher = consumer._coordinator, consumer._fetcher
-    ends = [consumer._client.close]
-    if fetcher is not None:
-        ends.insert(0, fetcher.close)
-    if isinstance(coordinator, GroupCoordinator):
-        ends[:0] = [coordinator._stop_heartbeat_task, coordinator._stop_commit_offsets_refresh_task]
-    for end in ends:
-        with contextlib.suppress(*KAFKA_FAILURES):
-            await run_with_timeout(ABORT_SECONDS, end())
+    await stop_client(subscriber.stop, seconds, end)
 
 
 def _document_lanes(broker: KafkaBroker, topics: Topics) -> None:

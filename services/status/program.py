@@ -3,7 +3,6 @@
 import asyncio
 
 import structlog
-from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.status.rebuild.rebuild import rebuild
@@ -14,6 +13,7 @@ from services.status.tables.schema_version import check_schema, migrate
 from shared.runtime.command_line import service_parser
 from shared.runtime.databases import create_engine
 from shared.runtime.http.http_server import bind, serve
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.kafka.publisher import KafkaUnavailable
 from shared.runtime.kafka.topic_admin import TopicsUnusable
 from shared.runtime.logging import configure_logging
@@ -59,7 +59,7 @@ def _rebuild(settings: RebuildSettings) -> None:
         asyncio.run(rebuild(settings, lambda line: print(line, flush=True)))  # noqa: T201 - talks to a person
     except AlreadyRebuilding as other:
         stop(f"{other}. Nothing was changed")
-    except (KafkaError, KafkaUnavailable, TopicsUnusable, SQLAlchemyError, OSError) as error:
+    except (*KAFKA_FAILURES, KafkaUnavailable, TopicsUnusable, SQLAlchemyError) as error:
         stop(f"{error or type(error).__name__}. The tables are as they were")
 
 

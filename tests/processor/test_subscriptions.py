@@ -9,15 +9,18 @@ from services.processor.subscriptions import stop_subscriber
 
 
 class FakeSubscriber:
-    """A subscriber whose stop ends as `stop` does; it is its own consumer and client."""
+    """A subscriber whose stop ends as `stop` does; it is its own consumer, client and connection."""
+
+    _md_update_fut = _sync_task = _protocol = None
 
     def __init__(self, stop):
         self.stop = stop
         self.consumer = self._client = self
         self._coordinator = self._fetcher = None
+        self._conns = {1: self}
         self.closed = False
 
-    async def close(self):
+    def close(self):
         self.closed = True
 
 

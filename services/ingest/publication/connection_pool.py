@@ -5,20 +5,21 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError
 
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.closing import STOP_SECONDS, end_client, stop_client
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.timeouts import detach, run_with_timeout
+from shared.runtime.timeouts import detach
 
 #: Idle connections that are kept.
 MAX_IDLE: Final = 8
 #: Age at which a connection is closed: firewalls forget idle ones, and it may know the partitions of yesterday.
 MAX_AGE_SECONDS: Final = 60.0
-_CLOSE_SECONDS: Final = 30.0
 
 
 @dataclass(slots=True)
@@ -94,5 +95,6 @@ class ConnectionPool:
 
 
 def close_connection(connection: Connection) -> None:
-    """Closes it in the background, since closing waits for Kafka."""
-    detach(asyncio.create_task(run_with_timeout(_CLOSE_SECONDS, connection.client.close())))
+    """Closes it in the background, since closing waits for Kafka: nothing of it is left a few seconds later."""
+    client = connection.client
+    detach(asyncio.create_task(stop_client(client.close, STOP_SECONDS, partial(end_client, client))))

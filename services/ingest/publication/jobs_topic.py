@@ -4,14 +4,15 @@ import asyncio
 from typing import Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from shared.contract.cloud_events import header
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.clients import Consumer
 from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.kafka.partitions import partition_of
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.timeouts import detach, run_with_timeout
+from shared.runtime.timeouts import run_with_timeout
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +76,7 @@ class JobsTopic:
             ends = await consumer.end_offsets(partitions)
             self._ends = {partition.partition: offset for partition, offset in ends.items()}
         finally:
-            await _stop(consumer)
+            await consumer.stop(_STOP_SECONDS)
 
     async def has_job(self, job_id: str, partition: int, offset: int) -> bool:
         """Whether the job's JobAccepted was committed at this offset or later.
@@ -93,7 +94,7 @@ class JobsTopic:
             consumer.seek(at, max(offset, begin))
             return await _found(consumer, at, end, job_id)
         finally:
-            await _stop(consumer)
+            await consumer.stop(_STOP_SECONDS)
 
     async def _end(self, at: TopicPartition) -> int:
         # The end of everything written. The committed end is where another upload's open transaction begins.
@@ -103,27 +104,18 @@ class JobsTopic:
             end: int = (await consumer.end_offsets([at]))[at]
             return end
         finally:
-            await _stop(consumer)
+            await consumer.stop(_STOP_SECONDS)
 
     def _at(self, partition: int) -> TopicPartition:
         return TopicPartition(self._topic, partition)
 
-    def _consumer(self, isolation_level: str) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            **{**kafka_options.consumer_options(self._settings), "isolation_level": isolation_level}
-        )
+    def _consumer(self, isolation_level: str) -> Consumer:
+        return Consumer(**{**kafka_options.consumer_options(self._settings), "isolation_level": isolation_level})
 
 
-async def _found(consumer: AIOKafkaConsumer, at: TopicPartition, end: int, job_id: str) -> bool:
+async def _found(consumer: Consumer, at: TopicPartition, end: int, job_id: str) -> bool:
     while await consumer.position(at) < end:
         for record in (await consumer.getmany(at, timeout_ms=200)).get(at, []):
             if record.key == job_id.encode() and header(record.headers, "ce_type") == "JobAccepted":
                 return True
     return False
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """Stops it, waiting for a second at most."""
-    stopping = asyncio.create_task(consumer.stop())
-    detach(stopping)
-    await asyncio.wait({stopping}, timeout=_STOP_SECONDS)

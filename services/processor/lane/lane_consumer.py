@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from services.processor import metrics
 from services.processor.lane.lane import Lane
@@ -20,6 +20,7 @@ from services.processor.lane.ownership import LaneEnd
 from services.processor.lane.takeover import SET_COMMAND, OffsetsForgotten
 from services.processor.settings import ProcessorSettings
 from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.rebalances import AssignmentLost
 
 log = structlog.get_logger(__name__)
 
@@ -32,10 +33,6 @@ TAKEOVER_RETRY_SECONDS = 1.0
 
 #: Takes a lane over. Raises one of KAFKA_FAILURES when it has to be tried again.
 TakeOver = Callable[[int, AIOKafkaConsumer], Awaitable[Lane]]
-
-
-class AssignmentLost(KafkaError):  # type: ignore[misc]
-    """Something went wrong while Kafka told us our lanes, and aiokafka only logs that. Make the consumer anew."""
 
 
 class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]

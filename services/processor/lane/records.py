@@ -9,10 +9,10 @@ from aiokafka import ConsumerRecord
 
 from services.processor.lane.row import DeliveredRow
 from services.processor.offsets.window import Place
-from shared.contract.cloud_events import Headers, UndecodableEvent, decode, encode, header
-from shared.contract.dead_letter_headers import dead_letter_headers
+from shared.contract.cloud_events import UndecodableEvent, decode, encode, header
+from shared.contract.dead_letters import dead_letter, readable
 from shared.contract.events import RowAccepted, RowErrorCode, RowFailed, now
-from shared.contract.topics import MAX_MESSAGE_BYTES, Topics
+from shared.contract.topics import Topics
 from shared.runtime.kafka.fenced_transactions import OutgoingRecord
 
 #: At most 9 digits: larger numbers do not fit into every database's integer.
@@ -21,11 +21,6 @@ _ROUND: Final = re.compile(r".*:([0-9]{1,9})", re.DOTALL)
 #: https://www.w3.org/TR/trace-context/#traceparent-header. Anything else may not be sendable as an HTTP header.
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
-MAX_REASON_CHARACTERS: Final = 500
-#: A larger record is shortened: with its reason in the headers it would be too large for the topic.
-MAX_KEPT_BYTES: Final = MAX_MESSAGE_BYTES - 8_192
-#: How much of a larger record's key and value is kept. The whole record is still on its own topic.
-KEPT_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +37,13 @@ class DeadRecord:
 
     def records(self, topics: Topics) -> list[OutgoingRecord]:
         """The dead letter; and the failed result of its row, if the record's key names one."""
-        letter = self._letter(topics)
+        where = self.topic, self.partition, self.place.offset
+        letter = topics.dead_letters, *dead_letter(self.key, self.value, self.headers, where, self.reason)
         result = self._result()
         if result is None:
             return [letter]
         record = encode(result, "processor", _traceparent(self.headers))
         return [letter, (topics.results, record.key, record.value, record.headers)]
-
-    def _letter(self, topics: Topics) -> OutgoingRecord:
-        size = len(self.key or b"") + len(self.value or b"")
-        size += sum(len(name) + len(value or b"") + 8 for name, value in self.headers)
-        if size <= MAX_KEPT_BYTES:
-            return topics.dead_letters, self.key, self.value, self._with_place(self.headers)
-        key, value = (part and part[:KEPT_BYTES] for part in (self.key, self.value))
-        return topics.dead_letters, key, value, [*self._with_place(()), ("shortened_from", str(size).encode())]
-
-    def _with_place(self, received: Iterable[tuple[str, bytes]]) -> Headers:
-        return dead_letter_headers(received, self.topic, self.partition, self.place.offset, self.reason)
 
     def _result(self) -> RowFailed | None:
         named = _ROW_KEY.fullmatch((self.key or b"").decode(errors="replace"))
@@ -100,7 +85,7 @@ def read_record(record: ConsumerRecord, place: Place) -> Delivered:
             record.key,
             record.value,
             tuple(record.headers),
-            str(error)[:MAX_REASON_CHARACTERS],
+            readable(str(error)),
         )
     return DeliveredRow(event, record.topic, place, record.timestamp / 1000, _traceparent(record.headers))
 

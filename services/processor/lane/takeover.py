@@ -15,11 +15,11 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import GroupAuthorizationFailedError, IllegalStateError
 
-from services.processor.group_offsets import GroupOffsets
-from services.processor.lane.membership import prove_membership
 from services.processor.lane.transactions import LaneTransactions
 from services.processor.offsets.watermark import EVERYTHING, Watermark, read_watermark
 from services.processor.subscriptions import lane_topics
+from shared.runtime.kafka.group_offsets import GroupOffsets
+from shared.runtime.kafka.membership import prove_membership
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
 

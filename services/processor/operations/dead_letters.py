@@ -7,11 +7,12 @@ import json
 from collections.abc import AsyncIterator
 from typing import TextIO
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from pydantic import BaseModel
 
 from shared.contract.cloud_events import header
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.clients import Consumer
 from shared.runtime.settings import KafkaSettings
 
 
@@ -52,7 +53,7 @@ async def export_letters(settings: KafkaSettings, out: TextIO) -> int:
 async def _read(settings: KafkaSettings) -> AsyncIterator[DeadLetter]:
     """All dead letters up to the topic's present end, in order."""
     where = TopicPartition(settings.topics.dead_letters, 0)
-    consumer = AIOKafkaConsumer(**kafka_options.consumer_options(settings))
+    consumer = Consumer(**kafka_options.consumer_options(settings))
     try:
         await consumer.start()
         consumer.assign([where])

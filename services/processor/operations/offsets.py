@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TextIO
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from services.processor.group_offsets import GroupOffsets
 from services.processor.offsets.watermark import EVERYTHING, read_watermark
 from services.processor.subscriptions import lane_topics
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.clients import Consumer
+from shared.runtime.kafka.group_offsets import GroupOffsets
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
 
@@ -103,7 +104,7 @@ async def _states(settings: KafkaSettings) -> dict[TopicPartition, PartitionStat
     wanted = [TopicPartition(topic, index) for topic in lane_topics(topics) for index in range(topics.partitions)]
     async with GroupOffsets(settings) as group:
         committed = await group.read(topics.group("processor"), wanted)
-    consumer = AIOKafkaConsumer(**kafka_options.consumer_options(settings))
+    consumer = Consumer(**kafka_options.consumer_options(settings))
     try:
         await run_with_timeout(_KAFKA_SECONDS, consumer.start())
         beginnings = await run_with_timeout(_KAFKA_SECONDS, consumer.beginning_offsets(wanted))
@@ -116,7 +117,7 @@ async def _states(settings: KafkaSettings) -> dict[TopicPartition, PartitionStat
 async def _commit(settings: KafkaSettings, targets: Mapping[TopicPartition, int]) -> None:
     """Kafka takes a commit from outside only while the group has no members."""
     group = settings.topics.group("processor")
-    consumer = AIOKafkaConsumer(**kafka_options.consumer_options(settings), group_id=group)
+    consumer = Consumer(**kafka_options.consumer_options(settings), group_id=group)
     try:
         await run_with_timeout(_KAFKA_SECONDS, consumer.start())
         consumer.assign(list(targets))

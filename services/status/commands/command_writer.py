@@ -18,12 +18,14 @@ from typing import Any, Final
 from uuid import uuid4
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 
 from shared.contract.cloud_events import EventRecord, encode
 from shared.contract.events import JobEvent
 from shared.runtime.http.answer_budget import AnswerBudget
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.clients import Consumer, Producer
+from shared.runtime.kafka.closing import end_producer
 from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.kafka.reconnecting_client import ReconnectingClient
 from shared.runtime.settings import KafkaSettings
@@ -74,7 +76,7 @@ class _Attempt:
             raise TimeoutError("the command was given up before its commit")
 
 
-class CommandProducer(AIOKafkaProducer):  # type: ignore[misc]
+class CommandProducer(Producer):
     """A transactional producer that is gone at once: what it has not sent is not to be sent."""
 
     @classmethod
@@ -86,12 +88,10 @@ class CommandProducer(AIOKafkaProducer):  # type: ignore[misc]
             transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
         )
 
-    async def stop(self) -> None:
+    async def stop(self, seconds: float = 0.0) -> None:  # noqa: ARG002 - nothing is waited for
         """Closes the connections, whatever was under way on them."""
         self._closed = True
-        await self.client.close()
-        with contextlib.suppress(Exception):
-            await self._sender.close()
+        await end_producer(self)
 
 
 class CommittedRecords:
@@ -102,7 +102,7 @@ class CommittedRecords:
 
     async def holds(self, written: WrittenCommand) -> bool:
         """Whether the record is committed. Waits until that is decided. Raises one of KAFKA_FAILURES."""
-        consumer = AIOKafkaConsumer(**self._options)
+        consumer = Consumer(**self._options)
         try:
             await consumer.start()
             consumer.assign([written.partition])

@@ -2,7 +2,7 @@
 
     group hospital-orders · topic hospital.jobs · read_committed
     Acknowledged by Kafka: the rows of a new round and the offset of its request are written in one transaction of the
-    partition's owner. An owner begins with a takeover: it fences the former one, and only then reads the offset.
+    partition's owner. An owner begins with a takeover: it fences the former one, and then reads the offset.
 
 Cancels and activations are not carried out here: the processors read them themselves.
 """
@@ -10,20 +10,23 @@ Cancels and activations are not carried out here: the processors read them thems
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.commands.retry_partition import RetryPartition
 from services.status.commands.retry_transactions import PURPOSE, RetryProgress
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.clients import Consumer
 from shared.runtime.kafka.fenced_transactions import CommitIndefinite, Fenced
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.rebalances import RebalanceListener
 from shared.runtime.kafka.topic_admin import wait_for_topics
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
@@ -34,14 +37,13 @@ _POLL_MS: Final = 200
 _RETRY_SECONDS: Final = 1.0
 _KAFKA_SECONDS: Final = 5.0
 _SESSION_SECONDS: Final = 6.0
-_FAILURES: Final = (KafkaError, OSError, TimeoutError)
 
 
 class RetriesMissing(RuntimeError):
     """Retries were deleted before they were carried out. The message says what to do."""
 
 
-class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
+class RetryConsumer(RebalanceListener):
     """This replica's partitions of hospital.jobs."""
 
     def __init__(
@@ -59,7 +61,7 @@ class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._lost: dict[TopicPartition, str] = {}
         #: No longer ours, or not yet: to be closed by the loop.
         self._closing: list[RetryPartition] = []
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumer: Consumer | None = None
 
     async def run(self) -> None:
         """Works until cancelled; begins again after any failure of Kafka."""
@@ -67,7 +69,7 @@ class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 await wait_for_topics(self._settings)
                 await self._consume()
-            except _FAILURES as error:
+            except KAFKA_FAILURES as error:
                 log.warning("retry_consumer_restarts", reason=str(error) or type(error).__name__)
             except Exception as error:  # a bug must not end the work in silence
                 log.error("retry_consumer_fault", exc_info=error)
@@ -81,11 +83,11 @@ class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     # ---- ownership ---------------------------------------------------------------------------------------------------
 
-    async def on_partitions_revoked(self, _revoked: Iterable[TopicPartition]) -> None:
+    def revoke(self) -> None:
         """Nothing here is ours any more. A transaction that is under way ends, or is fenced by the next owner."""
         self._give_up()
 
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+    def assign(self, assigned: set[TopicPartition]) -> None:
         """Only notes them: the heartbeat waits for this."""
         self._give_up()
         if self._consumer is not None and assigned:
@@ -97,31 +99,28 @@ class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._partitions, self._to_take_over, self._lost = {}, {}, {}
 
     async def _close_former(self) -> None:
-        while self._closing:
-            await self._closing.pop().close()
+        closing, self._closing = self._closing, []
+        await asyncio.gather(*(partition.close() for partition in closing))
 
-    async def _take_over(self, consumer: AIOKafkaConsumer) -> None:
-        now = time.monotonic()
-        for at in [at for at, due in self._to_take_over.items() if due <= now]:
+    async def _take_over(self, consumer: Consumer) -> None:
+        now, assignment = time.monotonic(), self._to_take_over
+        for at in [at for at, due in assignment.items() if due <= now]:
             partition = self._make_partition(self._settings, self._engine, at)
             self._closing.append(partition)  # unless it becomes ours
             try:
-                progress = await partition.take_over() or await _beginning(consumer, at)
-            except (*_FAILURES, ValueError) as error:
+                progress = await partition.take_over(consumer) or await _beginning(consumer, at)
+            except (*KAFKA_FAILURES, ValueError) as error:
                 log.warning("takeover_failed", partition=at.partition, reason=repr(error), next="again")
-                self._later(at, _RETRY_SECONDS)
+                assignment[at] = time.monotonic() + _RETRY_SECONDS
                 continue
-            if self._to_take_over.pop(at, None) is None:
-                continue  # a rebalance came in between
+            if self._to_take_over is not assignment:
+                return  # A rebalance came in between. Who got the partition back may not be its first owner since.
+            del assignment[at]
             partition.start(progress)
             self._closing.remove(partition)
             self._partitions[at] = partition
             consumer.seek(at, progress.offset)
             log.info("retries_taken_over", partition=at.partition, offset=progress.offset, row=progress.row)
-
-    def _later(self, at: TopicPartition, seconds: float) -> None:
-        if at in self._to_take_over:
-            self._to_take_over[at] = time.monotonic() + seconds
 
     def _discard(self, at: TopicPartition, partition: RetryPartition, wait: float) -> None:
         """The partition has to be taken over again, unless a rebalance has given it to somebody else."""
@@ -132,7 +131,7 @@ class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     # ---- work --------------------------------------------------------------------------------------------------------
 
     async def _consume(self) -> None:
-        self._consumer = consumer = AIOKafkaConsumer(
+        self._consumer = consumer = Consumer(
             **kafka_options.consumer_options(self._settings),
             group_id=self._settings.topics.group(PURPOSE),
             partition_assignment_strategy=(RangePartitionAssignor,),
@@ -151,12 +150,11 @@ class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         finally:
             self._consumer = None
             self._give_up()
-            await self._close_former()
-            with contextlib.suppress(*_FAILURES):
-                await run_with_timeout(_KAFKA_SECONDS, consumer.stop())
+            await asyncio.gather(self._close_former(), consumer.stop(_KAFKA_SECONDS))
 
-    async def _poll(self, consumer: AIOKafkaConsumer, timeout_ms: int) -> None:
+    async def _poll(self, consumer: Consumer, timeout_ms: int) -> None:
         """Also while everything is paused: a group drops a member that does not poll."""
+        self.check_assignment()
         self._pause_and_resume(consumer)
         try:
             found = await consumer.getmany(timeout_ms=timeout_ms)
@@ -170,7 +168,7 @@ class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 position = await consumer.position(at)  # known already: does not wait
                 partition.admit(found.get(at, []), position)
 
-    def _pause_and_resume(self, consumer: AIOKafkaConsumer) -> None:
+    def _pause_and_resume(self, consumer: Consumer) -> None:
         """Only partitions that are taken over, and have nothing to do, are read."""
         assigned, paused = consumer.assignment(), consumer.paused()
         wanted = {at for at, partition in self._partitions.items() if not partition.busy}
@@ -206,6 +204,6 @@ class RetryConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 log.error("retries_missing", partition=at.partition, reason=self._lost[at])
 
 
-async def _beginning(consumer: AIOKafkaConsumer, at: TopicPartition) -> RetryProgress:
+async def _beginning(consumer: Consumer, at: TopicPartition) -> RetryProgress:
     beginnings = await run_with_timeout(_KAFKA_SECONDS, consumer.beginning_offsets([at]))
     return RetryProgress(beginnings[at])

@@ -21,6 +21,7 @@ from services.status.tables.column_limits import check_column_limits
 from services.status.tables.definitions import jobs, tallies
 from shared.contract.cloud_events import UndecodableEvent, decode, header
 from shared.contract.events import JobRetryRequested
+from shared.runtime.kafka.clients import Consumer
 from shared.runtime.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -66,9 +67,9 @@ class RetryPartition:
         self._position = 0
         self._committed_at = 0.0
 
-    async def take_over(self) -> RetryProgress | None:
-        """Fences the former owner. Returns where to go on, None at the beginning. Raises KafkaError, OSError."""
-        return await self._transactions.open()
+    async def take_over(self, consumer: Consumer) -> RetryProgress | None:
+        """Fences the former owner. Returns where to go on, None at the beginning. Raises one of KAFKA_FAILURES."""
+        return await self._transactions.open(consumer)
 
     def start(self, progress: RetryProgress) -> None:
         """The consumer reads from here."""

@@ -2,11 +2,16 @@
 
     group hospital-orders · topic hospital.jobs · transactional id status-orders-<partition>
 
-Opening them fences all earlier owners of the partition; only then is read what these committed.
+Opening them fences all earlier owners of the partition, and takes the same steps as the takeover of a lane:
+
+read     Who cannot read what the group has committed must not fence: it would stop a healthy owner, and never go on.
+prove    Only a member of the group's present generation may fence: the partition may have another owner by now.
+fence    From then on the former owner commits nothing more.
+read     Only what is read now holds: the former owner may have committed since the first read.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,10 +19,11 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.contract.cloud_events import EventRecord
-from shared.runtime.kafka import kafka_options
-from shared.runtime.kafka.fenced_transactions import ANSWER_SECONDS, FencedTransactions
+from shared.runtime.kafka.clients import Consumer
+from shared.runtime.kafka.fenced_transactions import FencedTransactions
+from shared.runtime.kafka.group_offsets import GroupOffsets
+from shared.runtime.kafka.membership import prove_membership
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.timeouts import run_with_timeout
 
 PURPOSE: Final = "orders"
 _FORM: Final = re.compile(r"v1:(\d{1,10})")
@@ -54,21 +60,34 @@ def read_progress(offset: int, metadata: str) -> RetryProgress:
 class RetryTransactions:
     """The transactions of one partition of hospital.jobs."""
 
-    def __init__(self, settings: KafkaSettings, partition: int) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        partition: int,
+        prove: Callable[[Consumer], Awaitable[None]] = prove_membership,
+        group_offsets: Callable[[KafkaSettings], GroupOffsets] = GroupOffsets,
+        transactions: FencedTransactions | None = None,
+    ) -> None:
         self._settings = settings
         self._group = settings.topics.group(PURPOSE)
         self._at = TopicPartition(settings.topics.jobs, partition)
-        self._transactions = FencedTransactions.of(
+        self._prove = prove
+        self._group_offsets = group_offsets
+        self._transactions = transactions or FencedTransactions.of(
             settings, f"status-orders-{partition}", self._group, f"partition {partition} of {self._at.topic}"
         )
 
-    async def open(self) -> RetryProgress | None:
-        """Fences the former owner, then reads its progress; None when nobody has ever committed any.
+    async def open(self, consumer: Consumer) -> RetryProgress | None:
+        """Takes the partition over for this member. Returns the former owner's progress, None when there is none.
 
-        Raises KafkaError, OSError or TimeoutError: try again later.
+        Raises one of KAFKA_FAILURES: try again later, with new transactions. Raises ValueError for a progress that
+        this version does not understand, before anybody is fenced.
         """
-        await self._transactions.open()
-        return await run_with_timeout(ANSWER_SECONDS, self._committed())
+        async with self._group_offsets(self._settings) as offsets:
+            await self._read(offsets)
+            await self._prove(consumer)
+            await self._transactions.open()
+            return await self._read(offsets)
 
     async def commit(self, records: Sequence[RetryRecord], progress: RetryProgress) -> None:
         """Writes the records and the progress. Raises Fenced, CommitIndefinite for all else that goes wrong."""
@@ -79,13 +98,6 @@ class RetryTransactions:
         """Lets go of the producer, also when the broker is gone."""
         await self._transactions.close()
 
-    async def _committed(self) -> RetryProgress | None:
-        # aiokafka's consumer drops the metadata, the admin client does not.
-        admin = kafka_options.admin_client(self._settings)
-        await admin.start()
-        try:
-            found = await admin.list_consumer_group_offsets(self._group, partitions=[self._at])
-        finally:
-            await admin.close()
-        commit = found.get(self._at)
-        return None if commit is None or commit.offset < 0 else read_progress(commit.offset, commit.metadata or "")
+    async def _read(self, offsets: GroupOffsets) -> RetryProgress | None:
+        commit = (await offsets.read(self._group, [self._at])).get(self._at)
+        return None if commit is None else read_progress(commit.offset, commit.metadata or "")

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 import structlog
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 
 from services.status.caller_priority import NO_CALLERS, CallerPriority
 from services.status.metrics import DEAD_LETTERS, UNKNOWN_EVENTS
@@ -25,7 +25,7 @@ from services.status.tables.column_limits import (
     check_column_limits,
 )
 from shared.contract.cloud_events import UndecodableEvent, UnknownEventType, decode, header
-from shared.contract.dead_letter_headers import dead_letter_headers
+from shared.contract.dead_letters import dead_letter, readable
 from shared.contract.events import (
     Event,
     JobEvent,
@@ -39,16 +39,13 @@ from shared.contract.events import (
     SendingEvent,
     now,
 )
-from shared.contract.topics import MAX_MESSAGE_BYTES, Topics
+from shared.contract.topics import Topics
 from shared.runtime.kafka.publisher import Publisher
 
 log = structlog.get_logger(__name__)
 
 _SEND_SECONDS: Final = 10.0
 _YIELD_EVERY_RECORDS: Final = 25
-_LONGEST_REASON: Final = 500
-#: What our own headers, and Kafka's own fields round a record, take of a message at most.
-_OUR_BYTES: Final = 4_096
 _LATEST_MS: Final = (LATEST - EARLIEST) // timedelta(milliseconds=1) - 1
 #: Types of events that are logged, and how much of their names: anybody could make up more.
 _MOST_TYPES: Final = 100
@@ -70,18 +67,9 @@ class DeadLetterTopic:
         self._topic = topic
 
     async def put(self, record: ConsumerRecord, reason: str) -> None:
-        """Writes the dead letter. A record that is read twice makes two of them, which are the same.
-
-        With our headers a record may be larger than the topic takes: then it is left where it is, and they say so.
-        """
-        key, value, received = record.key, record.value, record.headers
-        if _size(record) > MAX_MESSAGE_BYTES - _OUR_BYTES:
-            reason = f"{reason} (too large to be copied: read it at its topic, partition and offset)"
-            key, value, received = None, None, ()
-        if key is None and value is None:
-            value = b""  # a record has to have one of both
-        where = TopicPartition(record.topic, record.partition)
-        headers = dead_letter_headers(received, where.topic, where.partition, record.offset, reason)
+        """Writes the dead letter. A record that is read twice makes two of them, which are the same."""
+        where = record.topic, record.partition, record.offset
+        key, value, headers = dead_letter(record.key, record.value, record.headers, where, reason)
         await self._publisher.send_raw(self._topic, key, value, headers, timeout=_SEND_SECONDS)
 
 
@@ -171,7 +159,7 @@ class Decoder:
 
     async def dead_letter(self, record: ConsumerRecord, reason: str) -> RowFailed | None:
         """Puts a record aside. Returns the result of its row when it is one. Raises KafkaUnavailable."""
-        reason = _readable(reason)
+        reason = readable(reason)
         await self._dead_letters.put(record, reason)
         DEAD_LETTERS.labels(record.topic).inc()
         log.error(
@@ -180,7 +168,7 @@ class Decoder:
         return self._failed(record, reason)
 
     def _failed(self, record: ConsumerRecord, reason: str) -> RowFailed | None:
-        return failed_row(record, _readable(reason)) if record.topic == self._topics.results else None
+        return failed_row(record, readable(reason)) if record.topic == self._topics.results else None
 
 
 def failed_row(record: ConsumerRecord, reason: str) -> RowFailed | None:
@@ -207,16 +195,6 @@ def failed_row(record: ConsumerRecord, reason: str) -> RowFailed | None:
         code=RowErrorCode.UNDECODABLE,
         message=f"The result of this row could not be read, so look for it in the directory. {reason}",
     )
-
-
-def _size(record: ConsumerRecord) -> int:
-    headers = sum(len(name.encode()) + len(value or b"") for name, value in record.headers)
-    return len(record.key or b"") + len(record.value or b"") + headers
-
-
-def _readable(reason: str) -> str:
-    """Reasons may quote the record: no control characters, and not a megabyte."""
-    return "".join(each if each.isprintable() else " " for each in reason[:_LONGEST_REASON])
 
 
 def _row_and_round(parts: Sequence[str]) -> tuple[int, int]:

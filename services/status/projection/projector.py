@@ -16,7 +16,6 @@ from typing import Final
 
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -32,6 +31,7 @@ from services.status.tables import stored_offsets
 from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.schema_version import check_schema
 from services.status.tables.stored_offsets import OffsetsMoved
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.kafka.publisher import KafkaUnavailable
 from shared.runtime.kafka.topic_admin import wait_for_topics
 from shared.runtime.process_tuning import collect_between_batches
@@ -100,7 +100,7 @@ class Projector:
                 log.error("projection_stopped", reason=self._last_error)
                 with STOPPED.track_inprogress():
                     await self._rebuilt(missing.offsets)
-            except (KafkaError, SQLAlchemyError, OSError, SchemaOutdated) as error:
+            except (*KAFKA_FAILURES, SQLAlchemyError, SchemaOutdated) as error:
                 self._will_retry(error)
             except Exception as error:  # a bug must not end the projection in silence
                 log.error("projection_fault", exc_info=error)

@@ -2,14 +2,14 @@
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.caller_priority import CallerPriority
@@ -18,6 +18,9 @@ from services.status.projection.positions import Positions
 from services.status.tables import stored_offsets
 from services.status.tables.stored_offsets import Step
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.clients import Consumer
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.rebalances import RebalanceListener
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
 
@@ -54,7 +57,7 @@ class Reading:
     steps: Sequence[Step]
 
 
-class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
+class Reader(RebalanceListener):
     """A consumer in the group `hospital-status`, over results, jobs and processors."""
 
     def __init__(
@@ -66,7 +69,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._lag = lag
         self._priority = priority
         self._group_committed_at = 0.0
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = Consumer(
             **kafka_options.consumer_options(settings),
             group_id=settings.topics.group("status"),
             # One owner has the same partition index of results and of jobs.
@@ -76,23 +79,21 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         )
 
     async def start(self) -> None:
-        """Joins the group. Raises KafkaError when Kafka cannot be reached."""
+        """Joins the group. Raises one of KAFKA_FAILURES when Kafka cannot be reached."""
         await self._consumer.start()
         self._consumer.subscribe(self._topics, listener=self)
 
     async def stop(self) -> None:
         """Leaves the group; waits a few seconds at most."""
         self._positions.assign(())
-        with contextlib.suppress(TimeoutError, KafkaError, OSError):
-            await run_with_timeout(_KAFKA_SECONDS, self._consumer.stop())
+        await self._consumer.stop(_KAFKA_SECONDS)
 
-    async def on_partitions_revoked(self, _revoked: Iterable[TopicPartition]) -> None:
+    def revoke(self) -> None:
         """What was read counts no more. A transaction that is under way succeeds or fails by compare-and-set."""
         self._positions.assign(())
 
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+    def assign(self, assigned: set[TopicPartition]) -> None:
         """Only notes them. The heartbeat waits for this, and the database may be slow."""
-        assigned = set(assigned)
         self._positions.assign(assigned)
         self._lag.assign(assigned)
         log.info("partitions_assigned", partitions=sorted(f"{each.topic}-{each.partition}" for each in assigned))
@@ -100,8 +101,10 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
     async def read(self) -> Reading:
         """What comes next; waits for it for 0.2 s.
 
-        Raises RecordsMissing when Kafka no longer has it, and whatever the database raises.
+        Raises RecordsMissing when Kafka no longer has it, one of KAFKA_FAILURES when the consumer has to be made anew,
+        and whatever the database raises.
         """
+        self.check_assignment()
         await self._seek_unplaced()
         found: list[ConsumerRecord] = []
         try:
@@ -144,7 +147,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]
         if not placed or time.monotonic() - self._group_committed_at < _GROUP_COMMIT_SECONDS:
             return
         self._group_committed_at = time.monotonic()
-        with contextlib.suppress(TimeoutError, KafkaError):
+        with contextlib.suppress(*KAFKA_FAILURES):
             await run_with_timeout(_KAFKA_SECONDS, self._consumer.commit(placed))
 
     async def _seek_unplaced(self) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import TopicPartition
 
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.clients import Consumer
+from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.kafka.partitions import partition_of
 from shared.runtime.kafka.reconnecting_client import ReconnectingClient
 from shared.runtime.settings import KafkaSettings
@@ -23,7 +24,7 @@ class TopicEnds:
         self._topics = settings.topics
         # read_committed would stop at an open transaction, and hide what was written behind it.
         options = kafka_options.consumer_options(settings) | {"isolation_level": "read_uncommitted"}
-        self._consumer = ReconnectingClient(lambda: AIOKafkaConsumer(**options))
+        self._consumer = ReconnectingClient(lambda: Consumer(**options))
 
     def partition_of(self, job_id: str) -> TopicPartition:
         """The partition that holds everything about a job."""
@@ -39,7 +40,7 @@ class TopicEnds:
         """The next offset of each. Raises EndUnknown after so many seconds at most."""
         try:
             return await run_with_timeout(seconds, self._ask(partitions))
-        except (TimeoutError, KafkaError, OSError) as error:
+        except KAFKA_FAILURES as error:
             self._consumer.discard()
             raise EndUnknown(str(error) or type(error).__name__) from error
 

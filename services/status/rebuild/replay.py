@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final, Self
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.projection.decoding import DeadLetterWriter, Decoder
@@ -11,6 +11,7 @@ from services.status.projection.rejected_records import project_records
 from services.status.tables import stored_offsets
 from services.status.tables.stored_offsets import Step
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.clients import Consumer
 from shared.runtime.settings import KafkaSettings
 
 _BATCH_RECORDS: Final = 5_000
@@ -27,7 +28,7 @@ class Replay:
         self._settings = settings
         self._engine = engine
         self._decoder = Decoder(settings.topics, dead_letters)
-        self._consumer = AIOKafkaConsumer(**kafka_options.consumer_options(settings))
+        self._consumer = Consumer(**kafka_options.consumer_options(settings))
         self._at: dict[TopicPartition, int] = {}
         self.records = 0
 

@@ -1,103 +1,147 @@
-"""Closes a producer whatever state it and the broker are in: no task and no socket is left.
+"""Ends aiokafka's clients whatever state they and the broker are in: no task and no socket is left.
 
-aiokafka's stop waits for records that nobody takes (aiokafka #1101), and closes the client last. Whoever cuts it off
-leaves the client open, and a sender that connects anew for ever.
+aiokafka's own stop waits for what nobody answers (aiokafka #1101). It closes the connections last, and not at all when
+what comes before fails. Whoever only cuts it off leaves tasks that go on, and connect anew for ever.
+
+    stop(seconds)   what aiokafka does, for so long
+    otherwise       no request is sent any more, no connection is opened, all sockets are closed, all tasks are ended
 """
 
 import asyncio
-import contextlib
-from itertools import chain
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, NoReturn
 
 import structlog
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
-from shared.runtime.timeouts import run_with_timeout
+from shared.runtime.timeouts import detach
 
 log = structlog.get_logger(__name__)
 
-ABORT_SECONDS: Final = 2.0
-#: How often a producer's sender is told to stop.
-CANCEL_SECONDS: Final = 0.1
+#: How long a client has to stop by itself.
+STOP_SECONDS: Final = 5.0
+#: How long its tasks are told to end. Nothing that they wait for needs an answer any more.
+END_SECONDS: Final = 2.0
+#: Between two times: the first time many of them still wait for something.
+_CANCEL_SECONDS: Final = 0.1
 
 
-async def stop_producer(producer: AIOKafkaProducer, seconds: float) -> None:
-    """Stops it within so many seconds, or else ends it by force within 2 s more. Never fails."""
-    _ignore_futures(producer)
+Step = Callable[[], Coroutine[Any, Any, None]]
+
+
+async def stop_client(stop: Step, seconds: float, end: Step) -> None:
+    """Lets a client stop within so many seconds, or else ends it, within 2 s more. Never fails.
+
+    It goes on when the caller is cancelled.
+    """
+    closing = asyncio.create_task(_stop_or_end(stop, seconds, end))
+    detach(closing)
+    await asyncio.shield(closing)
+
+
+async def _stop_or_end(stop: Step, seconds: float, end: Step) -> None:
+    task = asyncio.create_task(stop())
+    detach(task)
+    await asyncio.wait({task}, timeout=seconds)
+    if task.done() and not task.cancelled() and task.exception() is None:
+        return
+    log.debug("client_not_stopped", reason=_reason(task))
     try:
-        await run_with_timeout(seconds, producer.stop())
-    except KAFKA_FAILURES as error:
-        log.debug("producer_not_stopped", reason=repr(error))
-        with contextlib.suppress(*KAFKA_FAILURES):
-            await run_with_timeout(ABORT_SECONDS, _abort(producer))
+        await end()
+    except Exception as error:  # a new version of aiokafka: better a socket left than a caller stopped
+        log.error("client_not_ended", exc_info=error)
+    await end_tasks([task])
 
 
-def _ignore_futures(producer: Any) -> None:
-    """After a failure the futures of its transaction and batches fail, and nobody asks any more how they ended."""
-    let_batches_fail(producer)
-    accumulator = producer._message_accumulator
-    batches = [*accumulator._pending_batches, *chain.from_iterable(accumulator._batches.values())]
-    for future in (future for batch in batches for future in (batch.future, batch._drain_waiter)):
-        if future is not None:
-            future.add_done_callback(_ask)
-    expect_failure(producer)
+def _reason(task: "asyncio.Task[None]") -> str:
+    if not task.done():
+        return "it hangs"
+    return "it was cancelled" if task.cancelled() else repr(task.exception())
 
 
-def let_batches_fail(producer: Any) -> None:
-    """Lets batches fail that were to be sent again, also when the sender ends by itself. Once for each producer."""
-    accumulator = producer._message_accumulator
-    if not isinstance(accumulator._pending_batches, _Batches):
-        accumulator._pending_batches = _Batches(accumulator._pending_batches)
+async def end_producer(producer: Any) -> None:
+    """Ends an AIOKafkaProducer. What was not acknowledged fails, also for those who wait for it."""
+    error = KafkaConnectionError("closed")
+    cut_off(producer.client)
+    producer._message_accumulator.fail_all(error)
+    await end_tasks([producer.client._sync_task, producer._sender.sender_task])
+    producer._message_accumulator.fail_all(error)  # what was to be sent again meanwhile
+    if producer._txn_manager is not None:
+        producer._txn_manager.fatal_error(error)
 
 
-def expect_failure(producer: Any) -> None:
-    """Lets a sender fail while there is no transaction, before the first or after one that has ended.
-
-    Otherwise aiokafka's callback raises AttributeError, or leaves an error behind that nobody asks for.
-    """
-    manager = producer._txn_manager
-    if manager is None:
-        return
-    if manager._transaction_waiter is None or manager._transaction_waiter.done():
-        manager._transaction_waiter = asyncio.get_running_loop().create_future()
-    manager._transaction_waiter.add_done_callback(_ask)
+async def end_consumer(consumer: Any) -> None:
+    """Ends an AIOKafkaConsumer, without leaving its group."""
+    cut_off(consumer._client)
+    coordinator, fetcher = consumer._coordinator, consumer._fetcher
+    # It starts the others.
+    await end_tasks([getattr(coordinator, "_coordination_task", None)])
+    names = ("_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")
+    fetching = [] if fetcher is None else [fetcher._fetch_task, *fetcher._pending_tasks]
+    await end_tasks([consumer._client._sync_task, *(getattr(coordinator, name, None) for name in names), *fetching])
 
 
-class _Batches(set[Any]):
-    """Batches of which any may be removed, also one that is not there.
-
-    aiokafka takes a batch that is to be sent again out of the set, and when it fails, removes it once more.
-    """
-
-    def remove(self, batch: Any) -> None:
-        """Removes it if it is there."""
-        self.discard(batch)
+async def end_client(client: Any) -> None:
+    """Ends an AIOKafkaClient."""
+    cut_off(client)
+    await end_tasks([client._sync_task])
 
 
-def _ask(done: "asyncio.Future[Any]") -> None:
-    """How it ended, so that asyncio does not log that nobody asked."""
-    if not done.cancelled():
-        done.exception()
-
-
-async def _abort(producer: Any) -> None:
-    client, sender = producer.client, producer._sender
-    client.send = _refuse
-    await client.close()
+def cut_off(client: Any) -> None:
+    """Closes all connections of an AIOKafkaClient at once. Whoever still wants to send hears an error."""
+    client.send = client.bootstrap = _refuse
+    client._get_conn = _no_connection
+    # Nobody answers on a closed client: what waits for news of the cluster would wait for ever.
+    client.force_metadata_update = _no_metadata
     if client._md_update_fut is not None and not client._md_update_fut.done():
-        client._md_update_fut.set_result(False)  # who waits for news of the cluster waits for ever
-    if sender is None:
-        return
-    producer._message_accumulator.fail_all(KafkaConnectionError("closed"))
-    if (task := sender.sender_task) is not None:
-        task.add_done_callback(_ask)
-        while not task.done():
-            task.cancel()  # the first time it waits for its requests, the second time it gives up
-            await asyncio.wait([task], timeout=CANCEL_SECONDS)
+        client._md_update_fut.set_result(False)
+    connections, client._conns = client._conns, _Closed()
+    client._conns.update(connections)
+
+
+class _Closed(dict[Any, Any]):
+    """The connections of a client that is cut off. One that was just being opened is closed too."""
+
+    def __setitem__(self, name: Any, connection: Any) -> None:
+        _abort(connection)
+        super().__setitem__(name, connection)
+
+    def update(self, connections: dict[Any, Any]) -> None:  # type: ignore[override]
+        """Closes them."""
+        for name, connection in connections.items():
+            self[name] = connection
+
+
+def _abort(connection: Any) -> None:
+    """Closes the socket also when a frozen broker does not take what was written to it."""
+    transport = getattr(connection._protocol, "_transport", None)
+    connection.close()
+    if transport is not None:
+        transport.abort()
 
 
 async def _refuse(*_: object, **__: object) -> NoReturn:
-    """Instead of the client's `send`: nothing is sent any more, and no connection is opened."""
     raise KafkaConnectionError("closed")
+
+
+async def _no_connection(*_: object, **__: object) -> None:
+    return None
+
+
+def _no_metadata() -> "asyncio.Future[bool]":
+    answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    answer.set_result(False)
+    return answer
+
+
+async def end_tasks(tasks: Iterable["asyncio.Task[Any] | None"]) -> None:
+    """Cancels them until they have ended, for 2 s at most: one cancellation may be lost, or waited through."""
+    some = {task for task in tasks if task is not None}
+    for task in some:
+        detach(task)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + END_SECONDS
+    while (running := [task for task in some if not task.done()]) and loop.time() < deadline:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=_CANCEL_SECONDS)

@@ -13,17 +13,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import NodeNotReadyError, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.contract.cloud_events import Headers
 from shared.runtime.kafka import kafka_options
-from shared.runtime.kafka.closing import expect_failure, let_batches_fail, stop_producer
+from shared.runtime.kafka.clients import Producer
 from shared.runtime.kafka.partitions import partition_of
 from shared.runtime.settings import KafkaSettings
-from shared.runtime.timeouts import detach, run_with_timeout
+from shared.runtime.timeouts import run_with_timeout
 
 TRANSACTION_TIMEOUT_MS: Final = 10_000
 #: A commit that took longer may have reached the broker in another order than it was sent: take over again.
@@ -54,9 +54,7 @@ class FencedTransactions:
     `owner`: for log lines and errors. `clock`: seconds of the monotonic clock.
     """
 
-    def __init__(
-        self, producer: AIOKafkaProducer, group: str, owner: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, producer: Producer, group: str, owner: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._producer = producer
         self._group = group
         self._owner = owner
@@ -70,7 +68,7 @@ class FencedTransactions:
         cls, settings: KafkaSettings, name: str, group: str, owner: str, clock: Callable[[], float] = time.monotonic
     ) -> Self:
         """Not connected yet. `name`: the transactional id without the installation's prefix, such as `processor-3`."""
-        producer = AIOKafkaProducer(
+        producer = Producer(
             **kafka_options.producer_options(settings),
             transactional_id=settings.topics.transactional_id(name),
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
@@ -80,9 +78,7 @@ class FencedTransactions:
 
     async def open(self) -> None:
         """Fences every former owner. Raises one of KAFKA_FAILURES, TimeoutError after 9 s: try again later."""
-        let_batches_fail(self._producer)
         await run_with_timeout(ANSWER_SECONDS, self._producer.start())
-        expect_failure(self._producer)
 
     async def commit(
         self, records: Sequence[OutgoingRecord], offsets: Mapping[TopicPartition, OffsetAndMetadata]
@@ -127,9 +123,7 @@ class FencedTransactions:
 
         It goes on when the caller is cancelled.
         """
-        closing = asyncio.create_task(stop_producer(self._producer, CLOSE_SECONDS))
-        detach(closing)
-        await asyncio.shield(closing)
+        await self._producer.stop(CLOSE_SECONDS)
 
     async def _transaction(
         self, records: Sequence[OutgoingRecord], offsets: Mapping[TopicPartition, OffsetAndMetadata]
@@ -144,7 +138,6 @@ class FencedTransactions:
         await asyncio.gather(*sends)
         await self._producer.send_offsets_to_transaction(offsets, self._group)
         await self._producer.commit_transaction()
-        expect_failure(self._producer)
 
     async def _batches(self, records: Sequence[OutgoingRecord]) -> list[tuple[str, int, BatchBuilder]]:
         """The records as batches by topic and partition, in order: sent one by one, each costs a future and a hash."""

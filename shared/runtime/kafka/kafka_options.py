@@ -6,10 +6,10 @@ The reasons, aiokafka 0.14: a producer's defaults are acks=1 and not idempotent;
 
 from typing import Any, Final
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from shared.contract.topics import MAX_MESSAGE_BYTES
+from shared.runtime.kafka.clients import AdminClient
 from shared.runtime.settings import KafkaSettings
 
 REQUEST_TIMEOUT_MS: Final = 10_000
@@ -57,6 +57,6 @@ def consumer_options(settings: KafkaSettings) -> dict[str, Any]:
     return {**connection_options(settings), **SAFE_READING, "enable_auto_commit": False}
 
 
-def admin_client(settings: KafkaSettings) -> AIOKafkaAdminClient:
+def admin_client(settings: KafkaSettings) -> AdminClient:
     """An admin client, not started."""
-    return AIOKafkaAdminClient(**connection_options(settings))
+    return AdminClient(**connection_options(settings))

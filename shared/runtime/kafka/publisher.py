@@ -3,12 +3,10 @@
 import contextlib
 from typing import Final, Self
 
-from aiokafka import AIOKafkaProducer
-
 from shared.contract.cloud_events import Headers, encode
 from shared.contract.events import Event
 from shared.runtime.kafka import kafka_options
-from shared.runtime.kafka.closing import stop_producer
+from shared.runtime.kafka.clients import Producer
 from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.kafka.reconnecting_client import ReconnectingClient
 from shared.runtime.settings import KafkaSettings
@@ -30,9 +28,7 @@ class Publisher:
 
     def __init__(self, settings: KafkaSettings, source: str) -> None:
         self._source = source
-        self._producer = ReconnectingClient(
-            lambda: AIOKafkaProducer(**kafka_options.producer_options(settings)), stop_producer
-        )
+        self._producer = ReconnectingClient(lambda: Producer(**kafka_options.producer_options(settings)))
 
     async def __aenter__(self) -> Self:
         return self

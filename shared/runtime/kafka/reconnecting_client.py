@@ -5,18 +5,12 @@ up is of no use: none is worth keeping.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, Generic, Protocol, TypeVar
-
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
-from shared.runtime.timeouts import run_with_timeout
-
-_STOP_SECONDS: Final = 5.0
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
 
 class Client(Protocol):
-    """What all of aiokafka's clients have."""
+    """A client of ours: its end takes a few seconds at most, and never fails."""
 
     async def start(self) -> None:
         """Connects."""
@@ -29,13 +23,10 @@ C = TypeVar("C", bound=Client)
 
 
 class ReconnectingClient(Generic[C]):
-    """At most one client at a time. `stop` takes the client and the seconds it has; without it the client's own."""
+    """At most one client at a time."""
 
-    def __init__(
-        self, make: Callable[[], C], stop: Callable[[C, float], Coroutine[Any, Any, None]] | None = None
-    ) -> None:
+    def __init__(self, make: Callable[[], C]) -> None:
         self._make = make
-        self._stop = stop or _stop
         self._client: C | None = None
         self._starting = asyncio.Lock()
         self._stopping: set[asyncio.Task[None]] = set()
@@ -65,12 +56,6 @@ class ReconnectingClient(Generic[C]):
         await asyncio.gather(*self._stopping)
 
     def _stop_later(self, client: C) -> None:
-        task = asyncio.create_task(self._stop(client, _STOP_SECONDS))
+        task = asyncio.create_task(client.stop())
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)
-
-
-async def _stop(client: Client, seconds: float) -> None:
-    # stop() waits for what was not delivered, for ever while the broker is down (aiokafka #1101).
-    with contextlib.suppress(*KAFKA_FAILURES):
-        await run_with_timeout(seconds, client.stop())

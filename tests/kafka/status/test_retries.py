@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalGenerationError, KafkaError, NoOffsetForPartitionError
 
 from services.status.commands.retry_consumer import RetryConsumer
 from services.status.commands.retry_partition import RetryPartition
@@ -23,6 +23,7 @@ from shared.contract.cloud_events import encode
 from shared.contract.events import JobEvent, JobOutcome
 from shared.runtime.databases import create_engine, database_url
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.clients import Consumer
 from shared.runtime.kafka.fenced_transactions import Fenced
 from shared.runtime.kafka.topic_admin import create_missing_topics
 from shared.runtime.settings import KafkaSettings
@@ -43,12 +44,12 @@ class RetrySystem:
     def __init__(self, settings: KafkaSettings, engine) -> None:
         self.settings, self.engine = settings, engine
         self.topics = settings.topics
-        self.make_transactions = RetryTransactions
+        self.make_transactions, self.make_consumer = RetryTransactions, RetryConsumer
 
     @asynccontextmanager
     async def retry_consumer(self):
         """An owner at work; it is cut off at the end, wherever it is."""
-        retry_consumer = RetryConsumer(
+        retry_consumer = self.make_consumer(
             self.settings,
             self.engine,
             partial(RetryPartition, limits=SMALL_CHUNKS, make_transactions=self.make_transactions),
@@ -237,14 +238,63 @@ async def test_a_request_that_makes_no_sense_is_passed_by(system):
 async def test_whoever_takes_over_fences_the_former_owner(system):
     """A frozen owner that thaws can write nothing more."""
     former, present = RetryTransactions(system.settings, 0), RetryTransactions(system.settings, 0)
-    try:
-        assert await former.open() is None
+    async with member(system) as consumer:
+        assert await former.open(consumer) is None
         await former.commit([], RetryProgress(3, 40))
-        assert await present.open() == RetryProgress(3, 40)
+        assert await present.open(consumer) == RetryProgress(3, 40)
         with pytest.raises(Fenced):
             await former.commit([], RetryProgress(4))
         await present.commit([], RetryProgress(4))
         assert await system.committed() == (4, "")
-    finally:
-        await former.close()
-        await present.close()
+    await former.close()
+    await present.close()
+
+
+async def test_a_former_member_fences_nobody(system):
+    """It lost the partition and has not heard of it; its owner goes on."""
+    owner, late = RetryTransactions(system.settings, 0), RetryTransactions(system.settings, 0)
+    async with member(system) as consumer:
+        await owner.open(consumer)
+        consumer._coordinator.generation -= 1
+        with pytest.raises(IllegalGenerationError):
+            await late.open(consumer)
+        await owner.commit([], RetryProgress(4))
+        consumer._coordinator.generation += 1
+        assert await late.open(consumer) == RetryProgress(4)
+        with pytest.raises(Fenced):
+            await owner.commit([], RetryProgress(5))
+    await owner.close()
+    await late.close()
+
+
+@asynccontextmanager
+async def member(system):
+    """The only member of the group."""
+    options = kafka_options.consumer_options(system.settings)
+    async with Consumer(**options, group_id=system.topics.group(PURPOSE)) as consumer:
+        consumer.subscribe([system.topics.jobs])
+        while not consumer.assignment():
+            with suppress(NoOffsetForPartitionError):
+                await consumer.getmany(timeout_ms=100)
+        yield consumer
+
+
+async def test_a_rebalance_that_goes_wrong_makes_the_consumer_anew(system):
+    """aiokafka only logs it: the partition would be ours for good, and nobody would read it."""
+
+    class Clumsy(RetryConsumer):
+        failures = 0
+
+        def assign(self, assigned):
+            if not self.failures:
+                self.failures += 1
+                raise RuntimeError("a bug")
+            super().assign(assigned)
+
+    job = await failed_job(system, rows=3)
+    await system.project_all(job.retried(2))
+    system.make_consumer = Clumsy
+    async with system.retry_consumer() as retry_consumer:
+        await until("the retry is done", lambda: system.is_done(2), SECONDS)
+    assert retry_consumer.failures == 1
+    assert await system.rows() == once(job, rows=3)

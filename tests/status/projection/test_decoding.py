@@ -12,7 +12,7 @@ from services.status.projection.event_batch import EventBatch
 from services.status.tables.column_limits import check_column_limits
 from shared.contract.cloud_events import encode
 from shared.contract.events import RowErrorCode, SendingPaused
-from shared.contract.topics import MAX_MESSAGE_BYTES, Topics
+from shared.contract.topics import Topics
 from tests.support.status.job_histories import JobHistory, report
 
 TOPICS = Topics()
@@ -195,18 +195,6 @@ async def test_a_dead_letter_is_the_record_as_received_and_says_where_it_was_and
         ("partition", b"3"),
         ("offset", b"7"),
     ]
-
-
-@pytest.mark.parametrize("large", ["value", "headers"])
-async def test_a_record_that_is_too_large_to_be_copied_is_named_by_its_place(large):
-    """With our headers it would be larger than a topic takes: the projection would wait for ever to write it."""
-    publisher = RecordingPublisher()
-    filling = b"x" * (MAX_MESSAGE_BYTES - 600)
-    changed = {"value": filling} if large == "value" else {"headers": (("ce_type", filling),)}
-    await DeadLetterTopic(publisher, TOPICS.dead_letters).put(record(TOPICS.results, offset=7, **changed), "not JSON")
-    [(_, key, value, headers)] = publisher.sent
-    assert (key, value, dict(headers)["offset"]) == (None, b"", b"7")
-    assert "read it at its topic, partition and offset" in dict(headers)["reason"].decode()
 
 
 async def test_a_record_without_key_and_value_has_a_dead_letter_too():

@@ -1,69 +1,122 @@
-"""A producer's sender may fail while there is no transaction: aiokafka's own callback trips over that."""
+"""The end of a client never hangs, never fails, and goes on when nobody waits for it any more."""
 
 import asyncio
-import gc
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
-from aiokafka.errors import KafkaError
-from aiokafka.producer.transaction_manager import TransactionManager
+from aiokafka.errors import KafkaConnectionError
 
-from shared.runtime.kafka.closing import expect_failure, stop_producer
+from shared.runtime.kafka.closing import cut_off, end_client, end_tasks, stop_client
+
+SECONDS = 0.05
 
 
-@pytest.mark.parametrize("transactions", [0, 1])
-async def test_a_sender_that_fails_between_transactions_is_nobody_s_error(transactions):
-    """Before the first there is no future to fail, after one a new future fails that nobody asks for."""
-    complaints = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["message"]))
-    manager = TransactionManager("processor-0", 10_000)
-    manager.set_pid_and_epoch(1, 0)
-    for _ in range(transactions):
-        manager.begin_transaction()
-        manager.committing_transaction()
-        manager.complete_transaction()
-    expect_failure(SimpleNamespace(_txn_manager=manager))
-    manager.fatal_error(KafkaError("the broker is gone"))
+class FakeConnection:
+    """A connection whose socket takes nothing any more: only an abort closes it."""
+
+    def __init__(self):
+        self._protocol = SimpleNamespace(_transport=self)
+        self.closed = self.aborted = False
+
+    def close(self):
+        self.closed = True
+
+    def abort(self):
+        self.aborted = True
+
+
+class FakeClient:
+    """A client with one connection."""
+
+    def __init__(self):
+        self.connection = FakeConnection()
+        self._conns = {1: self.connection}
+        self._md_update_fut = None
+        self._sync_task = None
+
+
+async def fail():
+    raise KafkaConnectionError("gone")
+
+
+async def assert_something():
+    raise AssertionError("Did we not perform bootstrap?")
+
+
+async def be_cancelled():
+    raise asyncio.CancelledError
+
+
+async def hang():
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("stop", [fail, assert_something, be_cancelled, hang])
+async def test_its_sockets_are_closed_however_it_stops(stop):
+    """aiokafka closes them last, after all that can fail; a task that it cancels ends its own stop."""
+    client = FakeClient()
+    await stop_client(stop, SECONDS, partial(end_client, client))
+    assert client.connection.closed
+    assert client.connection.aborted
+
+
+async def test_one_that_stops_by_itself_is_not_ended():
+    """It has closed its connections itself."""
+    client = FakeClient()
+    await stop_client(partial(asyncio.sleep, 0), SECONDS, partial(end_client, client))
+    assert not client.connection.closed
+
+
+async def test_it_goes_on_when_nobody_waits_for_it_any_more():
+    """A lane whose end is cut off must not leave its producer."""
+    client = FakeClient()
+    waiting = asyncio.create_task(stop_client(hang, SECONDS, partial(end_client, client)))
     await asyncio.sleep(0)
-    del manager
-    gc.collect()
-    assert complaints == []
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await asyncio.sleep(2 * SECONDS)
+    assert client.connection.closed
 
 
-async def test_a_transaction_that_is_under_way_is_left_to_whoever_waits_for_it():
-    """Its future still tells how it ended."""
-    manager = TransactionManager("processor-0", 10_000)
-    manager.set_pid_and_epoch(1, 0)
-    manager.begin_transaction()
-    under_way = manager._transaction_waiter
-    expect_failure(SimpleNamespace(_txn_manager=manager))
-    manager.fatal_error(KafkaError("the broker is gone"))
-    with pytest.raises(KafkaError):
-        await under_way
+async def test_a_caller_is_not_stopped_when_the_end_fails_too():
+    """Better a socket left than a service that does not go on."""
+    await stop_client(fail, SECONDS, fail)
 
 
-class FakeBatch:
-    """A batch of records, and the future that tells what became of it."""
+async def test_a_connection_that_was_just_being_opened_is_closed():
+    """Nobody would ever close it."""
+    client = FakeClient()
+    cut_off(client)
+    late = FakeConnection()
+    client._conns[2] = late
+    assert late.closed
+    assert client._conns[2] is late
 
-    _drain_waiter = None
 
-    def __init__(self, future):
-        self.future = future
+async def test_who_waits_for_news_of_the_cluster_waits_no_longer():
+    """Nobody answers on a closed client."""
+    client = FakeClient()
+    client._md_update_fut = waited_for = asyncio.get_running_loop().create_future()
+    cut_off(client)
+    assert await waited_for is False
+    assert await client.force_metadata_update() is False
+    with pytest.raises(KafkaConnectionError):
+        await client.send(1, "request")
 
 
-async def test_a_batch_that_was_to_be_sent_again_fails_without_a_complaint():
-    """aiokafka has taken it out of the set of batches under way, and its callback removes it once more."""
-    complaints = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
-    accumulator = SimpleNamespace(_pending_batches=set(), _batches={})
-    batch = FakeBatch(loop.create_future())
-    batch.future.add_done_callback(lambda _: accumulator._pending_batches.remove(batch))
-    accumulator._batches["hospital.results"] = [batch]
+async def test_a_task_that_takes_its_cancellation_for_something_else_ends_too():
+    """A time-out that comes at the same moment swallows it."""
 
-    async def stop():
-        batch.future.set_exception(KafkaError("closed"))
+    async def stubborn():
+        for _ in range(3):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                continue
 
-    await stop_producer(SimpleNamespace(_message_accumulator=accumulator, _txn_manager=None, stop=stop), 1)
+    task = asyncio.create_task(stubborn())
     await asyncio.sleep(0)
-    assert complaints == []
+    await end_tasks([task, None])
+    assert task.done()

@@ -1,4 +1,4 @@
-"""What the processors' group has committed. aiokafka's consumer drops the metadata, the admin client does not."""
+"""What a consumer group has committed. aiokafka's consumer drops the metadata, the admin client does not."""
 
 from collections.abc import Iterable
 from typing import Final, Self

@@ -18,8 +18,8 @@ async def prove_membership(consumer: AIOKafkaConsumer) -> None:
     to end.
 
     A heartbeat is what Kafka checks against the generation without changing anything. A consumer's commit is checked
-    too, but every partition that we may commit for belongs to a lane: a commit of what was read a moment ago could
-    overwrite a newer one that the rightful owner's transaction has just written, and hide rows that were sent since.
+    too, but every partition that we may commit for has an owner: a commit of what was read a moment ago could
+    overwrite a newer one that the owner's transaction has just written, and hide rows that were sent since.
     aiokafka has no public method that sends a heartbeat, or that tells the member's id.
     """
     coordinator = consumer._coordinator

@@ -1,0 +1,112 @@
+"""Producers may fail while nobody waits for them, and every program makes its clients in one way."""
+
+import ast
+import asyncio
+import gc
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.runtime.kafka.clients import Producer
+
+ROOT = Path(__file__).parents[4]
+#: FastStream makes the processor's consumers, and the pool of ingest shares one client among producers.
+AIOKAFKA_CLIENTS = {"AIOKafkaProducer", "AIOKafkaConsumer", "AIOKafkaAdminClient"}
+AT = TopicPartition("hospital.results", 0)
+GONE = KafkaError("the broker is gone")
+
+
+@pytest.fixture
+async def complaints():
+    """What asyncio was told of, and what it found unasked for."""
+    found = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: found.append(context["message"]))
+    return found
+
+
+async def collected():
+    for _ in range(3):
+        await asyncio.sleep(0)
+    gc.collect()
+
+
+@pytest.mark.parametrize("transactional_id", [None, "processor-0"])
+@pytest.mark.parametrize("transactions", [0, 1])
+async def test_a_sender_that_fails_between_transactions_is_nobody_s_error(complaints, transactional_id, transactions):
+    """Before the first there is no future to fail, after one a new future fails that nobody asks for."""
+    producer = Producer(transactional_id=transactional_id, enable_idempotence=True)
+    manager = producer._txn_manager
+    manager.set_pid_and_epoch(1, 0)
+    for _ in range(transactions if transactional_id else 0):
+        manager.begin_transaction()
+        manager.committing_transaction()
+        manager.complete_transaction()
+    manager.fatal_error(GONE)
+    await producer.stop()
+    del producer, manager
+    await collected()
+    assert complaints == []
+
+
+async def test_a_transaction_that_was_given_up_fails_without_a_complaint(complaints):
+    """And then its sender fails."""
+    producer = Producer(transactional_id="processor-0")
+    producer._txn_manager.set_pid_and_epoch(1, 0)
+    producer._txn_manager.begin_transaction()
+    producer._txn_manager.error_transaction(GONE)
+    producer._txn_manager.fatal_error(GONE)
+    await producer.stop()
+    del producer
+    await collected()
+    assert complaints == []
+
+
+async def test_whoever_waits_for_a_transaction_hears_how_it_ended(complaints):
+    """Also when the producer is ended by force."""
+    producer = Producer(transactional_id="processor-0")
+    producer._txn_manager.set_pid_and_epoch(1, 0)
+    producer._txn_manager.begin_transaction()
+    commit = asyncio.create_task(producer.commit_transaction())
+    await asyncio.sleep(0)
+    producer._txn_manager.fatal_error(GONE)
+    with pytest.raises(KafkaError):
+        await commit
+    await producer.stop()
+    assert complaints == []
+
+
+async def test_batches_that_were_given_up_fail_without_a_complaint(complaints):
+    """One that waits, one that is under way, one that is to be sent again: nobody asks for their futures any more."""
+    producer = Producer(enable_idempotence=True)
+    accumulator = producer._message_accumulator
+    producer._txn_manager.set_pid_and_epoch(1, 0)
+    for partition, step in enumerate(("waiting", "under way", "to be sent again")):
+        at = AT._replace(partition=partition)
+        batch = accumulator.create_builder()
+        batch.append(timestamp=None, key=b"k", value=b"v", headers=[])
+        await accumulator.add_batch(batch, at, 1)
+        if step != "waiting":
+            sent = accumulator._pop_batch(at)
+        if step == "to be sent again":
+            accumulator.reenqueue(sent)
+    accumulator.fail_all(GONE)
+    await producer.stop()
+    del producer, accumulator, batch, sent
+    await collected()
+    assert complaints == []
+
+
+def test_every_program_makes_its_clients_in_one_way():
+    """Those of aiokafka itself leave tasks and sockets behind a frozen broker."""
+    sources = [
+        path for package in ("services", "shared", "deploy", "client") for path in (ROOT / package).rglob("*.py")
+    ]
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) in AIOKAFKA_CLIENTS
+    ]
+    assert found == []

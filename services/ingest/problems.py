@@ -1,6 +1,6 @@
 """The answers of this service that are errors; each says what to do next."""
 
-from services.ingest.csv_file.validation import NamesTooLong, TooManyRows, Unsuitable, WrongKind
+from services.ingest.csv_file.validation import TooManyRows, Unsuitable, WrongKind
 from services.ingest.job_events.job_validation import JobTooLarge
 from shared.runtime.http.problems import Problem, RowProblem
 
@@ -19,19 +19,8 @@ def unsuitable(result: Unsuitable | JobTooLarge) -> Problem:
         case TooManyRows():
             detail = f"The file has more than {result.limit:,} rows. Split it and upload the parts one by one."
             return Problem(413, "too_many_rows", detail)
-        case NamesTooLong():
-            return _names_too_long(result)
         case JobTooLarge():
             return _job_too_large(result)
-
-
-def _names_too_long(result: NamesTooLong) -> Problem:
-    detail = (
-        "The column names are longer than the rows: each row is stored together with the names of its columns, "
-        f"and here the names alone would take more than {result.limit / 1_000_000:,.0f} MB. "
-        "Shorten them, leave unused columns out, or split the file and upload the parts one by one."
-    )
-    return Problem(413, "column_names_too_long", detail)
 
 
 def _job_too_large(result: JobTooLarge) -> Problem:

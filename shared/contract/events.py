@@ -64,15 +64,23 @@ class JobEvent(Event):
 # ---- rows ------------------------------------------------------------------------------------------------------------
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class RowEvent(JobEvent):
     """Something that has happened to one row. `row` is the line that a spreadsheet shows: the first data row is 2."""
 
     batch_id: str
     row: Annotated[int, Field(ge=2)]
     round: PositiveInt = 1
+    #: As the directory is told it.
     name: str
-    #: The row as uploaded: every named column of the input, in the input's order, unchanged.
-    columns: dict[str, str]
+    #: The row as uploaded, unchanged: a cell for each of JobAccepted.columns, in that order. Empty cells at the end of
+    #: the row are left out.
+    cells: tuple[str, ...] = ()
+    #: In place of `cells` in the events of rows that version 0.1.0 accepted: each cell by the name of its column.
+    columns: Annotated[dict[str, str] | None, Field(exclude_if=_is_none)] = None
 
     @property
     def event_id(self) -> str:
@@ -85,7 +93,7 @@ class RowAccepted(RowEvent):
     address: str
     phone: str | None = None
     #: Of a retry: whether an earlier round may have created the hospital, so that it has to be looked up first. False
-    #: when the directory clearly refused it, or when it was not sent. Written only when it is false.
+    #: when the directory clearly refused it, it was not sent, or a person found it absent; written only then.
     may_exist: Annotated[bool, Field(exclude_if=bool)] = True
 
     @property
@@ -96,6 +104,9 @@ class RowAccepted(RowEvent):
 class RowResult(RowEvent):
     """What became of a row in one round."""
 
+    #: As the directory was told them. None in results of version 0.1.0, and when the row's event could not be read.
+    address: str | None = None
+    phone: str | None = None
     #: Calls that counted as an attempt; a row that had to wait for an outage has none for it.
     attempts: NonNegativeInt
     #: When a processor took the row up.
@@ -147,7 +158,7 @@ class JobAccepted(JobEvent):
     file_sha256: str
     total_hospitals: PositiveInt
     batch_ids: tuple[str, ...]
-    #: The input's header, in order: what result files start with.
+    #: The input's header, in order: which column each of a row's `cells` belongs to, and what result files start with.
     columns: tuple[str, ...]
     delimiter: str = ","
     #: True when its rows went to the express topic.

@@ -3,7 +3,7 @@
 A column's name counts without regard to case and spaces; the values of name, address and phone are stripped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shared.contract.hospital_matching import fold
@@ -16,6 +16,11 @@ class Hospital:
     name: str
     address: str
     phone: str | None
+
+
+def cells_by_name(columns: Iterable[str], cells: Iterable[str]) -> dict[str, str]:
+    """A row's cells by the names of their columns. Those that the row leaves out at its end are not in it."""
+    return dict(zip(columns, cells, strict=False))
 
 
 def hospital_in(columns: Mapping[str, str]) -> Hospital | None:

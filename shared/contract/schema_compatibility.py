@@ -1,8 +1,8 @@
 """Which changes to an event's JSON Schema break somebody.
 
 The rule: records stay on the topics for ever, so the new schema must accept every record of the old one, and a field
-that readers may use stays. Accepting more is fine (an optional field, one more value of an enum), because readers
-are updated before writers.
+that readers may use stays, in every record if it was in every record. Accepting more is fine (an optional field, one
+more value of an enum), because readers are updated before writers.
 
 It knows the JSON Schema that pydantic writes. A keyword that it does not know must stay as it is.
 """
@@ -63,6 +63,8 @@ class _Comparison:
             if name not in after:
                 yield f"{field}: the field was removed"
             else:
+                if name in old.get("required", []) and name not in new.get("required", []):
+                    yield f"{field}: the field may be missing now, readers count on it"
                 yield from self.changes(before[name], after[name], field)
         for name in new.get("required", []):
             if name not in old.get("required", []):

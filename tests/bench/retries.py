@@ -28,11 +28,11 @@ from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_service import API, StatusService, eventually
 
 ROWS = 1_000_000 if os.environ.get("BENCH_FULL") == "1" else 100_000
-_COLUMNS = '{"name": "Hospital", "address": "1 Long Street", "phone": "555-1", "Beds": "12"}'
+_CELLS = '["Hospital","1 Long Street","12"]'
 FAILED_ROWS = f"""
 INSERT INTO status_rows (job_id, row, round, batch_id, name, status, attempts, error_code, error, started_at,
                          finished_at, columns)
-SELECT 'job-1', row, 1, 'batch-' || row / 1000, 'Hospital', 'failed', 3, 'rejected', 'Refused', 0, 0, '{_COLUMNS}'
+SELECT 'job-1', row, 1, 'batch-' || row / 1000, 'Hospital', 'failed', 3, 'rejected', 'Refused', 0, 0, '{_CELLS}'
 FROM generate_series(2, {ROWS + 1}) AS row
 """
 

@@ -80,7 +80,7 @@ def records() -> Iterator[RowRecord]:
             batch_id=JOB.batch_ids[row % len(JOB.batch_ids)],
             name=f"Hospital {row}",
             hospital_id=None if like is failed else str(row),
-            columns=f'{{"name": "Hospital {row}", "address": "{row} Long Street, 12345 Sometown", "Beds": "12"}}',
+            columns=f'["Hospital {row}","{row} Long Street, 12345 Sometown","12"]',
         )
 
 

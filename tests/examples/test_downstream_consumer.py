@@ -62,7 +62,9 @@ def _encoded(event):
 
 def result(kind, row, round_=1, **more):
     known = {"tenant": "north", "job_id": "job-1", "batch_id": "batch-1", "row": row, "round": round_}
-    return kind(**known, name=f"Hospital {row}", columns={}, attempts=1, started_at=NOW, **more)
+    return kind(
+        **known, name=f"Hospital {row}", cells=(f"Hospital {row}", "1 Road"), attempts=1, started_at=NOW, **more
+    )
 
 
 def created(row, round_=1):

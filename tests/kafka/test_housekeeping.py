@@ -51,7 +51,7 @@ class Installation:
                     await self._send(self._row(job, row), moment)
 
     def _row(self, job, row):
-        about = {**job.about, "batch_id": job.batch_ids[0], "row": row, "name": "H", "columns": {}}
+        about = {**job.about, "batch_id": job.batch_ids[0], "row": row, "name": "H", "cells": ("H", "1 Long Street")}
         return RowAccepted(**about, address="1 Long Street")
 
     async def _send(self, event, moment):

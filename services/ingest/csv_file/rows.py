@@ -23,14 +23,8 @@ class Row(NamedTuple):
     name: str
     address: str
     phone: str | None
-    #: One cell for each of the header's columns.
+    #: A cell for each of the header's columns. Empty ones at the end are left out.
     cells: list[str]
-    names: tuple[str, ...]
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """The cells by the names of their columns, in the file's order."""
-        return dict(zip(self.names, self.cells, strict=True))
 
     @property
     def matching_key(self) -> MatchingKey:
@@ -57,16 +51,28 @@ def _read_row(header: Header, row: int, cells: Cells | Unreadable) -> Row | RowR
     if isinstance(cells, Unreadable):
         return RowRejected([RowProblem(row=row, column=None, message=cells.message)])
     errors = [] if _has_valid_layout(header, cells) else list(_layout_problems(header, row, cells))
-    # A row may be short: spreadsheets leave out the empty cells at its end.
-    cells += [""] * (header.width - len(cells))
-    name, address = cells[header.name].strip(), cells[header.address].strip()
-    phone = cells[header.phone].strip() if header.phone is not None else ""
+    name, address = _stripped(cells, header.name), _stripped(cells, header.address)
+    phone = _stripped(cells, header.phone)
     if not (name and address and (not phone or _PHONE.fullmatch(phone))):
         errors += _value_problems(row, name, address, phone)
     if errors:
         return RowRejected(errors)
-    named = cells if header.all_named and len(cells) == header.width else [cells[index] for index in header.indices]
-    return Row(row, name, address, phone or None, named, header.columns)
+    return Row(row, name, address, phone or None, _named(header, cells))
+
+
+def _stripped(cells: Cells, index: int | None) -> str:
+    """A row may be short: spreadsheets leave out the empty cells at its end."""
+    return cells[index].strip() if index is not None and index < len(cells) else ""
+
+
+def _named(header: Header, cells: Cells) -> Cells:
+    """The cells of columns with a name, to the last one that is not empty."""
+    last = len(cells)
+    if not header.all_named or last > header.width:
+        cells = [cells[index] for index in header.indices if index < last]
+    while not cells[-1]:
+        cells.pop()
+    return cells
 
 
 def _has_valid_layout(header: Header, cells: Cells) -> bool:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from services.ingest.csv_file.duplicates import MAX_DUPLICATES, DuplicateRows
-from services.ingest.csv_file.expansion import max_name_bytes, max_rows
 from services.ingest.csv_file.header import Header, HeaderRejected, find_header
 from services.ingest.csv_file.rows import RowRejected, read_rows
 from services.ingest.csv_file.text import NotCsv, NotUtf8, open_text
@@ -55,15 +54,8 @@ class TooManyRows:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class NamesTooLong:
-    """The column names, which the record of each row repeats, would take more than `limit` bytes in all of them."""
-
-    limit: int
-
-
 #: No CSV, or too much of one.
-Unsuitable = WrongKind | TooManyRows | NamesTooLong
+Unsuitable = WrongKind | TooManyRows
 ValidationResult = FileAccepted | FileRejected | Unsuitable
 
 
@@ -86,14 +78,11 @@ def validate_file(path: Path, rules: Rules) -> ValidationResult:
         header = find_header(text)
         if isinstance(header, HeaderRejected):
             return FileRejected(list(header.errors))
-        findings, size = _Findings(), path.stat().st_size
-        most = max_rows(header.columns, size)
+        findings = _Findings()
         for outcome in read_rows(text, header):
             findings.total += 1
             if findings.total > rules.max_rows:
                 return TooManyRows(rules.max_rows)
-            if findings.total > most:
-                return NamesTooLong(max_name_bytes(size))
             if isinstance(outcome, RowRejected):
                 findings.errors += outcome.errors[: MAX_ERRORS - len(findings.errors)]
             else:

@@ -48,7 +48,7 @@ def prepare(path: Path, rules: Rules, draft: JobDraft) -> PreparedJob | NoJob:
     valid = validate_job(path, rules, draft)
     if not isinstance(valid, FileAccepted):
         return valid
-    batches, encoder = Batches(draft.batch_rows), RowEncoder(draft, valid.header)
+    batches, encoder = Batches(draft.batch_rows), RowEncoder(draft)
     records = path.with_suffix(".records")
     with records.open("wb") as file:
         writer = BundleWriter(file, RowPartitioner(encoder.key_prefix, draft.partitions))

@@ -5,7 +5,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.ingest.csv_file.header import Header
 from services.ingest.csv_file.rows import Row
 from services.ingest.job_events.job_draft import JobDraft
 from shared.contract.cloud_events import Headers, encode
@@ -45,7 +44,7 @@ class _RowAccepted(msgspec.Struct, gc=False):
     row: int
     round: int
     name: str
-    columns: dict[str, str]
+    cells: list[str]
     address: str
     phone: str | None
 
@@ -53,7 +52,7 @@ class _RowAccepted(msgspec.Struct, gc=False):
 class RowEncoder:
     """Encodes the rows of one job."""
 
-    def __init__(self, draft: JobDraft, header: Header) -> None:
+    def __init__(self, draft: JobDraft) -> None:
         example = RowAccepted(
             occurred_at=draft.accepted_at,
             tenant=draft.tenant,
@@ -61,7 +60,6 @@ class RowEncoder:
             batch_id="",
             row=2,
             name="",
-            columns={},
             address="",
         )
         record = encode(example, SOURCE, draft.traceparent)
@@ -74,7 +72,6 @@ class RowEncoder:
         #: The bytes that every key of the job begins with.
         self.key_prefix = record.key.removesuffix(b"2")
         self._event = msgspec.json.decode(record.value, type=_RowAccepted)
-        self._names = header.columns
         self._encode = msgspec.json.Encoder().encode
 
     def record(self, row: Row, batch_id: str) -> RowRecord:
@@ -82,5 +79,5 @@ class RowEncoder:
         event = self._event
         event.row, event.batch_id = row.row, batch_id
         event.name, event.address, event.phone = row.name, row.address, row.phone
-        event.columns = dict(zip(self._names, row.cells, strict=True))
+        event.cells = row.cells
         return RowRecord(b"%b%d" % (self.key_prefix, row.row), self._encode(event))

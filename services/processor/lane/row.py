@@ -121,6 +121,10 @@ class Row:
             "row": event.row,
             "round": event.round,
             "name": event.name,
+            "address": event.address,
+            "phone": event.phone,
+            # As the row came: readers of its results may know no other way before everything is updated.
+            "cells": event.cells,
             "columns": event.columns,
             "attempts": attempts,
             "started_at": self.delivered.started_at,

@@ -1,5 +1,6 @@
 """One partition of hospital.jobs and the retries that were requested there. `retry_consumer` reads it."""
 
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -117,14 +118,15 @@ class RetryPartition:
             case RetryDecision.IGNORE:
                 log.info("retry_ignored", job_id=pending.request.job_id, round=pending.request.round)
                 self._pending.popleft()
-            case RetryDecision.RUN:
-                await self._run(pending, express=bool(known.facts and known.facts.express))
+            case RetryDecision.RUN if known.facts:
+                await self._run(pending, known.facts)
         return True
 
-    async def _run(self, pending: _PendingRetry, *, express: bool) -> None:
+    async def _run(self, pending: _PendingRetry, job: JobFacts) -> None:
         """Writes the next rows of the round; the last of them together with the offset behind the request."""
         after = self._committed.row if self._committed.offset == pending.offset else 0
-        retry = Retry(pending.request, express, pending.traceparent)
+        columns = json.loads(job.columns or "[]")
+        retry = Retry(pending.request, bool(job.express), columns, pending.traceparent)
         chunk = await next_chunk(self._engine, self._topics, retry, after, self._limits)
         progress = RetryProgress(pending.offset + 1) if chunk.last else RetryProgress(pending.offset, chunk.row)
         await self._commit(progress, chunk.records)

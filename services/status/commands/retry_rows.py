@@ -2,20 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, and_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.commands.retry_transactions import RetryRecord
 from services.status.model.row_results import RowStatus
-from services.status.tables.definitions import rows
+from services.status.tables.definitions import resolutions, rows
 from services.status.tables.row_lookup import last_row, row_range
 from shared.contract.cloud_events import encode
 from shared.contract.events import JobRetryRequested, RowAccepted, RowErrorCode, RowFailed
-from shared.contract.hospital_columns import hospital_in
+from shared.contract.hospital_columns import cells_by_name, hospital_in
 from shared.contract.topics import Topics
 
 
@@ -58,6 +58,8 @@ class Retry:
 
     request: JobRetryRequested
     express: bool
+    #: The job's, in the order of each row's cells.
+    columns: Sequence[str]
     traceparent: str | None = None
 
 
@@ -78,8 +80,12 @@ async def next_chunk(
 
 
 async def _page(engine: AsyncEngine, request: JobRetryRequested, after: int, numbers: int) -> list[Row[Any]]:
+    decided = and_(
+        resolutions.c.job_id == rows.c.job_id, resolutions.c.row == rows.c.row, resolutions.c.round == rows.c.round
+    )
     statement = (
-        select(rows)
+        select(rows, (resolutions.c.resolved_at.is_not(None)).label("decided"))
+        .outerjoin_from(rows, resolutions, decided)
         .where(*row_range(request.job_id, after, numbers))
         .where(rows.c.status != RowStatus.CREATED.value, rows.c.round < request.round)
         .order_by(rows.c.row)
@@ -90,17 +96,19 @@ async def _page(engine: AsyncEngine, request: JobRetryRequested, after: int, num
 
 def _records(topics: Topics, retry: Retry, page: list[Row[Any]]) -> Iterator[RetryRecord]:
     for row in page:
-        event = retried(row, retry.request)
+        event = retried(row, retry)
         topic = topics.results if isinstance(event, RowFailed) else topics.rows[0 if retry.express else 1]
         yield topic, encode(event, "status", retry.traceparent)
 
 
-def retried(row: Row[Any], request: JobRetryRequested) -> RowAccepted | RowFailed:
+def retried(row: Row[Any], retry: Retry) -> RowAccepted | RowFailed:
     """The row's event for the round, always the same for the same request.
 
     A row whose event could not be read fails in this round as it did before: nobody knows what to send, and every row
     has one result a round.
     """
+    request, uploaded = retry.request, json.loads(row.columns)
+    by_name = isinstance(uploaded, dict)
     about = {
         "occurred_at": request.occurred_at,
         "tenant": request.tenant,
@@ -108,9 +116,9 @@ def retried(row: Row[Any], request: JobRetryRequested) -> RowAccepted | RowFaile
         "batch_id": row.batch_id or "",
         "row": row.row,
         "round": request.round,
-        "columns": json.loads(row.columns),
+        "columns" if by_name else "cells": uploaded,  # as it came, so that processors of then and now can read it
     }
-    hospital = hospital_in(about["columns"])
+    hospital = hospital_in(uploaded if by_name else cells_by_name(retry.columns, uploaded))
     if hospital is not None:
         fields = {"name": hospital.name, "address": hospital.address, "phone": hospital.phone}
         return RowAccepted(**about, **fields, may_exist=may_exist(row, request))
@@ -125,8 +133,13 @@ def retried(row: Row[Any], request: JobRetryRequested) -> RowAccepted | RowFaile
 
 
 def may_exist(row: Row[Any], request: JobRetryRequested) -> bool:
-    """Whether the row's hospital may be in the directory. Not when its last round was clearly refused, or not sent."""
+    """Whether the row's hospital may be in the directory.
+
+    Not when its last round was clearly refused, or not sent, or a person has looked and it is not there.
+    """
     if row.round != request.round - 1:
         return True  # it has no result of the last round: nobody knows what came of that
-    refused = row.status == RowStatus.FAILED.value and row.error_code == RowErrorCode.REJECTED.value
-    return not (refused or row.status == RowStatus.UNPROCESSED.value)
+    if row.status == RowStatus.UNPROCESSED.value or row.error_code == RowErrorCode.REJECTED.value:
+        return False
+    # Of a decided row that has not become a hospital, the decision is "absent".
+    return not (row.error_code == RowErrorCode.OUTCOME_UNKNOWN.value and row.decided)

@@ -169,7 +169,7 @@ def _record(
         http_status,
         micros(event.started_at),
         micros(event.occurred_at),
-        to_json(event.columns).decode(),
+        to_json(event.cells if event.columns is None else event.columns).decode(),
     )
 
 

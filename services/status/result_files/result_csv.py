@@ -61,15 +61,14 @@ class ResultCsv:
         return self._lines([(*self._columns, *RESULT_COLUMNS)])
 
     def rows(self, rows: Iterable[Row[Any]], undecided: Collection[int] = ()) -> bytes:
-        """A line for each. A column that a row does not have, because its event was unreadable, is empty.
+        """A line for each. Cells that a row does not have are empty: at its end, or all, as its event was unreadable.
 
         `undecided`: rows of unknown outcome about which nobody has decided.
         """
         return self._lines(self._cells(row, undecided) for row in rows)
 
     def _cells(self, row: Row[Any], undecided: Collection[int]) -> list[str | int]:
-        own = json.loads(row.columns)
-        cells: list[str | int] = [own.get(column, "") for column in self._columns]
+        cells: list[str | int] = [*self._own_cells(json.loads(row.columns))]
         cells += (
             row.row,
             shown_status(row, self._activated),
@@ -80,6 +79,12 @@ class ResultCsv:
             guarded((row.error or "")[:_MAX_ERROR_CHARS]),
         )
         return cells
+
+    def _own_cells(self, uploaded: list[str] | dict[str, str]) -> list[str]:
+        if isinstance(uploaded, dict):
+            return [uploaded.get(column, "") for column in self._columns]
+        width = len(self._columns)
+        return uploaded[:width] + [""] * (width - len(uploaded))
 
     def _lines(self, records: Iterable[Iterable[str | int]]) -> bytes:
         text = StringIO(newline="")

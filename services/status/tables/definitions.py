@@ -158,7 +158,8 @@ class Row(StatusTable, table=True):
     http_status: int | None = Field(default=None)
     started_at: int = Field(sa_type=BigInteger)
     finished_at: int = Field(sa_type=BigInteger)
-    #: JSON: the row as it was uploaded.
+    #: JSON: the row as it was uploaded, as an array of cells in the order of the job's columns. Of rows that version
+    #: 0.1.0 accepted: an object, each cell by the name of its column.
     columns: str = Field(sa_type=Text)
     # Most rows are created: those that were not are found without walking past a million that were.
 

@@ -3,9 +3,9 @@
 import pytest
 
 from services.processor.lane.records import DeadRecord, read_record
-from services.processor.lane.row import DeliveredRow
+from services.processor.lane.row import DeliveredRow, Row
 from services.processor.offsets.window import Place
-from shared.contract.cloud_events import decode, header
+from shared.contract.cloud_events import decode, encode, header
 from shared.contract.events import JobCancelRequested, RowErrorCode, RowFailed
 from shared.contract.topics import Topics
 from tests.support.processor.lane_doubles import accepted, record
@@ -30,6 +30,22 @@ def test_a_good_record_is_a_row():
     )
 
 
+CELLS = ("12", "St. Mary 5 ", "", "5 Main St")
+BY_NAME = {"Beds": "12", " NAME": "St. Mary 5 ", "Note": "", "Address": "5 Main St"}
+
+
+@pytest.mark.parametrize("uploaded", [{"cells": CELLS}, {"cells": (), "columns": BY_NAME}])
+def test_a_result_tells_the_row_as_it_came_and_what_the_directory_was_told(uploaded):
+    """With its cells by name when version 0.1.0 accepted it: so a status of that version reads the results too."""
+    row = Row(arrive(record(accepted(5, **uploaded), 3)))
+    for result in (row.created(7), row.failed(RowErrorCode.REJECTED, "No"), row.unprocessed("Cancelled")):
+        written = encode(result, "processor")
+        assert (result.name, result.address, result.phone) == ("St. Mary 5", "5 Main St", "555-0101")
+        assert (result.cells, result.columns) == (uploaded["cells"], uploaded.get("columns"))
+        assert decode(written.headers, written.value) == result
+        assert (b"Beds" in written.value) is ("columns" in uploaded)
+
+
 def test_an_undecodable_record_is_kept_as_received_and_its_row_fails():
     """By the key, with the round that ce_id names."""
     dead = arrive(record(None, 8, key=b"job:5", value=b"\xff{", headers=(TYPE, ("ce_id", b"job:5:3"))))
@@ -42,6 +58,7 @@ def test_an_undecodable_record_is_kept_as_received_and_its_row_fails():
     assert isinstance(failed, RowFailed)
     assert (failed.job_id, failed.row, failed.round, failed.code) == ("job", 5, 3, RowErrorCode.UNDECODABLE)
     assert dead.reason in failed.message
+    assert (failed.cells, failed.columns, failed.address) == ((), {}, None), "nobody knows them"
     assert result[1] == b"job"
 
 

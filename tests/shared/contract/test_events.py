@@ -17,7 +17,7 @@ from shared.contract.events import (
     now,
 )
 
-ROW = {"tenant": "t", "job_id": "j", "batch_id": "b", "row": 7, "round": 2, "name": "St. Mary", "columns": {}}
+ROW = {"tenant": "t", "job_id": "j", "batch_id": "b", "row": 7, "round": 2, "name": "St. Mary"}
 
 
 def test_a_row_is_keyed_by_itself_and_its_result_by_its_job():

@@ -13,6 +13,8 @@ from shared.contract.topics import Topics
 
 EXAMPLES = Path(shared.contract.__file__).parent / "examples"
 every_event = pytest.mark.parametrize("name", EVENT_TYPES)
+OF_ROWS = ("RowAccepted", "RowCreated", "RowFailed", "RowUnprocessed")
+every_row_event = pytest.mark.parametrize("name", OF_ROWS)
 
 
 def example(name: str) -> dict:
@@ -46,7 +48,7 @@ def test_an_example_shows_every_field_as_it_is_written(name):
 def test_an_example_has_the_fields_of_its_schema(name):
     """Readers who go by the schema file find all of its fields in the example that are always written, and no other."""
     seldom = {field for field, info in EVENT_TYPES[name].model_fields.items() if info.exclude_if is not None}
-    assert seldom == ({"may_exist"} if name == "RowAccepted" else set())
+    assert seldom == ({"columns"} if name in OF_ROWS else set()) | ({"may_exist"} if name == "RowAccepted" else set())
     assert set(example(name)) | seldom == set(committed()[name]["properties"])
 
 
@@ -59,6 +61,35 @@ def test_a_row_says_only_when_it_cannot_exist():
     written = encode(refused, "status")
     assert json.loads(written.value)["may_exist"] is False
     assert decode(written.headers, written.value) == refused
+
+
+def written_by_0_1_0(name: str) -> dict:
+    """The event as version 0.1.0 wrote it: the row's cells by their names, and its address and phone only at first."""
+    old = example(name)
+    cells = old.pop("cells")
+    if name != "RowAccepted":
+        del old["address"], old["phone"]
+    columns = example("JobAccepted")["columns"]
+    return old | {"columns": dict(zip(columns, [*cells, "", ""], strict=False))}
+
+
+@every_row_event
+def test_the_events_of_rows_of_version_0_1_0_are_read(name):
+    """They stay on the topics for ever, and rows may be in flight while the services are updated."""
+    old = written_by_0_1_0(name)
+    read = decode(encode(event(name), "tests").headers, json.dumps(old).encode())
+    assert isinstance(read, EVENT_TYPES[name])
+    assert (read.cells, read.columns) == ((), old["columns"])
+    assert json.loads(read.model_dump_json()).items() >= old.items(), "and what is written of it has the same fields"
+
+
+@every_row_event
+def test_cells_stand_in_the_order_of_the_job_s_columns(name):
+    """None is more than there are columns; what is empty at the end is left out, so that short rows stay short."""
+    columns, cells = example("JobAccepted")["columns"], example(name)["cells"]
+    assert dict(zip(columns, cells, strict=False))["name"] == example(name)["name"]
+    assert len(cells) <= len(columns)
+    assert cells[-1] != ""
 
 
 @every_event

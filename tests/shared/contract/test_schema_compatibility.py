@@ -47,6 +47,13 @@ def test_a_field_that_becomes_required_is_named():
     assert change.startswith("later: the field is now required")
 
 
+def test_a_field_that_may_be_missing_now_is_named():
+    """It was in every record, so readers count on it."""
+    assert incompatible_changes(schema(later=(str, ...)), schema(later=(str, ""))) == [
+        "later: the field may be missing now, readers count on it"
+    ]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

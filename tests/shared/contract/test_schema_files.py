@@ -6,8 +6,17 @@ import pytest
 from pydantic import create_model
 
 from shared.contract import schema_files
-from shared.contract.events import EVENT_TYPES, SendingPaused, SendingResumed
-from shared.contract.schema_files import DIRECTORY, IncompatibleEvents, breaking_changes, committed, schema, text, write
+from shared.contract.events import EVENT_TYPES, RowCreated, RowEvent, SendingPaused, SendingResumed
+from shared.contract.schema_files import (
+    ANNOUNCED,
+    DIRECTORY,
+    IncompatibleEvents,
+    breaking_changes,
+    committed,
+    schema,
+    text,
+    write,
+)
 
 EVENTS = {"SendingPaused": SendingPaused, "SendingResumed": SendingResumed}
 NARROWER = {**EVENTS, "SendingPaused": create_model("SendingPaused", __base__=SendingPaused, why=(str, ...))}
@@ -60,6 +69,28 @@ def test_a_higher_version_announces_a_change(directory):
     announced = create_model("SendingPaused", __base__=NARROWER["SendingPaused"], version=(Literal[2], 2))
     assert write(directory, {**EVENTS, "SendingPaused": announced}) == ["SendingPaused"]
     assert "why" in committed(directory)["SendingPaused"]["required"]
+
+
+def changed_since_0_1_0(**others):
+    """What the comparison says of RowCreated as 0.1.0 wrote it, when `columns` or others were in every record."""
+    known = {"columns": (dict[str, str], ...), **others}
+    old = create_model("RowCreated", __base__=RowCreated, **known)
+    return breaking_changes({"RowCreated": schema(old)}, {"RowCreated": RowCreated})
+
+
+def test_a_break_that_is_announced_by_name_is_let_through_and_no_other():
+    """`cells` took the place of `columns`: the changelog says so. Whatever else breaks in the same event is refused."""
+    assert changed_since_0_1_0() == []
+    assert changed_since_0_1_0(found=(bool, ...)) == [
+        "RowCreated.found: the field may be missing now, readers count on it"
+    ]
+
+
+def test_what_is_announced_is_no_more_than_that_rows_have_cells():
+    """A line more here is a line more in the changelog."""
+    rows = {name for name, kind in EVENT_TYPES.items() if issubclass(kind, RowEvent)}
+    words = "the field may be missing now, readers count on it"
+    assert {f"{name}.columns: {words}" for name in rows} == ANNOUNCED
 
 
 def test_a_removed_event_is_refused(directory):

@@ -13,8 +13,12 @@ TOPICS = Topics()
 HISTORY = JobHistory(total=6)
 
 
-def retry(express=True):
-    return Retry(HISTORY.retried(2), express, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+#: Two columns may be called alike only in what other programs write. Each cell belongs to its place all the same.
+NAMES = ("Beds", " NAME", "Beds", "Address ", "Phone", "Note")
+
+
+def retry(express=True, columns=("name", "address", "Beds")):
+    return Retry(HISTORY.retried(2), express, columns, "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
 
 
 def events(chunk):
@@ -22,22 +26,73 @@ def events(chunk):
 
 
 async def test_what_failed_or_was_not_sent_runs_again_as_it_was_uploaded(engine):
-    """Same batch, same columns; address and phone from the columns, whatever the header's case; one id per round."""
-    columns = {" NAME": " St. Mary ", "Address ": "1 Long Street ", "Phone": " 555-1 ", "Beds": "12"}
-    failed = HISTORY.failed(3).model_copy(update={"columns": columns, "name": "St. Mary"})
+    """Same batch, same cells; address and phone from the cells, whatever the header's case; one id per round."""
     await apply_events(
-        engine, HISTORY.accepted(), HISTORY.created(2), failed, HISTORY.unprocessed(4), HISTORY.created(5)
+        engine, HISTORY.accepted(), HISTORY.created(2), HISTORY.failed(3), HISTORY.unprocessed(4), HISTORY.created(5)
     )
     chunk = await next_chunk(engine, TOPICS, retry(), 0)
     first, second = events(chunk)
     assert isinstance(first, RowAccepted)
-    assert (first.name, first.address, first.phone, first.columns) == ("St. Mary", "1 Long Street", "555-1", columns)
+    assert (first.name, first.address, first.phone) == ("Hospital 3", "1 Long Street", None)
+    assert (first.cells, first.columns) == (("Hospital 3", "1 Long Street", "12"), None)
     assert (first.tenant, first.job_id, first.batch_id) == ("north", "job-1", HISTORY.batch_ids[0])
     assert (first.event_id, first.key, second.event_id) == ("job-1:3:2", "job-1:3", "job-1:4:2")
     assert (chunk.row, chunk.last) == (5, True)
     assert {topic for topic, _ in chunk.records} == {TOPICS.rows_express}
     assert all(("traceparent", retry().traceparent.encode()) in record.headers for _, record in chunk.records)
     assert await next_chunk(engine, TOPICS, retry(), 0) == chunk, "the same request gives the same records"
+
+
+@pytest.mark.parametrize(
+    ("cells", "phone"),
+    [
+        (("12", " St. Mary ", "", "1 Long Street ", " 555-1 ", "a, b"), "555-1"),
+        (("", "St. Mary", "14", "1 Long Street"), None),
+        (("", "St. Mary", "", "1 Long Street", "", "a"), None),
+    ],
+)
+async def test_each_cell_belongs_to_the_column_of_its_place(sqlite, cells, phone):
+    """Whatever the order of the columns, and which cells are empty or left out; results may come before the job."""
+    failed = HISTORY.failed(3).model_copy(update={"cells": cells})
+    await apply_events(sqlite, failed)
+    await apply_events(sqlite, HISTORY.accepted().model_copy(update={"columns": NAMES}))
+    [event] = events(await next_chunk(sqlite, TOPICS, retry(columns=NAMES), 0))
+    assert isinstance(event, RowAccepted)
+    assert (event.name, event.address, event.phone) == ("St. Mary", "1 Long Street", phone)
+    assert event.cells == cells
+
+
+async def test_a_row_of_version_0_1_0_runs_again_as_it_came(engine):
+    """With its cells by name, in events and tables: a processor of that version may still be there to read it."""
+    columns = {" NAME": " St. Mary ", "Address ": "1 Long Street ", "Phone": " 555-1 ", "Beds": "12"}
+    failed = HISTORY.failed(3).model_copy(update={"columns": columns, "cells": (), "name": "St. Mary"})
+    await apply_events(engine, HISTORY.accepted(), failed)
+    [event] = events(await next_chunk(engine, TOPICS, retry(columns=tuple(columns)), 0))
+    assert isinstance(event, RowAccepted)
+    assert (event.name, event.address, event.phone) == ("St. Mary", "1 Long Street", "555-1")
+    assert (event.cells, event.columns) == ((), columns)
+
+
+async def test_a_row_that_a_person_found_absent_is_sent_again_without_a_look_up(engine):
+    """Somebody has looked: a directory that lists by pages would make it unknown again, and again."""
+    rows = range(2, 6)
+    unknown = [HISTORY.failed(row, code=RowErrorCode.OUTCOME_UNKNOWN) for row in rows]
+    decided = HISTORY.resolved(2, None), HISTORY.resolved(3, None), HISTORY.resolved(4, 77)
+    await apply_events(engine, HISTORY.accepted(), *unknown, *decided)
+    again = events(await next_chunk(engine, TOPICS, retry(), 0))
+    assert {event.row: event.may_exist for event in again} == {2: False, 3: False, 5: True}
+    await apply_events(engine, HISTORY.failed(2, round_=2, code=RowErrorCode.OUTCOME_UNKNOWN, seconds=8))
+    third = Retry(HISTORY.retried(3), True, HISTORY.accepted().columns)
+    [event] = [each for each in events(await next_chunk(engine, TOPICS, third, 0)) if each.row == 2]
+    assert event.may_exist, "what somebody saw after round 1 says nothing of round 2"
+
+
+async def test_a_decision_that_comes_before_its_row_counts_as_well(sqlite):
+    """Topics are read in any order."""
+    await apply_events(sqlite, HISTORY.accepted(), HISTORY.resolved(2, None))
+    await apply_events(sqlite, HISTORY.failed(2, code=RowErrorCode.OUTCOME_UNKNOWN))
+    [event] = events(await next_chunk(sqlite, TOPICS, retry(), 0))
+    assert event.may_exist is False
 
 
 async def test_only_rows_that_may_exist_are_looked_up_again(engine):
@@ -54,7 +109,7 @@ async def test_only_rows_that_may_exist_are_looked_up_again(engine):
     )
     again = events(await next_chunk(engine, TOPICS, retry(), 0))
     assert {event.row: event.may_exist for event in again} == {2: False, 3: False, 4: True, 5: True}
-    skipped = Retry(HISTORY.retried(3), express=True)
+    skipped = Retry(HISTORY.retried(3), express=True, columns=HISTORY.accepted().columns)
     assert all(event.may_exist for event in events(await next_chunk(engine, TOPICS, skipped, 0)))
 
 
@@ -65,10 +120,11 @@ async def test_rows_of_a_large_job_go_the_way_they_came(sqlite):
     assert topic == TOPICS.rows_bulk
 
 
-async def test_a_row_that_nobody_can_read_fails_in_the_new_round_too(sqlite):
+@pytest.mark.parametrize("columns", [None, {}])
+async def test_a_row_that_nobody_can_read_fails_in_the_new_round_too(sqlite, columns):
     """Every row has one result a round; without it the round would never end."""
     lost = HISTORY.failed(2, code=RowErrorCode.UNDECODABLE).model_copy(
-        update={"columns": {}, "name": "", "batch_id": ""}
+        update={"cells": (), "columns": columns, "name": "", "batch_id": ""}
     )
     await apply_events(sqlite, HISTORY.accepted(), lost, HISTORY.failed(3))
     chunk = await next_chunk(sqlite, TOPICS, retry(), 0)

@@ -21,6 +21,20 @@ def stored_row(record):
     return {record.key: StoredRow(record.round, record.status, record.finished_at, record.error_code)}
 
 
+@pytest.mark.parametrize(
+    ("uploaded", "stored"),
+    [
+        ({"cells": ("Çeşme", "1 Road", "", "12")}, '["Çeşme","1 Road","","12"]'),
+        ({"cells": ()}, "[]"),
+        ({"cells": (), "columns": {"name": "Çeşme", "Beds": ""}}, '{"name":"Çeşme","Beds":""}'),
+        ({"cells": (), "columns": {}}, "{}"),
+    ],
+)
+def test_a_row_is_stored_as_it_was_uploaded(uploaded, stored):
+    """Its cells alone: the job has the names of the columns. Of rows of version 0.1.0: by name, as they came."""
+    assert record_of(HISTORY.created(2).model_copy(update=uploaded)).columns == stored
+
+
 def test_a_first_result_is_counted_once_under_its_round_status_and_time():
     """That is what the counts of a job and its pace are made of."""
     record = record_of(HISTORY.created(2))

@@ -42,7 +42,7 @@ async def rows_of_round(engine, request):
         known = await connection.run_sync(known_job, TopicPartition(Topics().jobs, 0), request.job_id)
     place = micros(request.occurred_at)
     assert decide_retry(request, place, place + 1, known.facts, known.tallies) is RetryDecision.RUN
-    chunk = await next_chunk(engine, Topics(), Retry(request, express=True), 0)
+    chunk = await next_chunk(engine, Topics(), Retry(request, True, HISTORY.accepted().columns), 0)
     return [decode(record.headers, record.value).row for _, record in chunk.records]
 
 

@@ -16,8 +16,8 @@ from services.status.result_files.result_csv import RESULT_COLUMNS, ResultCsv, g
 Stored = namedtuple("Stored", "row status batch_id hospital_id attempts error_code error columns")
 
 
-def stored(columns, **more):
-    """A row as the tables hold it."""
+def stored(cells, **more):
+    """A row as the tables hold it: its cells, or in rows of version 0.1.0 an object of them by name."""
     values = {
         "row": 2,
         "status": "failed",
@@ -27,7 +27,7 @@ def stored(columns, **more):
         "error_code": "rejected",
         "error": "The directory refused it",
     }
-    return Stored(**(values | more), columns=json.dumps(columns, ensure_ascii=False))
+    return Stored(**(values | more), columns=json.dumps(cells, ensure_ascii=False))
 
 
 def written(columns, rows, delimiter=",", activated=()):
@@ -37,12 +37,25 @@ def written(columns, rows, delimiter=",", activated=()):
 
 
 def test_the_columns_of_the_input_come_first_and_ours_after_them():
-    """In the order of the input, whatever the order of the row's own."""
-    text = written(["Beds", "name", "address"], [stored({"name": "A", "address": "B", "Beds": "1"})])
+    """In the order of the input."""
+    text = written(["Beds", "name", "address"], [stored(["1", "A", "B"])])
     assert text == (
         "Beds,name,address," + ",".join(RESULT_COLUMNS) + "\r\n"
         "1,A,B,2,failed,,b-1,3,rejected,The directory refused it\r\n"
     )
+
+
+def test_cells_of_version_0_1_0_are_found_by_the_names_of_their_columns():
+    """Whatever their order in the row."""
+    [_, cells] = csv.reader(StringIO(written(["Beds", "name", "ward"], [stored({"name": "A", "Beds": "1"})])))
+    assert cells[:3] == ["1", "A", ""]
+
+
+def test_each_cell_stands_in_the_column_of_its_place():
+    """Also when columns are called alike, cells are empty, or there are more of them than anybody knows columns for."""
+    rows = [stored(["1", "", "2"]), stored(["", "A"]), stored(["1", "2", "3", "4"])]
+    [_, *lines] = csv.reader(StringIO(written(["note", "name", "note"], rows)))
+    assert [cells[:4] for cells in lines] == [["1", "", "2", "2"], ["", "A", "", "2"], ["1", "2", "3", "2"]]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +68,7 @@ def test_the_columns_of_the_input_come_first_and_ours_after_them():
 )
 def test_what_became_of_a_row_is_said_as_the_rows_page_says_it(row, shown):
     """Numbers and texts of the directory as they are; a batch that is active says so."""
-    [_, cells] = csv.reader(StringIO(written(["name"], [stored({"name": "A"}, **row)], activated={"b-2"})))
+    [_, cells] = csv.reader(StringIO(written(["name"], [stored(["A"], **row)], activated={"b-2"})))
     assert tuple(cells[2:4]) == shown
 
 
@@ -63,7 +76,7 @@ def test_what_became_of_a_row_is_said_as_the_rows_page_says_it(row, shown):
 def test_our_cells_are_never_formulas_and_the_users_are_left_alone(start):
     """The directory's words and ids may hold anything; so may the user's cells, and those are theirs."""
     evil = f'{start}HYPERLINK("http://evil")'
-    row = stored({"name": evil}, hospital_id=json.dumps(evil), error=evil, batch_id=evil, status="created")
+    row = stored([evil], hospital_id=json.dumps(evil), error=evil, batch_id=evil, status="created")
     [_, cells] = csv.reader(StringIO(written(["name"], [row]), newline=""))
     assert cells[0] == evil
     assert [cell for cell in cells[1:] if cell.endswith('evil")')] == [f"'{evil}"] * 3
@@ -76,13 +89,14 @@ def test_what_cannot_begin_a_formula_is_not_touched():
 
 def test_an_endless_message_is_cut():
     """One row's error does not make its line longer than ingest reads."""
-    [_, cells] = csv.reader(StringIO(written(["name"], [stored({"name": "A"}, error="x" * 100_000)])))
+    [_, cells] = csv.reader(StringIO(written(["name"], [stored(["A"], error="x" * 100_000)])))
     assert len(cells[-1]) == 1_000
 
 
-def test_a_row_without_columns_has_empty_cells():
+@pytest.mark.parametrize("unknown", [{}, []])
+def test_a_row_without_cells_has_empty_ones(unknown):
     """Its event could not be read, so nobody knows them."""
-    [_, cells] = csv.reader(StringIO(written(["name", "address"], [stored({})])))
+    [_, cells] = csv.reader(StringIO(written(["name", "address"], [stored(unknown)])))
     assert cells[:3] == ["", "", "2"]
 
 
@@ -101,9 +115,11 @@ _NAMES = st.lists(
 def test_a_result_file_uploaded_again_is_the_same_input(delimiter, names, cells, error):
     """Ingest reads from it what was uploaded, cell by cell, and none of our columns."""
     columns = ["name", "address", *names]
-    inputs = [dict(zip(columns, (f"H{name}", f"S{address}", *more), strict=False)) for name, address, more in cells]
+    width = len(columns)
+    inputs = [[f"H{name}", f"S{address}", *more][:width] for name, address, more in cells]
     rows = [stored(each, row=number, error=error) for number, each in enumerate(inputs, 2)]
     text = StringIO(written(columns, rows, delimiter), newline="")
     header = find_header(text)
     assert (header.columns, header.delimiter) == (tuple(columns), delimiter)
-    assert [row.columns for row in read_rows(text, header)] == inputs
+    found = [row.cells for row in read_rows(text, header)]
+    assert [each + [""] * (width - len(each)) for each in found] == inputs

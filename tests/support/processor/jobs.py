@@ -37,7 +37,7 @@ def make_job(rows: int, *, names: Iterable[str] = (), round_: int = 1, batch_row
                 name=name,
                 address=address,
                 phone=f"555-{index:06d}",
-                columns={"name": name, "address": address, "phone": f"555-{index:06d}"},
+                cells=(name, address, f"555-{index:06d}"),
             )
         )
     return Job(job_id, events)

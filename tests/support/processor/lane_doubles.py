@@ -31,7 +31,7 @@ def accepted(row: int = 2, *, job_id: str = "job", **changes: object) -> RowAcce
         "name": f"St. Mary {row}",
         "address": f"{row} Main St",
         "phone": "555-0101",
-        "columns": {"name": f"St. Mary {row}"},
+        "cells": (f"St. Mary {row}", f"{row} Main St", "555-0101"),
     }
     return RowAccepted(**{**facts, **changes})
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -23,6 +24,7 @@ from services.processor.lane.transitions import AttemptRules
 from services.processor.limits.backoff import Backoff
 from services.processor.limits.circuit_breakers import CircuitBreakers
 from services.processor.limits.rate_limit import RateLimit
+from services.processor.limits.report_reader import ReportReader
 from services.processor.operations.liveness import Liveness, kafka_answers
 from services.processor.operations.reports import Reports
 from services.processor.publishing import SEND_SECONDS
@@ -71,26 +73,28 @@ class Engine:
         self._job_commands = JobCommands(self._cancel, self._notify, clock)
         self._lookups = LookupQueue(rules, self._notify, settings.hospital_api_settle_seconds, clock)
         self.lane_consumer = LaneConsumer(settings, self._take_over, clock)
-        # The slots of the rate limit are those of the lanes.
+        # The slots of the rate limit are shared out among the processors by their reports.
         self._rate_limit = RateLimit(
             settings.rate_limit_requests,
             settings.rate_limit_period,
             settings.kafka_topic_partitions,
-            self._owned_partitions,
+            uuid4().hex[:12],
             clock,
             wall_clock,
         )
+        self._report_reader = ReportReader(self._rate_limit, clock, wall_clock)
         # What calls the directory for all of them.
         parts = SenderParts(self._directory, self._breakers, self._rate_limit, self._lookups, self._job_commands, rules)
         self._sender = Sender(settings, settings.topics, parts, self.lane_consumer.running_lanes, clock)
         # What can be seen of it.
         report = partial(self._publisher.send, settings.topics.processors, timeout=SEND_SECONDS)
         self._reports = Reports(
-            settings, self.lane_consumer, self._breakers, self._rate_limit, self._job_commands, report
+            settings, self.lane_consumer, self._breakers, self._rate_limit, self._job_commands, report, clock
         )
         last_polls = {
             "rows": lambda: self.lane_consumer.last_poll,
             "notices": lambda: self._job_commands.last_poll,
+            "reports": lambda: self._report_reader.last_poll,
         }
         self.liveness = Liveness(last_polls, lambda: kafka_answers(settings), clock)
         # Where everything comes from.
@@ -106,6 +110,8 @@ class Engine:
             parts.create_task(self._sender.run())
             parts.create_task(self._keep_consuming("notices", job_commands, self._job_commands.run))
             parts.create_task(self._reports.run(lambda: lanes.consumer))
+            if self._settings.rate_limit_requests:
+                parts.create_task(self._keep_consuming("reports", self._subscriptions.reports, self._report_reader.run))
             parts.create_task(self._keep_forgetting_batches())
             await self._keep_consuming("rows", lanes, self.lane_consumer.run, self.lane_consumer.close)
 
@@ -155,9 +161,6 @@ class Engine:
             self._clock,
             self._wall_clock,
         )
-
-    def _owned_partitions(self) -> list[int]:
-        return [lane.partition for lane in self.lane_consumer.running_lanes() if lane.owns_slots]
 
     def _notify(self) -> None:
         self._sender.notify()

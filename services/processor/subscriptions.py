@@ -3,6 +3,7 @@
     hospital.rows.*   group hospital-processor   offsets in each lane's transactions, with its results; read_committed
     hospital.jobs     the same                   its requests for activation, with their answers in the transactions
     hospital.jobs     no group                   every processor reads all of it, from the start (`notices`)
+    hospital.processors  no group                the same, with a rate limit: who may use its slots (`reports`)
 
 The subscribers have no handler: FastStream's own loop cannot run more calls at once than there are partitions without
 losing rows, so the engine drives the raw consumers. The publishers are declared for the document; the engine writes
@@ -56,6 +57,7 @@ READS: Final[dict[str, tuple[type[Event], ...]]] = {
     "ProcessorRows": (RowAccepted,),
     "ProcessorActivationRequests": (JobFinished, BatchActivationRequested),
     "ProcessorNotices": (JobCancelRequested, SendingPaused, SendingResumed),
+    "ProcessorRateSlots": (ProcessorReported,),
 }
 
 
@@ -66,6 +68,7 @@ class Subscriptions:
     broker: KafkaBroker
     lanes: Any
     notices: Any
+    reports: Any
 
 
 def lane_topics(topics: Topics) -> tuple[str, ...]:
@@ -103,8 +106,14 @@ def declare(settings: ProcessorSettings, lanes_listener: ConsumerRebalanceListen
         description="JobCancelRequested, SendingPaused, SendingResumed; read by every processor.",
         **SAFE_SUBSCRIBER,
     )
+    reports = broker.subscriber(
+        partitions=[TopicPartition(topics.processors, 0)],
+        title="ProcessorRateSlots",
+        description="ProcessorReported: who may use which slots of the rate limit; read by every processor.",
+        **SAFE_SUBSCRIBER,
+    )
     _declare_publishers(broker, settings)
-    return Subscriptions(broker, lanes, notices)
+    return Subscriptions(broker, lanes, notices, reports)
 
 
 async def stop_subscriber(subscriber: Any, seconds: float = STOP_SECONDS) -> None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 
 def now() -> datetime:
@@ -315,6 +315,31 @@ class LaneReport(Fact):
     lag_seconds: float = 0.0
 
 
+class RateSlotGrant(Fact):
+    """Gives rate slots away: slot n, of those from `first` and before `end`, to number n mod the length of `to`.
+
+    `to` has names of processors, as in RateSlotsReport; an empty name stands for nobody. Of a slot that is given away
+    several times only the first grant on the topic counts.
+    """
+
+    first: Annotated[int, Field(ge=0, le=2**53)]
+    end: Annotated[int, Field(ge=0, le=2**53)]
+    to: tuple[str, ...]
+
+
+class RateSlotsReport(Fact):
+    """What a processor tells the others about the slots of the rate limit."""
+
+    #: Names this process, and not the next one with the same instance id.
+    processor: str
+    #: From one slot to the next, in seconds. Slots of another length are another processor's own affair.
+    interval: PositiveFloat
+    #: The time that slots are counted in, as this processor knows it: slot n begins at n x interval.
+    time: Annotated[float, Field(ge=0, le=1e11)]
+    wants_slots: bool = False
+    grant: RateSlotGrant | None = None
+
+
 class ProcessorReported(Event):
     """How a processor is, every 5 s. One that has been silent for 15 s is gone."""
 
@@ -338,6 +363,8 @@ class ProcessorReported(Event):
     retry_after_waits: NonNegativeInt = 0
     takeovers: NonNegativeInt = 0
     fenced: NonNegativeInt = 0
+    #: None without a rate limit, and from processors of version 0.1.0.
+    rate_slots: RateSlotsReport | None = None
 
     @property
     def event_id(self) -> str:

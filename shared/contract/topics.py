@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 FOREVER: Final = "-1"
+COMPACTED_NOT_BEFORE_MS: Final = "300000"
 #: Largest record that a topic takes, in bytes. Consumers fetch more, since a larger record would be skipped.
 MAX_MESSAGE_BYTES: Final = 1_048_588
 
@@ -76,7 +77,12 @@ class Topics:
             "retention.bytes": FOREVER,
             "max.message.bytes": str(MAX_MESSAGE_BYTES),
         }
-        compacted = {"cleanup.policy": "compact", "max.message.bytes": str(MAX_MESSAGE_BYTES)}
+        compacted = {
+            "cleanup.policy": "compact",
+            # Longer than any grant of rate slots lasts: until then all of its readers have to find it.
+            "min.compaction.lag.ms": COMPACTED_NOT_BEFORE_MS,
+            "max.message.bytes": str(MAX_MESSAGE_BYTES),
+        }
         return (
             Topic(self.rows_express, self.partitions, kept),
             Topic(self.rows_bulk, self.partitions, kept),

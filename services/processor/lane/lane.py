@@ -256,11 +256,6 @@ class Lane:
 
     # ---- what can be seen of it --------------------------------------------------------------------------------------
 
-    @property
-    def owns_slots(self) -> bool:
-        """Whether the lane's slots of the rate limit are ours. A former or the next owner may be using them."""
-        return self._ownership.may_send(self._clock())
-
     def report(self, end_offsets: dict[str, int]) -> LaneReport:
         """The lane's counts and lag for ProcessorReported. `end_offsets`: the ends of its partitions, by topic."""
         topics, now = self._settings.topics, self._wall_clock()

@@ -1,27 +1,38 @@
-"""When the next call may be made: slots of the wall clock, Retry-After, and this process's own calls behind them.
+"""When the next call may be made: slots that were granted to us, Retry-After, and our own calls behind them.
 
-The slots keep the limit over all processors, as long as the wall clock runs evenly. When it is put back or forward,
-the times of the last calls on the monotonic clock keep it for this processor.
+The slots keep the limit over all processors. Should they fail, the times of this processor's last calls on the
+monotonic clock keep it for this processor.
 """
 
 import asyncio
+import contextlib
+import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 
 from services.processor import metrics
-from services.processor.limits.rate_slots import GRACE_SECONDS, RateSlots
+from services.processor.limits.rate_slots import GRACE_SECONDS, RateSlots, SlotTime
+from services.processor.limits.slot_grants import SlotGrants
+from shared.contract.events import ProcessorReported, RateSlotsReport
 
-#: If the last used slot begins later than this from now, the wall clock has been put back.
-CLOCK_PUT_BACK_SECONDS = 1.0
-#: The longest wait at a time: a rebalance may change which slots are ours.
+#: The longest wait at a time: a grant of an earlier slot may have come.
 LONGEST_WAIT_SECONDS = 0.25
+#: After so long without a call this processor has no work.
+IDLE_SECONDS = 1.0
+#: How often a processor with work looks whether it has to report of its slots.
+LOOK_SECONDS = 0.05
+#: The least time between two reports that cannot wait.
+SHORTEST_SECONDS = 0.05
+#: When slot time is put forward by more than this share of the grace, a slot is left out: it would come too soon.
+JUMP_SHARE = 0.25
 
 
 class RateLimit:
     """The rate limit as one processor keeps it: `rate` calls per `period` seconds over all processors, 0 = no limit.
 
-    `owned` tells the partition indices whose slots are ours now. `clock` is monotonic; `sleep` waits for seconds.
+    `processor` names this process, `partitions` is the number of lanes. `clock` is monotonic; `sleep` waits for
+    seconds. With a limit, every report of any processor has to be given to `apply`.
     """
 
     def __init__(
@@ -29,20 +40,27 @@ class RateLimit:
         rate: int,
         period: float,
         partitions: int,
-        owned: Callable[[], Collection[int]],
+        processor: str,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._slots = RateSlots(rate, period, partitions) if rate else None
-        #: When the last calls were made, as many as the limit allows in a period (monotonic).
-        self._calls: deque[float] = deque(maxlen=rate)
-        self._owned = owned
         self._clock = clock
-        self._wall_clock = wall_clock
         self._sleep = sleep
         self._used = -1
         self._not_before = 0.0  # monotonic
+        #: When the last calls were made, as many as the limit allows in a period (monotonic).
+        self._calls: deque[float] = deque(maxlen=rate)
+        self._waiting = 0
+        #: Since when slots have been wanted, and when one was last waited for (monotonic).
+        self._wanted_from = self._last_wanted = -math.inf
+        self._wanted = asyncio.Event()
+        self._time = SlotTime(clock, wall_clock)
+        self._put_forward = self._time.ahead
+        self._slots = RateSlots(rate, period) if rate else None
+        self._grants = SlotGrants(self._slots, processor, self._time, partitions, clock) if self._slots else None
+
+    # ---- Retry-After -------------------------------------------------------------------------------------------------
 
     def retry_after(self, seconds: float) -> None:
         """The directory sent Retry-After: this processor sends nothing for so long."""
@@ -54,34 +72,78 @@ class RateLimit:
         """How long the directory's Retry-After still lasts."""
         return max(self._not_before - self._clock(), 0.0)
 
+    # ---- reports -----------------------------------------------------------------------------------------------------
+
+    @property
+    def wanted_for(self) -> float | None:
+        """For how long slots have been wanted, in seconds; None when nothing waits for one, nor did a moment ago."""
+        now = self._clock()
+        if self.retry_after_seconds or (not self._waiting and now - self._last_wanted >= IDLE_SECONDS):
+            return None
+        return now - self._wanted_from
+
+    def apply(self, report: ProcessorReported, age: float = 0.0) -> None:
+        """Applies a report, also our own, in the order of the topic. `age`: for how long it has been there, in seconds.
+
+        Reports may be applied again, from any of them on.
+        """
+        if self._grants is not None:
+            self._grants.apply(report, age)
+
+    def slots_report(self) -> RateSlotsReport | None:
+        """What this processor's next report says of the slots; None without a limit."""
+        return None if self._grants is None else self._grants.report(self.wanted_for)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether what we have to say of the slots cannot wait for the next report."""
+        return self._grants is not None and self._grants.is_urgent(self.wanted_for)
+
+    async def until_urgent(self) -> None:
+        """Returns when what we have to say of the slots cannot wait for the next report. Not at once."""
+        await asyncio.sleep(SHORTEST_SECONDS)
+        while not self.is_urgent:
+            self._wanted.clear()
+            changes = self._grants is not None and self._grants.may_become_urgent(self.wanted_for)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS if changes else None):
+                    await self._wanted.wait()
+
+    # ---- calls -------------------------------------------------------------------------------------------------------
+
     async def acquire(self) -> None:
-        """Returns when a call may be made at once. While no partition is owned it does not return.
+        """Returns when a call may be made at once.
 
         Without a limit it returns without yielding to the event loop: one call per turn of the loop was too slow.
         """
-        while True:
-            if wait := self.retry_after_seconds:
-                await self._sleep(wait)
-                continue
-            if self._slots is None or await self._use_slot(self._slots):
-                return
+        if self._slots is not None and self.wanted_for is None:
+            self._wanted_from = self._clock()
+            self._wanted.set()
+        self._waiting += 1
+        try:
+            while True:
+                if wait := self.retry_after_seconds:
+                    await self._sleep(wait)
+                elif self._slots is None or self._grants is None or await self._use_slot(self._slots, self._grants):
+                    return
+        finally:
+            self._waiting -= 1
+            self._last_wanted = self._clock()
 
-    async def _use_slot(self, slots: RateSlots) -> bool:
+    async def _use_slot(self, slots: RateSlots, grants: SlotGrants) -> bool:
         """Waits for the next slot of ours. False when it could not be used: try again."""
-        if slots.begins(self._used) > self._wall_clock() + CLOCK_PUT_BACK_SECONDS:
-            self._used = -1  # otherwise nothing would be sent until the clock has caught up
-        slot = slots.next_slot(self._wall_clock(), self._owned(), self._used)
+        now = self._now(slots)
+        slot = grants.next_slot(max(slots.usable_from(now), self._used + 1))
         if slot is None:
             await self._sleep(GRACE_SECONDS)
             return False
-        wait = slots.begins(slot) - self._wall_clock()
+        wait = slots.begins(slot) - now
         if wait > 0:
             await self._sleep(min(wait, LONGEST_WAIT_SECONDS))
-            if wait > LONGEST_WAIT_SECONDS or slots.partition(slot) not in self._owned():
-                return False  # too early still, or the slot is another processor's now
-        late = self._wall_clock() - slots.begins(slot)
-        if late < 0:
-            return False  # woken a little early, since the clocks run differently, or the wall clock was put back
+            now = self._now(slots)
+        late = now - slots.begins(slot)
+        if late < 0 or slot <= self._used:
+            return False  # too early still, or slot time was put forward
         self._used = slot
         if late > slots.grace or self._is_spent(slots) or self.retry_after_seconds:
             metrics.SLOTS.labels("wasted").inc()
@@ -90,6 +152,14 @@ class RateLimit:
         metrics.SLOTS.labels("used").inc()
         return True
 
+    def _now(self, slots: RateSlots) -> float:
+        """The slot time. The slot that follows when it was put forward is not used: it may come too soon."""
+        now = self._time.now()
+        if self._time.ahead - self._put_forward > JUMP_SHARE * slots.grace:
+            self._put_forward = self._time.ahead
+            self._used = max(self._used, slots.at(now) + 1)
+        return now
+
     def _is_spent(self, slots: RateSlots) -> bool:
-        """Whether this processor has made all calls of a period already: the wall clock has jumped."""
+        """Whether this processor has made all calls of a period already."""
         return len(self._calls) == slots.rate and self._clock() - self._calls[0] < slots.period

@@ -1,18 +1,13 @@
-"""When a call may be made so that all processors together keep the rate limit: slots of the wall clock.
+"""When a call may be made so that all processors together keep the rate limit: slots of one time that they share.
 
-Slot n begins at n x 1.05 x period / rate. The partitions get the slots one after another, in a fixed order. A partition
-has one owner, so a slot has one owner, and the processors need not talk to each other. The 5 % are for calls that start
-late in their slot.
-
-The order scatters neighbouring partitions, since a processor owns neighbours (range assignor). In the order of the
-partitions it would have all of its slots in a row, and then none for long: at 30 calls a minute, 50 partitions and 3
-processors for 74 s. Scattered it is 11 s at most.
+Slot n begins at n x 1.05 x period / rate. Who may use it, `slot_grants` says. The 5 % are for calls that start late in
+their slot. The time is `SlotTime`.
 """
 
 import math
-from collections.abc import Collection
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 MARGIN: Final = 1.05
@@ -20,30 +15,16 @@ MARGIN: Final = 1.05
 GRACE_SECONDS: Final = 0.020
 #: The same for periods below a second, as a share of them.
 GRACE_SHARE: Final = 0.020
-#: Multiples of it, taken modulo 1, scatter any number of neighbours well (three-distance theorem).
-GOLDEN_RATIO: Final = (math.sqrt(5) - 1) / 2
-
-
-@cache
-def slot_order(partitions: int) -> tuple[int, ...]:
-    """The partitions in the order in which they get the slots: slot n belongs to number n mod `partitions` of it."""
-    return tuple(sorted(range(partitions), key=lambda partition: partition * GOLDEN_RATIO % 1))
-
-
-@cache
-def _places(partitions: int) -> tuple[int, ...]:
-    """Each partition's place in that order."""
-    order = slot_order(partitions)
-    return tuple(order.index(partition) for partition in range(partitions))
+#: No slot time is later: far behind what a report can hold, and still exact to a microsecond. It is the year 2286.
+LATEST: Final = 1e10
 
 
 @dataclass(frozen=True, slots=True)
 class RateSlots:
-    """Divides time into slots for `rate` calls per `period` seconds over `partitions` partitions."""
+    """Divides time into slots for `rate` calls per `period` seconds."""
 
     rate: int
     period: float
-    partitions: int
 
     @property
     def interval(self) -> float:
@@ -56,29 +37,49 @@ class RateSlots:
         return min(GRACE_SECONDS, GRACE_SHARE * self.period)
 
     def begins(self, slot: int) -> float:
-        """The wall-clock time at which a slot begins, in seconds since the epoch."""
+        """The slot time at which a slot begins, in seconds."""
         return slot * self.interval
 
     def at(self, time: float) -> int:
-        """The slot in which a time lies, in seconds since the epoch."""
+        """The slot in which a slot time lies."""
         slot = math.floor(time / self.interval)
         # Rounding may put a slot's own beginning into the slot before.
         return slot + 1 if self.begins(slot + 1) <= time else slot
 
-    def partition(self, slot: int) -> int:
-        """The partition to which a slot belongs."""
-        return slot_order(self.partitions)[slot % self.partitions]
-
-    def next_slot(self, time: float, owned: Collection[int], used: int) -> int | None:
-        """The first slot after `used` that belongs to one of the partitions and can still be used at `time`.
-
-        None when no partition is owned.
-        """
-        if not owned:
-            return None
+    def usable_from(self, time: float) -> int:
+        """The first slot that can still be used at a slot time."""
         slot = self.at(time)
-        if time - self.begins(slot) > self.grace:
-            slot += 1
-        slot = max(slot, used + 1)
-        places = _places(self.partitions)
-        return slot + min((places[partition] - slot) % self.partitions for partition in owned)
+        return slot if time - self.begins(slot) <= self.grace else slot + 1
+
+
+class SlotTime:
+    """The time in which slots are counted: no process's runs behind that of another from which it has heard.
+
+    It begins as the wall clock and never goes back. Every processor tells its slot time in its reports; whoever reads
+    one of a later time goes on from there. So all count alike, up to the time that a report takes, also when their
+    wall clocks are apart. `clock` is monotonic, both in seconds.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        self._clock = clock
+        self._wall_clock = wall_clock
+        #: Slot time is the monotonic clock and this.
+        self._ahead = wall_clock() - clock()
+
+    @property
+    def ahead(self) -> float:
+        """By how much it is ahead of the monotonic clock: it only grows."""
+        return self._ahead
+
+    def now(self) -> float:
+        """The slot time. It follows a wall clock that gets ahead: the monotonic one stops while a machine sleeps."""
+        self._ahead = max(self._ahead, self._wall_clock() - self._clock())
+        return self._clock() + self._ahead
+
+    def heard(self, time: float) -> None:
+        """Somebody's slot time was `time` a moment ago. What no clock can mean is left out."""
+        if time > LATEST:
+            return
+        self._ahead = max(self._ahead, time - self._clock())

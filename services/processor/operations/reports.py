@@ -1,6 +1,11 @@
-"""Reports this processor every 5 s: as ProcessorReported on its topic, and as gauges of its lanes."""
+"""Reports this processor every 5 s: as ProcessorReported on its topic, and as gauges of its lanes.
+
+A report comes sooner when what it says of the slots of the rate limit cannot wait. The lanes in it are those of the
+last one.
+"""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -21,12 +26,12 @@ from shared.runtime.kafka.publisher import KafkaUnavailable
 log = structlog.get_logger(__name__)
 
 REPORT_SECONDS = 5.0
-#: The number of reports over which the rate is measured: a minute.
-RATE_REPORTS = 12
+#: The time over which the rate is measured.
+RATE_SECONDS = 60.0
 
 
 class Reports:
-    """The reports of one processor, written with `publish`."""
+    """The reports of one processor, written with `publish`. `clock`: seconds of the monotonic clock."""
 
     def __init__(
         self,
@@ -36,6 +41,7 @@ class Reports:
         rate_limit: RateLimit,
         job_commands: JobCommands,
         publish: Callable[[Event], Awaitable[None]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._lane_consumer = lane_consumer
@@ -43,18 +49,36 @@ class Reports:
         self._rate_limit = rate_limit
         self._job_commands = job_commands
         self._publish = publish
-        self._finished: deque[float] = deque([metrics.total(metrics.RESULTS)], maxlen=RATE_REPORTS + 1)
+        self._clock = clock
+        #: How many results there were at the time of each report of the last minute (monotonic).
+        self._finished: deque[tuple[float, float]] = deque([(clock(), metrics.total(metrics.RESULTS))])
         self._commits = (0.0, 0.0)
         self._shown: set[int] = set()
+        #: The lanes as they were last seen.
+        self._seen: tuple[LaneReport, ...] = ()
 
     async def run(self, consumer: Callable[[], AIOKafkaConsumer | None]) -> None:
         """Reports until cancelled. A report that cannot be written is dropped."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._keep_reporting_slots())
+            while True:
+                try:
+                    self._seen = await self._lanes(consumer())
+                except KAFKA_FAILURES as error:
+                    log.info("lanes_not_seen", reason=repr(error))
+                await self._write_report()
+                await asyncio.sleep(REPORT_SECONDS)
+
+    async def _keep_reporting_slots(self) -> None:
         while True:
-            try:
-                await self._publish(self._report(await self._lanes(consumer())))
-            except (KafkaUnavailable, *KAFKA_FAILURES) as error:
-                log.info("report_not_written", reason=repr(error))
-            await asyncio.sleep(REPORT_SECONDS)
+            await self._rate_limit.until_urgent()
+            await self._write_report()
+
+    async def _write_report(self) -> None:
+        try:
+            await self._publish(self._report(self._seen))
+        except (KafkaUnavailable, *KAFKA_FAILURES) as error:
+            log.info("report_not_written", reason=repr(error))
 
     async def _lanes(self, consumer: AIOKafkaConsumer | None) -> tuple[LaneReport, ...]:
         lanes = self._lane_consumer.running_lanes()
@@ -72,8 +96,6 @@ class Reports:
         return reports
 
     def _report(self, lanes: tuple[LaneReport, ...]) -> ProcessorReported:
-        self._finished.append(metrics.total(metrics.RESULTS))
-        seconds = max(len(self._finished) - 1, 1) * REPORT_SECONDS
         silence = self._rate_limit.retry_after_seconds
         return ProcessorReported(
             instance=self._settings.instance_id,
@@ -81,7 +103,7 @@ class Reports:
             paused=self._job_commands.paused,
             retry_after_until=now() + timedelta(seconds=silence) if silence else None,
             rate_limit=self._settings.rate_per_second,
-            rows_per_second=round((self._finished[-1] - self._finished[0]) / seconds, 3),
+            rows_per_second=self._rows_per_second(),
             lanes=lanes,
             commit_seconds=self._commit_seconds(),
             look_ups=int(metrics.total(metrics.CALLS, call="look_up")),
@@ -90,7 +112,17 @@ class Reports:
             retry_after_waits=int(metrics.total(metrics.RETRY_AFTER_WAITS)),
             takeovers=int(metrics.total(metrics.TAKEOVERS)),
             fenced=int(metrics.total(metrics.FENCED)),
+            rate_slots=self._rate_limit.slots_report(),
         )
+
+    def _rows_per_second(self) -> float:
+        """Results in the last minute, per second. There may be more reports in it than one every 5 s."""
+        now = self._clock()
+        self._finished.append((now, metrics.total(metrics.RESULTS)))
+        while self._finished[1][0] <= now - RATE_SECONDS:
+            self._finished.popleft()
+        (first_at, first), (_, last) = self._finished[0], self._finished[-1]
+        return round((last - first) / max(now - first_at, REPORT_SECONDS), 3)
 
     def _commit_seconds(self) -> float:
         """The mean duration of the transactions since the last report."""

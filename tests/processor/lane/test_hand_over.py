@@ -33,13 +33,11 @@ async def test_a_new_owner_waits_for_the_lease_of_one_that_did_not_hand_over(clo
     lane, _ = make_lane(beginning(), clock=clock, clean=False)
     admit(lane, accepted(2))
     await lane.committer.commit()
-    assert not lane.owns_slots
     clock.now += 3.9
     await lane.committer.commit()
     assert lane.next_row(EXPRESS) is None
     clock.now += 0.1
     assert lane.next_row(EXPRESS) is not None
-    assert lane.owns_slots
 
 
 @pytest.mark.parametrize(
@@ -98,16 +96,6 @@ async def test_a_hand_over_within_the_former_owners_lease_is_not_clean(clock):
     clock.now += 4
     await lane.drain()
     assert all(mark.released for mark in transactions.marks.values())
-
-
-async def test_a_draining_lane_has_no_slots(clock):
-    """In a rebalance the slots may be about to get another owner."""
-    lane, _ = make_lane(beginning(), clock=clock)
-    assert lane.owns_slots
-    await lane.drain()
-    assert not lane.owns_slots
-    lane.resume()
-    assert lane.owns_slots
 
 
 async def test_a_round_that_waits_behind_a_doubt_stays_in_doubt_over_a_hand_over(clock):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,64 +11,81 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.processor.limits.rate_limit import RateLimit
+from shared.contract.events import ProcessorReported
+from tests.support.until import until
 
 
 async def test_without_a_limit_it_is_never_waited_for():
-    """RATE_LIMIT_REQUESTS=0."""
-    rate_limit = RateLimit(0, 1.0, 6, list)
+    """RATE_LIMIT_REQUESTS=0. Nothing is said of slots either, and nobody is woken for it."""
+    rate_limit = RateLimit(0, 1.0, 6, "me")
     async with asyncio.timeout(0.5):
         for _ in range(1000):
             await rate_limit.acquire()
+    assert rate_limit.slots_report() is None
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await rate_limit.until_urgent()
+
+
+@asynccontextmanager
+async def granting(rate_limit):
+    """The topic, for one processor alone: each report is read as soon as it is written. Gives the reports."""
+    reports = []
+
+    async def keep_reporting():
+        while True:
+            await rate_limit.until_urgent()
+            reports.append(ProcessorReported(instance="i", breaker="closed", rate_slots=rate_limit.slots_report()))
+            rate_limit.apply(reports[-1])
+
+    task = asyncio.create_task(keep_reporting())
+    try:
+        yield reports
+    finally:
+        task.cancel()
 
 
 async def test_calls_keep_the_distance_of_the_slots():
-    """Twenty a second, all partitions ours: no two closer than a slot less its grace."""
-    rate_limit = RateLimit(20, 1.0, 2, lambda: [0, 1])
+    """Twenty a second: no two closer than a slot less its grace."""
+    rate_limit = RateLimit(20, 1.0, 2, "me")
     times = []
-    for _ in range(8):
-        await rate_limit.acquire()
-        times.append(time.monotonic())
+    async with granting(rate_limit):
+        for _ in range(8):
+            await rate_limit.acquire()
+            times.append(time.monotonic())
     assert min(later - earlier for earlier, later in pairwise(times)) > 0.0525 - 0.025
     assert times[-1] - times[0] >= 7 * 0.0525 - 0.025
 
 
-async def test_half_the_partitions_get_half_the_calls():
-    """The other half belongs to another processor."""
-    rate_limit = RateLimit(40, 1.0, 2, lambda: [1])
-    began = time.monotonic()
-    for _ in range(6):
-        await rate_limit.acquire()
-    assert time.monotonic() - began >= 5 * 2 * 0.02625 - 0.025
-
-
-async def test_without_a_partition_nothing_may_be_called():
-    """Until something is."""
-    owned: list[int] = []
-    rate_limit = RateLimit(50, 1.0, 2, lambda: owned)
+async def test_nothing_is_called_before_its_slot_has_been_granted():
+    """The topic is away, or nobody has read it yet."""
+    rate_limit = RateLimit(50, 1.0, 2, "me")
     call = asyncio.create_task(rate_limit.acquire())
     await asyncio.sleep(0.15)
     assert not call.done()
-    owned.append(0)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(2), granting(rate_limit):
         await call
 
 
-async def test_a_slot_that_is_lost_while_it_is_waited_for_is_not_used():
-    """A rebalance gives its partition to another processor, whose slot it is now."""
-    owned = [0]
-    rate_limit = RateLimit(5, 1.0, 1, lambda: owned)
-    await rate_limit.acquire()
-    call = asyncio.create_task(rate_limit.acquire())
-    await asyncio.sleep(0.05)
-    owned.clear()
-    await asyncio.sleep(0.4)
-    assert not call.done()
-    call.cancel()
+async def test_a_processor_that_has_nothing_to_call_writes_nothing():
+    """It asked once, and says that it has no work when others have."""
+    rate_limit = RateLimit(50, 1.0, 2, "me")
+    async with granting(rate_limit) as reports:
+        await asyncio.sleep(0.3)
+        assert not reports
+        await rate_limit.acquire()
+        assert reports
+        assert rate_limit.wanted_for is not None
+        await until("it is idle", lambda: rate_limit.wanted_for is None, 3)
+        rate_limit.apply(reports[-1])
+        written = len(reports)
+        await asyncio.sleep(0.5)
+        assert len(reports) == written
 
 
 async def test_retry_after_is_waited_for():
     """And the longest one counts."""
-    rate_limit = RateLimit(0, 1.0, 1, lambda: [0])
+    rate_limit = RateLimit(0, 1.0, 1, "me")
     rate_limit.retry_after(0.3)
     rate_limit.retry_after(0.1)
     assert rate_limit.retry_after_seconds == pytest.approx(0.3, abs=0.05)
@@ -97,8 +115,17 @@ class FakeTime:
         self.now += max(seconds * self.speed, 1e-6) + self.oversleep
 
 
-def limited(fake, rate, period, partitions=1, owned=(0,)):
-    return RateLimit(rate, period, partitions, lambda: owned, fake.clock, fake.wall_clock, fake.sleep)
+def limited(fake, rate, period):
+    """A rate limit whose reports are read at the next sleep."""
+
+    async def sleep(seconds):
+        if rate_limit.is_urgent:
+            report = ProcessorReported(instance="i", breaker="closed", rate_slots=rate_limit.slots_report())
+            rate_limit.apply(report)
+        await fake.sleep(seconds)
+
+    rate_limit = RateLimit(rate, period, 1, "me", fake.clock, fake.wall_clock, sleep)
+    return rate_limit
 
 
 async def calls(rate_limit, fake, count):
@@ -113,12 +140,12 @@ def most_in_a_period(times, period):
     return max(sum(start <= time < start + period for time in times) for start in times)
 
 
-async def test_a_clock_that_is_put_back_costs_a_moment():
-    """The slots already used lie an hour ahead."""
+async def test_a_clock_that_is_put_back_costs_nothing():
+    """The time of the slots goes on."""
     fake = FakeTime(jumps=((1000.5, -3600.0),))
     rate_limit = limited(fake, 50, 1.0)
     times = await calls(rate_limit, fake, 100)
-    assert times[-1] - times[0] < 100 * 0.021 + 0.5
+    assert times[-1] - times[0] < 100 * 0.021 + 0.1
 
 
 @given(
@@ -140,17 +167,3 @@ async def test_a_sleep_that_ends_a_little_early_wastes_no_slot():
     rate_limit = limited(fake, 10, 1.0)
     times = await calls(rate_limit, fake, 50)
     assert times[-1] - times[0] == pytest.approx(49 * 0.105, abs=0.02)
-
-
-@pytest.mark.parametrize(("processors", "longest"), [(1, 2.2), (2, 6.4), (3, 10.6)])
-async def test_a_lone_row_waits_for_its_processors_next_slot(processors, longest):
-    """At 30 calls a minute and 50 partitions. One processor of three waited up to 74 s."""
-    fake, share = FakeTime(), -(-50 // processors)
-    rate_limit = limited(fake, 30, 60.0, 50, range(share))
-    waits = []
-    for _ in range(60):
-        fake.now += 7.3
-        asked = fake.now
-        await rate_limit.acquire()
-        waits.append(fake.now - asked)
-    assert max(waits) <= longest

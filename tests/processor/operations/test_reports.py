@@ -1,15 +1,19 @@
 """What a processor reports of itself, as ProcessorReported and as metrics."""
 
+import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from prometheus_client import REGISTRY
 
 from services.processor import metrics
 from services.processor.operations.reports import Reports
 from services.processor.settings import ProcessorSettings
-from shared.contract.events import BreakerState, LaneReport, ProcessorReported
+from shared.contract.events import BreakerState, LaneReport, ProcessorReported, RateSlotsReport
+from tests.support.until import until
 
 EVERY_LANE = LaneReport(partition=4, in_flight=1, waiting=2, window_used=5, lag_rows=7, lag_seconds=1.5)
 
@@ -40,20 +44,51 @@ class FakeConsumer:
         return {}
 
 
+class FakeRateLimit:
+    """Has something to say of its slots that cannot wait, once for each `urgent`."""
+
+    retry_after_seconds = 30.0
+
+    def __init__(self):
+        self.urgent = asyncio.Semaphore(0)
+
+    def slots_report(self):
+        return RateSlotsReport(processor="p", interval=0.1, time=1.0, wants_slots=True)
+
+    async def until_urgent(self):
+        await self.urgent.acquire()
+
+
+@pytest.fixture
+def rate_limit():
+    return FakeRateLimit()
+
+
 @pytest.fixture
 def lane_consumer():
     return FakeLaneConsumer()
 
 
 @pytest.fixture
-def reports(lane_consumer):
-    breaker, rate_limit = SimpleNamespace(state=BreakerState.OPEN), SimpleNamespace(retry_after_seconds=30.0)
-    job_commands = SimpleNamespace(paused=True)
+def published():
+    return []
 
-    async def publish(_):
-        raise AssertionError("nothing is published here")
 
-    return Reports(ProcessorSettings(instance_id="p-1"), lane_consumer, breaker, rate_limit, job_commands, publish)
+@pytest.fixture
+def now():
+    """The monotonic time, a list of one."""
+    return [1000.0]
+
+
+@pytest.fixture
+def reports(lane_consumer, rate_limit, published, now):
+    breaker, job_commands = SimpleNamespace(state=BreakerState.OPEN), SimpleNamespace(paused=True)
+
+    async def publish(event):
+        published.append(event)
+
+    settings = ProcessorSettings(instance_id="p-1")
+    return Reports(settings, lane_consumer, breaker, rate_limit, job_commands, publish, lambda: now[0])
 
 
 async def report(reports) -> ProcessorReported:
@@ -83,6 +118,45 @@ async def test_a_report_has_what_an_engineer_on_call_asks_first(reports):
     counters = ("look_ups", "slots_used", "slots_wasted", "retry_after_waits", "takeovers", "fenced")
     assert [getattr(after, name) - getattr(before, name) for name in counters] == [2, 7, 1, 1, 3, 1]
     assert (await report(reports)).commit_seconds == 0
+
+
+async def test_the_rate_is_that_of_the_last_minute(reports, now):
+    """However many reports there were in it."""
+    for finished, passed, expected in ((0, 30, 0), (60, 1, 60 / 31), (0, 20, 60 / 51), (0, 10, 60 / 61), (30, 50, 0.5)):
+        now[0] += passed
+        metrics.RESULTS.labels("RowCreated").inc(finished)
+        assert (await report(reports)).rows_per_second == pytest.approx(expected, abs=0.001)
+
+
+@asynccontextmanager
+async def running(reports, consumer=FakeConsumer):
+    task = asyncio.create_task(reports.run(consumer))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_what_it_says_of_slots_does_not_wait_for_the_next_report(reports, rate_limit, published):
+    """Others, or its own rows, wait for it."""
+    async with running(reports):
+        await until("the first report", lambda: len(published) == 1, 1)
+        rate_limit.urgent.release()
+        await until("the next one", lambda: len(published) == 2, 1)
+    assert published[1].rate_slots == rate_limit.slots_report()
+    assert published[1].lanes == published[0].lanes == (EVERY_LANE,)
+
+
+async def test_lanes_whose_ends_nobody_knows_hold_up_no_report(reports, published):
+    """A partition without a leader: the other lanes go on, and need their slots."""
+
+    class Failing:
+        async def end_offsets(self, partitions):
+            raise KafkaConnectionError("no leader")
+
+    async with running(reports, Failing):
+        await until("a report", lambda: len(published) == 1, 1)
 
 
 def shown(name: str, **labels: str) -> float | None:

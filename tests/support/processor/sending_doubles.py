@@ -111,7 +111,7 @@ async def sending(
 
     breakers = CircuitBreakers(threshold, recovery, notify)
     lookups = LookupQueue(rules, notify, 30.0)
-    rate_limit = RateLimit(0, 1.0, 1, lambda: [0])
+    rate_limit = RateLimit(0, 1.0, 1, "p")
     parts = SenderParts(directory, breakers, rate_limit, lookups, job_commands, rules)  # type: ignore[arg-type]
     sender = Sender(settings, TOPICS, parts, lambda: [lane])  # type: ignore[list-item]
     await breakers.start()

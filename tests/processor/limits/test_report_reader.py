@@ -1,0 +1,63 @@
+"""What is read of other processors' reports, whatever stands on the topic."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from services.processor.limits.rate_limit import RateLimit
+from services.processor.limits.report_reader import ReportReader
+from shared.contract.cloud_events import encode
+from shared.contract.events import ProcessorReported, RateSlotsReport, SendingPaused
+
+REPORT = ProcessorReported(
+    instance="i", breaker="closed", rate_slots=RateSlotsReport(processor="other", interval=0.105, time=1.0)
+)
+
+
+class FakeRateLimit:
+    """Keeps what it is given."""
+
+    def __init__(self):
+        self.applied = []
+
+    def apply(self, report, age):
+        self.applied.append((report, age))
+
+
+def record(event, offset=0, value=None):
+    encoded = encode(event, "test")
+    return SimpleNamespace(headers=encoded.headers, value=value or encoded.value, offset=offset)
+
+
+def test_only_of_old_reports_their_clock_says_how_old_they_are():
+    """What comes in now is of now, whatever its clock says."""
+    limit = FakeRateLimit()
+    wall = REPORT.occurred_at.timestamp() + 40
+    ReportReader(limit, wall_clock=lambda: wall).apply([record(REPORT, 6), record(REPORT, 7)], 7)
+    assert limit.applied == [(REPORT, pytest.approx(40)), (REPORT, 0)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b'"time":1.0', b'"time":1e300'),
+        (b'"time":1.0', b'"time":1e11'),
+        (b'"time":1.0', b'"time":NaN'),
+        (b'"grant":null', b'"grant":{"first":0,"end":%d,"to":["x"]}' % 10**400),
+        (b'"grant":null', b'"grant":{"first":9,"end":1,"to":["x"]}'),
+        (b'"grant":null', b'"grant":{"first":0,"end":9,"to":[]}'),
+        (b'"interval":0.105', b'"interval":1e-320'),
+        (b'"instance":"i"', b'"instance":7'),
+    ],
+)
+async def test_no_record_breaks_the_reader(change):
+    """It is one partition for all processors: one bad record would end every one of them."""
+    limit = RateLimit(10, 1.0, 6, "me")
+    value = encode(REPORT, "test").value
+    assert change[0] in value
+    bad = record(REPORT, value=value.replace(*change))
+    pause = SendingPaused(request_id="r")
+    ReportReader(limit).apply([bad, record(pause), record(REPORT)], 0)
+    written = REPORT.model_copy(update={"rate_slots": limit.slots_report()})
+    ReportReader(limit).apply([record(written)], 0)
+    assert limit.slots_report().time < 2e10

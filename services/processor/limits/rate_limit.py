@@ -13,13 +13,14 @@ from collections.abc import Awaitable, Callable
 
 from services.processor import metrics
 from services.processor.limits.rate_slots import GRACE_SECONDS, RateSlots, SlotTime
-from services.processor.limits.slot_grants import SlotGrants
+from services.processor.limits.slot_grants import Demand, SlotGrants
 from shared.contract.events import ProcessorReported, RateSlotsReport
 
 #: The longest wait at a time: a grant of an earlier slot may have come.
 LONGEST_WAIT_SECONDS = 0.25
-#: After so long without a call this processor has no work.
-IDLE_SECONDS = 1.0
+#: After so long without a call this processor has no work, and after so long with calls its work will last.
+IDLE_SECONDS = 0.5
+LASTING_SECONDS = 2.0
 #: How often a processor with work looks whether it has to report of its slots.
 LOOK_SECONDS = 0.05
 #: The least time between two reports that cannot wait.
@@ -75,12 +76,14 @@ class RateLimit:
     # ---- reports -----------------------------------------------------------------------------------------------------
 
     @property
-    def wanted_for(self) -> float | None:
-        """For how long slots have been wanted, in seconds; None when nothing waits for one, nor did a moment ago."""
+    def demand(self) -> Demand:
+        """Whether slots are wanted: something waits for one, or did a moment ago."""
         now = self._clock()
-        if self.retry_after_seconds or (not self._waiting and now - self._last_wanted >= IDLE_SECONDS):
-            return None
-        return now - self._wanted_from
+        if self.retry_after_seconds:
+            return Demand.NONE
+        if self._waiting:
+            return Demand.LASTING if now - self._wanted_from >= LASTING_SECONDS else Demand.NEW
+        return Demand.PAST if now - self._last_wanted < IDLE_SECONDS else Demand.NONE
 
     def apply(self, report: ProcessorReported, age: float = 0.0) -> None:
         """Applies a report, also our own, in the order of the topic. `age`: for how long it has been there, in seconds.
@@ -92,19 +95,19 @@ class RateLimit:
 
     def slots_report(self) -> RateSlotsReport | None:
         """What this processor's next report says of the slots; None without a limit."""
-        return None if self._grants is None else self._grants.report(self.wanted_for)
+        return None if self._grants is None else self._grants.report(self.demand)
 
     @property
     def is_urgent(self) -> bool:
         """Whether what we have to say of the slots cannot wait for the next report."""
-        return self._grants is not None and self._grants.is_urgent(self.wanted_for)
+        return self._grants is not None and self._grants.is_urgent(self.demand)
 
     async def until_urgent(self) -> None:
         """Returns when what we have to say of the slots cannot wait for the next report. Not at once."""
         await asyncio.sleep(SHORTEST_SECONDS)
         while not self.is_urgent:
             self._wanted.clear()
-            changes = self._grants is not None and self._grants.may_become_urgent(self.wanted_for)
+            changes = self._grants is not None and self._grants.may_become_urgent(self.demand)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS if changes else None):
                     await self._wanted.wait()
@@ -116,7 +119,7 @@ class RateLimit:
 
         Without a limit it returns without yielding to the event loop: one call per turn of the loop was too slow.
         """
-        if self._slots is not None and self.wanted_for is None:
+        if self._slots is not None and self.demand is Demand.NONE:
             self._wanted_from = self._clock()
             self._wanted.set()
         self._waiting += 1

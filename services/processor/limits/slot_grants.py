@@ -12,20 +12,19 @@ Slots that are given to a processor without work, or to one that has died, are l
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
 from services.processor.limits.rate_slots import RateSlots, SlotTime
 from shared.contract.events import ProcessorReported, RateSlotGrant, RateSlotsReport
 
-#: So far ahead slots are given away, in seconds; one slot at least. Newcomers wait for so long at most.
-GRANTED_SECONDS: Final = 4.0
-#: Who has had work for less than two seconds may have none soon, and gives fewer.
-LASTING_SECONDS: Final = 2.0
-FIRST_GRANTED_SECONDS: Final = 1.0
-#: The first in the order of names gives when half of that is left, each further one this much later, down to a share.
+#: The first in the order of names gives when this share of the seconds is left that it gives slots away for. Each
+#: further one gives this much later, down to a last share.
 RENEWED_SHARE: Final = 0.5
 RANK_SHARE: Final = 0.0625
 LAST_SHARE: Final = 0.125
+#: The seconds that count when not even the next slot is given away. Slots may be further apart than that.
+NEXT_SECONDS: Final = 8.0
 #: A grant that reaches further is nobody's: by mistake it would keep all others from sending.
 LONGEST_GRANT_SECONDS: Final = 60.0
 #: Whoever has not reported for so long gets nothing.
@@ -34,9 +33,21 @@ SILENT_SECONDS: Final = 12.0
 UNREAD_SECONDS: Final = 1.0
 
 
-def _ahead(wanted_for: float) -> float:
-    """How far ahead to give slots away, in seconds."""
-    return GRANTED_SECONDS if wanted_for >= LASTING_SECONDS else FIRST_GRANTED_SECONDS
+class Demand(Enum):
+    """Whether a processor wants slots. Which of them lasts, `rate_limit` decides."""
+
+    #: It has no work.
+    NONE = auto()
+    #: It had work a moment ago, and may have more: it wants slots, but gives none away.
+    PAST = auto()
+    #: It has work, and may have none soon.
+    NEW = auto()
+    #: It has had work for a while.
+    LASTING = auto()
+
+
+#: How far ahead a processor gives slots away, in seconds; one slot at least. Newcomers wait for so long at most.
+GIVEN_SECONDS: Final = {Demand.NONE: 0.0, Demand.PAST: 0.0, Demand.NEW: 1.0, Demand.LASTING: 4.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,48 +156,47 @@ class SlotGrants:
 
     # ---- what we write -----------------------------------------------------------------------------------------------
 
-    def report(self, wanted_for: float | None) -> RateSlotsReport:
-        """What to write now: every few seconds, and at once when `is_urgent`.
-
-        `wanted_for`: since when this processor has wanted slots, in seconds; None when it does not want any.
-        """
+    def report(self, demand: Demand) -> RateSlotsReport:
+        """What to write now: every few seconds, and at once when `is_urgent`."""
         now = self._time.now()
         self._unread = self._clock(), now
         return RateSlotsReport(
             processor=self._name,
             interval=self._slots.interval,
             time=now,
-            wants_slots=wanted_for is not None,
-            grant=None if wanted_for is None else self._grant(now, _ahead(wanted_for)),
+            wants_slots=demand is not Demand.NONE,
+            grant=self._grant(now, demand) if self._is_due(now, demand) else None,
         )
 
-    def is_urgent(self, wanted_for: float | None) -> bool:
+    def is_urgent(self, demand: Demand) -> bool:
         """Whether a report cannot wait: it would ask for slots, give some away, or leave ours to others."""
         if self._unread is not None and self._clock() - self._unread[0] < UNREAD_SECONDS:
             return False
-        if wanted_for is None:
-            return self._known_to_want and bool(self._wanting())
-        return not self._known_to_want or self._is_due(self._time.now(), _ahead(wanted_for))
+        return self._known_to_want != (demand is not Demand.NONE) or self._is_due(self._time.now(), demand)
 
-    def may_become_urgent(self, wanted_for: float | None) -> bool:
+    def may_become_urgent(self, demand: Demand) -> bool:
         """Whether a report may be urgent soon, without anything else that happens here."""
-        return wanted_for is not None or self._known_to_want
+        return demand is not Demand.NONE or self._known_to_want
 
-    def _is_due(self, now: float, ahead: float) -> bool:
+    def _is_due(self, now: float, demand: Demand) -> bool:
+        """Whether to give slots away."""
+        if not GIVEN_SECONDS[demand]:
+            return False
+        free = self._first_free(now)
+        before = self._slots.begins(free) - now
         rank = sorted([self._name, *self._wanting()]).index(self._name)
         share = max(RENEWED_SHARE - rank * RANK_SHARE, LAST_SHARE)
-        return self._slots.begins(self._first_free(now)) - now < ahead * share
+        is_next = free == self._slots.at(now) + 1
+        return before < share * (NEXT_SECONDS if is_next else GIVEN_SECONDS[demand])
 
     def _first_free(self, now: float) -> int:
         """The first slot after all that are given away, and after the present one."""
         return max([self._slots.at(now) + 1, *(each.end for each in self._granted)])
 
-    def _grant(self, now: float, ahead: float) -> RateSlotGrant | None:
-        if not self._is_due(now, ahead):
-            return None
+    def _grant(self, now: float, demand: Demand) -> RateSlotGrant:
         first = self._first_free(now)
         to = sorted([self._name, *self._wanting()])
-        end = max(self._slots.at(now + ahead), first) + 1
+        end = max(self._slots.at(now + GIVEN_SECONDS[demand]), first) + 1
         return RateSlotGrant(first=first, end=end, to=(*to, *[""] * self._left_out(len(to))))
 
     def _left_out(self, names: int) -> int:

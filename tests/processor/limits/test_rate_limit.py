@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.processor.limits.rate_limit import RateLimit
+from services.processor.limits.slot_grants import Demand
 from shared.contract.events import ProcessorReported
 from tests.support.until import until
 
@@ -68,16 +69,15 @@ async def test_nothing_is_called_before_its_slot_has_been_granted():
 
 
 async def test_a_processor_that_has_nothing_to_call_writes_nothing():
-    """It asked once, and says that it has no work when others have."""
+    """It asks when it has work, and says when it has none any more."""
     rate_limit = RateLimit(50, 1.0, 2, "me")
     async with granting(rate_limit) as reports:
         await asyncio.sleep(0.3)
         assert not reports
         await rate_limit.acquire()
         assert reports
-        assert rate_limit.wanted_for is not None
-        await until("it is idle", lambda: rate_limit.wanted_for is None, 3)
-        rate_limit.apply(reports[-1])
+        assert rate_limit.demand is Demand.PAST
+        await until("it is idle", lambda: not reports[-1].rate_slots.wants_slots, 3)
         written = len(reports)
         await asyncio.sleep(0.5)
         assert len(reports) == written

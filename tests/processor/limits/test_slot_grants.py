@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.processor.limits.rate_slots import RateSlots, SlotTime
-from services.processor.limits.slot_grants import LONGEST_GRANT_SECONDS, SlotGrants
+from services.processor.limits.slot_grants import LONGEST_GRANT_SECONDS, Demand, SlotGrants
 from shared.contract.events import BreakerState, LaneReport, ProcessorReported, RateSlotGrant, RateSlotsReport
 
 SLOTS = RateSlots(10, 1.0)
@@ -24,7 +24,7 @@ class Process:
         del self.unread[:count]
 
     def report(self, *, wants=True):
-        return reported(self.name, self.grants.report(5.0 if wants else None))
+        return reported(self.name, self.grants.report(Demand.LASTING if wants else Demand.NONE))
 
     def usable(self):
         """All slots that it would use from now on."""
@@ -121,26 +121,27 @@ def test_a_report_is_not_written_again_before_it_could_be_read():
     """Otherwise a topic that is read late would be filled."""
     now = [1000.0]
     process = Process("me", now)
-    assert process.grants.is_urgent(5.0)
+    assert process.grants.is_urgent(Demand.LASTING)
     report = process.report()
-    assert not process.grants.is_urgent(5.0)
+    assert not process.grants.is_urgent(Demand.LASTING)
     now[0] += 1.01
-    assert process.grants.is_urgent(5.0)
+    assert process.grants.is_urgent(Demand.LASTING)
     process.grants.apply(report)
-    assert not process.grants.is_urgent(5.0)
+    assert not process.grants.is_urgent(Demand.LASTING)
     now[0] += 2
-    assert process.grants.is_urgent(5.0), "the next slots have to be given away"
+    assert process.grants.is_urgent(Demand.LASTING), "the next slots have to be given away"
 
 
-def test_one_that_has_no_work_any_more_says_so_when_others_have():
-    """Its slots would be lost until its next report. Nobody to use them: no hurry."""
+def test_one_that_has_no_work_any_more_says_so_at_once():
+    """Its slots would be lost until its next report. While it may have more in a moment, it only gives none away."""
     process = Process("me", [1000.0])
     process.grants.apply(process.report())
-    assert not process.grants.is_urgent(None)
-    process.grants.apply(
-        reported("b", RateSlotsReport(processor="b", interval=SLOTS.interval, time=1000.0, wants_slots=True))
-    )
-    assert process.grants.is_urgent(None)
+    process.now[0] += 10
+    assert process.grants.is_urgent(Demand.NEW)
+    assert not process.grants.is_urgent(Demand.PAST)
+    assert process.grants.is_urgent(Demand.NONE)
+    process.grants.apply(reported("me", process.grants.report(Demand.NONE)))
+    assert not process.grants.is_urgent(Demand.NONE)
 
 
 def test_the_next_process_with_the_same_instance_id_is_another():
@@ -151,11 +152,11 @@ def test_the_next_process_with_the_same_instance_id_is_another():
     process = Process("me", now)
     process.grants.apply(reported("same", report.rate_slots))
     assert not process.usable()
-    mine = reported("same", process.grants.report(5.0))
+    mine = reported("same", process.grants.report(Demand.LASTING))
     process.grants.apply(mine)
-    assert process.grants.report(5.0).grant is None
+    assert process.grants.report(Demand.LASTING).grant is None
     now[0] += 3
-    assert process.grants.report(5.0).grant.to == ("me",)
+    assert process.grants.report(Demand.LASTING).grant.to == ("me",)
 
 
 def test_slot_time_never_goes_back():

@@ -82,7 +82,7 @@ class Engine:
             clock,
             wall_clock,
         )
-        self._report_reader = ReportReader(self._rate_limit, clock, wall_clock)
+        self.report_reader = ReportReader(self._rate_limit, clock, wall_clock)
         # What calls the directory for all of them.
         parts = SenderParts(self._directory, self._breakers, self._rate_limit, self._lookups, self._job_commands, rules)
         self._sender = Sender(settings, settings.topics, parts, self.lane_consumer.running_lanes, clock)
@@ -94,7 +94,7 @@ class Engine:
         last_polls = {
             "rows": lambda: self.lane_consumer.last_poll,
             "notices": lambda: self._job_commands.last_poll,
-            "reports": lambda: self._report_reader.last_poll,
+            "reports": lambda: self.report_reader.last_poll,
         }
         self.liveness = Liveness(last_polls, lambda: kafka_answers(settings), clock)
         # Where everything comes from.
@@ -111,7 +111,7 @@ class Engine:
             parts.create_task(self._keep_consuming("notices", job_commands, self._job_commands.run))
             parts.create_task(self._reports.run(lambda: lanes.consumer))
             if self._settings.rate_limit_requests:
-                parts.create_task(self._keep_consuming("reports", self._subscriptions.reports, self._report_reader.run))
+                parts.create_task(self._keep_consuming("reports", self._subscriptions.reports, self.report_reader.run))
             parts.create_task(self._keep_forgetting_batches())
             await self._keep_consuming("rows", lanes, self.lane_consumer.run, self.lane_consumer.close)
 

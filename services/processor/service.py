@@ -32,11 +32,14 @@ class Service:
 def build(settings: ProcessorSettings) -> Service:
     """Everything it needs; nothing connects before it runs.
 
-    Readiness: `kafka` when every topic is as it has to be, `lanes` when none has stopped.
+    Readiness: `kafka` when every topic is as it has to be, `lanes` when none has stopped; with a rate limit also
+    `rate_slots` when the topic is read that says who may use them.
     """
     engine = Engine(settings)
     app = FastAPI(title="Hospital bulk: processor", docs_url="/docs")
     checks = {"kafka": lambda: check_topics(settings), "lanes": engine.lane_consumer.check_lanes}
+    if settings.rate_limit_requests:
+        checks["rate_slots"] = engine.report_reader.check
     app.include_router(health_routes(checks, engine.liveness.check))
     answer_with_problems(app)
     return Service(engine, app)

@@ -1,8 +1,12 @@
 """Processors that have nothing to do for long, or no Kafka: they are well, and at work as soon as they can be."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from deploy.local.broker.kafka import Broker
 from tests.chaos.conftest import Kept
@@ -19,6 +23,8 @@ AWAY_SECONDS = 400
 ROWS = sized(20, 1000)
 PROCESSORS, PARTITIONS = sized((3, 2), (8, 6))
 JOBS = sized(3, 12)
+#: How much of a core an idle processor may use; it polls and keeps its place in the group. It is about a hundredth.
+IDLE_SHARE, MEASURED_SECONDS = 0.1, 10
 
 
 async def test_a_processor_beyond_the_partitions_waits_and_takes_over(
@@ -67,6 +73,27 @@ async def test_with_more_processors_than_partitions_every_job_is_activated(
     for job in jobs:
         await activate(system, job)
     kept(f"{PROCESSORS} processors on {PARTITIONS} partitions: {JOBS} jobs of {ROWS} rows, all activated")
+
+
+@pytest.mark.parametrize("rate", ["0", "10"])
+async def test_idle_processors_use_little_of_a_core(system: ProcessorSystem, rate: str, kept: Kept):
+    """With and without a rate limit, after they had work: nobody looks for more without a pause."""
+    processors = await system.start_processors(2, RATE_LIMIT_REQUESTS=rate)
+    job = make_job(ROWS)
+    await system.publish(job)
+    await system.wait_for_results(ROWS, 40)
+    await asyncio.sleep(1)
+    before = [cpu_seconds(each) for each in processors]
+    await asyncio.sleep(MEASURED_SECONDS)
+    used = [cpu_seconds(each) - at for each, at in zip(processors, before, strict=True)]
+    assert max(used) < IDLE_SHARE * MEASURED_SECONDS, f"seconds of CPU in {MEASURED_SECONDS} s: {used}"
+    kept(f"limit {rate}: an idle processor used {max(used) / MEASURED_SECONDS:.1%} of a core")
+
+
+def cpu_seconds(processor: Processor) -> float:
+    """How much CPU a processor has used, in seconds."""
+    fields = Path(f"/proc/{processor.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @only_in_full

@@ -1,13 +1,16 @@
-"""The rate limit: never above the limit, hardly below it, whoever joins and leaves."""
+"""The rate limit: never above the limit, hardly below it, whoever joins, leaves, freezes and dies."""
 
 import asyncio
+import random
 import time
 from bisect import bisect_left
+from collections.abc import Callable
 
 from tests.chaos.conftest import Kept
-from tests.chaos.size import FULL, sized
+from tests.chaos.size import FASTER_SETTINGS, FULL, sized
 from tests.support.audit import cancel, finish_and_audit
 from tests.support.processor.jobs import make_job
+from tests.support.processor.processor_process import Processor
 from tests.support.processor.processor_system import ProcessorSystem
 from tests.support.recording_proxy import RecordingProxy
 
@@ -18,6 +21,16 @@ STEADY_SECONDS = sized(2, 20)
 ROWS = sized(800, 5000)
 #: Seconds of silence that the directory asks for, and until a processor that shares its core has heard of it.
 SILENCE, HEARD = sized((2, 0.5), (1, 0.05))
+#: A directory that allows 30 a minute: from one call to the next, and until a row is in Kafka and has been read.
+SLOT_SECONDS, ON_THE_WAY_SECONDS = 2.1, sized(2.5, 1.5)
+LONE_ROWS = sized(4, 20)
+#: Until all know that the one before has no work any more.
+ALONE_SECONDS = 1.5
+#: Longer than slots are given away for, and than Kafka waits for a processor.
+FROZEN_SECONDS = (0.3, 8)
+TROUBLES = sized(4, 30)
+#: After so long nothing is given to a dead processor any more.
+FORGOTTEN_SECONDS = 17
 #: A hand-over's first commits, before what follows counts as outside the rebalance.
 SETTLING_SECONDS = 0.5
 
@@ -44,6 +57,77 @@ async def test_three_processors_together_keep_the_rate_limit(system: ProcessorSy
     assert min(used) >= (0.9 if FULL else 0.25), f"shares of the limit used: {used}"
     shares = ", ".join(f"{share:.0%}" for share in used)
     kept(f"{LIMIT} in {PERIOD} s, one joins, one leaves: at most {busiest}, {shares} used; {audit.summary()}")
+
+
+async def test_a_lone_row_begins_at_the_next_slot(make_system: Callable[..., ProcessorSystem], kept: Kept):
+    """At 30 a minute it waited for the next slot of its lane's owner: 2.1 s for each lane that others owned."""
+    limit = {"RATE_LIMIT_REQUESTS": "30", "RATE_LIMIT_PERIOD": "60"}
+    system = await make_system(**FASTER_SETTINGS, **limit, KAFKA_TOPIC_PARTITIONS="12")
+    await system.start_processors(4)
+    waits = []
+    for number in range(LONE_ROWS):
+        await system.publish(make_job(1))
+        published = time.time()
+        await system.wait_for_results(number + 1, 120)
+        waits.append((await system.log("creates"))[-1]["wall"] - published)
+        await asyncio.sleep(ALONE_SECONDS)
+    assert max(waits) < SLOT_SECONDS + ON_THE_WAY_SECONDS, f"seconds until a lone row was sent: {waits}"
+    kept(f"30 a minute, 4 processors, 12 lanes: a lone row waited {max(waits):.1f} s at most")
+
+
+async def test_kills_freezes_and_takeovers_let_no_call_too_many_through(
+    system: ProcessorSystem, chance: random.Random, kept: Kept
+):
+    """Frozen for longer than slots are given away for, killed, replaced; and one whose clock is an hour ahead."""
+    system.environment |= {"RATE_LIMIT_REQUESTS": str(LIMIT), "RATE_LIMIT_PERIOD": str(PERIOD)}
+    await system.start_processor(module="tests.support.processor.wrong_clock_processor", CLOCK_AHEAD="3600")
+    await system.start_processors(2)
+    job = make_job(100 * LIMIT)
+    await system.publish(job, express=False)
+    troubles = []
+    for _ in range(TROUBLES):
+        trouble, victim = chance.choice(["freeze", "kill", "replace"]), chance.choice(alive(system))
+        troubles.append(trouble)
+        if trouble == "freeze":
+            victim.freeze()
+            await asyncio.sleep(chance.uniform(*FROZEN_SECONDS))
+            victim.thaw()
+        else:
+            await system.start_processor()
+            await (victim.die() if trouble == "kill" else victim.stop(40))
+        await asyncio.sleep(chance.uniform(0, 2))
+    await system.settled()
+    made = (await system.admin("stats"))["requests_total"]
+    await steady(system)
+    assert (await system.admin("stats"))["requests_total"] > made, "nobody sends any more"
+    await cancel(system, job)
+    audit = await finish_and_audit(system, job, seconds=60)
+    busiest = (await system.admin(f"stats?window={PERIOD}"))["busiest_window"]["requests"]
+    assert busiest <= LIMIT, f"{busiest} requests in {PERIOD} s after {troubles}"
+    kept(f"{LIMIT} in {PERIOD} s, {', '.join(troubles)}: at most {busiest}; {audit.summary()}")
+
+
+async def test_the_slots_of_lanes_without_an_owner_are_used(system: ProcessorSystem, kept: Kept):
+    """A dead processor's lanes have no owner until Kafka gives them away: the others use the whole limit meanwhile."""
+    system.environment |= {"RATE_LIMIT_REQUESTS": str(LIMIT), "RATE_LIMIT_PERIOD": str(PERIOD)}
+    first, _ = await system.start_processors(2, SESSION_TIMEOUT_MS="60000")
+    job = make_job(100 * LIMIT)
+    await system.publish(job, express=False)
+    await asyncio.sleep(2)
+    first.kill()
+    await asyncio.sleep(FORGOTTEN_SECONDS)
+    used = await share_used(system, *await steady(system))
+    lanes = system.processors[1].lanes()
+    busiest = (await system.admin(f"stats?window={PERIOD}"))["busiest_window"]["requests"]
+    assert len(lanes) == 3, "Kafka has given them away already"
+    assert used > 0.75, f"share of the limit used with half of the lanes: {used:.0%}"
+    assert busiest <= LIMIT, f"{busiest} requests in {PERIOD} s"
+    kept(f"half of the lanes without an owner: {used:.0%} of the limit used, at most {busiest} in {PERIOD} s")
+
+
+def alive(system: ProcessorSystem) -> list[Processor]:
+    """The processors that have been assigned lanes and have not ended."""
+    return [each for each in system.processors if each.alive and each.logged("lanes_assigned")]
 
 
 async def test_retry_after_binds_the_processor_that_got_it(system: ProcessorSystem, kept: Kept):

@@ -13,6 +13,8 @@ from shared.contract.cloud_events import UndecodableEvent, decode
 from shared.contract.events import ProcessorReported
 
 POLL_MS = 500
+#: If nothing could be read for so long, no call can be made: readiness says so.
+UNREAD_SECONDS = 30.0
 
 
 class ReportReader:
@@ -27,8 +29,15 @@ class ReportReader:
         self._rate_limit = rate_limit
         self._clock = clock
         self._wall_clock = wall_clock
+        self._since = clock()
         #: When the last poll returned (monotonic).
         self.last_poll: float | None = None
+
+    async def check(self) -> None:
+        """Raises RuntimeError when the topic cannot be read: without it no slot can be used."""
+        since = self._since if self.last_poll is None else self.last_poll
+        if (seconds := self._clock() - since) > UNREAD_SECONDS:
+            raise RuntimeError(f"hospital.processors could not be read for {seconds:.0f} s: nothing is sent without it")
 
     async def run(self, consumer: AIOKafkaConsumer) -> None:
         """Reads everything from the start, and goes on until cancelled.

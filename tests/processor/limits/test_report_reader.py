@@ -61,3 +61,16 @@ async def test_no_record_breaks_the_reader(change):
     written = REPORT.model_copy(update={"rate_slots": limit.slots_report()})
     ReportReader(limit).apply([record(written)], 0)
     assert limit.slots_report().time < 2e10
+
+
+async def test_readiness_says_when_the_topic_cannot_be_read():
+    """For example because the processor may not: a right that version 0.1.0 did not need."""
+    now = [0.0]
+    reader = ReportReader(FakeRateLimit(), lambda: now[0])
+    now[0] = 29.0
+    await reader.check()
+    now[0] = 31.0
+    with pytest.raises(RuntimeError, match="could not be read for 31 s"):
+        await reader.check()
+    reader.last_poll = 20.0
+    await reader.check()

@@ -34,6 +34,8 @@ class KafkaSettings(Settings):
     kafka_ssl_key_password: SecretStr | None = None
     kafka_topic_partitions: Annotated[int, Field(ge=1, le=1000)] = 6
     kafka_replication_factor: Annotated[int, Field(ge=1, le=10)] = 1
+    #: How many copies a record needs before it counts as written. Not set: 2 where there are 3 or more, else 1.
+    kafka_min_insync_replicas: Annotated[int, Field(ge=1, le=10)] | None = None
     #: Goes in front of every topic, group and transactional id, so that installations can share a cluster.
     kafka_topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,60}$")] = ""
 
@@ -47,6 +49,13 @@ class KafkaSettings(Settings):
         return value
 
     @model_validator(mode="after")
+    def _copies_can_be_made(self) -> "KafkaSettings":
+        copies = self.kafka_replication_factor
+        if self.min_insync_replicas > copies:
+            raise ValueError(f"KAFKA_MIN_INSYNC_REPLICAS may be {copies} at most, which is KAFKA_REPLICATION_FACTOR")
+        return self
+
+    @model_validator(mode="after")
     def _sasl_needs_a_user(self) -> "KafkaSettings":
         if self.kafka_security_protocol.startswith("SASL") and not self.kafka_sasl_username:
             raise ValueError("KAFKA_SASL_USERNAME is needed when KAFKA_SECURITY_PROTOCOL uses SASL")
@@ -56,6 +65,11 @@ class KafkaSettings(Settings):
     def _tls_files_can_be_used(self) -> "KafkaSettings":
         self.ssl_context()
         return self
+
+    @property
+    def min_insync_replicas(self) -> int:
+        """How many copies a record needs before it counts as written."""
+        return self.kafka_min_insync_replicas or (2 if self.kafka_replication_factor >= 3 else 1)
 
     @property
     def topics(self) -> Topics:

@@ -62,7 +62,6 @@ class Cluster:
                 f"{number}@{HOST}:{port}" for number, port in enumerate(self._controllers, start=1)
             ),
             "default.replication.factor": 3,
-            "min.insync.replicas": 2,
             "offsets.topic.replication.factor": 3,
             "transaction.state.log.replication.factor": 3,
             "transaction.state.log.min.isr": 2,

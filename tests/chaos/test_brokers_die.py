@@ -9,8 +9,9 @@ import pytest
 
 from deploy.local.broker.kafka import Broker
 from services.processor.settings import ProcessorSettings
+from shared.runtime.kafka import kafka_options
 from shared.runtime.kafka.partitions import partition_of
-from shared.runtime.kafka.topic_admin import create_missing_topics
+from shared.runtime.kafka.topic_admin import create_missing_topics, read_configuration
 from tests.chaos.cluster import Cluster
 from tests.chaos.conftest import Kept
 from tests.chaos.size import FASTER_SETTINGS, only_in_full, sized
@@ -63,6 +64,7 @@ async def test_one_broker_of_three_is_lost(
 ):
     """The leader of some partitions and coordinator of some lanes goes for good: everything completes on two."""
     system = await make_system(three_brokers.bootstrap, KAFKA_REPLICATION_FACTOR="3", HOSPITAL_API_MAX_CONNECTIONS="4")
+    assert await copies_needed(system) == {"2"}, "what one broker alone has counts as written"
     await system.inject(latency_ms=50)
     await system.start_processors(2)
     job = make_job(ROWS)
@@ -146,6 +148,17 @@ async def test_a_hundred_freezes_leave_nothing(own_broker: Callable[[], Broker],
     await create_missing_topics(settings)
     await assert_nothing_is_left(settings, broker, 100)
     kept("100 freezes of three lanes' commits: no task and no socket left")
+
+
+async def copies_needed(system: ProcessorSystem) -> set[str]:
+    """How many brokers have to have a record before it counts as written, in all topics."""
+    admin = kafka_options.admin_client(system.settings)
+    await admin.start()
+    try:
+        found = await read_configuration(admin, [topic.name for topic in system.topics.all()])
+    finally:
+        await admin.close()
+    return {each["min.insync.replicas"] for each in found.values()}
 
 
 async def has_created(system: ProcessorSystem, count: float) -> bool:

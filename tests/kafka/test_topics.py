@@ -189,8 +189,32 @@ async def test_a_client_that_may_not_create_topics_leaves_them_to_the_operator(s
     """With ACLs the services have no right to create topics; the readiness check says that they are missing."""
     missing = list(settings.topics.all())
     with capture_logs() as logs:
-        assert await create_topics(RefusingClient(), missing, 1) == ([], [topic.name for topic in missing])
+        made, refused = await create_topics(RefusingClient(), missing, settings)
+    assert (made, refused) == ([], [topic.name for topic in missing])
     assert [entry["event"] for entry in logs] == ["may_not_create_topic"] * 6
+
+
+class NotingClient:
+    """An admin client that notes how topics are to be made."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def create_topics(self, topics):
+        self.asked += topics
+        return SimpleNamespace(topic_errors=[(topic.name, 0, "") for topic in topics])
+
+
+@pytest.mark.parametrize(
+    ("copies", "asked", "needed"), [(1, None, "1"), (2, None, "1"), (3, None, "2"), (5, 3, "3"), (3, 1, "1")]
+)
+async def test_what_one_broker_alone_has_does_not_count_as_written_where_there_are_three(copies, asked, needed):
+    """With Kafka's default of 1 a job that was accepted is gone with that broker. tests/chaos kills one of three."""
+    settings = KafkaSettings(kafka_replication_factor=copies, kafka_min_insync_replicas=asked)
+    client = NotingClient()
+    await create_topics(client, list(settings.topics.all()), settings)
+    assert [each.topic_configs["min.insync.replicas"] for each in client.asked] == [needed] * 6
+    assert {each.replication_factor for each in client.asked} == {copies}
 
 
 class RefusingDescriber:

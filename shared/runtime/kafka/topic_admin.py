@@ -33,7 +33,7 @@ async def create_missing_topics(settings: KafkaSettings) -> list[str]:
         await client.start()
         known = set(await client.list_topics())
         missing = [topic for topic in settings.topics.all() if topic.name not in known]
-        created, refused = await create_topics(client, missing, settings.kafka_replication_factor)
+        created, refused = await create_topics(client, missing, settings)
         await _until_visible(client, {topic.name for topic in missing} - set(refused))
         return created
     finally:
@@ -41,7 +41,7 @@ async def create_missing_topics(settings: KafkaSettings) -> list[str]:
 
 
 async def create_topics(
-    client: AIOKafkaAdminClient, missing: list[Topic], replication: int
+    client: AIOKafkaAdminClient, missing: list[Topic], settings: KafkaSettings
 ) -> tuple[list[str], list[str]]:
     """Creates the topics. Returns the names created, and those that this client may not create.
 
@@ -49,8 +49,11 @@ async def create_topics(
     """
     if not missing:
         return [], []
+    # With Kafka's default of 1 a record counts as written that only a broker has which then dies.
+    copies = {"min.insync.replicas": str(settings.min_insync_replicas)}
+    replication = settings.kafka_replication_factor
     answer = await client.create_topics(
-        [NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config) for topic in missing]
+        [NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config | copies) for topic in missing]
     )
     created, refused = [], []
     for name, code, *message in answer.topic_errors:

@@ -71,6 +71,8 @@ def test_the_defaults_are_those_of_the_contract():
         ("KAFKA_TOPIC_PARTITIONS", "0"),
         ("KAFKA_TOPIC_PARTITIONS", "many"),
         ("KAFKA_REPLICATION_FACTOR", "0"),
+        ("KAFKA_MIN_INSYNC_REPLICAS", "0"),
+        ("KAFKA_MIN_INSYNC_REPLICAS", "2"),
         ("KAFKA_TOPIC_PREFIX", "two words"),
         ("HTTP_PORT", "70000"),
         ("HTTP_PORT", "http"),

@@ -14,6 +14,9 @@ from tests.support.until import until
 
 #: Rows in doubt, each in a batch of its own, and rows that wait behind their look-ups.
 DOUBTFUL, HEALTHY = 100, sized(100, 1000)
+#: A call is long enough that all of them are under way at once, on a busy machine too.
+SLOW = {"HOSPITAL_API_TIMEOUT": "6"}
+SLOW_MS = 4000
 #: One row in each recovery time of the breaker would take minutes.
 HEALTHY_SECONDS = 20
 SICK_ROWS, HEALTHY_JOBS = sized(10, 200), 5
@@ -23,7 +26,8 @@ EVENTS_BETWEEN = 1200
 
 async def test_rows_do_not_wait_behind_100_batches_whose_look_ups_fail(system: ProcessorSystem, kept: Kept):
     """The rows in doubt are those of a processor that was killed in the middle of 100 calls."""
-    await system.inject(latency_ms=sized(900, 1500))
+    system.environment |= SLOW
+    await system.inject(latency_ms=SLOW_MS)
     doubtful, healthy = make_job(DOUBTFUL, batch_rows=1), make_job(HEALTHY)
     [first] = await system.start_processors(1, HOSPITAL_API_MAX_CONNECTIONS=str(DOUBTFUL))
     await system.publish(doubtful)

@@ -1,8 +1,8 @@
 """A dead letter: the record as it was received, and headers that say why it could not be read, and where it stood.
 
-    reason           in words, at most 500 characters
-    topic, partition, offset
-    shortened_from   its size in bytes, when it was too large to be copied whole. It is still at its own place.
+reason           in words, at most 500 characters
+topic, partition, offset
+shortened_from   its size in bytes, when it was too large to be copied whole. It is still at its own place.
 """
 
 from collections.abc import Collection, Iterable

@@ -2,7 +2,7 @@
 
     group hospital-orders · topic hospital.jobs · read_committed
     Acknowledged by Kafka: the rows of a new round and the offset of its request are written in one transaction of the
-    partition's owner. An owner begins with a takeover: it fences the former one, and then reads the offset.
+    partition's owner. An owner begins with a takeover, as of a lane.
 
 Cancels and activations are not carried out here: the processors read them themselves.
 """

@@ -28,7 +28,10 @@ class FirstStates:
     """For each tenant one question that is under way, and one that gathers the callers that come meanwhile.
 
     `seconds`: what each question may take, from the moment when it is asked. It is not what the budgets of its callers
-    have left: a crowd that keeps this process busy uses up all of them, and is not sent away for that.
+    have left: they share it, and each began at another time. The least of them would send away all the others, and a
+    crowd that keeps this process busy uses up all of them. So an answer may come later than 2 s where a process is that
+    busy, or where the database goes away between two questions. A question that is under way when it goes away, and
+    each that comes afterwards, is answered in time: at the latest after `seconds`.
     """
 
     def __init__(self, database: ReadDatabase, clock: Clock = now, seconds: float = ANSWER_SECONDS) -> None:

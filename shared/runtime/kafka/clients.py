@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.runtime.kafka.closing import STOP_SECONDS, end_client, end_consumer, end_producer, stop_client
-from shared.runtime.kafka.quiet_failures import expect_failures
+from shared.runtime.kafka.quiet_failures import expect_failed_commits, expect_failures
 
 
 class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
@@ -26,7 +26,12 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
 
 
 class Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
-    """A consumer."""
+    """A consumer. What fails of it while nobody waits for it is not complained of."""
+
+    async def start(self) -> None:
+        """Connects."""
+        await super().start()
+        expect_failed_commits(self)
 
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Leaves the group, if Kafka answers within so many seconds."""

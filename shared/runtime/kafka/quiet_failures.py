@@ -1,8 +1,9 @@
-"""What of a producer may fail although nobody waits for it. aiokafka's callbacks trip over it, or asyncio complains.
+"""What of a client may fail although nobody waits for it. aiokafka's callbacks trip over it, or asyncio complains.
 
-- its sender, while there is no transaction: before the first, after one that has ended, or without any
+- a producer's sender, while there is no transaction: before the first, after one that has ended, or without any
 - a transaction that was given up
 - batches that were given up, or that were to be sent again
+- a consumer's commit that was given up
 
 None of these is an error of ours: whoever still waits hears of it.
 """
@@ -10,6 +11,7 @@ None of these is an error of ours: whoever still waits hears of it.
 import asyncio
 from typing import Any
 
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.producer.transaction_manager import TransactionManager
 
@@ -32,6 +34,22 @@ def expect_failures(producer: Any) -> None:
     )
 
 
+def expect_failed_commits(consumer: Any) -> None:
+    """Lets a commit fail that was given up. For an AIOKafkaConsumer that has started."""
+    coordinator = consumer._coordinator
+    if not isinstance(coordinator, GroupCoordinator):
+        return
+    commit = coordinator._do_commit_offsets
+
+    def commit_offsets(*arguments: Any) -> "asyncio.Task[None]":
+        # aiokafka shields it: it goes on when the caller is cancelled.
+        committing = asyncio.create_task(commit(*arguments))
+        _asked(committing)
+        return committing
+
+    coordinator._do_commit_offsets = commit_offsets
+
+
 class QuietTransactions(TransactionManager):  # type: ignore[misc]  # aiokafka has no types
     """Transactions of which nobody has to ask how they ended."""
 
@@ -44,6 +62,10 @@ class QuietTransactions(TransactionManager):  # type: ignore[misc]  # aiokafka h
     @_transaction_waiter.setter
     def _transaction_waiter(self, waiter: "asyncio.Future[None] | None") -> None:
         self._waiter = _asked(waiter) if waiter is not None else None
+
+    def add_offsets_to_txn(self, offsets: Any, group_id: str) -> "asyncio.Future[None]":
+        """The future that tells whether they were added."""
+        return _asked(super().add_offsets_to_txn(offsets, group_id))
 
     def fatal_error(self, exc: BaseException) -> None:
         """The sender has failed, maybe before the first transaction: aiokafka expects that there is one."""

@@ -34,6 +34,12 @@ class IngestProcess:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
     async def start(self) -> None:
         """Returns when it is ready."""
         self._process = Forked("services.ingest", environment=self._environment, log=self.log)

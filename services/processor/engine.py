@@ -25,6 +25,7 @@ from services.processor.limits.backoff import Backoff
 from services.processor.limits.circuit_breakers import CircuitBreakers
 from services.processor.limits.rate_limit import RateLimit
 from services.processor.limits.report_reader import ReportReader
+from services.processor.memory.budget import MemoryBudget
 from services.processor.operations.liveness import Liveness, kafka_answers
 from services.processor.operations.reports import Reports
 from services.processor.publishing import SEND_SECONDS
@@ -72,7 +73,9 @@ class Engine:
         # What the lanes need, and the lanes.
         self._job_commands = JobCommands(self._cancel, self._notify, clock)
         self._lookups = LookupQueue(rules, self._notify, settings.hospital_api_settle_seconds, clock)
-        self.lane_consumer = LaneConsumer(settings, self._take_over, clock)
+        self._memory = MemoryBudget(settings.window_bytes)
+        metrics.show_memory(self._memory.limit, lambda: self._memory.held)
+        self.lane_consumer = LaneConsumer(settings, self._take_over, self._memory, clock)
         # The slots of the rate limit are shared out among the processors by their reports.
         self._rate_limit = RateLimit(
             settings.rate_limit_requests,
@@ -158,6 +161,7 @@ class Engine:
             self._job_commands,
             self._notify,
             self._lookups.add,
+            self._memory.lane(),
             self._clock,
             self._wall_clock,
         )

@@ -1,5 +1,6 @@
 """The processor's Prometheus metrics."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Final
 
@@ -30,6 +31,9 @@ LANE_STATES = ("in_flight", "waiting", "window")
 LANE_ROWS = Gauge("hospital_processor_lane_rows", "Rows of a lane", ["partition", "state"])
 LANE_LAG_ROWS = Gauge("hospital_processor_lane_lag_rows", "Rows behind the watermark", ["partition"])
 LANE_LAG_SECONDS = Gauge("hospital_processor_lane_lag_seconds", "Age of the oldest unfinished row", ["partition"])
+
+
+MEMORY = Gauge("hospital_processor_memory_bytes", "What rows take of the memory, and what they may take", ["of"])
 
 
 @cache  # finding a series by its labels costs more than counting
@@ -67,6 +71,12 @@ def total(metric: Counter | Histogram, suffix: str = "_total", **labels: str) ->
         for sample in family.samples
         if sample.name.endswith(suffix) and labels.items() <= sample.labels.items()
     )
+
+
+def show_memory(limit: int, held: Callable[[], int]) -> None:
+    """Shows what the rows of this process take, and what they may take, in bytes."""
+    MEMORY.labels("limit").set(limit)
+    MEMORY.labels("held").set_function(held)
 
 
 def forget_lane(partition: int) -> None:

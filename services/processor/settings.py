@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt, SecretStr, model_validator
 
+from services.processor.memory.sizes import window_bytes
 from shared.runtime.settings import (
     HttpSettings,
     KafkaSettings,
@@ -60,4 +61,16 @@ class ProcessorSettings(KafkaSettings, HttpSettings, LogSettings, DirectorySetti
     """Everything the processor is told."""
 
     http_port: Port = 8003
+    #: What the whole process may take, in megabytes (10^6). It bounds the rows in all windows.
+    processor_memory_mb: PositiveInt = 384
     instance_id: str = Field(default_factory=lambda: f"{socket.gethostname()}-{uuid4().hex[:8]}")
+
+    @model_validator(mode="after")
+    def _memory_holds_any_record(self) -> "ProcessorSettings":
+        window_bytes(self.processor_memory_mb, self.kafka_topic_partitions)
+        return self
+
+    @property
+    def window_bytes(self) -> int:
+        """What the rows in all windows may take, in bytes."""
+        return window_bytes(self.processor_memory_mb, self.kafka_topic_partitions)

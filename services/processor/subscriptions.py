@@ -19,6 +19,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, TopicPartition
 
 from services.processor.kafka_security import security
+from services.processor.memory.sizes import FETCH_BYTES
 from services.processor.settings import ProcessorSettings
 from shared.contract.events import (
     BatchActivated,
@@ -49,7 +50,12 @@ STOP_SECONDS: Final = 15.0
 RETRY_BACKOFF_MS: Final = 500
 
 #: What every subscriber says for itself, since each of FastStream's defaults loses records.
-SAFE_SUBSCRIBER: Final[dict[str, Any]] = {"ack_policy": AckPolicy.MANUAL, **kafka_options.SAFE_READING}
+SAFE_SUBSCRIBER: Final[dict[str, Any]] = {
+    "ack_policy": AckPolicy.MANUAL,
+    **kafka_options.SAFE_READING,
+    # aiokafka's 50 MiB are there three times while an answer is taken apart.
+    "fetch_max_bytes": FETCH_BYTES,
+}
 
 
 #: What is read under which title: a subscriber without a handler cannot say it itself.

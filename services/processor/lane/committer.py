@@ -146,6 +146,7 @@ class Committer:
         await self._transactions.commit(outgoing, marks)
         self.schedule.committed(self._clock())
         self._permit.committed()
+        self._rows.committed()
         self._committed = {topic: mark.offset for topic, mark in marks.items()}
 
     def _watermarks(self, *, released: bool) -> dict[str, Watermark]:

@@ -23,6 +23,8 @@ from services.processor.lane.row import Attempts, Row
 from services.processor.lane.takeover import Takeover
 from services.processor.lane.transactions import LaneFenced
 from services.processor.lane.transitions import Finished, LookUp, Next, Retry
+from services.processor.memory.budget import LaneMemory
+from services.processor.memory.sizes import charge
 from services.processor.offsets.lane_offsets import LaneOffsets
 from services.processor.settings import ProcessorSettings
 from shared.contract.events import LaneReport
@@ -37,8 +39,8 @@ OnDoubt = Callable[["Lane", Row, float], None]
 class Lane:
     """One ownership of a lane, made by its takeover. After its end it is never used again: a new one takes over.
 
-    `notify` is called whenever there may be something to send. `on_doubt` takes each row that needs a look-up. All
-    times are of `clock` (monotonic, in seconds), except in `report`.
+    `notify` is called whenever there may be something to send. `on_doubt` takes each row that needs a look-up. `memory`
+    is charged for the rows. All times are of `clock` (monotonic, in seconds), except in `report`.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Lane:
         job_commands: JobCommands,
         notify: Callable[[], None],
         on_doubt: OnDoubt,
+        memory: LaneMemory,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -67,7 +70,10 @@ class Lane:
         self._look_ups_from = now if takeover.unowned else now + lease + settings.settled_seconds
         self._ownership = Ownership(now + lease)
         self._offsets = LaneOffsets(takeover.watermarks)
-        self._rows = LaneRows(settings.topics, self._offsets, job_commands.is_cancelled, self._look_up_inherited)
+        self._memory = memory
+        self._rows = LaneRows(
+            settings.topics, self._offsets, job_commands.is_cancelled, self._look_up_inherited, memory
+        )
         self.committer = Committer(
             settings,
             self._ownership,
@@ -118,6 +124,8 @@ class Lane:
             metrics.FENCED.inc()
         except CommitIndefinite as error:
             log.warning("lane_indefinite", partition=self.partition, reason=str(error), next="takeover")
+        finally:
+            self._rows.drop()
         return self.end or LaneEnd.CLOSED
 
     async def drain(self) -> None:
@@ -153,14 +161,28 @@ class Lane:
         return sum(self._offsets.held(topic) for topic in self._topics)
 
     def has_room(self, topic: str, records: int) -> bool:
-        """Whether so many more records of a topic fit. A tenth of the window is kept for express rows.
+        """Whether so many more records of a topic fit, whatever their size. A tenth of the window is for express rows.
 
         Records of `hospital.jobs` have a window of the same size for themselves: they are few, and mostly done at once.
+        They never wait for memory.
         """
         limit = self._settings.window_rows
         if topic == self._jobs:
             return self._offsets.held(topic) + records <= limit
-        return self.used + records <= (limit if topic == self._topics[0] else limit - limit // 10)
+        express = topic == self._topics[0]
+        has_room = self.used + records <= (limit if express else limit - limit // 10)
+        return has_room and self._memory.has_room(express=express)
+
+    def fitting(self, topic: str, records: list[ConsumerRecord]) -> int:
+        """How many of the records there is memory for, from the first on."""
+        if topic == self._jobs:
+            return len(records)
+        charges = (charge(record.key, record.value) for record in records)
+        return self._memory.fitting(charges, express=topic == self._topics[0])
+
+    def position(self, topic: str) -> int:
+        """The offset from which a topic is read on."""
+        return self._offsets.window(topic).position
 
     def admit(self, topic: str, records: list[ConsumerRecord], position: int) -> None:
         """Takes delivered records in. `position`: the consumer's position after them."""

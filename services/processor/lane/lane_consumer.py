@@ -6,11 +6,12 @@ to the same processor.
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
@@ -18,7 +19,11 @@ from services.processor import metrics
 from services.processor.lane.lane import Lane
 from services.processor.lane.ownership import LaneEnd
 from services.processor.lane.takeover import SET_COMMAND, OffsetsForgotten
+from services.processor.memory.budget import MemoryBudget
+from services.processor.memory.fetch_turns import FetchTurns
+from services.processor.memory.sizes import FETCHED_AT_ONCE, PARTITION_FETCH_BYTES
 from services.processor.settings import ProcessorSettings
+from services.processor.subscriptions import lane_topics
 from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.kafka.rebalances import AssignmentLost
 
@@ -34,14 +39,20 @@ TAKEOVER_RETRY_SECONDS = 1.0
 #: Takes a lane over. Raises one of KAFKA_FAILURES when it has to be tried again.
 TakeOver = Callable[[int, AIOKafkaConsumer], Awaitable[Lane]]
 
+Batch = dict[TopicPartition, list[ConsumerRecord]]
+
 
 class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
-    """The lanes of this processor, and the consumer that feeds them. `take_over` makes each of them."""
+    """The lanes of this processor, and the consumer that feeds them. `take_over` makes each of them.
+
+    `memory`: of all lanes. What does not fit is fetched again when there is room.
+    """
 
     def __init__(
         self,
         settings: ProcessorSettings,
         take_over: TakeOver,
+        memory: MemoryBudget,
         clock: Callable[[], float] = time.monotonic,
         retry_seconds: float = TAKEOVER_RETRY_SECONDS,
     ) -> None:
@@ -49,6 +60,10 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self.lanes: dict[int, Lane] = {}
         self._settings = settings
         self._take_over = take_over
+        self._memory = memory
+        self._bulk = settings.topics.rows_bulk
+        self._turns = {topic: FetchTurns(PARTITION_FETCH_BYTES) for topic in lane_topics(settings.topics)}
+        self._express_first = False
         self._clock = clock
         self._retry_seconds = retry_seconds
         self._subscriber: Any = None
@@ -88,7 +103,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _poll(self, consumer: AIOKafkaConsumer) -> None:
         self._pause_and_resume(consumer)
         try:
-            batch = await consumer.getmany(timeout_ms=POLL_MS, max_records=self._poll_records)
+            batch = await self._read(consumer)
         except NoOffsetForPartitionError:
             return  # a lane has not sought yet
         except OffsetOutOfRangeError as error:
@@ -97,17 +112,68 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         for partition in consumer.assignment():
             lane = self.lanes.get(partition.partition)
             if lane is not None and lane.reads:
-                # The position also passes what is never delivered, such as the markers of transactions.
-                lane.admit(partition.topic, batch.get(partition, []), await consumer.position(partition))
+                await self._admit(consumer, partition, lane, batch.get(partition, []))
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> Batch:
+        """Some of what has been fetched. Every other time express rows first: bulk rows may have come long before them.
+
+        It asks once more only when it has got nothing: what is in hand when asking raises would be lost.
+        """
+        batch: Batch
+        self._express_first = not self._express_first
+        first = [each for each in consumer.assignment() - consumer.paused() if each.topic != self._bulk]
+        if self._express_first and first:
+            batch = await consumer.getmany(*first, timeout_ms=0, max_records=self._poll_records)
+            if batch:
+                return batch
+            self._express_first = False
+        batch = await consumer.getmany(timeout_ms=POLL_MS, max_records=self._poll_records)
+        return batch
+
+    async def _admit(
+        self, consumer: AIOKafkaConsumer, partition: TopicPartition, lane: Lane, records: list[ConsumerRecord]
+    ) -> None:
+        """Gives records to their lane, as far as there is memory for them. The others are fetched again."""
+        # The position also passes what is never delivered, such as the markers of transactions.
+        position = await consumer.position(partition)
+        fitting = lane.fitting(partition.topic, records)
+        if fitting < len(records):
+            position = records[fitting].offset
+            consumer.seek(partition, position)
+            records = records[:fitting]
+        if records:
+            size = sum(len(record.value or b"") for record in records)
+            self._turns[partition.topic].delivered(partition.partition, size, self._clock())
+        lane.admit(partition.topic, records, position)
 
     def _pause_and_resume(self, consumer: AIOKafkaConsumer) -> None:
         assigned = consumer.assignment()
-        wanted = {partition for partition in assigned if not self._has_room(partition)}
+        wanted = self._to_read(consumer, assigned)
         paused = consumer.paused()
-        if to_pause := wanted - paused:
+        if to_pause := assigned - wanted - paused:
             consumer.pause(*to_pause)
-        if to_resume := (paused - wanted) & assigned:
+        if to_resume := paused & wanted:
             consumer.resume(*to_resume)
+
+    def _to_read(self, consumer: AIOKafkaConsumer, assigned: set[TopicPartition]) -> set[TopicPartition]:
+        """The partitions with room in their lanes; of those in which much waits only so many at once."""
+        wanted, waiting = set(), defaultdict(list)
+        for partition in assigned:
+            if self._has_room(partition):
+                wanted.add(partition)
+                end = consumer.last_stable_offset(partition)
+                if end is not None and self.lanes[partition.partition].position(partition.topic) < end:
+                    waiting[partition.topic].append(partition.partition)
+        for topic, partitions in waiting.items():
+            chosen = self._turns[topic].choose(partitions, self._at_once(topic), self._clock())
+            wanted -= {TopicPartition(topic, each) for each in partitions if each not in chosen}
+        return wanted
+
+    def _at_once(self, topic: str) -> int:
+        if topic not in self._settings.topics.rows:
+            return FETCHED_AT_ONCE
+        fitting = self._memory.largest_records(express=topic != self._bulk)
+        return max(min(FETCHED_AT_ONCE, fitting), 1)
 
     def _has_room(self, partition: TopicPartition) -> bool:
         lane = self.lanes.get(partition.partition)

@@ -13,6 +13,7 @@ from services.processor.lane.records import DeadRecord, read_record
 from services.processor.lane.rounds import RoundOrder, Rounds
 from services.processor.lane.row import Attempts, DeliveredRow, Row, State
 from services.processor.lane.row_queue import RowQueue
+from services.processor.memory.budget import LaneMemory
 from services.processor.offsets.lane_offsets import LaneOffsets
 from shared.contract.cloud_events import encode
 from shared.contract.events import Event, RowErrorCode, RowFailed, RowOutcome, RowUnprocessed
@@ -29,7 +30,7 @@ class LaneRows:
     """The rows in the windows of a lane, by state.
 
     `is_cancelled`: whether a job's round is not to be sent any more. `on_doubt` takes each row that a former owner of
-    the lane may have sent: it has to be looked up.
+    the lane may have sent: it has to be looked up. `memory` is charged for each row until its result is committed.
     """
 
     def __init__(
@@ -38,10 +39,13 @@ class LaneRows:
         offsets: LaneOffsets,
         is_cancelled: Callable[[str, int], bool],
         on_doubt: Callable[[Row], None],
+        memory: LaneMemory,
     ) -> None:
         self.in_flight = 0
+        self._memory = memory
         self._topics = topics
         self._offsets = offsets
+        self._express = topics.rows_express
         self._is_job_cancelled = is_cancelled
         self._on_doubt = on_doubt
         self._queue = RowQueue(topics.rows)
@@ -52,6 +56,9 @@ class LaneRows:
         self.skip_ahead = self._queue.skip_ahead
         self._rounds = Rounds()
         self._outgoing: list[OutgoingRecord] = []
+        #: What the rows were charged whose results are in `outgoing`, and of those in the commit under way, by express.
+        self._finished = {True: 0, False: 0}
+        self._committing = {True: 0, False: 0}
 
     def __len__(self) -> int:
         return len(self._rounds)
@@ -71,6 +78,7 @@ class LaneRows:
             place = window.admit(record.offset)
             if place is not None:
                 delivered = read_record(record, place)
+                self._memory.take(delivered.charge, express=self._is_express(topic))
                 if isinstance(delivered, DeliveredRow):
                     self._deliver(Row(delivered))
                 else:
@@ -90,6 +98,7 @@ class LaneRows:
                 event = row.event
                 log.error("row_duplicate", job_id=event.job_id, row=event.row, round=event.round)
                 self._offsets.finish(row)
+                self._memory.give_back(row.delivered.charge, express=self._is_express(row.topic))
 
     def _doubt_running(self, row: Row) -> None:
         """The running round of a row that may have been sent is looked up first: that answers for both."""
@@ -110,6 +119,7 @@ class LaneRows:
         metrics.DEAD_LETTERS.inc()
         log.error("dead_letter", partition=dead.partition, offset=dead.place.offset, reason=dead.reason)
         self._outgoing += dead.records(self._topics)
+        self._finished[self._is_express(dead.topic)] += dead.charge
         self._offsets.window(dead.topic).finish(dead.place)
 
     def _begin(self, row: Row, *, earlier_may_exist: bool = False) -> None:
@@ -172,9 +182,13 @@ class LaneRows:
 
     def finish(self, row: Row, result: RowOutcome) -> None:
         """The row has its result: it goes out with the next commit."""
+        if row.state is State.READY:
+            row.state = State.DONE
+            self._queue.finished_here()
         row.state = State.DONE
         following = self._rounds.end(row)
         self._write(self._topics.results, result, row.delivered.traceparent)
+        self._finished[self._is_express(row.topic)] += row.delivered.charge
         self._offsets.finish(row)
         metrics.results(type(result).__name__).inc()
         log.debug("row_finished", job_id=row.event.job_id, row=row.event.row, result=type(result).__name__)
@@ -189,6 +203,9 @@ class LaneRows:
         record = encode(event, "processor", traceparent)
         self._outgoing.append((topic, record.key, record.value, record.headers))
 
+    def _is_express(self, topic: str) -> bool:
+        return topic == self._express
+
     # ---- what a commit takes -----------------------------------------------------------------------------------------
 
     @property
@@ -199,7 +216,21 @@ class LaneRows:
     def take_outgoing(self) -> list[OutgoingRecord]:
         """What the next commit writes. From then on it is in no other place."""
         taken, self._outgoing = self._outgoing, []
+        self._committing, self._finished = self._finished, {True: 0, False: 0}
         return taken
+
+    def committed(self) -> None:
+        """What was taken is on Kafka."""
+        for express, charged in self._committing.items():
+            self._memory.give_back(charged, express=express)
+
+    def drop(self) -> None:
+        """The lane has ended, and its next owner reads everything again."""
+        self._rounds.clear()
+        self._queue.clear()
+        self._outgoing.clear()
+        self._offsets.forget_rows()
+        self._memory.close()
 
     def extend_horizons(self, ahead: int) -> None:
         """Moves the horizons over the next `ahead` rows of each topic: those may be sent before the next commit."""

@@ -32,6 +32,11 @@ class Rounds:
     def __iter__(self) -> Iterator[Row]:
         return iter(self._running.values())
 
+    def clear(self) -> None:
+        """Forgets all of them."""
+        self._running.clear()
+        self._waiting.clear()
+
     def order_of(self, row: Row) -> RoundOrder:
         """When the row, which has just been delivered, may run."""
         running = self._running.get(row.identity)

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
+from typing import Any
+
+from pydantic_core import from_json
 
 from services.processor.offsets.window import Place
 from shared.contract.events import RowAccepted, RowCreated, RowErrorCode, RowFailed, RowUnprocessed, now
@@ -65,6 +68,17 @@ class DeliveredRow:
     received_at: float
     traceparent: str | None = None
     started_at: datetime = field(default_factory=now)
+    #: The bytes that it is charged until its result is committed.
+    charge: int = 0
+    #: The record's value, when the event here is without what was uploaded: see `records`.
+    value: bytes | None = None
+
+    def uploaded(self) -> dict[str, Any]:
+        """What was uploaded, as the fields `cells` and `columns` of the row's result."""
+        if self.value is None:
+            return {"cells": self.event.cells, "columns": self.event.columns}
+        fields = from_json(self.value, cache_strings="none")
+        return {"cells": tuple(fields.get("cells", ())), "columns": fields.get("columns")}
 
 
 @dataclass(slots=True, eq=False)
@@ -124,8 +138,7 @@ class Row:
             "address": event.address,
             "phone": event.phone,
             # As the row came: readers of its results may know no other way before everything is updated.
-            "cells": event.cells,
-            "columns": event.columns,
+            **self.delivered.uploaded(),
             "attempts": attempts,
             "started_at": self.delivered.started_at,
         }

@@ -18,6 +18,7 @@ class RowQueue:
     def __init__(self, topics: Iterable[str]) -> None:
         self._fresh = {topic: _FreshRows() for topic in topics}
         self._retries: dict[str, deque[Row]] = {topic: deque() for topic in self._fresh}
+        self._left_behind = 0
 
     def append(self, row: Row) -> None:
         """Adds a row that has never been sent."""
@@ -27,6 +28,26 @@ class RowQueue:
         """Adds a row that is tried again. `front`: before the other retries, because nothing went wrong with it."""
         queue = self._retries[row.topic]
         (queue.appendleft if front else queue.append)(row)
+
+    def finished_here(self) -> None:
+        """A ready row has got its result without being taken. Its memory is free when no queue holds it any more."""
+        self._left_behind += 1
+        queues = self._queues()
+        if self._left_behind * 8 >= sum(len(queue) for queue in queues):
+            self._left_behind = 0
+            for queue in queues:
+                ready = [row for row in queue if row.state is not State.DONE]
+                queue.clear()
+                queue.extend(ready)
+
+    def clear(self) -> None:
+        """Forgets all of them."""
+        for queue in self._queues():
+            queue.clear()
+
+    def _queues(self) -> list[deque[Row]]:
+        fresh = self._fresh.values()
+        return [*(rows.before for rows in fresh), *(rows.after for rows in fresh), *self._retries.values()]
 
     def heads(self, topic: str) -> Iterator[Row]:
         """The next fresh row and the first retry, as far as there are any."""

@@ -63,6 +63,10 @@ class LaneOffsets:
         self._uncertain.discard(row)
         self._windows[row.topic].finish(row.place)
 
+    def forget_rows(self) -> None:
+        """The lane has ended: nothing more is committed."""
+        self._uncertain.clear()
+
     def shrink_horizon(self, topic: str) -> None:
         """Moves the horizon of a topic as low as it may be when nothing more is sent."""
         self._windows[topic].shrink_horizon(row.place for row in self._uncertain if row.topic == topic)

@@ -100,12 +100,11 @@ class Window:
         if index < 0 or self._done >> index & 1:
             raise ValueError(f"offset {place.offset} is done already")
         self._done |= 1 << index
+        del self._places[place.number]  # of what is done one bit is kept
         self._advance()
 
     def _advance(self) -> None:
         done = (~self._done & (self._done + 1)).bit_length() - 1  # the number of trailing ones
-        for number in range(self._first, self._first + done):
-            del self._places[number]
         self._first += done
         self._done >>= done
 

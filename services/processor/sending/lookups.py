@@ -135,7 +135,9 @@ class LookupQueue:
         return batch_id in self._rewritten
 
     def forget_batches(self, unfinished: set[str]) -> None:
-        """Forgets what is known of batches, except of those with unfinished rows here."""
+        """Forgets what is known of batches, except of those with unfinished rows here, and rows of ended lanes."""
+        for batch in self._batches.values():
+            batch.drop_settled()
         for batch_id in [batch_id for batch_id in self._known if batch_id not in unfinished]:
             del self._known[batch_id]
             self._given_up.discard(batch_id)

@@ -75,6 +75,12 @@ def test_every_container_has_a_limit_of_memory(name: str) -> None:
     assert SERVICES[name]["mem_limit"]
 
 
+def test_the_memory_of_a_processor_fits_into_its_container() -> None:
+    """It is stopped by its own limit, and never by that of the container."""
+    mebibytes = int(SERVICES["processor"]["mem_limit"].removesuffix("m"))
+    assert ProcessorSettings().processor_memory_mb * 10**6 * 4 / 3 <= mebibytes * 2**20
+
+
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_nothing_is_published_to_other_machines_unless_asked_for(name: str) -> None:
     """Only nginx can be, by PUBLISH_ON; there is no password on a new installation."""

@@ -101,6 +101,15 @@ def test_what_is_prepared_is_what_compose_prepares(name: str) -> None:
     assert (ours["image"], ours["args"]) == (theirs["image"], theirs["command"])
 
 
+def test_the_memory_of_a_processor_fits_into_its_container() -> None:
+    """It is stopped by its own limit, and never by that of the container; what it may take is reserved."""
+    given = int(literals(KUSTOMIZATION).get("PROCESSOR_MEMORY_MB", ProcessorSettings().processor_memory_mb)) * 10**6
+    resources = CONTAINERS["processor"]["resources"]
+    mebibytes = {kind: int(resources[kind]["memory"].removesuffix("Mi")) * 2**20 for kind in ("requests", "limits")}
+    assert given <= mebibytes["requests"]
+    assert given * 4 / 3 <= mebibytes["limits"]
+
+
 @pytest.mark.parametrize("kustomization", [KUSTOMIZATION, EXAMPLE], ids=["base", "example"])
 def test_no_setting_is_unknown(kustomization: dict[str, Any]) -> None:
     """A name that nobody reads would be ignored without a word."""

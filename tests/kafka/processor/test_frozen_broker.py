@@ -9,6 +9,7 @@ from services.processor.lane.lane import Lane
 from services.processor.lane.ownership import LaneEnd
 from services.processor.lane.takeover import Takeover
 from services.processor.lane.transactions import LaneTransactions
+from services.processor.memory.budget import MemoryBudget
 from services.processor.offsets.watermark import Watermark
 from services.processor.subscriptions import lane_topics
 from tests.support.processor.frozen_producers import assert_nothing_is_left
@@ -42,7 +43,9 @@ async def test_a_hand_over_that_a_frozen_broker_cuts_off_loses_no_result(install
     transactions = LaneTransactions(settings, 0)
     await transactions.open()
     takeover = Takeover(transactions, beginning(installation), clean=True, unowned=False)
-    lane = Lane(settings, 0, FakeConsumer(), takeover, NotCancelled(), lambda: None, lambda *_: None)
+    lane = Lane(
+        settings, 0, FakeConsumer(), takeover, NotCancelled(), lambda: None, lambda *_: None, MemoryBudget(10**9).lane()
+    )
     admit(lane, accepted(2), topic=installation.topics.rows_express)
     await lane.committer.commit()  # the permit; nobody has asked for the metadata of the results yet
     row = lane.next_row(installation.topics.rows_express)

@@ -9,6 +9,7 @@ from aiokafka.errors import RequestTimedOutError
 
 from services.processor.lane.lane_consumer import AssignmentLost, LaneConsumer
 from services.processor.lane.ownership import LaneEnd
+from services.processor.memory.budget import MemoryBudget
 from tests.support.processor.lane_doubles import lane_settings
 
 
@@ -53,7 +54,7 @@ async def lane_consumer():
         made.append(ShortLane(partition))
         return made[-1]
 
-    lane_consumer = LaneConsumer(lane_settings(session_timeout_ms=1_000), take_over)
+    lane_consumer = LaneConsumer(lane_settings(session_timeout_ms=1_000), take_over, MemoryBudget(10**9))
     lane_consumer.made = made
     lane_consumer.attach(Subscriber())
     await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
@@ -136,7 +137,7 @@ async def leaving():
         made.append(HandedOverLane(partition))
         return made[-1]
 
-    lane_consumer = LaneConsumer(lane_settings(), take_over)
+    lane_consumer = LaneConsumer(lane_settings(), take_over, MemoryBudget(10**9))
     lane_consumer.made = made
     lane_consumer.attach(Subscriber())
     await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
@@ -178,7 +179,7 @@ async def test_a_takeover_that_fails_is_repeated_until_it_succeeds(error):
             raise error
         return ShortLane(partition)
 
-    lane_consumer = LaneConsumer(lane_settings(), take_over, retry_seconds=0.01)
+    lane_consumer = LaneConsumer(lane_settings(), take_over, MemoryBudget(10**9), retry_seconds=0.01)
     lane_consumer.attach(Subscriber())
     await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
     async with asyncio.timeout(5):
@@ -199,7 +200,7 @@ async def test_a_takeover_under_way_ends_when_a_rebalance_begins():
             cut_off.append(partition)
             raise
 
-    lane_consumer = LaneConsumer(lane_settings(), take_over)
+    lane_consumer = LaneConsumer(lane_settings(), take_over, MemoryBudget(10**9))
     lane_consumer.attach(Subscriber())
     await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
     await run_tasks()

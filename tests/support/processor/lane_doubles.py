@@ -13,6 +13,7 @@ from services.processor.lane.lane import Lane
 from services.processor.lane.row import Attempts, DeliveredRow, Row, State
 from services.processor.lane.takeover import Takeover
 from services.processor.lane.transitions import Finished, LookUp, Next, Retry
+from services.processor.memory.budget import MemoryBudget
 from services.processor.offsets.watermark import Watermark
 from services.processor.offsets.window import Place
 from services.processor.settings import ProcessorSettings
@@ -165,6 +166,7 @@ def make_lane(
     clock: Callable[[], float] = time.monotonic,
     clean: bool = True,
     unowned: bool = False,
+    memory: MemoryBudget | None = None,
 ) -> tuple[Lane, FakeTransactions]:
     """A lane that was taken over with these watermarks, and the transactions that it commits with."""
     job_commands = job_commands or JobCommands(lambda _job: None, lambda: None)
@@ -177,6 +179,7 @@ def make_lane(
         job_commands,
         notify,
         lambda _lane, row, at: on_doubt(row, at),
+        (memory or MemoryBudget(10**9)).lane(),
         clock,
         clock,
     )

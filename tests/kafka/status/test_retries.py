@@ -44,7 +44,11 @@ class RetrySystem:
     def __init__(self, settings: KafkaSettings, engine) -> None:
         self.settings, self.engine = settings, engine
         self.topics = settings.topics
-        self.make_transactions, self.make_consumer = RetryTransactions, RetryConsumer
+        self.make_transactions, self.make_partition, self.make_consumer = (
+            RetryTransactions,
+            RetryPartition,
+            RetryConsumer,
+        )
 
     @asynccontextmanager
     async def retry_consumer(self):
@@ -52,7 +56,7 @@ class RetrySystem:
         retry_consumer = self.make_consumer(
             self.settings,
             self.engine,
-            partial(RetryPartition, limits=SMALL_CHUNKS, make_transactions=self.make_transactions),
+            partial(self.make_partition, limits=SMALL_CHUNKS, make_transactions=self.make_transactions),
         )
         running = asyncio.create_task(retry_consumer.run())
         try:
@@ -297,4 +301,33 @@ async def test_a_rebalance_that_goes_wrong_makes_the_consumer_anew(system):
     async with system.retry_consumer() as retry_consumer:
         await until("the retry is done", lambda: system.is_done(2), SECONDS)
     assert retry_consumer.failures == 1
+    assert await system.rows() == once(job, rows=3)
+
+
+async def test_a_rebalance_in_the_middle_of_a_takeover_makes_it_void(system):
+    """Somebody else may have owned the partition in between: what was read before is not where it goes on."""
+    started = []
+
+    class Interrupted(RetryPartition):
+        count = 0
+
+        async def take_over(self, consumer):
+            progress = await super().take_over(consumer)
+            Interrupted.count += 1
+            self.number = Interrupted.count
+            if self.number == 1:  # it gets the same partition again
+                await retry_consumer.on_partitions_revoked(consumer.assignment())
+                await retry_consumer.on_partitions_assigned(consumer.assignment())
+            return progress
+
+        def start(self, progress):
+            started.append(self.number)
+            super().start(progress)
+
+    job = await failed_job(system, rows=3)
+    await system.project_all(job.retried(2))
+    system.make_partition = Interrupted
+    async with system.retry_consumer() as retry_consumer:
+        await until("the retry is done", lambda: system.is_done(2), SECONDS)
+    assert started == [2]
     assert await system.rows() == once(job, rows=3)

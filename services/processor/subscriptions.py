@@ -3,7 +3,7 @@
     hospital.rows.*   group hospital-processor   offsets in each lane's transactions, with its results; read_committed
     hospital.jobs     the same                   its requests for activation, with their answers in the transactions
     hospital.jobs     no group                   every processor reads all of it, from the start (`notices`)
-    hospital.processors  no group                the same, with a rate limit: who may use its slots (`reports`)
+    hospital.processors  no group                its recent end, with a rate limit: who may use its slots (`reports`)
 
 The subscribers have no handler: FastStream's own loop cannot run more calls at once than there are partitions without
 losing rows, so the engine drives the raw consumers. The publishers are declared for the document; the engine writes

@@ -120,7 +120,8 @@ async def test_the_slots_of_lanes_without_an_owner_are_used(system: ProcessorSys
     lanes = system.processors[1].lanes()
     busiest = (await system.admin(f"stats?window={PERIOD}"))["busiest_window"]["requests"]
     assert len(lanes) == 3, "Kafka has given them away already"
-    assert used > 0.75, f"share of the limit used with half of the lanes: {used:.0%}"
+    # Its lanes alone would have half of it; what is used beyond depends on who else uses this machine's cores.
+    assert used > (0.85 if FULL else 0.6), f"share of the limit used with half of the lanes: {used:.0%}"
     assert busiest <= LIMIT, f"{busiest} requests in {PERIOD} s"
     kept(f"half of the lanes without an owner: {used:.0%} of the limit used, at most {busiest} in {PERIOD} s")
 

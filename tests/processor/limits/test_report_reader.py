@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from services.processor.limits.rate_limit import RateLimit
 from services.processor.limits.report_reader import ReportReader
@@ -61,6 +62,37 @@ async def test_no_record_breaks_the_reader(change):
     written = REPORT.model_copy(update={"rate_slots": limit.slots_report()})
     ReportReader(limit).apply([record(written)], 0)
     assert limit.slots_report().time < 2e10
+
+
+class FakeConsumer:
+    """A partition with these offsets. Its first poll ends the reader."""
+
+    def __init__(self, beginning, end):
+        self.beginning, self.end, self.sought = beginning, end, None
+
+    def assignment(self):
+        return {"partition"}
+
+    async def beginning_offsets(self, _):
+        return {"partition": self.beginning}
+
+    async def end_offsets(self, _):
+        return {"partition": self.end}
+
+    def seek(self, _, offset):
+        self.sought = offset
+
+    async def getmany(self, timeout_ms):
+        raise KafkaConnectionError
+
+
+@pytest.mark.parametrize(("beginning", "end", "sought"), [(0, 3, 0), (7, 5006, 7), (0, 10**6, 10**6 - 5000)])
+async def test_a_topic_of_a_million_reports_delays_no_start(beginning, end, sought):
+    """Grants of slots are of the last minute."""
+    consumer = FakeConsumer(beginning, end)
+    with pytest.raises(KafkaConnectionError):
+        await ReportReader(FakeRateLimit()).run(consumer)
+    assert consumer.sought == sought
 
 
 async def test_readiness_says_when_the_topic_cannot_be_read():

@@ -1,0 +1,36 @@
+"""Runs simulations: `python -m tests.simulation --seeds 1000`, or one: `--seed 42 --history`."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+
+HASH_SEED = "0"
+
+
+def main() -> int:
+    """Runs them in processes of their own, since the order in sets of texts depends on PYTHONHASHSEED."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seed", type=int, help="run this one, and print how it went")
+    parser.add_argument("--history", action="store_true", help="with --seed: print everything that happened")
+    parser.add_argument("--seeds", type=int, default=100, help="run so many")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--step", type=int, default=1, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
+        environment = os.environ | {"PYTHONHASHSEED": HASH_SEED}
+        return subprocess.run([sys.executable, "-m", "tests.simulation", *sys.argv[1:]], env=environment).returncode
+    from tests.simulation.campaign import run_all, run_one, run_share
+
+    if options.seed is not None:
+        return run_one(options.seed, history=options.history)
+    if options.worker:
+        return run_share(options.first, options.seeds, options.step)
+    return run_all(options.first, options.seeds, options.processes, time.monotonic())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -17,8 +17,9 @@ from services.processor import metrics
 from services.processor.directory.client import DirectoryClient
 from services.processor.job_commands import JobCommands
 from services.processor.lane.lane import Lane
-from services.processor.lane.lane_consumer import LaneConsumer
-from services.processor.lane.takeover import take_over
+from services.processor.lane.lane_consumer import DRAIN_MARGIN_SECONDS, LEAVING_CALLS, LaneConsumer
+from services.processor.lane.sharing import LaneSharing
+from services.processor.lane.takeover import take_over, wait_for_release
 from services.processor.lane.transactions import LaneTransactions
 from services.processor.lane.transitions import AttemptRules
 from services.processor.limits.backoff import Backoff
@@ -75,7 +76,10 @@ class Engine:
         self._lookups = LookupQueue(rules, self._notify, settings.hospital_api_settle_seconds, clock)
         self._memory = MemoryBudget(settings.window_bytes)
         metrics.show_memory(self._memory.limit, lambda: self._memory.held)
-        self.lane_consumer = LaneConsumer(settings, self._take_over, self._memory, clock)
+        self._sharing = LaneSharing()
+        self.lane_consumer = LaneConsumer(
+            settings, self._take_over, self._memory, clock, sharing=self._sharing, release=self._wait_for_release
+        )
         # The slots of the rate limit are shared out among the processors by their reports.
         self._rate_limit = RateLimit(
             settings.rate_limit_requests,
@@ -101,7 +105,7 @@ class Engine:
         }
         self.liveness = Liveness(last_polls, lambda: kafka_answers(settings), clock)
         # Where everything comes from.
-        self._subscriptions = declare(settings, self.lane_consumer)
+        self._subscriptions = declare(settings, self.lane_consumer, self._sharing)
         self.lane_consumer.attach(self._subscriptions.lanes)
 
     async def run(self) -> None:
@@ -146,6 +150,12 @@ class Engine:
             await asyncio.sleep(FORGET_SECONDS)
             lanes = self.lane_consumer.running_lanes()
             self._lookups.forget_batches({row.event.batch_id for lane in lanes for row in lane.unfinished_rows()})
+
+    async def _wait_for_release(self, partition: int) -> None:
+        # As long as its owner may take: a call now and then, and then the calls in flight.
+        seconds = (LEAVING_CALLS + 1) * self._settings.hospital_api_timeout + DRAIN_MARGIN_SECONDS
+        released = await wait_for_release(self._settings, partition, seconds)
+        log.info("lane_released" if released else "lane_not_released", partition=partition)
 
     async def _take_over(self, partition: int, consumer: AIOKafkaConsumer) -> Lane:
         transactions = self._make_transactions(self._settings, partition, self._clock)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, TopicPartition
@@ -42,6 +43,9 @@ from shared.runtime.kafka.closing import end_consumer, stop_client
 
 #: How much longer than a call a rebalance may take: calls in flight finish before their lane is handed over.
 REBALANCE_MARGIN_SECONDS: Final = 20.0
+
+#: A member hears of a rebalance by its next heartbeat, and all wait for the last one that joins.
+HEARTBEAT_MS: Final = 1_000
 
 #: A consumer leaves its group within this time, or without a word.
 STOP_SECONDS: Final = 15.0
@@ -82,8 +86,12 @@ def lane_topics(topics: Topics) -> tuple[str, ...]:
     return (*topics.rows, topics.jobs)
 
 
-def declare(settings: ProcessorSettings, lanes_listener: ConsumerRebalanceListener | None = None) -> Subscriptions:
-    """Declares everything; nothing connects before a subscriber is started."""
+def declare(
+    settings: ProcessorSettings,
+    lanes_listener: ConsumerRebalanceListener | None = None,
+    assignor: AbstractPartitionAssignor | type[AbstractPartitionAssignor] = RangePartitionAssignor,
+) -> Subscriptions:
+    """Declares everything; nothing connects before a subscriber is started. `assignor`: who gets which lanes."""
     topics = settings.topics
     broker = KafkaBroker(
         settings.kafka_bootstrap_servers.split(","),
@@ -97,10 +105,10 @@ def declare(settings: ProcessorSettings, lanes_listener: ConsumerRebalanceListen
     lanes = broker.subscriber(
         *lane_topics(topics),
         group_id=topics.group("processor"),
-        partition_assignment_strategy=(RangePartitionAssignor,),
+        partition_assignment_strategy=(assignor,),
         listener=lanes_listener,
         session_timeout_ms=settings.session_timeout_ms,
-        heartbeat_interval_ms=settings.session_timeout_ms // 4,
+        heartbeat_interval_ms=min(settings.session_timeout_ms // 4, HEARTBEAT_MS),
         rebalance_timeout_ms=int((settings.hospital_api_timeout + REBALANCE_MARGIN_SECONDS) * 1000),
         include_in_schema=False,
         **SAFE_SUBSCRIBER,

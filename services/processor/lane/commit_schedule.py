@@ -43,10 +43,6 @@ class CommitSchedule:
         """The commit that began last has succeeded."""
         self.took = now - self.began
 
-    def make_due(self) -> None:
-        """The next commit is due at once."""
-        self.began = float("-inf")
-
     def seconds_until_next(self, now: float) -> float:
         """How long until the next commit may begin."""
         return max(self.began + self.gap - now, 0.0)

@@ -6,6 +6,7 @@ It has the permit, the schedule and the transactions. `run` is its loop, `hand_o
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from services.processor.lane.commit_schedule import CommitSchedule, SendAhead
 from services.processor.lane.lane_rows import LaneRows
@@ -16,6 +17,9 @@ from services.processor.offsets.lane_offsets import LaneOffsets
 from services.processor.offsets.watermark import Watermark
 from services.processor.settings import ProcessorSettings
 from shared.runtime.kafka.fenced_transactions import CommitIndefinite
+
+#: A timer may end this much too early.
+TIMER_SECONDS: Final = 0.01
 
 
 class Committer:
@@ -75,7 +79,7 @@ class Committer:
 
     async def wait_until_due(self) -> None:
         """Returns when a commit may be due; with work at the latest when the permit has to be renewed."""
-        working = self._offsets.has_work and not self._ownership.holding
+        working = self._offsets.has_work and self._ownership.commits
         try:
             async with asyncio.timeout(self.schedule.seconds_until_renewal(self._clock()) if working else None):
                 await self._woken.wait()
@@ -86,7 +90,7 @@ class Committer:
 
     def is_due(self) -> bool:
         """Whether there is something to commit."""
-        if not self._ownership.reads:
+        if not self._ownership.commits:
             return False
         if self._rows.outgoing or self._offsets.to_commit != self._committed:
             return True
@@ -104,6 +108,10 @@ class Committer:
         """Whether the lane may send anything at all. `now`: monotonic."""
         return self._ownership.may_send(now) and self._permit.holds(now)
 
+    def may_begin(self, now: float) -> bool:
+        """Whether a call may begin. `now`: monotonic."""
+        return self._ownership.may_begin(now) and self._permit.holds(now)
+
     def permits(self, topic: str, offset: int) -> bool:
         """Whether the row at this offset may be sent now, if anything may."""
         return offset < self._permit.horizon(topic)
@@ -111,6 +119,12 @@ class Committer:
     def call_begins(self) -> None:
         """A row is sent: the next commit has to permit more."""
         self._send_ahead.sent()
+        self.any_call_begins()
+
+    def any_call_begins(self) -> None:
+        """A row is sent, or an activation."""
+        if wait := self._ownership.call_begins(self._clock()):
+            asyncio.get_running_loop().call_later(wait + TIMER_SECONDS, self._on_change)
 
     # ---- commits -----------------------------------------------------------------------------------------------------
 
@@ -159,27 +173,38 @@ class Committer:
 
     # ---- the end -----------------------------------------------------------------------------------------------------
 
-    async def hand_over(self) -> None:
-        """Sends nothing more, waits for the calls in flight, and commits that nothing is under way."""
-        self._ownership.hold()
-        while self._in_flight() and self._ownership.end is None:
-            self._calls_ended.clear()
-            await self._calls_ended.wait()
+    async def hand_over(self, seconds: float = 0.0) -> None:
+        """Waits for a moment without calls in flight, and commits that nothing is under way.
+
+        For so many seconds a call begins now and then meanwhile; after that nothing new is sent.
+        """
+        if seconds:
+            self._ownership.leave(self._clock())
+            self.any_call_begins()  # one may have begun a moment ago
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._calls_end(lambda: self._ownership.leaving)
+        self.hold()
+        await self._calls_end(lambda: self._ownership.end is None)
         with contextlib.suppress(LaneFenced, CommitIndefinite):  # the commit has ended the lane
             # While a former owner's lease may still run, that owner may be sending.
             await self.commit(released=self._ownership.lease_is_over(self._clock()))
+
+    async def _calls_end(self, applies: Callable[[], bool]) -> None:
+        """Waits until no call is in flight, while that `applies`."""
+        while self._in_flight() and applies():
+            self._calls_ended.clear()
+            await self._calls_ended.wait()
+
+    def hold(self) -> None:
+        """From now on nothing new is sent."""
+        self._ownership.hold()
+        self._calls_ended.set()
 
     def call_ended(self) -> None:
         """A call has ended: a hand-over waits for the last of them."""
         if not self._in_flight():
             self._calls_ended.set()
-
-    def resume(self) -> None:
-        """Goes on after `hand_over`: the rebalance left the lane here."""
-        self._ownership.resume()
-        self.schedule.make_due()  # nothing is sent before a commit without `released`
-        self._woken.set()
-        self._on_change()
 
     def end(self, why: LaneEnd) -> None:
         """Ends the ownership; the first reason stays. Nothing is sent from now on."""

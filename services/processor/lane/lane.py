@@ -128,24 +128,27 @@ class Lane:
             self._rows.drop()
         return self.end or LaneEnd.CLOSED
 
-    async def drain(self) -> None:
-        """Sends nothing more, waits for the calls in flight, and commits that nothing is under way: a clean hand-over.
+    def stay(self) -> None:
+        """A rebalance has left the lane here. Points the consumer at its next record."""
+        assigned = self._consumer.assignment()
+        for topic, position in self._offsets.positions.items():
+            if (where := TopicPartition(topic, self.partition)) in assigned:
+                self._consumer.seek(where, position)
 
-        The caller bounds the wait. The lane goes on after `resume`.
+    async def hand_over(self, seconds: float = 0.0) -> None:
+        """Waits for a moment without calls in flight, and commits that nothing is under way: a clean hand-over.
+
+        For so many seconds it goes on with a call now and then; from then on it sends nothing. The caller bounds the
+        whole wait. Only its `close` may follow.
         """
-        await self.committer.hand_over()
+        await self.committer.hand_over(seconds)
 
-    def resume(self) -> None:
-        """Goes on after `drain`: the rebalance left the lane here. Points the consumer at its next record."""
-        if not self.ended:
-            assigned = self._consumer.assignment()
-            for topic, position in self._offsets.positions.items():
-                if (where := TopicPartition(topic, self.partition)) in assigned:
-                    self._consumer.seek(where, position)
-            self.committer.resume()
+    def hold(self) -> None:
+        """A hand-over that is under way is not to begin any more calls."""
+        self.committer.hold()
 
     def close(self) -> None:
-        """Ends the lane: another processor gets it, or this one stops."""
+        """Ends the lane: another processor gets it, or this one stops. Its next owner finds what is committed."""
         self.committer.end(LaneEnd.CLOSED)
 
     def stop(self, reason: str) -> None:
@@ -216,7 +219,7 @@ class Lane:
 
     def next_row(self, topic: str) -> Row | None:
         """The first row of a topic that may be sent now; retries go behind fresh rows."""
-        if not self._rows.any_ready(topic) or not self.committer.may_send(self._clock()):
+        if not self._rows.any_ready(topic) or not self.committer.may_begin(self._clock()):
             return None
         for row in self._rows.heads(topic):
             if self.committer.permits(topic, row.delivered.place.offset):
@@ -226,7 +229,7 @@ class Lane:
 
     def next_probe(self, topic: str) -> Row | None:
         """The row of a topic that has failed least often in a row, if it may be sent now."""
-        if not self._rows.any_ready(topic) or not self.committer.may_send(self._clock()):
+        if not self._rows.any_ready(topic) or not self.committer.may_begin(self._clock()):
             return None
         for row in self._rows.probes(topic):
             if self.committer.permits(topic, row.delivered.place.offset):

@@ -57,11 +57,12 @@ class LaneActivations:
 
     def offers(self) -> Iterator[Activation]:
         """What may be sent now: the best request, and the best of those that ask for the other call."""
-        return self._activations.offers() if self.permitted() else iter(())
+        return self._activations.offers() if self._committer.may_begin(self._clock()) else iter(())
 
     def call_begins(self, activation: Activation) -> None:
         """A call for one of the `offers` begins. It has to be ended with `call_ended`."""
         self._activations.call_begins(activation)
+        self._committer.any_call_begins()
 
     def call_ended(self) -> None:
         """A call has ended, with whatever outcome."""

@@ -5,9 +5,10 @@ to the same processor.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from services.processor import metrics
 from services.processor.lane.lane import Lane
 from services.processor.lane.ownership import LaneEnd
+from services.processor.lane.sharing import LaneSharing
 from services.processor.lane.takeover import SET_COMMAND, OffsetsForgotten
 from services.processor.memory.budget import MemoryBudget
 from services.processor.memory.fetch_turns import FetchTurns
@@ -25,6 +27,7 @@ from services.processor.memory.sizes import FETCHED_AT_ONCE, PARTITION_FETCH_BYT
 from services.processor.settings import ProcessorSettings
 from services.processor.subscriptions import lane_topics
 from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.membership import ask_for_rebalance
 from shared.runtime.kafka.rebalances import AssignmentLost
 
 log = structlog.get_logger(__name__)
@@ -34,12 +37,23 @@ POLL_MS = 100
 POLL_RECORDS = 100
 #: A hand-over waits this much longer than a call can last.
 DRAIN_MARGIN_SECONDS = 5.0
+#: So many times as long as a call can last, a lane that leaves waits for a moment without calls.
+LEAVING_CALLS = 2
+#: A rebalance waits so long for takeovers that are under way.
+TAKEOVER_SECONDS = 2.0
 TAKEOVER_RETRY_SECONDS = 1.0
 
 #: Takes a lane over. Raises one of KAFKA_FAILURES when it has to be tried again.
 TakeOver = Callable[[int, AIOKafkaConsumer], Awaitable[Lane]]
 
 Batch = dict[TopicPartition, list[ConsumerRecord]]
+
+#: Returns when the lane's owner has handed it over, or should have. Raises one of KAFKA_FAILURES.
+Release = Callable[[int], Awaitable[None]]
+
+
+async def no_release(_index: int) -> None:
+    """Nobody is about to hand the lane over."""
 
 
 class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -55,6 +69,8 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         memory: MemoryBudget,
         clock: Callable[[], float] = time.monotonic,
         retry_seconds: float = TAKEOVER_RETRY_SECONDS,
+        sharing: LaneSharing | None = None,
+        release: Release = no_release,
     ) -> None:
         #: The lanes that were taken over, also those that have ended since the last assignment.
         self.lanes: dict[int, Lane] = {}
@@ -66,15 +82,26 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._express_first = False
         self._clock = clock
         self._retry_seconds = retry_seconds
+        self._release = release
+        self._sharing = sharing or LaneSharing()
+        self._sharing.wanted = lambda: self._assigned
+        self._sharing.held = lambda: [lane.partition for lane in self.running_lanes()]
         self._subscriber: Any = None
         #: What takes each assigned lane over and runs it.
         self._keepers: dict[int, asyncio.Task[None]] = {}
         #: All of them, also those that are still ending.
         self._tasks: set[asyncio.Task[None]] = set()
         self._assigned: set[int] = set()
+        #: From the beginning of a rebalance until we know our lanes nothing is read.
+        self._rebalancing = False
+        #: Set when we know our lanes.
+        self._lanes_known = asyncio.Event()
+        #: Takeovers that have begun, each with an event for its end.
+        self._takeovers: dict[int, asyncio.Event] = {}
+        #: Lanes that other processors wait for, with what hands them over.
+        self._leaving: dict[Lane, asyncio.Task[None]] = {}
         #: Lanes that stopped because records are missing, with the reason.
         self._stopped: dict[int, str] = {}
-        self._handing_over = asyncio.Lock()
         #: The consumer whose group this processor is leaving, or has left.
         self._left_consumer: AIOKafkaConsumer | None = None
         self._failure: Exception | None = None
@@ -87,18 +114,25 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._subscriber = subscriber
 
     def running_lanes(self) -> list[Lane]:
-        """The lanes that have not ended."""
-        return [lane for lane in self.lanes.values() if not lane.ended]
+        """The lanes that have not ended, also those that are being handed over."""
+        return [lane for lane in (*self.lanes.values(), *self._leaving) if not lane.ended]
 
     async def run(self, consumer: AIOKafkaConsumer) -> None:
-        """Polls until cancelled. Raises one of KAFKA_FAILURES when the consumer has to be made anew."""
-        while True:
-            if self._failure is not None:
-                failure, self._failure = self._failure, None
-                raise failure
-            await self._poll(consumer)
-            self.last_poll = self._clock()
-            await asyncio.sleep(0)  # a poll whose records have been fetched already returns without yielding
+        """Polls until cancelled, and then gives the lanes to the other processors, if there are any.
+
+        Raises one of KAFKA_FAILURES when the consumer has to be made anew.
+        """
+        try:
+            while True:
+                if self._failure is not None:
+                    failure, self._failure = self._failure, None
+                    raise failure
+                await self._poll(consumer)
+                self.last_poll = self._clock()
+                await asyncio.sleep(0)  # a poll whose records have been fetched already returns without yielding
+        except asyncio.CancelledError:
+            await self._give_lanes_away(consumer)
+            raise
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> None:
         self._pause_and_resume(consumer)
@@ -111,7 +145,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         for partition in consumer.assignment():
             lane = self.lanes.get(partition.partition)
-            if lane is not None and lane.reads:
+            if lane is not None and lane.reads and not self._rebalancing:
                 await self._admit(consumer, partition, lane, batch.get(partition, []))
 
     async def _read(self, consumer: AIOKafkaConsumer) -> Batch:
@@ -177,7 +211,9 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _has_room(self, partition: TopicPartition) -> bool:
         lane = self.lanes.get(partition.partition)
-        return lane is not None and lane.reads and lane.has_room(partition.topic, self._poll_records)
+        if lane is None or not lane.reads or self._rebalancing:
+            return False
+        return lane.has_room(partition.topic, self._poll_records)
 
     def _stop_lanes(self, error: OffsetOutOfRangeError) -> None:
         for partition, offset in dict(error.args[0]).items():
@@ -196,24 +232,28 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     # ---- rebalances --------------------------------------------------------------------------------------------------
 
-    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:  # noqa: ARG002 - all lanes are drained
-        """Drains all lanes: calls in flight finish and are committed. Nothing is sent until the next assignment."""
-        # A rebalance may begin while we leave the group. It must not cut off the hand-over that is under way.
-        async with self._handing_over:
-            await self._hand_over()
+    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:  # noqa: ARG002 - all lanes are
+        """A rebalance begins. The lanes go on: most of them stay, and who gets another waits for it."""
+        try:
+            await self._end_takeovers()
+        except Exception as error:
+            self._failure = AssignmentLost(repr(error))
+            raise
 
-    async def _hand_over(self) -> None:
-        self._assigned = set()
-        running = {lane.partition: lane for lane in self.running_lanes()}
-        for index in self._keepers.keys() - running.keys():
-            self._keepers.pop(index).cancel()  # it is still taking over, and the next owner will have to do that anyway
-        draining = [asyncio.create_task(lane.drain()) for lane in running.values()]
-        if draining:
-            _, late = await asyncio.wait(draining, timeout=self._settings.hospital_api_timeout + DRAIN_MARGIN_SECONDS)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)  # one that was committing ends its lane
+    async def _end_takeovers(self) -> None:
+        """Waits for takeovers that have begun. The other lanes that we were to get may go elsewhere."""
+        self._rebalancing = True
+        self._lanes_known.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TAKEOVER_SECONDS):
+                for ended in list(self._takeovers.values()):
+                    await ended.wait()
+        self._cancel_takeovers()
+
+    def _cancel_takeovers(self) -> None:
+        running = {lane.partition for lane in self.lanes.values() if not lane.ended}
+        for index in self._keepers.keys() - running:
+            self._keepers.pop(index).cancel()  # the next owner will have to take the lane over anyway
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         """Resumes lanes that stay, closes lanes that went, starts new ones in the background.
@@ -236,17 +276,26 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._stopped = {index: why for index, why in self._stopped.items() if index in self._assigned}
         log.info("lanes_assigned", partitions=sorted(self._assigned))
         for index, lane in list(self.lanes.items()):
-            if index not in self._assigned or lane.ended:
-                lane.close()
+            if lane.ended:
                 del self.lanes[index]
+            elif index in self._assigned:
+                lane.stay()
             else:
-                lane.resume()
+                del self.lanes[index]
+                self._keepers.pop(index)  # it runs the lane to its end
+                self._leaving[lane] = self._start(self._let_go(lane))
         for index in self._keepers.keys() - self.lanes.keys():
             self._keepers.pop(index).cancel()
         for index in self._assigned - self.lanes.keys() - self._stopped.keys():
-            self._keepers[index] = keeper = asyncio.create_task(self._keep_lane(index, consumer))
-            self._tasks.add(keeper)
-            keeper.add_done_callback(self._tasks.discard)
+            self._keepers[index] = self._start(self._keep_lane(index, consumer))
+        self._rebalancing = False
+        self._lanes_known.set()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     # ---- the life of a lane ------------------------------------------------------------------------------------------
 
@@ -255,7 +304,8 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             while self._keeps(index):
                 try:
-                    lane = await self._take_over(index, consumer)
+                    await self._released(index)
+                    lane = await self._begin_takeover(index, consumer)
                 except KAFKA_FAILURES as error:
                     log.warning("takeover_failed", partition=index, reason=repr(error), next="again")
                     await asyncio.sleep(self._retry_seconds)
@@ -264,13 +314,29 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                     log.error("lane_stopped", partition=index, reason=str(error))
                     self._stop(index, str(error))
                     return
-                self.lanes[index] = lane
                 if not await self._may_take_over_again(index, await lane.run()):
                     return
         except Exception as error:
             # A programming error. Otherwise the lane would stay assigned to us and never do anything again.
             self._failure = RuntimeError(f"lane {index} broke: {error!r}")
             raise
+
+    async def _released(self, index: int) -> None:
+        """Returns when nobody hands the lane over any more: we ourselves, who had it before, or another processor."""
+        if ours := [task for lane, task in self._leaving.items() if lane.partition == index]:
+            await asyncio.wait(ours)
+        if index in self._sharing.awaited:
+            await self._release(index)
+            self._sharing.awaited -= {index}  # from now on its owner is whoever takes it over, and that is we
+
+    async def _begin_takeover(self, index: int, consumer: AIOKafkaConsumer) -> Lane:
+        ended = self._takeovers[index] = asyncio.Event()
+        try:
+            self.lanes[index] = lane = await self._take_over(index, consumer)
+        finally:
+            del self._takeovers[index]
+            ended.set()
+        return lane
 
     def _keeps(self, index: int) -> bool:
         """Whether the task that asks is the one that keeps the lane."""
@@ -284,10 +350,55 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.sleep(self._settings.session_timeout_ms / 1000)
         return end in (LaneEnd.FENCED, LaneEnd.INDEFINITE)
 
+    # ---- the end -----------------------------------------------------------------------------------------------------
+
+    async def _let_go(self, lane: Lane) -> None:
+        """Hands a lane over that another processor waits for."""
+        try:
+            await self._hand_over(lane, LEAVING_CALLS * self._settings.hospital_api_timeout)
+            if lane.end is LaneEnd.INDEFINITE:
+                ask_for_rebalance(self._subscriber.consumer)  # nobody needs to wait for us any more
+        except Exception as error:
+            self._failure = RuntimeError(f"lane {lane.partition} broke: {error!r}")
+            raise
+        finally:
+            lane.close()
+            del self._leaving[lane]
+
+    async def _hand_over(self, lane: Lane, seconds: float = 0.0) -> None:
+        """Hands a lane over, after so many seconds without beginning any more calls; within a bounded time."""
+        with contextlib.suppress(TimeoutError):  # if it was committing, that has ended the lane
+            async with asyncio.timeout(seconds + self._settings.hospital_api_timeout + DRAIN_MARGIN_SECONDS):
+                await lane.hand_over(seconds)
+
+    async def _give_lanes_away(self, consumer: AIOKafkaConsumer) -> None:
+        """Asks the group to share the lanes out without us, and hands over what others got; nothing when that fails.
+
+        We stay in the group for that. So the lanes go on until their next owners wait for them.
+        """
+        if not self.running_lanes():
+            return
+        self._sharing.leaves = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.session_timeout_ms / 1000):
+                while not self._sharing.leaving_is_known:  # a rebalance that is under way does not tell
+                    self._lanes_known.clear()
+                    ask_for_rebalance(consumer)
+                    await self._lanes_known.wait()
+        if self._leaving:
+            await asyncio.wait(set(self._leaving.values()))
+
     async def close(self) -> None:
         """Hands all lanes over and ends them: before the processor stops, or its consumer is made anew."""
         self._left_consumer = self._subscriber.consumer
-        await self.on_partitions_revoked([])
+        self._rebalancing = True
+        self._assigned = set()
+        self._cancel_takeovers()
+        for lane in self._leaving:
+            lane.hold()
+        running = [lane for lane in self.lanes.values() if not lane.ended]
+        if ends := [*self._leaving.values(), *(self._start(self._hand_over(lane)) for lane in running)]:
+            await asyncio.wait(ends)
         for lane in self.lanes.values():
             lane.close()
         self.lanes.clear()

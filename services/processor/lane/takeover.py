@@ -8,12 +8,15 @@ fence    From then on the former owner commits nothing more.
 read     Only what is read now holds: the former owner may have committed since the first read.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import GroupAuthorizationFailedError, IllegalStateError
+from aiokafka.errors import GroupAuthorizationFailedError, IllegalStateError, RebalanceInProgressError
+from aiokafka.structs import OffsetAndMetadata
 
 from services.processor.lane.transactions import LaneTransactions
 from services.processor.offsets.watermark import EVERYTHING, Watermark, read_watermark
@@ -24,6 +27,7 @@ from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
 
 READ_SECONDS: Final = 10.0
+RELEASE_POLL_SECONDS: Final = 0.1
 SHOW_COMMAND: Final = "python -m services.processor offsets show"
 SET_COMMAND: Final = "python -m services.processor offsets set"
 
@@ -46,12 +50,43 @@ class Takeover:
     unowned: bool
 
 
+async def prove_ownership(consumer: AIOKafkaConsumer) -> None:
+    """As `prove_membership`. While a rebalance begins the lanes are still those of the present generation."""
+    with contextlib.suppress(RebalanceInProgressError):
+        await prove_membership(consumer)
+
+
+async def wait_for_release(
+    settings: KafkaSettings,
+    partition: int,
+    seconds: float,
+    group_offsets: Callable[[KafkaSettings], GroupOffsets] = GroupOffsets,
+) -> bool:
+    """Waits until the lane's owner, who is about to hand it over, has done so. Returns whether it has within the time.
+
+    Raises one of KAFKA_FAILURES. It only reads: whoever owns the lane meanwhile is not disturbed.
+    """
+    wanted = [TopicPartition(topic, partition) for topic in lane_topics(settings.topics)]
+    try:
+        async with asyncio.timeout(seconds), group_offsets(settings) as offsets:
+            while True:
+                if _released(await offsets.read(settings.topics.group("processor"), wanted)):
+                    return True
+                await asyncio.sleep(RELEASE_POLL_SECONDS)
+    except TimeoutError:
+        return False
+
+
+def _released(commits: Mapping[TopicPartition, OffsetAndMetadata]) -> bool:
+    return all(read_watermark(commit.offset, commit.metadata or "").released for commit in commits.values())
+
+
 async def take_over(
     settings: KafkaSettings,
     consumer: AIOKafkaConsumer,
     partition: int,
     transactions: LaneTransactions,
-    prove: Callable[[AIOKafkaConsumer], Awaitable[None]] = prove_membership,
+    prove: Callable[[AIOKafkaConsumer], Awaitable[None]] = prove_ownership,
     group_offsets: Callable[[KafkaSettings], GroupOffsets] = GroupOffsets,
 ) -> Takeover:
     """Opens the lane's transactions, which fences the former owner, reads its watermarks, and seeks there.

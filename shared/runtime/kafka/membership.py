@@ -28,3 +28,11 @@ async def prove_membership(consumer: AIOKafkaConsumer) -> None:
     error = for_code(response.error_code)
     if error is not NoError:
         raise error(f"{coordinator.member_id} is no member of generation {coordinator.generation}")
+
+
+def ask_for_rebalance(consumer: AIOKafkaConsumer) -> None:
+    """Lets the consumer join its group once more, so that its partitions are shared out anew.
+
+    aiokafka has no public method for it, though other clients do (`enforceRebalance`).
+    """
+    consumer._coordinator.request_rejoin()

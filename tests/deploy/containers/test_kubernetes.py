@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from deploy.housekeeping.deletion import HousekeepingSettings
 from deploy.origin.settings import OriginSettings
 from services.ingest.settings import IngestSettings
+from services.processor.lane.lane_consumer import DRAIN_MARGIN_SECONDS, LEAVING_CALLS
 from services.processor.settings import ProcessorSettings
-from services.processor.subscriptions import REBALANCE_MARGIN_SECONDS
 from services.status.settings import StatusSettings
 from shared.runtime.http.http_server import GRACEFUL_SHUTDOWN_SECONDS
 
@@ -207,8 +207,10 @@ def test_a_service_without_kafka_still_answers(name: str) -> None:
 
 
 def test_a_processor_has_time_to_hand_its_lanes_over() -> None:
-    """A call, a rebalance, and the open requests of its own health."""
-    needed = ProcessorSettings().hospital_api_timeout + REBALANCE_MARGIN_SECONDS + GRACEFUL_SHUTDOWN_SECONDS
+    """A rebalance, the calls of lanes that leave, and the open requests of its own health."""
+    settings = ProcessorSettings()
+    leaving = (LEAVING_CALLS + 1) * settings.hospital_api_timeout + DRAIN_MARGIN_SECONDS
+    needed = settings.session_timeout_ms / 1000 + leaving + GRACEFUL_SHUTDOWN_SECONDS
     assert PODS["processor"]["terminationGracePeriodSeconds"] >= needed
 
 

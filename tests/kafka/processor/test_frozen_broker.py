@@ -51,16 +51,15 @@ async def test_a_hand_over_that_a_frozen_broker_cuts_off_loses_no_result(install
     row = lane.next_row(installation.topics.rows_express)
     lane.call_begins(row)
     broker.pause()
-    draining = asyncio.create_task(lane.drain())
+    leaving = asyncio.create_task(lane.hand_over())
     await asyncio.sleep(0)
     finish(lane, row, row.created(4711))
     lane.call_ended()
-    await asyncio.wait([draining], timeout=1)
-    draining.cancel()
+    await asyncio.wait([leaving], timeout=1)
+    leaving.cancel()
     with suppress(asyncio.CancelledError):
-        await draining
+        await leaving
     broker.resume()
-    lane.resume()
     await lane.committer.commit()
     await transactions.close()
     assert lane.end is LaneEnd.INDEFINITE

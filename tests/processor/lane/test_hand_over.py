@@ -55,21 +55,17 @@ async def test_rows_in_doubt_are_looked_up_when_the_former_owners_calls_cannot_c
 
 
 async def test_a_hand_over_says_released_and_the_permit_ends_with_it(clock):
-    """The next owner sends at once, so nothing may be sent after that commit, even if the lane stays here."""
+    """The next owner sends at once, so nothing may be sent after that commit."""
     lane, transactions = make_lane(beginning(), clock=clock)
     admit(lane, *[accepted(row) for row in range(2, 8)])
     await lane.committer.commit()
-    await lane.drain()
+    await lane.hand_over()
     assert all(mark.released for mark in transactions.marks.values())
-    lane.resume()
     assert lane.next_row(EXPRESS) is None
-    assert lane.committer.is_due(), "it must say that it is back before it sends"
-    await lane.committer.commit()
-    assert not any(mark.released for mark in transactions.marks.values())
-    assert lane.next_row(EXPRESS) is not None
+    assert not lane.committer.is_due(), "a commit without `released` would make the next owner wait for a lease"
 
 
-async def test_a_row_below_a_released_horizon_is_not_sent_before_the_next_commit(clock):
+async def test_a_row_below_a_released_horizon_is_not_sent(clock):
     """A row in doubt behind it keeps the horizon above it, but `released` has said that nothing will be sent."""
     lane, _ = make_lane(beginning(), clock=clock)
     admit(lane, *[accepted(row) for row in range(2, 6)])
@@ -82,27 +78,95 @@ async def test_a_row_below_a_released_horizon_is_not_sent_before_the_next_commit
     retry(lane, first, 0.0)
     lane.call_ended()
     lane.call_ended()
-    await lane.drain()
-    lane.resume()
+    await lane.hand_over()
     assert not lane.permits(first)
 
 
-async def test_a_hand_over_within_the_former_owners_lease_is_not_clean(clock):
+@pytest.mark.parametrize(("waited", "released"), [(3.9, False), (4, True)])
+async def test_a_hand_over_within_the_former_owners_lease_is_not_clean(clock, waited, released):
     """The former owner may still send, so the next owner has to wait for its lease as well."""
     lane, transactions = make_lane(beginning(), clock=clock, clean=False)
-    await lane.drain()
-    assert not any(mark.released for mark in transactions.marks.values())
-    lane.resume()
-    clock.now += 4
-    await lane.drain()
+    clock.now += waited
+    await lane.hand_over(seconds=60)
+    assert {mark.released for mark in transactions.marks.values()} == {released}
+
+
+async def test_a_lane_that_leaves_begins_a_call_a_second_until_there_is_a_moment_without(clock):
+    """Without any call it would stand still for as long as its slowest call."""
+    lane, transactions = make_lane(beginning(), clock=clock)
+    admit(lane, *[accepted(row) for row in range(2, 8)])
+    await lane.committer.commit()
+    slow = call_begins(lane)
+    leaving = asyncio.create_task(lane.hand_over(seconds=60))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        assert lane.next_row(EXPRESS) is None
+        clock.now += 1
+        row = call_begins(lane)
+        clock.now += 0.3
+        assert lane.permits(row), "its call has begun"
+        end_call(lane, row)
+        await lane.committer.commit()
+    assert not leaving.done()
+    assert lane.may_send(clock.now)
+    end_call(lane, slow)
+    await leaving
     assert all(mark.released for mark in transactions.marks.values())
+    assert transactions.marks[EXPRESS].offset == 4
+    clock.now += 1
+    assert lane.next_row(EXPRESS) is None
+
+
+async def test_a_lane_that_leaves_begins_no_calls_for_ever(clock):
+    """Where each call takes long there is no moment without one."""
+    lane, transactions = make_lane(beginning(), clock=clock)
+    admit(lane, *[accepted(row) for row in range(2, 8)])
+    await lane.committer.commit()
+    slow = call_begins(lane)
+    leaving = asyncio.create_task(lane.hand_over(seconds=0.01))
+    await asyncio.sleep(0.1)
+    clock.now += 1
+    assert lane.next_row(EXPRESS) is None
+    assert not lane.may_send(clock.now)
+    end_call(lane, slow)
+    await leaving
+    assert all(mark.released for mark in transactions.marks.values())
+
+
+async def test_a_lane_that_leaves_can_be_told_to_begin_no_more_calls(clock):
+    """The processor's consumer is made anew."""
+    lane, transactions = make_lane(beginning(), clock=clock)
+    admit(lane, *[accepted(row) for row in range(2, 8)])
+    await lane.committer.commit()
+    slow = call_begins(lane)
+    leaving = asyncio.create_task(lane.hand_over(seconds=60))
+    await asyncio.sleep(0)
+    lane.hold()
+    clock.now += 1
+    assert lane.next_row(EXPRESS) is None
+    end_call(lane, slow)
+    await leaving
+    assert all(mark.released for mark in transactions.marks.values())
+
+
+def call_begins(lane):
+    """A call begins for the next row."""
+    row = lane.next_row(EXPRESS)
+    lane.call_begins(row)
+    return row
+
+
+def end_call(lane, row):
+    """The directory has created the row."""
+    finish(lane, row, row.created(4711))
+    lane.call_ended()
 
 
 async def test_a_round_that_waits_behind_a_doubt_stays_in_doubt_over_a_hand_over(clock):
     """The former owner may have sent it, and nobody has looked yet."""
     lane, transactions = make_lane(beginning() | {EXPRESS: Watermark(0, 2)}, clock=clock)
     admit(lane, accepted(2), accepted(2, round=2))
-    await lane.drain()
+    await lane.hand_over()
     assert transactions.marks[EXPRESS].horizon == 2
 
 
@@ -121,19 +185,18 @@ async def test_a_hand_over_that_is_cut_off_in_its_commit_ends_the_lane(clock):
     await lane.committer.commit()
     row = lane.next_row(EXPRESS)
     lane.call_begins(row)
-    draining = asyncio.create_task(lane.drain())
+    leaving = asyncio.create_task(lane.hand_over())
     await asyncio.sleep(0)
     transactions.broker_answer = asyncio.get_running_loop().create_future()  # Kafka is slow
     finish(lane, row, row.created(4711))
     lane.call_ended()
     await asyncio.sleep(0.01)
     assert transactions.offered is not None
-    draining.cancel()
+    leaving.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await draining
+        await leaving
     assert lane.end is LaneEnd.INDEFINITE
     transactions.broker_answer = None  # and well again
-    lane.resume()
     await lane.committer.commit()
     assert transactions.marks[EXPRESS].offset == 0, "the row is done, and its result was never written"
 
@@ -145,7 +208,7 @@ async def test_whatever_a_commit_raises_ends_the_lane(clock, error):
     transactions.broker_answer = asyncio.get_running_loop().create_future()
     transactions.broker_answer.set_exception(error)
     with pytest.raises(type(error)):
-        await lane.drain()
+        await lane.hand_over()
     assert lane.end is LaneEnd.INDEFINITE
 
 
@@ -155,8 +218,7 @@ async def test_a_lane_whose_hand_over_fails_has_ended(clock, error, end):
     lane, transactions = make_lane(beginning(), clock=clock)
     transactions.broker_answer = asyncio.get_running_loop().create_future()
     transactions.broker_answer.set_exception(error("as the broker wants it"))
-    await lane.drain()
+    await lane.hand_over()
     assert lane.end is end
-    await lane.drain()
-    lane.resume()
+    await lane.hand_over()
     assert not lane.may_send(clock.now)

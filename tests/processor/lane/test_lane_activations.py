@@ -129,11 +129,11 @@ async def test_a_hand_over_waits_for_an_activation_under_way(clock):
     admit(lane, finished("job"), topic=JOBS)
     await lane.committer.commit()
     call_begins(lane)
-    draining = asyncio.create_task(lane.drain())
+    leaving = asyncio.create_task(lane.hand_over())
     await asyncio.sleep(0.01)
-    assert not draining.done()
+    assert not leaving.done()
     lane.activations.call_ended()
-    await draining
+    await leaving
     assert transactions.marks[JOBS].released
     assert next_activation(lane) is None
 

@@ -1,7 +1,9 @@
 """The lane consumer: which lane lives, and what follows when one ends."""
 
 import asyncio
+import json
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
@@ -32,7 +34,10 @@ class ShortLane:
     def close(self):
         self.end = self.end or LaneEnd.CLOSED
 
-    async def drain(self):
+    def stay(self):
+        pass
+
+    async def hand_over(self, seconds=0.0):
         pass
 
 
@@ -118,8 +123,14 @@ class HandedOverLane(ShortLane):
         self.calls = []
         self.released = asyncio.Event()
 
-    async def drain(self):
-        self.calls.append("drain")
+    def stay(self):
+        self.calls.append("stay")
+
+    def hold(self):
+        self.calls.append("hold")
+
+    async def hand_over(self, seconds=0.0):
+        self.calls.append(f"hand over in {seconds:g} s")
         await self.released.wait()
         self.calls.append("released")
 
@@ -153,7 +164,7 @@ async def test_a_rebalance_while_leaving_does_not_cut_the_hand_over_off(leaving)
     await run_tasks()
     leaving.made[0].released.set()
     await asyncio.gather(leaving.leaving, rebalance)
-    assert leaving.made[0].calls[:3] == ["drain", "released", "close"]
+    assert leaving.made[0].calls[:3] == ["hand over in 0 s", "released", "close"]
 
 
 async def test_a_consumer_that_leaves_starts_no_lane_that_a_late_rebalance_assigns(leaving):
@@ -212,8 +223,189 @@ async def test_a_takeover_under_way_ends_when_a_rebalance_begins():
 async def test_an_assignment_that_fails_makes_the_consumer_anew(lane_consumer):
     """aiokafka only logs what a rebalance listener raises: the partitions would stay without a lane."""
     await run_tasks()
-    lane_consumer.made[0].resume = lambda: 1 / 0
+    lane_consumer.made[0].stay = lambda: 1 / 0
     with suppress(ZeroDivisionError):
         await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
     with pytest.raises(AssignmentLost):
         await lane_consumer.run(PausingConsumer())
+
+
+class GroupOfOne:
+    """A consumer that joins its group again when it is asked to; `lanes` are what the group gives it then."""
+
+    def __init__(self, lane_consumer, lanes=None):
+        self._coordinator = self
+        self._lane_consumer, self._lanes = lane_consumer, lanes
+        self.says = []
+
+    def assignment(self):
+        return set()
+
+    paused = assignment
+
+    async def getmany(self, **_options):
+        await asyncio.Event().wait()
+
+    def request_rejoin(self):
+        self.says.append(json.loads(self._lane_consumer._sharing.metadata(["rows"]).user_data))
+        if self._lanes is not None:
+            self._lane_consumer._sharing.on_assignment(SimpleNamespace(user_data=None))
+            self.joining = asyncio.create_task(rebalance(self._lane_consumer, *self._lanes))
+
+
+async def rebalance(lane_consumer, *lanes):
+    await lane_consumer.on_partitions_revoked([])
+    await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", lane) for lane in lanes])
+
+
+@pytest.fixture
+async def owner():
+    """A lane consumer that owns lanes 0 and 1."""
+    made = []
+
+    async def take_over(partition, consumer):
+        made.append(HandedOverLane(partition))
+        return made[-1]
+
+    lane_consumer = LaneConsumer(lane_settings(session_timeout_ms=1_000), take_over, MemoryBudget(10**9))
+    lane_consumer.made = made
+    lane_consumer.attach(Subscriber())
+    await rebalance(lane_consumer, 0, 1)
+    await run_tasks()
+    yield lane_consumer
+    for lane in made:
+        lane.released.set()
+    await lane_consumer.close()
+
+
+async def test_lanes_that_stay_go_on_while_the_group_rebalances(owner):
+    """Any processor that comes or goes makes all of them join again: their calls have nothing to do with it."""
+    await owner.on_partitions_revoked([])
+    assert [lane.partition for lane in owner.running_lanes()] == [0, 1]
+    await owner.on_partitions_assigned([TopicPartition("hospital.rows.express", lane) for lane in (0, 1)])
+    assert [lane.calls for lane in owner.made] == [["stay"], ["stay"]]
+
+
+async def test_a_lane_that_goes_elsewhere_is_handed_over_in_the_background(owner):
+    """Its slow calls keep the heartbeat waiting as little as the other lanes; it sends and commits until it is over."""
+    await rebalance(owner, 0)
+    await run_tasks()
+    assert owner.made[1].calls == ["hand over in 4 s"]
+    assert owner.made[1] in owner.running_lanes()
+    owner.made[1].released.set()
+    await run_tasks()
+    assert owner.made[1].calls[1:] == ["released", "close"]
+    assert owner.running_lanes() == [owner.made[0]]
+
+
+async def test_a_lane_that_comes_back_is_taken_over_when_it_has_been_handed_over(owner):
+    """It would fence itself, and leave its calls in doubt."""
+    await rebalance(owner, 0)
+    await rebalance(owner, 0, 1)
+    await run_tasks()
+    assert len(owner.made) == 2
+    owner.made[1].released.set()
+    await run_tasks()
+    assert [lane.partition for lane in owner.made] == [0, 1, 1]
+
+
+async def test_a_lane_that_another_processor_hands_over_is_waited_for():
+    """Taken over at once it would leave the calls of a healthy owner in doubt. Others are not waited for."""
+    asked, taken_over = [], []
+    released = asyncio.Event()
+
+    async def release(partition):
+        asked.append(partition)
+        await released.wait()
+
+    async def take_over(partition, consumer):
+        taken_over.append(partition)
+        return ShortLane(partition)
+
+    lane_consumer = LaneConsumer(lane_settings(), take_over, MemoryBudget(10**9), release=release)
+    lane_consumer._sharing.awaited = frozenset({1})
+    lane_consumer.attach(Subscriber())
+    await rebalance(lane_consumer, 0, 1)
+    await run_tasks()
+    assert (asked, taken_over) == ([1], [0])
+    released.set()
+    await run_tasks()
+    assert taken_over == [0, 1]
+    lane_consumer.lanes[1].ending.set_result(LaneEnd.INDEFINITE)
+    await run_tasks()
+    assert (asked, taken_over) == ([1], [0, 1, 1]), "now it is our own commits that do not say `released`"
+    await lane_consumer.close()
+
+
+async def test_who_stops_gives_its_lanes_to_the_others_before_it_leaves(owner):
+    """They go on until somebody waits for them."""
+    group = GroupOfOne(owner, lanes=())
+    running = asyncio.create_task(owner.run(group))
+    await run_tasks()
+    running.cancel()
+    await run_tasks()
+    assert group.says == [{"wants": [0, 1], "holds": [0, 1], "leaves": True}]
+    assert [lane.calls for lane in owner.made] == [["hand over in 4 s"], ["hand over in 4 s"]]
+    assert not running.done()
+    for lane in owner.made:
+        lane.released.set()
+    await asyncio.wait([running])
+    assert not owner.running_lanes()
+
+
+async def test_who_stops_in_the_middle_of_a_rebalance_asks_for_another(owner):
+    """The one under way shares the lanes out as if we stayed."""
+    group = GroupOfOne(owner)
+    running = asyncio.create_task(owner.run(group))
+    await run_tasks()
+    running.cancel()
+    await run_tasks()
+    owner._sharing._told = False  # what we said before
+    owner._sharing.on_assignment(SimpleNamespace(user_data=None))
+    group._lanes = ()
+    await rebalance(owner, 0, 1)
+    await run_tasks()
+    assert len(group.says) == 2
+    assert [lane.calls[-1] for lane in owner.made] == ["hand over in 4 s"] * 2
+    for lane in owner.made:
+        lane.released.set()
+    await asyncio.wait([running])
+
+
+async def test_who_stops_alone_hands_its_lanes_over_at_once(owner):
+    """Nobody waits for them, but whoever comes next need not wait for a lease."""
+    running = asyncio.create_task(owner.run(GroupOfOne(owner, lanes=(0, 1))))
+    await run_tasks()
+    running.cancel()
+    await asyncio.wait([running])
+    for lane in owner.made:
+        lane.released.set()
+    await owner.close()
+    assert [lane.calls for lane in owner.made] == [["stay", "hand over in 0 s", "released", "close"]] * 2
+
+
+async def test_who_stops_while_kafka_is_away_waits_for_the_group_no_longer_than_a_session(owner):
+    """Then the lanes are handed over as far as that goes."""
+    running = asyncio.create_task(owner.run(GroupOfOne(owner)))
+    await run_tasks()
+    running.cancel()
+    _, late = await asyncio.wait([running], timeout=3)
+    assert not late
+    assert [lane.calls for lane in owner.made] == [[], []]
+
+
+async def test_who_is_told_to_stop_twice_gives_nothing_away_but_hands_over(owner):
+    """Whoever runs it has no patience, yet a call in flight is waited for."""
+    running = asyncio.create_task(owner.run(GroupOfOne(owner, lanes=())))
+    await run_tasks()
+    running.cancel()
+    await run_tasks()
+    running.cancel()
+    await asyncio.wait([running])
+    closing = asyncio.create_task(owner.close())
+    await run_tasks()
+    assert [lane.calls[-1] for lane in owner.made] == ["hold", "hold"]
+    for lane in owner.made:
+        lane.released.set()
+    await closing
+    assert not owner.running_lanes()

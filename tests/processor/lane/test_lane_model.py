@@ -57,7 +57,7 @@ class Owner:
     at_the_guard: list[Row] = field(default_factory=list)
     under_way: dict[Row, Call] = field(default_factory=dict)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    draining: asyncio.Task[None] | None = None
+    leaving: asyncio.Task[None] | None = None
 
 
 class LaneSimulation:
@@ -141,20 +141,17 @@ class LaneSimulation:
         await self.commit_begins()
         await self.commit_succeeds()
 
-    async def rebalance(self) -> None:
-        """Begins, or ends: the lane stays, or goes to somebody else, or its hand-over takes too long."""
+    async def hand_over(self) -> None:
+        """Begins, with a call now and then or without; or it has taken too long for that; or the next owner begins."""
         owner = self.owner
-        if owner.draining is None:
-            owner.draining = asyncio.create_task(owner.lane.drain())
+        if owner.leaving is None:
+            owner.leaving = asyncio.create_task(owner.lane.hand_over(self.chance.choice((0, 1000))))
             await self.turn()
-            return
-        if not owner.draining.done():
-            return
-        self.happened["rebalanced"] += 1
-        if self.chance.random() < 0.5:
-            owner.draining = None
-            owner.lane.resume()
+        elif not owner.leaving.done():
+            owner.lane.hold()
+            await self.turn()
         else:
+            self.happened["handed over"] += 1
             owner.lane.close()
             await self.crash()
 
@@ -167,7 +164,7 @@ class LaneSimulation:
                 start = self.end_of(topic) + self.chance.choice((0, 0, 0, 1, 7))
                 self.log[topic] += range(start, start + self.chance.randint(1, 3))
             window = self.owner.lane._offsets.window(topic)
-            if self.owner.draining is None and self.owner.lane.has_room(topic, 4):
+            if self.owner.leaving is None and self.owner.lane.has_room(topic, 4):
                 behind = [offset for offset in self.log[topic] if offset >= window.position][:4]
                 records = [record(accepted(offset + 2, job_id=topic), offset, topic) for offset in behind]
                 self.owner.lane.admit(topic, records, behind[-1] + 1 if behind else self.end_of(topic))
@@ -269,7 +266,7 @@ WEIGHTS: dict[Callable[[LaneSimulation], object], int] = {
     LaneSimulation.answer: 50,
     LaneSimulation.look_up: 20,
     LaneSimulation.time_passes: 50,
-    LaneSimulation.rebalance: 5,
+    LaneSimulation.hand_over: 5,
     LaneSimulation.crash: 2,
 }
 
@@ -293,5 +290,5 @@ async def test_no_row_is_created_twice_and_none_has_two_results(seed, settings):
     simulation = await simulate(seed, clock, settings)
     assert simulation.calls, "a history in which nothing is sent proves nothing"
     for owner in [simulation.owner, *simulation.zombies]:
-        for task in [*owner.tasks, *filter(None, (owner.draining,))]:
+        for task in [*owner.tasks, *filter(None, (owner.leaving,))]:
             task.cancel()

@@ -2,13 +2,14 @@
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError, RequestTimedOutError, UnknownMemberIdError
+from aiokafka.errors import IllegalGenerationError, IllegalStateError, RequestTimedOutError, UnknownMemberIdError
 from aiokafka.structs import OffsetAndMetadata
 
-from services.processor.lane.takeover import OffsetsForgotten, take_over
+from services.processor.lane.takeover import OffsetsForgotten, prove_ownership, take_over, wait_for_release
 from services.processor.offsets.watermark import Watermark
 from services.processor.subscriptions import lane_topics
 from tests.support.processor.lane_doubles import lane_settings
@@ -170,3 +171,57 @@ async def test_a_takeover_that_is_cut_off_closes_its_producer():
     with suppress(asyncio.CancelledError):
         await taking
     assert kafka.steps == ["read", "close"]
+
+
+RELEASED = Watermark(7, 7, released=True)
+
+
+class Owner(FakeKafka):
+    """The group's offsets, as their owner commits `marks`, one after another."""
+
+    def __init__(self, *marks):
+        super().__init__()
+        self.marks = list(marks)
+
+    async def read(self, group, partitions):
+        mark = self.marks.pop(0) if len(self.marks) > 1 else self.marks[0]
+        return {where: OffsetAndMetadata(mark.offset, mark.metadata()) for where in partitions} if mark else {}
+
+
+async def test_a_lane_is_released_when_its_owner_says_so():
+    """Until then its owner sends and commits, and must not be fenced."""
+    owner = Owner(MARK, MARK, RELEASED)
+    assert await wait_for_release(SETTINGS, 0, 10, owner.group_offsets)
+    assert owner.marks == [RELEASED]
+
+
+async def test_an_owner_that_does_not_release_its_lane_is_waited_for_no_longer_than_it_may_take():
+    """It has been killed in the middle of it: then its lease is to be waited for."""
+    assert not await wait_for_release(SETTINGS, 0, 0.3, Owner(MARK).group_offsets)
+
+
+async def test_a_lane_that_nobody_has_committed_for_is_not_waited_for():
+    """A commit comes before the first call."""
+    assert await wait_for_release(SETTINGS, 0, 10, Owner(None).group_offsets)
+
+
+class Coordinator:
+    """A group's coordinator that answers heartbeats with an error code of Kafka."""
+
+    def __init__(self, error_code):
+        self._coordinator = self
+        self.group_id, self.generation, self.member_id = "group", 5, "we"
+        self._error_code = error_code
+
+    async def _send_req(self, request):
+        return SimpleNamespace(error_code=self._error_code)
+
+
+@pytest.mark.parametrize(("code", "proven"), [(0, True), (27, True), (22, False), (25, False)])
+async def test_a_rebalance_that_begins_does_not_hold_a_takeover_up(code, proven):
+    """27: the generation is still the present one. 22 and 25: there is a newer one, or we are no member."""
+    if proven:
+        await prove_ownership(Coordinator(code))
+    else:
+        with pytest.raises((IllegalGenerationError, UnknownMemberIdError)):
+            await prove_ownership(Coordinator(code))

@@ -53,6 +53,7 @@ class RateLimit:
         #: When the last calls were made, as many as the limit allows in a period (monotonic).
         self._calls: deque[float] = deque(maxlen=rate)
         self._waiting = 0
+        self._leaving = False
         #: Since when slots have been wanted, and when one was last waited for (monotonic).
         self._wanted_from = self._last_wanted = -math.inf
         self._wanted = asyncio.Event()
@@ -79,7 +80,7 @@ class RateLimit:
     def demand(self) -> Demand:
         """Whether slots are wanted: something waits for one, or did a moment ago."""
         now = self._clock()
-        if self.retry_after_seconds:
+        if self._leaving or self.retry_after_seconds:
             return Demand.NONE
         if self._waiting:
             return Demand.LASTING if now - self._wanted_from >= LASTING_SECONDS else Demand.NEW
@@ -96,6 +97,11 @@ class RateLimit:
     def slots_report(self) -> RateSlotsReport | None:
         """What this processor's next report says of the slots; None without a limit."""
         return None if self._grants is None else self._grants.report(self.demand)
+
+    def leave(self) -> bool:
+        """This processor makes no calls any more. Whether the others have to be told, who go on giving it slots."""
+        self._leaving = True
+        return self._grants is not None and self._grants.may_become_urgent(Demand.NONE)
 
     @property
     def is_urgent(self) -> bool:

@@ -5,6 +5,7 @@ last one.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,8 @@ from shared.runtime.kafka.publisher import KafkaUnavailable
 log = structlog.get_logger(__name__)
 
 REPORT_SECONDS = 5.0
+#: How long the end of a processor waits for its last report to be written.
+LAST_REPORT_SECONDS = 1.0
 #: The time over which the rate is measured.
 RATE_SECONDS = 60.0
 
@@ -59,15 +62,24 @@ class Reports:
 
     async def run(self, consumer: Callable[[], AIOKafkaConsumer | None]) -> None:
         """Reports until cancelled. A report that cannot be written is dropped."""
-        async with asyncio.TaskGroup() as both:
-            both.create_task(self._keep_reporting_slots())
-            while True:
-                try:
-                    self._seen = await self._lanes(consumer())
-                except KAFKA_FAILURES as error:
-                    log.info("lanes_not_seen", reason=repr(error))
-                await self._write_report()
-                await asyncio.sleep(REPORT_SECONDS)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._keep_reporting_slots())
+                await self._keep_reporting(consumer)
+        finally:
+            if self._rate_limit.leave():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LAST_REPORT_SECONDS):
+                        await self._write_report()
+
+    async def _keep_reporting(self, consumer: Callable[[], AIOKafkaConsumer | None]) -> None:
+        while True:
+            try:
+                self._seen = await self._lanes(consumer())
+            except KAFKA_FAILURES as error:
+                log.info("lanes_not_seen", reason=repr(error))
+            await self._write_report()
+            await asyncio.sleep(REPORT_SECONDS)
 
     async def _keep_reporting_slots(self) -> None:
         while True:

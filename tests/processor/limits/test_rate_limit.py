@@ -28,6 +28,21 @@ async def test_without_a_limit_it_is_never_waited_for():
             await rate_limit.until_urgent()
 
 
+async def test_a_processor_that_ends_wants_no_slots_any_more():
+    """Although something still waits for one."""
+    rate_limit = RateLimit(50, 1.0, 2, "me")
+    assert not rate_limit.leave(), "nobody gives it any"
+    rate_limit = RateLimit(50, 1.0, 2, "me")
+    async with granting(rate_limit):
+        await rate_limit.acquire()
+    call = asyncio.create_task(rate_limit.acquire())
+    await asyncio.sleep(0)
+    assert rate_limit.slots_report().wants_slots
+    assert rate_limit.leave()
+    assert not rate_limit.slots_report().wants_slots
+    call.cancel()
+
+
 @asynccontextmanager
 async def granting(rate_limit):
     """The topic, for one processor alone: each report is read as soon as it is written. Gives the reports."""

@@ -51,12 +51,16 @@ class FakeRateLimit:
 
     def __init__(self):
         self.urgent = asyncio.Semaphore(0)
+        self.gets_slots = False
 
     def slots_report(self):
         return RateSlotsReport(processor="p", interval=0.1, time=1.0, wants_slots=True)
 
     async def until_urgent(self):
         await self.urgent.acquire()
+
+    def leave(self):
+        return self.gets_slots
 
 
 @pytest.fixture
@@ -146,6 +150,15 @@ async def test_what_it_says_of_slots_does_not_wait_for_the_next_report(reports, 
         await until("the next one", lambda: len(published) == 2, 1)
     assert published[1].rate_slots == rate_limit.slots_report()
     assert published[1].lanes == published[0].lanes == (EVERY_LANE,)
+
+
+@pytest.mark.parametrize("gets_slots", [False, True])
+async def test_the_last_report_says_that_no_slots_are_wanted(reports, rate_limit, published, gets_slots):
+    """Otherwise others would go on giving slots to a processor that has ended in order."""
+    rate_limit.gets_slots = gets_slots
+    async with running(reports):
+        await until("the first report", lambda: len(published) == 1, 1)
+    assert len(published) == 1 + gets_slots
 
 
 async def test_lanes_whose_ends_nobody_knows_hold_up_no_report(reports, published):

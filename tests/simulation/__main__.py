@@ -4,7 +4,6 @@ import argparse
 import os
 import subprocess
 import sys
-import time
 
 HASH_SEED = "0"
 
@@ -17,19 +16,22 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=100, help="run so many")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--until-found", action="store_true", help="one after the other, until a promise is broken")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--step", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--short", action="store_true", help="less trouble in each, for runs that have little time")
     options = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
         environment = os.environ | {"PYTHONHASHSEED": HASH_SEED}
         return subprocess.run([sys.executable, "-m", "tests.simulation", *sys.argv[1:]], env=environment).returncode
-    from tests.simulation.campaign import run_all, run_one, run_share
+    from tests.simulation.campaign import run_all, run_one, run_share, run_until_found
 
     if options.seed is not None:
-        return run_one(options.seed, history=options.history)
+        return run_one(options.seed, history=options.history, in_short=options.short)
+    if options.until_found:
+        return run_until_found(options.first, options.seeds)
     if options.worker:
-        return run_share(options.first, options.seeds, options.step)
-    return run_all(options.first, options.seeds, options.processes, time.monotonic())
+        return run_share(options.first, options.seeds, in_short=options.short)
+    return run_all(options.first, options.seeds, options.processes, in_short=options.short)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,16 @@ import time
 from collections import Counter
 from typing import NoReturn
 
-from tests.simulation.run import Outcome, simulate
+from tests.simulation.run import Outcome, short, simulate
 
 #: A process runs so many seeds, and a new one goes on: what killed processors leave behind goes with it.
 SHARE = 25
 
 
-def run_one(seed: int, *, history: bool) -> NoReturn:
+def run_one(seed: int, *, history: bool, in_short: bool) -> NoReturn:
     """Runs one seed and prints how it went. Returns 1 when a promise was broken."""
     gc.disable()
-    outcome = simulate(seed, keep_trace=True)
+    outcome = simulate(seed, *([short] if in_short else []), keep_trace=True)
     if history:
         for at, machine, text in outcome.trace:
             print(f"{at:10.4f} {machine:14} {text}")
@@ -33,18 +33,19 @@ def run_one(seed: int, *, history: bool) -> NoReturn:
 
 def _line(outcome: Outcome) -> str:
     return (
-        f"seed {outcome.seed}: {outcome.rows} rows, {outcome.faults} faults, {outcome.simulated_seconds:.0f} s simulated, "
+        f"seed {outcome.seed}: {outcome.rows} rows, {outcome.faults} faults, "
+        f"{outcome.simulated_seconds:.0f} s simulated, "
         f"{outcome.cpu_seconds:.2f} s of CPU, {len(outcome.violations)} violations, "
         f"digest {outcome.digest & 0xFFFFFFFF:08x}"
     )
 
 
-def run_share(first: int, seeds: int, step: int) -> NoReturn:
-    """Runs every `step`th seed, and prints a line of JSON for each."""
+def run_share(first: int, seeds: int, *, in_short: bool) -> NoReturn:
+    """Runs seeds, and prints a line of JSON for each."""
     # When something is freed must not depend on what ran before.
     gc.disable()
-    for seed in range(first, first + seeds, step):
-        outcome = simulate(seed)
+    for seed in range(first, first + seeds):
+        outcome = simulate(seed, *([short] if in_short else []))
         print(
             json.dumps(
                 {
@@ -63,8 +64,34 @@ def run_share(first: int, seeds: int, step: int) -> NoReturn:
     os._exit(0)  # what killed processors left behind must not be freed
 
 
-def run_all(first: int, seeds: int, processes: int, began: float) -> int:
+def run_until_found(first: int, seeds: int) -> NoReturn:
+    """Runs seeds one after the other until a promise is broken, and says after how many that was."""
+    gc.disable()
+    for count, seed in enumerate(range(first, first + seeds), start=1):
+        if outcome := _run_in_child(seed):
+            print(f"found after {count} seeds, by seed {seed}: {outcome}", flush=True)
+            os._exit(1)
+    print(f"not found in {seeds} seeds", flush=True)
+    os._exit(0)
+
+
+def _run_in_child(seed: int) -> str:
+    """The first violation of a seed, if there is any. A child of its own leaves nothing behind."""
+    reading, writing = os.pipe()
+    if not os.fork():
+        violations = simulate(seed).violations
+        os.write(writing, str(violations[0]).encode()[:4000] if violations else b"")
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        found = pipe.read().decode(errors="replace")
+    os.wait()
+    return found
+
+
+def run_all(first: int, seeds: int, processes: int, *, in_short: bool) -> int:
     """Runs them all, prints violations at once and the figures at the end. Returns 1 when there was any."""
+    began = time.monotonic()
     shares = [(start, min(SHARE, first + seeds - start)) for start in range(first, first + seeds, SHARE)]
     running: list[subprocess.Popen[str]] = []
     total: Counter[str] = Counter()

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -83,6 +83,11 @@ def make_plan(chance: random.Random) -> Plan:
     )
 
 
+def short(plan: Plan) -> Plan:
+    """A plan for runs that have little time."""
+    return replace(plan, trouble_seconds=min(plan.trouble_seconds, 5.0), processors=min(plan.processors, 3))
+
+
 def simulate(seed: int, change: Callable[[Plan], Plan] = lambda plan: plan, *, keep_trace: bool = False) -> Outcome:
     """Runs a seed to its end. `change`: for plans that a test wants otherwise."""
     began = time.process_time()
@@ -122,7 +127,7 @@ async def _live(world: World) -> bool:
     troubles = chance.choice((0, 2, 5, 10, 20))
     kinds = chance.sample(list(TROUBLES), k=chance.randint(1, len(TROUBLES)))
     for _ in range(troubles):
-        loop.call_at(1 + chance.random() * plan.trouble_seconds, TROUBLES[chance.choice(kinds)], world)
+        loop.call_at(1 + chance.random() * (plan.trouble_seconds - 1.1), TROUBLES[chance.choice(kinds)], world)
     loop.call_at(plan.trouble_seconds, _clear_up, world)
     bound = plan.trouble_seconds + CALM_SECONDS
     while loop.now < bound:

@@ -42,6 +42,9 @@ check: $(STAMP) ## Lint, format, types, the rooms and what they may import
 chaos: $(STAMP) ## Kill, freeze and starve everything, at full size (CHAOS_ROUNDS=1)
 	@CHAOS_FULL=1 $(BIN)/python -m pytest tests/chaos --timeout=1200 -p no:cacheprovider $(ARGS)
 
+simulate: $(STAMP) ## The real engine in simulated time, with random faults (SEEDS=10000)
+	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),10000) $(ARGS)
+
 bench: $(STAMP) ## Measure: engine, projection, uploads and a huge job, beside what makes no promises
 	@$(BIN)/python -m tests.bench.engine
 	@$(BIN)/python -m tests.bench.projection
@@ -73,4 +76,4 @@ lock: ## Lock the newest allowed dependencies again, with hashes (only what is n
 		$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 			--no-strip-extras $(UPGRADE) --extra $$extra pyproject.toml --output-file requirements-$$extra.txt || exit 1; done
 
-.PHONY: help setup run test check chaos bench browser up down lock
+.PHONY: help setup run test check chaos simulate bench browser up down lock

@@ -6,6 +6,7 @@ A violation names the rule, the row, and the events that break it.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from shared.contract.events import (
     BatchActivated,
@@ -38,6 +39,8 @@ class Creation:
     at: float = 0.0
     #: Who sent it, if the directory knows.
     sender: str = ""
+    #: The call's Idempotency-Key, `job_id:row:round`: tells the row of a directory that keeps no addresses.
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,9 @@ def _rows(history: History) -> dict[tuple[str, int], _Row]:
         row.results[result.round].append(result)
     for creation in history.creations:
         known = by_hospital.get((creation.batch_id, matching_key(creation.name, creation.address, creation.phone)))
+        if known is None and creation.key:
+            job_id, number, _round = unquote(creation.key).rsplit(":", 2)
+            known = rows.get((job_id, int(number)))
         if known is not None:
             known.creations.append(creation)
     return rows

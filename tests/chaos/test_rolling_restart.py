@@ -1,14 +1,16 @@
-"""Three processors that are stopped and started one after the other, under load: how long a lane pauses."""
+"""Processors that are stopped and started in order, under load: how long a lane pauses, and how long a stop takes."""
 
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
+from deploy.local.broker.kafka import Broker
 from tests.chaos.conftest import Kept
-from tests.chaos.size import sized
+from tests.chaos.size import only_in_full, sized
 from tests.support.audit import cancel, finish_and_audit
 from tests.support.processor.jobs import make_job
 from tests.support.processor.processor_system import ProcessorSystem
@@ -22,6 +24,8 @@ ROWS = sized(3000, 40_000)
 LATENCY_MS = 300
 SLOW_MS = sized((7_000,), (5_000, 6_000, 7_000, 8_000))
 SLOW_EVERY = 50
+#: What deploy/kubernetes and docker-compose.yml give a processor to stop.
+GRACE_SECONDS = 60
 #: At full size of nineteen in twenty; else of all six lanes, on a machine that is busy with other tests.
 PAUSE_SECONDS = sized(5.0, 3.0)
 
@@ -52,7 +56,7 @@ async def test_a_rolling_restart_hardly_stops_a_lane(system: ProcessorSystem, ke
     restarts = []
     for index in RESTARTED:
         began = time.time()
-        await members[index].stop(seconds=60)
+        await members[index].stop(GRACE_SECONDS)
         stopped = time.time()
         [members[index]] = await system.start_processors(1)
         restarts.append(Restart(began, stopped, time.time()))
@@ -81,11 +85,39 @@ async def test_processors_that_stop_and_start_at_once_disturb_no_row(system: Pro
     await system.publish(job, express=False)
     await until("every lane is at work", lambda: all_go_on(system, time.time() - 1), 60)
     await system.start_processor()
-    leaving = [asyncio.create_task(each.stop(seconds=60)) for each in members[:2] for _ in range(2)]
+    leaving = [asyncio.create_task(each.stop(GRACE_SECONDS)) for each in members[:2] for _ in range(2)]
     await asyncio.gather(*leaving)
     audit = await finish_and_audit(system, job, seconds=120)
     assert audit.kinds == {"RowCreated": len(job.rows)}
     kept(f"two stop at once, one comes: {audit.summary()}, {audit.look_ups} look-ups")
+
+
+@only_in_full
+async def test_who_stops_while_kafka_is_away_ends_within_its_time(
+    own_broker: Callable[[], Broker], make_system: Callable[..., ProcessorSystem], kept: Kept
+):
+    """Nobody answers its last commit, nor takes its lanes. It is told twice, and whoever comes next looks rows up."""
+    broker = own_broker()
+    system = await make_system(broker.bootstrap, HOSPITAL_API_TIMEOUT="10", SESSION_TIMEOUT_MS="10000")
+    await system.inject(latency_ms=LATENCY_MS)
+    await system.start_processors(2)
+    job = make_job(ROWS)
+    await system.publish(job)
+    await until("rows have results", lambda: has_results(system), 60)
+    broker.pause()
+    began = time.monotonic()
+    await asyncio.gather(*(each.stop(GRACE_SECONDS) for each in system.processors for _ in range(2)))
+    took = time.monotonic() - began
+    broker.resume()
+    await system.start_processors(1)
+    await cancel(system, job)  # what is left would only take time
+    audit = await finish_and_audit(system, job, seconds=120)
+    kept(f"two stop while Kafka is away: they end after {took:.0f} s; {audit.summary()}, {audit.look_ups} look-ups")
+
+
+async def has_results(system: ProcessorSystem) -> bool:
+    """Whether any result is visible."""
+    return bool(await system.results())
 
 
 async def all_go_on(system: ProcessorSystem, since: float) -> bool:

@@ -27,7 +27,7 @@ from services.processor.memory.sizes import FETCHED_AT_ONCE, PARTITION_FETCH_BYT
 from services.processor.settings import ProcessorSettings
 from services.processor.subscriptions import lane_topics
 from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
-from shared.runtime.kafka.membership import ask_for_rebalance
+from shared.runtime.kafka.membership import ask_for_rebalance, is_member
 from shared.runtime.kafka.rebalances import AssignmentLost
 
 log = structlog.get_logger(__name__)
@@ -71,6 +71,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         retry_seconds: float = TAKEOVER_RETRY_SECONDS,
         sharing: LaneSharing | None = None,
         release: Release = no_release,
+        takeover_seconds: float = TAKEOVER_SECONDS,
     ) -> None:
         #: The lanes that were taken over, also those that have ended since the last assignment.
         self.lanes: dict[int, Lane] = {}
@@ -83,9 +84,10 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._clock = clock
         self._retry_seconds = retry_seconds
         self._release = release
+        self._takeover_seconds = takeover_seconds
         self._sharing = sharing or LaneSharing()
         self._sharing.wanted = lambda: self._assigned
-        self._sharing.held = lambda: [lane.partition for lane in self.running_lanes()]
+        self._sharing.held = lambda: [lane.partition for lane in self.running_lanes() if lane not in self._given_up]
         self._subscriber: Any = None
         #: What takes each assigned lane over and runs it.
         self._keepers: dict[int, asyncio.Task[None]] = {}
@@ -96,10 +98,12 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._rebalancing = False
         #: Set when we know our lanes.
         self._lanes_known = asyncio.Event()
-        #: Takeovers that have begun, each with an event for its end.
-        self._takeovers: dict[int, asyncio.Event] = {}
+        #: For each takeover that has begun an event that tells its end. One that was cut off may end after the next.
+        self._takeovers: set[asyncio.Event] = set()
         #: Lanes that other processors wait for, with what hands them over.
         self._leaving: dict[Lane, asyncio.Task[None]] = {}
+        #: Those of them that may have another owner already, for whom nobody waits therefore.
+        self._given_up: set[Lane] = set()
         #: Lanes that stopped because records are missing, with the reason.
         self._stopped: dict[int, str] = {}
         #: The consumer whose group this processor is leaving, or has left.
@@ -233,9 +237,14 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     # ---- rebalances --------------------------------------------------------------------------------------------------
 
     async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:  # noqa: ARG002 - all lanes are
-        """A rebalance begins. The lanes go on: most of them stay, and who gets another waits for it."""
+        """A rebalance begins. The lanes go on: most of them stay, and who gets another waits for it.
+
+        When the group has gone on without us, others may have our lanes: what is in flight ends and is committed.
+        """
         try:
             await self._end_takeovers()
+            if not is_member(self._subscriber.consumer):
+                self._give_up()
         except Exception as error:
             self._failure = AssignmentLost(repr(error))
             raise
@@ -245,10 +254,21 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._rebalancing = True
         self._lanes_known.clear()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(TAKEOVER_SECONDS):
-                for ended in list(self._takeovers.values()):
+            async with asyncio.timeout(self._takeover_seconds):
+                for ended in list(self._takeovers):
                     await ended.wait()
         self._cancel_takeovers()
+
+    def _give_up(self) -> None:
+        self._assigned = set()
+        for lane in [lane for lane in self.lanes.values() if not lane.ended]:
+            self._begin_to_leave(lane, seconds=0)
+        self._given_up.update(self._leaving)
+
+    def _begin_to_leave(self, lane: Lane, seconds: float) -> None:
+        del self.lanes[lane.partition]
+        self._keepers.pop(lane.partition)  # it runs the lane to its end
+        self._leaving[lane] = self._start(self._let_go(lane, seconds))
 
     def _cancel_takeovers(self) -> None:
         running = {lane.partition for lane in self.lanes.values() if not lane.ended}
@@ -281,13 +301,12 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             elif index in self._assigned:
                 lane.stay()
             else:
-                del self.lanes[index]
-                self._keepers.pop(index)  # it runs the lane to its end
-                self._leaving[lane] = self._start(self._let_go(lane))
+                self._begin_to_leave(lane, LEAVING_CALLS * self._settings.hospital_api_timeout)
         for index in self._keepers.keys() - self.lanes.keys():
             self._keepers.pop(index).cancel()
         for index in self._assigned - self.lanes.keys() - self._stopped.keys():
             self._keepers[index] = self._start(self._keep_lane(index, consumer))
+        self._sharing.awaited -= self.lanes.keys()
         self._rebalancing = False
         self._lanes_known.set()
 
@@ -330,11 +349,12 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             self._sharing.awaited -= {index}  # from now on its owner is whoever takes it over, and that is we
 
     async def _begin_takeover(self, index: int, consumer: AIOKafkaConsumer) -> Lane:
-        ended = self._takeovers[index] = asyncio.Event()
+        ended = asyncio.Event()
+        self._takeovers.add(ended)
         try:
             self.lanes[index] = lane = await self._take_over(index, consumer)
         finally:
-            del self._takeovers[index]
+            self._takeovers.remove(ended)
             ended.set()
         return lane
 
@@ -352,10 +372,10 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     # ---- the end -----------------------------------------------------------------------------------------------------
 
-    async def _let_go(self, lane: Lane) -> None:
-        """Hands a lane over that another processor waits for."""
+    async def _let_go(self, lane: Lane, seconds: float) -> None:
+        """Hands a lane over that another processor is to have."""
         try:
-            await self._hand_over(lane, LEAVING_CALLS * self._settings.hospital_api_timeout)
+            await self._hand_over(lane, seconds)
             if lane.end is LaneEnd.INDEFINITE:
                 ask_for_rebalance(self._subscriber.consumer)  # nobody needs to wait for us any more
         except Exception as error:
@@ -364,6 +384,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         finally:
             lane.close()
             del self._leaving[lane]
+            self._given_up.discard(lane)
 
     async def _hand_over(self, lane: Lane, seconds: float = 0.0) -> None:
         """Hands a lane over, after so many seconds without beginning any more calls; within a bounded time."""

@@ -30,6 +30,12 @@ async def prove_membership(consumer: AIOKafkaConsumer) -> None:
         raise error(f"{coordinator.member_id} is no member of generation {coordinator.generation}")
 
 
+def is_member(consumer: AIOKafkaConsumer) -> bool:
+    """Whether the group has not gone on without this consumer, as far as that is known here."""
+    generation: int = consumer._coordinator.generation
+    return generation > 0
+
+
 def ask_for_rebalance(consumer: AIOKafkaConsumer) -> None:
     """Lets the consumer join its group once more, so that its partitions are shared out anew.
 

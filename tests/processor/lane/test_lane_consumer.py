@@ -42,12 +42,16 @@ class ShortLane:
 
 
 class PausingConsumer:
+    def __init__(self):
+        self._coordinator = SimpleNamespace(generation=1)
+
     def pause(self, *partitions):
         pass
 
 
 class Subscriber:
-    consumer = PausingConsumer()
+    def __init__(self):
+        self.consumer = PausingConsumer()
 
 
 @pytest.fixture
@@ -220,6 +224,35 @@ async def test_a_takeover_under_way_ends_when_a_rebalance_begins():
     assert cut_off == [0]
 
 
+async def test_a_takeover_that_is_cut_off_may_end_after_the_next_has_begun():
+    """It lets go of its producer, which takes seconds when Kafka is busy."""
+    begun = []
+
+    async def take_over(partition, consumer):
+        ending = asyncio.Event()
+        begun.append(ending)
+        if len(begun) == 2:
+            await ending.wait()
+            return ShortLane(partition)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await ending.wait()
+
+    lane_consumer = LaneConsumer(lane_settings(), take_over, MemoryBudget(10**9), takeover_seconds=0.01)
+    lane_consumer.attach(Subscriber())
+    await rebalance(lane_consumer, 0)
+    await run_tasks()
+    await rebalance(lane_consumer, 0)
+    await run_tasks()
+    for ending in begun:
+        ending.set()
+        await run_tasks()
+    assert [lane.partition for lane in lane_consumer.running_lanes()] == [0]
+    assert lane_consumer._failure is None
+    await lane_consumer.close()
+
+
 async def test_an_assignment_that_fails_makes_the_consumer_anew(lane_consumer):
     """aiokafka only logs what a rebalance listener raises: the partitions would stay without a lane."""
     await run_tasks()
@@ -305,6 +338,21 @@ async def test_a_lane_that_comes_back_is_taken_over_when_it_has_been_handed_over
     await run_tasks()
     assert len(owner.made) == 2
     owner.made[1].released.set()
+    await run_tasks()
+    assert [lane.partition for lane in owner.made] == [0, 1, 1]
+
+
+async def test_who_was_thrown_out_of_the_group_lets_its_lanes_go(owner):
+    """Others may have them since, and nobody is to wait for us; what we get again is taken over anew."""
+    owner._subscriber = Subscriber()
+    owner._subscriber.consumer._coordinator.generation = -1
+    await owner.on_partitions_revoked([])
+    assert json.loads(owner._sharing.metadata(["rows"]).user_data) == {"wants": [], "holds": [], "leaves": False}
+    await owner.on_partitions_assigned([TopicPartition("hospital.rows.express", 1)])
+    await run_tasks()
+    assert [lane.calls for lane in owner.made] == [["hand over in 0 s"]] * 2
+    for lane in owner.made:
+        lane.released.set()
     await run_tasks()
     assert [lane.partition for lane in owner.made] == [0, 1, 1]
 

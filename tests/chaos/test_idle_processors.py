@@ -69,9 +69,11 @@ async def test_with_more_processors_than_partitions_every_job_is_activated(
     jobs = [make_job(ROWS) for _ in range(JOBS)]
     for job in jobs:
         await system.publish(job)
-    await system.wait_for_results(ROWS * JOBS, 60)
+    await system.wait_for_results(ROWS * JOBS, sized(60, 300))
     for job in jobs:
         await activate(system, job)
+    audit = await finish_and_audit(system, *jobs, seconds=1)
+    assert audit.kinds == {"RowCreated": ROWS * JOBS}
     kept(f"{PROCESSORS} processors on {PARTITIONS} partitions: {JOBS} jobs of {ROWS} rows, all activated")
 
 

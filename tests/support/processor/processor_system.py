@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import os
-import sys
 import time
-from asyncio.subprocess import PIPE, STDOUT
 from collections import Counter
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -65,6 +63,7 @@ class ProcessorSystem:
         self._folder = folder
         self._stack = AsyncExitStack()
         self._started = 0
+        self._commands = 0
         self._readers: dict[str, TopicReader] = {}
 
     async def __aenter__(self) -> Self:
@@ -142,12 +141,12 @@ class ProcessorSystem:
 
     async def run_command(self, *arguments: str, status: int = 0) -> str:
         """Runs `python -m services.processor ARGUMENTS` as an operator does; returns what it has written."""
-        environment = {**os.environ, **self.environment}
-        command = (sys.executable, "-m", "services.processor", *arguments)
-        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=STDOUT)
-        written, _ = await process.communicate()
-        assert process.returncode == status, written.decode()
-        return written.decode()
+        self._commands += 1
+        log = self._folder / f"command-{self._commands}.log"
+        process = Forked("services.processor", *arguments, environment={**os.environ, **self.environment}, log=log)
+        returned = await process.ended()
+        assert returned == status, f"{arguments} ended with {returned}: {log.read_text()}"
+        return log.read_text()
 
     async def stop_processors(self) -> None:
         """Asks all that live to stop, and waits for it."""

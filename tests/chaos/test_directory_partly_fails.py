@@ -15,6 +15,8 @@ from tests.support.until import until
 
 #: Rows in doubt, each in a batch of its own, and rows that wait behind their look-ups.
 DOUBTFUL, HEALTHY = 100, sized(100, 1000)
+#: A healthy row whose call takes longer (s), on a busy machine, is in doubt too: it ends when look-ups are answered.
+TIMEOUT = "8"
 #: One row in each recovery time of the breaker, which is 2 s, would take 200.
 HEALTHY_SECONDS = 60
 SICK_ROWS, HEALTHY_JOBS = sized(10, 200), 5
@@ -25,6 +27,7 @@ EVENTS_BETWEEN = 1200
 async def test_rows_do_not_wait_behind_100_batches_whose_look_ups_fail(system: ProcessorSystem, kept: Kept):
     """The rows in doubt were sent and not answered, and their processor was killed."""
     doubtful, healthy = make_job(DOUBTFUL, batch_rows=1), make_job(HEALTHY)
+    system.environment["HOSPITAL_API_TIMEOUT"] = TIMEOUT
     await system.inject(latency_ms=20, lose_answer=1, lookup_errors=1)
     [first] = await system.start_processors(1, CIRCUIT_BREAKER_FAILURE_THRESHOLD="10000")
     await system.publish(doubtful)

@@ -1,14 +1,14 @@
 """Which partitions of a topic are fetched when more waits in them than is wanted at once: so many, each in its turn.
 
 Without turns all of them would be fetched together: a megabyte each, and express rows would get no room in an answer.
-A turn is over when the partition has delivered as much as one fetch brings, or nothing for a while: its broker may be
-away. Then it goes behind all others.
+A turn is over when the partition has delivered as much as one fetch brings; then it goes behind all others. One that
+delivers nothing for a while keeps its turn, and others have theirs beside it: its broker may be away, or only slow.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: A partition that has delivered nothing for so long lets others have its turn.
+#: A partition that has delivered nothing for so long keeps no other from having its turn.
 SILENT_SECONDS = 0.5
 
 
@@ -31,7 +31,7 @@ class FetchTurns:
         self._given = 0
 
     def choose(self, waiting: Iterable[int], at_once: int, now: float) -> set[int]:
-        """Those of the waiting partitions whose turn it is now (monotonic): at most so many."""
+        """Those of the waiting partitions whose turn it is now (monotonic): so many, beside those that are silent."""
         waiting = set(waiting)
         if len(waiting) <= at_once:
             self._turns.clear()
@@ -39,17 +39,15 @@ class FetchTurns:
         self._turns = {
             partition: turn
             for partition, turn in self._turns.items()
-            if partition in waiting and not self._is_over(turn, now)
+            if partition in waiting and turn.delivered < self._turn_bytes
         }
+        active = sum(now - turn.delivered_at < SILENT_SECONDS for turn in self._turns.values())
         others = sorted(waiting - self._turns.keys(), key=lambda partition: self._last.get(partition, -1))
-        for partition in others[: max(at_once - len(self._turns), 0)]:
+        for partition in others[: max(at_once - active, 0)]:
             self._turns[partition] = _Turn(now)
             self._given += 1
             self._last[partition] = self._given
-        return set(list(self._turns)[:at_once])
-
-    def _is_over(self, turn: _Turn, now: float) -> bool:
-        return turn.delivered >= self._turn_bytes or now - turn.delivered_at >= SILENT_SECONDS
+        return set(self._turns)
 
     def delivered(self, partition: int, size: int, now: float) -> None:
         """The partition has delivered records of so many bytes."""

@@ -6,7 +6,7 @@ from aiokafka import TopicPartition
 from services.processor.lane.lane_consumer import LaneConsumer
 from services.processor.memory.budget import MemoryBudget
 from services.processor.memory.sizes import FETCHED_AT_ONCE, LARGEST_CHARGE, charge
-from tests.support.processor.lane_doubles import accepted, beginning, finish, lane_settings, make_lane, record
+from tests.support.processor.lane_doubles import Clock, accepted, beginning, finish, lane_settings, make_lane, record
 
 EXPRESS, BULK, JOBS = "hospital.rows.express", "hospital.rows.bulk", "hospital.jobs"
 PLENTY = 1000 * LARGEST_CHARGE
@@ -61,7 +61,7 @@ class Partitions:
 def reading(lanes, budget):
     """A lane consumer with that many lanes, and the partitions that it reads."""
     memory = MemoryBudget(budget)
-    lane_consumer = LaneConsumer(lane_settings(), NotImplemented, memory)
+    lane_consumer = LaneConsumer(lane_settings(), NotImplemented, memory, Clock())
     for index in range(lanes):
         lane_consumer.lanes[index], _ = make_lane(beginning(), memory=memory)
     return lane_consumer, Partitions(lanes)

@@ -42,6 +42,9 @@ check: $(STAMP) ## Lint, format, types, the rooms and what they may import
 chaos: $(STAMP) ## Kill, freeze and starve everything, at full size (CHAOS_ROUNDS=1)
 	@CHAOS_FULL=1 $(BIN)/python -m pytest tests/chaos --timeout=1200 -p no:cacheprovider $(ARGS)
 
+model: $(STAMP) ## Check the specification in docs/proof, and that every rule is needed (ARGS=Lane)
+	@$(BIN)/python -m tests.proof.model $(ARGS)
+
 simulate: $(STAMP) ## The real engine in simulated time, with random faults (SEEDS=10000)
 	@$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),10000) $(ARGS)
 
@@ -76,4 +79,4 @@ lock: ## Lock the newest allowed dependencies again, with hashes (only what is n
 		$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 			--no-strip-extras $(UPGRADE) --extra $$extra pyproject.toml --output-file requirements-$$extra.txt || exit 1; done
 
-.PHONY: help setup run test check chaos simulate bench browser up down lock
+.PHONY: help setup run test check chaos model simulate bench browser up down lock

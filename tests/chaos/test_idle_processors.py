@@ -24,7 +24,7 @@ ROWS = sized(20, 1000)
 PROCESSORS, PARTITIONS = sized((3, 2), (8, 6))
 JOBS = sized(3, 12)
 #: How much of a core an idle processor may use; it polls and keeps its place in the group. It is about a hundredth.
-IDLE_SHARE, MEASURED_SECONDS = 0.1, 10
+IDLE_SHARE, MEASURED_SECONDS = 0.05, 10
 
 
 async def test_a_processor_beyond_the_partitions_waits_and_takes_over(

@@ -173,8 +173,8 @@ class Committer:
 
     # ---- the end -----------------------------------------------------------------------------------------------------
 
-    async def hand_over(self, seconds: float = 0.0) -> None:
-        """Waits for a moment without calls in flight, and commits that nothing is under way.
+    async def hand_over(self, seconds: float = 0.0) -> bool:
+        """Waits for a moment without calls in flight, and commits that nothing is under way. Returns whether it has.
 
         For so many seconds a call begins now and then meanwhile; after that nothing new is sent.
         """
@@ -186,9 +186,11 @@ class Committer:
                     await self._calls_end(lambda: self._ownership.leaving)
         self.hold()
         await self._calls_end(lambda: self._ownership.end is None)
+        # While a former owner's lease may still run, that owner may be sending.
+        released = self._ownership.lease_is_over(self._clock())
         with contextlib.suppress(LaneFenced, CommitIndefinite):  # the commit has ended the lane
-            # While a former owner's lease may still run, that owner may be sending.
-            await self.commit(released=self._ownership.lease_is_over(self._clock()))
+            await self.commit(released=released)
+        return released and self._ownership.end is None
 
     async def _calls_end(self, applies: Callable[[], bool]) -> None:
         """Waits until no call is in flight, while that `applies`."""

@@ -135,13 +135,13 @@ class Lane:
             if (where := TopicPartition(topic, self.partition)) in assigned:
                 self._consumer.seek(where, position)
 
-    async def hand_over(self, seconds: float = 0.0) -> None:
+    async def hand_over(self, seconds: float = 0.0) -> bool:
         """Waits for a moment without calls in flight, and commits that nothing is under way: a clean hand-over.
 
         For so many seconds it goes on with a call now and then; from then on it sends nothing. The caller bounds the
-        whole wait. Only its `close` may follow.
+        whole wait. Only its `close` may follow. Returns whether that commit says `released`.
         """
-        await self.committer.hand_over(seconds)
+        return await self.committer.hand_over(seconds)
 
     def hold(self) -> None:
         """A hand-over that is under way is not to begin any more calls."""

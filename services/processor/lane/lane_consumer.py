@@ -374,10 +374,10 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _let_go(self, lane: Lane, seconds: float) -> None:
         """Hands a lane over that another processor is to have."""
+        waited_for = lane not in self._given_up
+        released = False
         try:
-            await self._hand_over(lane, seconds)
-            if lane.end is LaneEnd.INDEFINITE:
-                ask_for_rebalance(self._subscriber.consumer)  # nobody needs to wait for us any more
+            released = await self._hand_over(lane, seconds)
         except Exception as error:
             self._failure = RuntimeError(f"lane {lane.partition} broke: {error!r}")
             raise
@@ -385,12 +385,19 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             lane.close()
             del self._leaving[lane]
             self._given_up.discard(lane)
+        if waited_for and not released:
+            # Whoever is to have it waits for us, until we do not claim it any more.
+            ask_for_rebalance(self._subscriber.consumer)
 
-    async def _hand_over(self, lane: Lane, seconds: float = 0.0) -> None:
-        """Hands a lane over, after so many seconds without beginning any more calls; within a bounded time."""
+    async def _hand_over(self, lane: Lane, seconds: float = 0.0) -> bool:
+        """Hands a lane over, after so many seconds without beginning any more calls; within a bounded time.
+
+        Returns whether its last commit says `released`.
+        """
         with contextlib.suppress(TimeoutError):  # if it was committing, that has ended the lane
             async with asyncio.timeout(seconds + self._settings.hospital_api_timeout + DRAIN_MARGIN_SECONDS):
-                await lane.hand_over(seconds)
+                return await lane.hand_over(seconds)
+        return False
 
     async def _give_lanes_away(self, consumer: AIOKafkaConsumer) -> None:
         """Asks the group to share the lanes out without us, and hands over what others got; nothing when that fails.
@@ -418,7 +425,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         for lane in self._leaving:
             lane.hold()
         running = [lane for lane in self.lanes.values() if not lane.ended]
-        if ends := [*self._leaving.values(), *(self._start(self._hand_over(lane)) for lane in running)]:
+        if ends := [*self._leaving.values(), *(asyncio.create_task(self._hand_over(lane)) for lane in running)]:
             await asyncio.wait(ends)
         for lane in self.lanes.values():
             lane.close()

@@ -87,7 +87,7 @@ async def test_a_hand_over_within_the_former_owners_lease_is_not_clean(clock, wa
     """The former owner may still send, so the next owner has to wait for its lease as well."""
     lane, transactions = make_lane(beginning(), clock=clock, clean=False)
     clock.now += waited
-    await lane.hand_over(seconds=60)
+    assert await lane.hand_over(seconds=60) is released
     assert {mark.released for mark in transactions.marks.values()} == {released}
 
 

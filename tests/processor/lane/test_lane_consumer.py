@@ -38,7 +38,7 @@ class ShortLane:
         pass
 
     async def hand_over(self, seconds=0.0):
-        pass
+        return True
 
 
 class PausingConsumer:
@@ -126,6 +126,7 @@ class HandedOverLane(ShortLane):
         super().__init__(partition)
         self.calls = []
         self.released = asyncio.Event()
+        self.is_released = True
 
     def stay(self):
         self.calls.append("stay")
@@ -137,6 +138,7 @@ class HandedOverLane(ShortLane):
         self.calls.append(f"hand over in {seconds:g} s")
         await self.released.wait()
         self.calls.append("released")
+        return self.is_released
 
     def close(self):
         super().close()
@@ -267,7 +269,7 @@ class GroupOfOne:
     """A consumer that joins its group again when it is asked to; `lanes` are what the group gives it then."""
 
     def __init__(self, lane_consumer, lanes=None):
-        self._coordinator = self
+        self._coordinator, self.generation = self, 1
         self._lane_consumer, self._lanes = lane_consumer, lanes
         self.says = []
 
@@ -275,6 +277,9 @@ class GroupOfOne:
         return set()
 
     paused = assignment
+
+    def pause(self, *partitions):
+        pass
 
     async def getmany(self, **_options):
         await asyncio.Event().wait()
@@ -329,6 +334,17 @@ async def test_a_lane_that_goes_elsewhere_is_handed_over_in_the_background(owner
     await run_tasks()
     assert owner.made[1].calls[1:] == ["released", "close"]
     assert owner.running_lanes() == [owner.made[0]]
+
+
+async def test_a_lane_that_could_not_be_released_is_not_waited_for_any_longer(owner):
+    """Its commit failed, or a former owner's lease still runs: the group hears that nobody holds it."""
+    await rebalance(owner, 0)
+    await run_tasks()
+    owner._subscriber.consumer = group = GroupOfOne(owner, lanes=(0,))
+    owner.made[1].is_released = False
+    owner.made[1].released.set()
+    await run_tasks()
+    assert [says["holds"] for says in group.says] == [[0]]
 
 
 async def test_a_lane_that_comes_back_is_taken_over_when_it_has_been_handed_over(owner):

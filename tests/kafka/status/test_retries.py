@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -259,16 +260,23 @@ async def test_a_former_member_fences_nobody(system):
     owner, late = RetryTransactions(system.settings, 0), RetryTransactions(system.settings, 0)
     async with member(system) as consumer:
         await owner.open(consumer)
-        consumer._coordinator.generation -= 1
         with pytest.raises(IllegalGenerationError):
-            await late.open(consumer)
+            await late.open(of_the_generation_before(consumer))
         await owner.commit([], RetryProgress(4))
-        consumer._coordinator.generation += 1
         assert await late.open(consumer) == RetryProgress(4)
         with pytest.raises(Fenced):
             await owner.commit([], RetryProgress(5))
     await owner.close()
     await late.close()
+
+
+def of_the_generation_before(consumer):
+    """The same member, that has not heard of the last rebalance. The consumer itself goes on with its heartbeats."""
+    known = consumer._coordinator
+    former = SimpleNamespace(
+        group_id=known.group_id, member_id=known.member_id, generation=known.generation - 1, _send_req=known._send_req
+    )
+    return SimpleNamespace(_coordinator=former)
 
 
 @asynccontextmanager

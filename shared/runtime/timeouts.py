@@ -21,9 +21,8 @@ async def run_with_timeout(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     try:
         done, _ = await asyncio.wait({task}, timeout=max(0.0, seconds))
     finally:
-        if not task.done():
-            detach(task)
-            _tell_to_stop(task)
+        detach(task)  # also when it has ended: whoever is cancelled at that moment does not ask how
+        _tell_to_stop(task)
     if done:
         return task.result()
     raise TimeoutError(f"no answer within {seconds:.1f} s")

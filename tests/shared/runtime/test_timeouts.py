@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import time
 
 import pytest
@@ -39,6 +40,26 @@ async def test_whoever_waits_can_be_stopped():
         await stopped.wait()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+async def test_work_that_fails_when_its_waiter_is_stopped_ends_without_a_word():
+    """A fenced transaction whose lane is closed at that moment: asyncio complained that nobody had asked."""
+    complaints, failed = [], asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["message"]))
+
+    async def fail():
+        failed.set()
+        raise ZeroDivisionError
+
+    waiter = asyncio.create_task(run_with_timeout(5, fail()))
+    await failed.wait()
+    waiter.cancel()
+    with pytest.raises((asyncio.CancelledError, ZeroDivisionError)):
+        await waiter
+    del waiter
+    await asyncio.sleep(0)
+    gc.collect()
+    assert not complaints
 
 
 async def test_who_missed_being_told_is_told_again(monkeypatch):

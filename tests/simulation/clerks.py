@@ -6,6 +6,9 @@ They know nothing but the committed records, as the real ones.
 import random
 from dataclasses import dataclass, field
 
+from aiokafka import TopicPartition
+
+from shared.contract.cloud_events import encode
 from shared.contract.events import (
     BatchActivated,
     BatchActivationFailed,
@@ -27,8 +30,9 @@ from shared.contract.events import (
 )
 from shared.contract.outcomes_digest import OutcomesDigest, Status
 from shared.contract.topics import Topics
+from shared.runtime.kafka.partitions import partition_of
 from tests.simulation.kafka.cluster import Cluster
-from tests.simulation.records import CommittedReader, OpenTransaction, publish
+from tests.simulation.records import CommittedReader, OpenTransaction, cut_value, publish
 
 MOST_ROUNDS = 3
 
@@ -101,7 +105,7 @@ class Clerks:
         job_id = f"job-{len(self.jobs) + 1}"
         made = {}
         for number in range(2, rows + 2):
-            kind = self._chance.choices(("Hospital", "Refused", "Breaks"), (20, 1, 1))[0]
+            kind = self._chance.choices(("Hospital", "Refused", "Breaks", "Unreadable"), (40, 2, 2, 1))[0]
             made[number] = self._row(job_id, number, f"{job_id}-batch-{number % batches}", kind)
         job = Job(job_id, made, self._topics.rows_express if express else self._topics.rows_bulk)
         job.members[1] = set(made)
@@ -116,9 +120,13 @@ class Clerks:
 
     def _write_job(self, job: Job) -> OpenTransaction:
         self.jobs[job.job_id] = job
-        self.accepted += job.rows.values()
+        self.accepted += [row for row in job.rows.values() if not row.name.startswith("Unreadable")]
         transaction = OpenTransaction(self._cluster)
-        transaction.write([(job.topic, row) for row in job.rows.values()])
+        readable = [row for row in job.rows.values() if not row.name.startswith("Unreadable")]
+        transaction.write([(job.topic, row) for row in readable])
+        for row in job.rows.values():
+            if row not in readable:
+                self._write_unreadable(transaction, job.topic, row)
         accepted = JobAccepted(
             tenant="public", job_id=job.job_id, file_name="h.csv", file_sha256="0" * 64,
             total_hospitals=len(job.rows), batch_ids=job.batch_ids, columns=("name", "address"),
@@ -126,6 +134,13 @@ class Clerks:
         )  # fmt: skip
         transaction.write([(self._topics.jobs, accepted)])
         return transaction
+
+    def _write_unreadable(self, transaction: OpenTransaction, topic: str, row: RowAccepted) -> None:
+        """A record that nobody can decode. Its key names the row."""
+        record = encode(row, "simulation")
+        where = TopicPartition(topic, partition_of(record.key, len(self._cluster.topics[topic])))
+        transaction.write_raw(where, [(record.key, cut_value(record.value), record.headers)])
+        self.undecodable.append((row.job_id, row.row, row.round))
 
     # ---- status ------------------------------------------------------------------------------------------------------
 
@@ -184,7 +199,7 @@ class Clerks:
         publish(self._cluster, [(self._topics.jobs, finished)])
 
     def _should_retry(self, job: Job) -> bool:
-        again = any(not isinstance(job.last(row), RowCreated) for row in job.rows)
+        again = any(_runs_again(job.last(row)) for row in job.rows)
         return again and job.rounds < MOST_ROUNDS and self._chance.random() < 0.6
 
     def _retry(self, job: Job) -> None:
@@ -192,8 +207,8 @@ class Clerks:
         again = {}
         for number, row in job.rows.items():
             result = job.last(number)
-            if isinstance(result, RowFailed | RowUnprocessed):
-                refused = isinstance(result, RowUnprocessed) or result.code is RowErrorCode.REJECTED
+            if _runs_again(result):
+                refused = not isinstance(result, RowFailed) or result.code is RowErrorCode.REJECTED
                 again[number] = row.model_copy(update={"round": job.rounds, "may_exist": not refused})
         job.members[job.rounds] = set(again)
         self.accepted += again.values()
@@ -232,3 +247,9 @@ class Clerks:
         self._asked += 1
         kind = SendingPaused if paused else SendingResumed
         publish(self._cluster, [(self._topics.jobs, kind(request_id=f"{self._asked}"))])
+
+
+def _runs_again(result: RowOutcome) -> bool:
+    """Whether a retry takes the row. What nobody can read is not written once more."""
+    unreadable = isinstance(result, RowFailed) and result.code is RowErrorCode.UNDECODABLE
+    return not isinstance(result, RowCreated) and not unreadable

@@ -60,6 +60,8 @@ class Character:
     unknown_is_404: bool = False
     #: Writes names in another case and with other spaces.
     refolds: bool = False
+    #: How long it usually takes at most, in seconds.
+    latency: float = 0.0
     #: Mutant: a call is delivered twice.
     doubles: bool = False
 
@@ -116,15 +118,15 @@ class Directory:
         batch_id = fields["creation_batch_id"] if kind == CREATE else path.split("/")[3]
         call = Call(connection.machine.name, kind, batch_id, fields, headers.get("idempotency-key", ""))
         self.calls.append((self._network.loop.now, call.machine, kind, call.key or batch_id))
-        fate = self._trouble.with_call(call.machine, kind) or CallFate("answered", status=self._usual_status(kind))
+        fate = self._trouble.with_call(call.machine, kind) or self._usual(kind)
         self.happened[f"{kind} {fate.name}"] += 1
         self._carry_out(connection, call, fate)
         if self._character.doubles and kind == CREATE and self._chance.random() < 0.05:
             self._later(self._chance.random(), lambda: self._create(call))
 
-    @staticmethod
-    def _usual_status(kind: str) -> int:
-        return 201 if kind == CREATE else 200
+    def _usual(self, kind: str) -> CallFate:
+        delay = self._chance.random() * self._character.latency
+        return CallFate("answered", status=201 if kind == CREATE else 200, delay=delay)
 
     def _later(self, seconds: float, what: Any) -> None:
         self._network.later(self._network.loop.now + seconds, what)

@@ -152,6 +152,7 @@ class Transport(asyncio.Transport):
     def write(self, data: Any) -> None:
         if self._closing or self.connection is None:
             return
+        self.connection.network.on_moment(self.connection.machine, self.connection.address)
         expires = None
         if self._socket is not None:  # one that expires, see services.processor.directory.sockets
             seconds = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) / 1000
@@ -239,6 +240,8 @@ class Network:
         self.happened: Counter[str] = Counter()
         self._ways: dict[tuple[str, Address], Way] = {}
         self._addresses: dict[int, tuple[Address, float]] = {}
+        #: Told of each connection that a machine opens and of each message that it writes, before that happens.
+        self.on_moment: Callable[[Machine, Address], None] = lambda _machine, _address: None
         self._context = loop.on(loop.world)
         loop.network = self
 
@@ -309,6 +312,7 @@ class Network:
         return transport, protocol
 
     async def _handshake(self, machine: Machine, address: Address) -> None:
+        self.on_moment(machine, address)
         way = self.way(machine, address)
         while way.cut_until > self.loop.now:  # noqa: ASYNC110 - as a kernel, which sends its SYN again
             await asyncio.sleep(min(way.cut_until - self.loop.now, 1.0) + way.delay(self.chance))

@@ -15,6 +15,7 @@ import structlog
 from services.processor.settings import ProcessorSettings
 from tests.simulation import directory
 from tests.simulation.directory import Character
+from tests.simulation.forgotten import forget_offsets
 from tests.simulation.kafka.cluster import LEADER
 from tests.simulation.library_clocks import clocks_of
 from tests.simulation.virtual_loop import Spinning, VirtualLoop
@@ -73,6 +74,7 @@ def make_plan(chance: random.Random) -> Plan:
             conflicts=chance.random() < 0.25,
             unknown_is_404=chance.random() < 0.5,
             refolds=chance.random() < 0.2,
+            latency=chance.choice((0.01, 0.1, 0.4)),
         ),
         kafka=chance.choice((0.0, 0.02, 0.1, 0.3)),
         directory=chance.choice((0.0, 0.1, 0.3, 0.8)),
@@ -80,12 +82,14 @@ def make_plan(chance: random.Random) -> Plan:
         jitter=chance.choice((0.0, 0.002, 0.02)),
         drift=chance.choice((0.0, 0.0001, 0.003)),
         slow_network=chance.choice((0.0, 0.005, 0.05)),
+        forgets=chance.random() < 0.04,
+        strikes=chance.choice((0.0, 0.002, 0.01)),
     )
 
 
 def short(plan: Plan) -> Plan:
     """A plan for runs that have little time."""
-    return replace(plan, trouble_seconds=min(plan.trouble_seconds, 5.0), processors=min(plan.processors, 3))
+    return replace(plan, trouble_seconds=min(plan.trouble_seconds, 5.0), processors=min(plan.processors, 2))
 
 
 def simulate(seed: int, change: Callable[[Plan], Plan] = lambda plan: plan, *, keep_trace: bool = False) -> Outcome:
@@ -122,17 +126,21 @@ async def _live(world: World) -> bool:
     chance, plan, loop = world.chance, world.plan, world.loop
     for _ in range(plan.processors):
         loop.call_at(chance.random() * 2, world.start_processor)
-    for _ in range(chance.choice((1, 1, 2, 3))):
+    for _ in range(chance.choice((1, 2, 3))):
         loop.call_at(chance.random() * plan.trouble_seconds * 0.7, _submit, world)
     troubles = chance.choice((0, 2, 5, 10, 20))
     kinds = chance.sample(list(TROUBLES), k=chance.randint(1, len(TROUBLES)))
     for _ in range(troubles):
         loop.call_at(1 + chance.random() * (plan.trouble_seconds - 1.1), TROUBLES[chance.choice(kinds)], world)
     loop.call_at(plan.trouble_seconds, _clear_up, world)
-    bound = plan.trouble_seconds + CALM_SECONDS
+    bound, forgets = plan.trouble_seconds + CALM_SECONDS, plan.forgets
     while loop.now < bound:
         await asyncio.sleep(LOOK_SECONDS)
         ended = world.clerks.look()
+        if forgets and loop.now > plan.trouble_seconds + 1:
+            forgets = False
+            await forget_offsets(world)
+            continue
         if ended and loop.now > plan.trouble_seconds:
             await _stop_all(world)
             return world.clerks.look()
@@ -149,6 +157,7 @@ def _submit(world: World) -> None:
 def _clear_up(world: World) -> None:
     """Nothing goes wrong any more, and at least one processor is there."""
     world.happens("clears up")
+    world.troubled = False
     world.weather.clear_up()
     world.network.heal()
     for broker in world.brokers:

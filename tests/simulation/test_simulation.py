@@ -18,6 +18,7 @@ def simulate(*options: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.no_cover
+@pytest.mark.timeout(900)  # under 60 s on two cores that have nothing else to do
 def test_no_seed_breaks_a_promise():
     """A seed that does is named, and replays with `python -m tests.simulation --seed N --history`."""
     run = simulate("--seeds", str(SEEDS), "--short")

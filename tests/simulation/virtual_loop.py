@@ -45,6 +45,8 @@ class Machine:
         self.frozen = False
         self.dead = False
         self.waits_for_turn = False
+        #: After so many callbacks `VirtualLoop.on_count` is called; never while it is negative.
+        self.count_down = -1
 
     def monotonic(self, at: float) -> float:
         """What its monotonic clock shows at a moment of the simulation."""
@@ -96,6 +98,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         #: Where the simulation itself runs: the servers, the clerks, and who checks them.
         self.world = Machine("world", wall_at=wall_at)
         self.network: Any = None
+        self.on_count: Callable[[Machine], None] = lambda _machine: None
         #: Errors that nobody caught.
         self.errors: list[str] = []
         #: What killed machines leave behind: whatever is freed would run its `finally`.
@@ -202,7 +205,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         machine.waits_for_turn = False
         ready = machine.ready
         for _ in range(len(ready)):
-            if machine.frozen or not ready:
+            if machine.count_down >= 0:
+                machine.count_down -= 1
+                if machine.count_down < 0:
+                    self.on_count(machine)
+            if machine.frozen or machine.dead or not ready:
                 break
             handle = ready.popleft()
             if not handle._cancelled:

@@ -110,7 +110,7 @@ class Weather:
             self.faults[f"directory {self._same.name}"] += 1
             return self._same
         if self._chance.random() >= level:
-            return CallFate("slow", status=201 if kind == CREATE else 200, delay=self._chance.random() * 0.05)
+            return None
         fate = self._any_fate(kind)
         self.faults[f"directory {fate.name}"] += 1
         return fate

@@ -61,6 +61,10 @@ class Plan:
     jitter: float
     drift: float
     slow_network: float
+    #: How likely a processor freezes or is killed at the very moment at which it connects or writes.
+    strikes: float
+    #: After the trouble Kafka forgets the group's offsets.
+    forgets: bool
 
 
 class World:
@@ -86,6 +90,11 @@ class World:
         self.trace: list[tuple[float, str, str]] = []
         self.crashes: list[Violation] = []
         self.happened: Counter[str] = Counter()
+        self.troubled = True
+        #: An operator let all rows be delivered once more: each has another result.
+        self.forgotten = False
+        self.network.on_moment = self._begin_to_strike
+        loop.on_count = self._strike
         self._numbers = itertools.count(1)
 
     def _later(self, seconds: float, what: Callable[[], None]) -> None:
@@ -148,6 +157,28 @@ class World:
         self.loop.kill(processor.machine)
         self.network.machine_died(processor.machine)
 
+    def _begin_to_strike(self, machine: Machine, address: directory.Address) -> None:
+        """Perhaps a processor freezes or dies a few callbacks after it began to connect, or to write to anybody.
+
+        Faults at random times mostly meet processors that wait. The dangerous moments are those between two steps.
+        """
+        if self.troubled and self.plan.strikes and self.chance.random() < self.plan.strikes:
+            machine.count_down = self.chance.randrange(15)
+
+    def _strike(self, machine: Machine) -> None:
+        if not self.troubled:
+            return
+        processor = next(each for each in self.processors if each.machine is machine)
+        if processor.alive and not processor.stopping:
+            if self.chance.random() < 0.3:
+                self._die(processor)
+            else:
+                self.freeze(processor, self.chance.choice((0.5, 3.0, 8.0, 15.0)) * (0.5 + self.chance.random()))
+
+    def _die(self, processor: Processor) -> None:
+        self.kill(processor)
+        self._later(1.0, self.start_processor)
+
     def freeze(self, processor: Processor, seconds: float) -> None:
         """As SIGSTOP does, for so long."""
         machine = processor.machine
@@ -206,6 +237,7 @@ class World:
             self.directory.activations,
             self.clerks.undecodable,
             complete=complete,
+            delivered_again=self.forgotten,
         )
 
     def check(self, *, complete: bool) -> list[Violation]:

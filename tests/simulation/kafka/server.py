@@ -3,15 +3,16 @@
 import struct
 from collections import Counter
 from collections.abc import Callable
-from io import BytesIO
+from functools import lru_cache
 from typing import Any, Protocol
-
-from aiokafka.protocol.api import RequestHeader_v1
 
 from tests.simulation.kafka.cluster import BROKERS, REQUESTS, Broker, Cluster
 from tests.simulation.network import Connection, Network
 
+MOST_KEPT = 2_000
 _SIZE = struct.Struct(">i")
+_HEADER = struct.Struct(">hhih")
+_FETCH = 1
 
 
 class Trouble(Protocol):
@@ -57,6 +58,7 @@ class BrokerServer:
         self._cluster = cluster
         self._network = network
         self._trouble = trouble
+        self._encoded: dict[str, bytes] = {}
         network.servers[self.address] = self
 
     def connected(self, connection: Connection) -> None:
@@ -87,10 +89,7 @@ class BrokerServer:
             self._take(connection)
 
     def _take(self, connection: Connection) -> None:
-        frame = BytesIO(connection.state["requests"].pop(0))
-        header = RequestHeader_v1.SCHEMA.decode(frame)
-        api, _version, correlation, _client = header
-        request = REQUESTS[api].decode(frame)
+        api, correlation, request = _read(connection.state["requests"].pop(0))
         fate = self._trouble.with_request(connection.machine.name, api) if self._trouble is not None else None
         if fate is not None:
             self.happened[f"{type(request).__name__.partition('Request')[0]} {fate.name}"] += 1
@@ -120,10 +119,32 @@ class BrokerServer:
         return answer
 
     def _answer(self, connection: Connection, correlation: int, response: Any) -> None:
-        body = response.encode()
+        body = self._encode(response)
         connection.to_client(_SIZE.pack(len(body) + 4) + _SIZE.pack(correlation) + body)
         connection.state["busy"] = False
         self._next(connection)
+
+    def _encode(self, response: Any) -> bytes:
+        """Empty answers to fetches are encoded once: they are half of all."""
+        if response.API_KEY != _FETCH or any(each[5] for _, partitions in response.topics for each in partitions):
+            return response.encode()
+        key = str(response.topics)
+        if key not in self._encoded:
+            if len(self._encoded) > MOST_KEPT:
+                self._encoded.clear()
+            self._encoded[key] = response.encode()
+        return self._encoded[key]
+
+
+@lru_cache(MOST_KEPT)
+def _decode(api: int, body: bytes) -> Any:
+    return REQUESTS[api].decode(body)
+
+
+def _read(frame: bytes) -> tuple[int, int, Any]:
+    """The API key, the correlation id and the request. Nobody changes a request: equal ones are decoded once."""
+    api, _version, correlation, length = _HEADER.unpack_from(frame)
+    return api, correlation, _decode(api, frame[_HEADER.size + max(length, 0) :])
 
 
 def serve(cluster: Cluster, network: Network, trouble: Trouble | None = None) -> list[BrokerServer]:

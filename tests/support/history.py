@@ -221,7 +221,7 @@ def _of_finished(event: JobFinished, rows: list[_Row]) -> Iterable[Violation]:
         if not up_to:
             yield Violation("finished before its rows", f"job {event.job_id}, round {event.round}", row.story())
             return
-        result = row.results[max(up_to)][-1]
+        result = row.results[max(up_to)][0]  # what came later, JobFinished could not know
         status: Status = (
             "created"
             if isinstance(result, RowCreated)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from deploy.housekeeping.deletion import HousekeepingSettings, run_housekeeping
 from deploy.housekeeping.needs import DatabaseMissing
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.topic_admin import TopicsUnusable
 from shared.runtime.logging import configure_logging
 from shared.runtime.schema_versions import SchemaOutdated

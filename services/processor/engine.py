@@ -34,7 +34,7 @@ from services.processor.sending.lookups import LookupQueue
 from services.processor.sending.sender import Sender, SenderParts
 from services.processor.settings import ProcessorSettings
 from services.processor.subscriptions import declare, stop_subscriber
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.publisher import Publisher
 from shared.runtime.kafka.topic_admin import wait_for_topics
 

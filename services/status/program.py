@@ -13,7 +13,7 @@ from services.status.tables.schema_version import check_schema, migrate
 from shared.runtime.command_line import service_parser
 from shared.runtime.databases import create_engine
 from shared.runtime.http.http_server import bind, serve
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.publisher import KafkaUnavailable
 from shared.runtime.kafka.topic_admin import TopicsUnusable
 from shared.runtime.logging import configure_logging

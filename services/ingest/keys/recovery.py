@@ -12,7 +12,7 @@ from services.ingest.publication.job_transaction import NotPublished, fence
 from services.ingest.publication.jobs_topic import JobsTopic
 from shared.runtime.databases import DatabaseDown
 from shared.runtime.http.answer_budget import AnswerBudget
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 
 log = structlog.get_logger(__name__)
 

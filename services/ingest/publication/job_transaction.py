@@ -19,7 +19,7 @@ from services.ingest.publication.connection_pool import Connection, ConnectionPo
 from services.ingest.publication.job_producer import JobProducer, job_producer
 from services.ingest.publication.row_batches import row_batches
 from shared.runtime.http.answer_budget import AnswerBudget
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import detach
 

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from shared.contract.cloud_events import header
 from shared.runtime.kafka import kafka_options
 from shared.runtime.kafka.clients import Consumer
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.partitions import partition_of
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout

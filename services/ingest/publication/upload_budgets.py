@@ -15,7 +15,7 @@ from services.ingest.problems import busy
 from services.ingest.publication.connection_pool import ConnectionPool, close_connection
 from shared.runtime.http.answer_budget import ANSWER_SECONDS, AnswerBudget
 from shared.runtime.http.problems import kafka_down
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.timeouts import detach, run_with_timeout
 
 T = TypeVar("T")

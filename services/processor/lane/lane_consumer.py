@@ -26,7 +26,7 @@ from services.processor.memory.fetch_turns import FetchTurns
 from services.processor.memory.sizes import FETCHED_AT_ONCE, PARTITION_FETCH_BYTES
 from services.processor.settings import ProcessorSettings
 from services.processor.subscriptions import lane_topics
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.membership import ask_for_rebalance, is_member
 from shared.runtime.kafka.rebalances import AssignmentLost
 

@@ -16,6 +16,7 @@ from services.processor.publishing import SEND_SECONDS
 from shared.contract.events import SendingPaused, SendingResumed
 from shared.runtime.command_line import service_parser
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.publisher import KafkaUnavailable, Publisher
 from shared.runtime.settings import KafkaSettings, load
 
@@ -63,7 +64,7 @@ def carry_out(command: argparse.Namespace) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (TopicMissing, OffsetsRefused) as refused:
         _give_up(str(refused))
-    except (KafkaUnavailable, *kafka_options.KAFKA_FAILURES) as error:
+    except (KafkaUnavailable, *KAFKA_FAILURES) as error:
         reason = str(error) or type(error).__name__
         _give_up(f"Kafka at {settings.kafka_bootstrap_servers} cannot be used: {reason}")
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.settings import KafkaSettings
 
 #: Longer than any rebalance. If no poll has returned for so long, Kafka is asked whether it answers at all.
@@ -64,7 +65,7 @@ async def kafka_answers(settings: KafkaSettings) -> bool:
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             await client.start()
-    except kafka_options.KAFKA_FAILURES:
+    except KAFKA_FAILURES:
         return False
     else:
         return True

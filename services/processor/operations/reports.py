@@ -21,7 +21,7 @@ from services.processor.limits.circuit_breakers import CircuitBreakers
 from services.processor.limits.rate_limit import RateLimit
 from services.processor.settings import ProcessorSettings
 from shared.contract.events import Event, LaneReport, ProcessorReported, now
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.publisher import KafkaUnavailable
 
 log = structlog.get_logger(__name__)

@@ -26,7 +26,7 @@ from shared.runtime.http.answer_budget import AnswerBudget
 from shared.runtime.kafka import kafka_options
 from shared.runtime.kafka.clients import Consumer, Producer
 from shared.runtime.kafka.closing import end_producer
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.reconnecting_client import ReconnectingClient
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.telemetry import current_traceparent

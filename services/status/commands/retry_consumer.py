@@ -24,8 +24,8 @@ from services.status.commands.retry_partition import RetryPartition
 from services.status.commands.retry_transactions import PURPOSE, RetryProgress
 from shared.runtime.kafka import kafka_options
 from shared.runtime.kafka.clients import Consumer
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.fenced_transactions import CommitIndefinite, Fenced
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.kafka.rebalances import RebalanceListener
 from shared.runtime.kafka.topic_admin import wait_for_topics
 from shared.runtime.settings import KafkaSettings

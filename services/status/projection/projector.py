@@ -31,7 +31,7 @@ from services.status.tables import stored_offsets
 from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.schema_version import check_schema
 from services.status.tables.stored_offsets import OffsetsMoved
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.publisher import KafkaUnavailable
 from shared.runtime.kafka.topic_admin import wait_for_topics
 from shared.runtime.process_tuning import collect_between_batches

@@ -19,7 +19,7 @@ from services.status.tables import stored_offsets
 from services.status.tables.stored_offsets import Step
 from shared.runtime.kafka import kafka_options
 from shared.runtime.kafka.clients import Consumer
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.rebalances import RebalanceListener
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout

@@ -6,7 +6,7 @@ from aiokafka import TopicPartition
 
 from shared.runtime.kafka import kafka_options
 from shared.runtime.kafka.clients import Consumer
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.partitions import partition_of
 from shared.runtime.kafka.reconnecting_client import ReconnectingClient
 from shared.runtime.settings import KafkaSettings

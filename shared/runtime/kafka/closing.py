@@ -12,8 +12,8 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, NoReturn
 
 import structlog
-from aiokafka.errors import KafkaConnectionError
 
+from shared.runtime.kafka.failures import ClientEnded
 from shared.runtime.timeouts import detach
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ def _reason(task: "asyncio.Task[None]") -> str:
 
 async def end_producer(producer: Any) -> None:
     """Ends an AIOKafkaProducer. What was not acknowledged fails, also for those who wait for it."""
-    error = KafkaConnectionError("closed")
+    error = ClientEnded("closed")
     cut_off(producer.client)
     producer._message_accumulator.fail_all(error)
     await end_tasks([producer.client._sync_task, producer._sender.sender_task])
@@ -121,7 +121,7 @@ def _abort(connection: Any) -> None:
 
 
 async def _refuse(*_: object, **__: object) -> NoReturn:
-    raise KafkaConnectionError("closed")
+    raise ClientEnded("closed")
 
 
 async def _no_connection(*_: object, **__: object) -> None:

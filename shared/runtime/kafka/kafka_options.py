@@ -6,17 +6,11 @@ The reasons, aiokafka 0.14: a producer's defaults are acks=1 and not idempotent;
 
 from typing import Any, Final
 
-from aiokafka.errors import ConsumerStoppedError, KafkaError
-
 from shared.contract.topics import MAX_MESSAGE_BYTES
 from shared.runtime.kafka.clients import AdminClient
 from shared.runtime.settings import KafkaSettings
 
 REQUEST_TIMEOUT_MS: Final = 10_000
-#: What aiokafka raises when something is wrong with Kafka, or with the way to it: whoever gets it makes the client
-#: anew and tries again. It also asserts, for example with the empty metadata of a broker that has just come back ("Did
-#: we not perform bootstrap?"), and a consumer that it stopped by itself says so. We do not assert ourselves.
-KAFKA_FAILURES: Final = (KafkaError, ConsumerStoppedError, OSError, TimeoutError, AssertionError)
 #: How every consumer reads, whoever makes it: committed records only, and no jump that nobody asked for.
 SAFE_READING: Final[dict[str, Any]] = {
     "auto_offset_reset": "none",

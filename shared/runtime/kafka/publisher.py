@@ -7,7 +7,7 @@ from shared.contract.cloud_events import Headers, encode
 from shared.contract.events import Event
 from shared.runtime.kafka import kafka_options
 from shared.runtime.kafka.clients import Producer
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.reconnecting_client import ReconnectingClient
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.telemetry import current_traceparent

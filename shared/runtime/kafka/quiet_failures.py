@@ -4,20 +4,27 @@
 - a transaction that was given up
 - batches that were given up, or that were to be sent again
 - a consumer's commit that was given up
+- a producer's sender whose request Kafka refused: logged in a line, without a stack
 
 None of these is an error of ours: whoever still waits hears of it.
 """
 
 import asyncio
+import logging
 from typing import Any
 
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.producer.transaction_manager import TransactionManager
 
+from shared.runtime.kafka.failures import KAFKA_FAILURES, ClientEnded
+
+_SENDER_LOG = logging.getLogger("aiokafka.producer.sender")
+
 
 def expect_failures(producer: Any) -> None:
     """Lets all of it fail without a complaint. For an AIOKafkaProducer that has not started."""
+    _SENDER_LOG.addFilter(_kafka_failure_in_a_line)
     given = producer._message_accumulator
     manager = producer._txn_manager
     if manager is not None:
@@ -32,6 +39,21 @@ def expect_failures(producer: Any) -> None:
         loop=given._loop,
         linger_ms=1000 * given._linger_time,
     )
+
+
+def _kafka_failure_in_a_line(record: logging.LogRecord) -> bool:
+    """Takes the stack off a record about what Kafka refused. It ends the sender, and whoever sends hears of it.
+
+    A producer that we end by force says nothing.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, ClientEnded) or isinstance(error and error.__cause__, ClientEnded):
+        return False
+    if isinstance(error, KAFKA_FAILURES):
+        record.msg, record.args = f"{record.getMessage()}: {error!r}", ()
+        record.exc_info = None
+        record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+    return True
 
 
 def expect_failed_commits(consumer: Any) -> None:

@@ -10,6 +10,7 @@ from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
 from shared.contract.topics import Topic
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -140,7 +141,7 @@ async def wait_for_topics(
     while True:
         try:
             created = await create(settings)
-        except kafka_options.KAFKA_FAILURES as error:
+        except KAFKA_FAILURES as error:
             log.warning("kafka_unreachable", servers=settings.kafka_bootstrap_servers, reason=str(error))
             await asyncio.sleep(retry_seconds)
         else:

@@ -11,7 +11,7 @@ from deploy.local.broker.kafka import Broker
 from services.ingest.publication.connection_pool import Connection, ConnectionPool, close_connection
 from services.ingest.publication.job_producer import JobProducer, job_producer
 from services.ingest.publication.jobs_topic import JobsTopic
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
 

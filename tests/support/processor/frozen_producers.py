@@ -12,8 +12,8 @@ from services.processor.offsets.watermark import Watermark
 from services.processor.settings import ProcessorSettings
 from services.processor.subscriptions import lane_topics
 from shared.contract.events import SendingResumed
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.fenced_transactions import CommitIndefinite
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
 from shared.runtime.kafka.publisher import KafkaUnavailable, Publisher
 from tests.support.until import until
 

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.runtime.kafka.clients import Producer
+from shared.runtime.kafka.failures import ClientEnded
 
 ROOT = Path(__file__).parents[4]
 #: FastStream makes the processor's consumers, and the pool of ingest shares one client among producers.
@@ -100,6 +101,28 @@ async def test_batches_that_were_given_up_fail_without_a_complaint(complaints):
     assert complaints == []
 
 
+@pytest.mark.parametrize(
+    ("error", "level", "stack"),
+    [(GONE, "WARNING", False), (AttributeError("ours"), "ERROR", True), (ClientEnded("closed"), None, False)],
+)
+async def test_a_sender_that_kafka_refuses_is_logged_without_a_stack(caplog, error, level, stack):
+    """It ends, and whoever sends hears of it. Only what is wrong with the program is shown with its stack."""
+    producer = Producer(enable_idempotence=True)
+
+    async def refuse():
+        raise error
+
+    producer._sender._maybe_wait_for_pid = refuse
+    with pytest.raises(KafkaError):
+        await producer._sender._sender_routine()
+    await producer.stop()
+
+    said = [each for each in caplog.records if "sender routine" in each.getMessage()]
+    assert [each.levelname for each in said] == ([level] if level else [])
+    assert [bool(each.exc_info) for each in said] == ([stack] if level else [])
+    assert all(repr(error) in each.getMessage() for each in said if not stack)
+
+
 def sources():
     """Every module of every program, with its tree."""
     for package in ("services", "shared", "deploy", "client"):
@@ -126,7 +149,7 @@ def test_what_goes_wrong_with_kafka_is_one_tuple_everywhere():
         for node in ast.walk(tree)
         if isinstance(node, ast.Tuple | ast.ExceptHandler) and "KafkaError" in names(node)
     ]
-    assert [place.split(":")[0] for place in found] == ["shared/runtime/kafka/kafka_options.py"], found
+    assert [place.split(":")[0] for place in found] == ["shared/runtime/kafka/failures.py"], found
 
 
 def names(node):

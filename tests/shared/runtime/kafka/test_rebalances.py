@@ -3,7 +3,7 @@
 import pytest
 from aiokafka import TopicPartition
 
-from shared.runtime.kafka.kafka_options import KAFKA_FAILURES
+from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.rebalances import AssignmentLost, RebalanceListener
 
 ASSIGNED = [TopicPartition("hospital.jobs", 0)]

@@ -47,7 +47,7 @@ class Outcome:
 def make_plan(chance: random.Random) -> Plan:
     """What a seed decides before anything happens."""
     timeout, lease = chance.choice((0.5, 1.0, 2.0)), chance.choice((1.0, 2.0, 4.0))
-    settle = chance.choice((0.5, 1.0, 3.0))
+    settle = chance.choice((0.5, 2.0, 6.0))
     settings = ProcessorSettings(
         kafka_bootstrap_servers=f"{LEADER.host}:{LEADER.port}",
         kafka_topic_partitions=chance.choice((1, 2, 3)),

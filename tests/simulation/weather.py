@@ -139,9 +139,12 @@ class Weather:
             fates += [
                 CallFate("no id", status=200, body="no_id", delay=soon),
                 CallFate("422", creates="never", status=422),
+            ]
+            fates += [
                 CallFate("never answered", creates="later", status=None),
                 CallFate("reset", creates="later", resets=True, delay=soon),
-            ]
+                CallFate("503", creates="later", status=503, delay=soon),
+            ] * 2
         if kind == LOOK_UP:
             fates += [CallFate("part", status=200, body="part", delay=soon)] * 2
         return chance.choice(fates)

@@ -27,6 +27,8 @@ from tests.support.history import History, Violation, violations
 BROKER_ADDRESSES = [(broker.host, broker.port) for broker in BROKERS]
 ADDRESSES = [*BROKER_ADDRESSES, directory.ADDRESS]
 STOP_SECONDS = 90.0
+#: Callbacks of a processor from one strike to the next, on average, where there are any.
+STRIKES_EVERY = 1_500
 
 
 @dataclass(eq=False)
@@ -129,6 +131,7 @@ class World:
             way.longest = 0.0005 + chance.random() * plan.slow_network
         settings = plan.settings.model_copy(update={"instance_id": machine.name})
         self.happens("start", machine.name)
+        self._arm(machine)
         context = self.loop.on(machine)
         engine = context.run(Engine, settings, self.loop.time, self.loop.wall_time)
         task = context.run(self.loop.create_task, engine.run())
@@ -168,12 +171,17 @@ class World:
     def _strike(self, machine: Machine) -> None:
         if not self.troubled:
             return
+        self._arm(machine)
         processor = next(each for each in self.processors if each.machine is machine)
         if processor.alive and not processor.stopping:
             if self.chance.random() < 0.3:
                 self._die(processor)
             else:
                 self.freeze(processor, self.chance.choice((0.5, 3.0, 8.0, 15.0)) * (0.5 + self.chance.random()))
+
+    def _arm(self, machine: Machine) -> None:
+        if self.plan.strikes:
+            machine.count_down = int(self.chance.expovariate(1.0) * STRIKES_EVERY)
 
     def _die(self, processor: Processor) -> None:
         self.kill(processor)

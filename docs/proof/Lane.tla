@@ -33,7 +33,7 @@ CONSTANTS
   Rule_NewOwnerWaits,       \* a new owner sends nothing for a lease
   Rule_LookUpAfterLease,    \* ... and looks up a lease and a settled call later
   Rule_LookUpInherited,     \* rows below the inherited horizon are looked up first
-  Rule_NobodyKnowsAll,      \* no commit at all: every row is in doubt
+  Rule_UnreadableIsDoubt,   \* metadata that cannot be read: every row behind the offset is in doubt
   Rule_SettleOwnCalls,      \* a row without a clear answer is looked up a settle time after the deadline
   Rule_FromFirstByte,       \* ... counted from the first byte of its call
   Rule_LookUpBegan,         \* a look-up answers for rows whose time had come when it began
@@ -42,6 +42,7 @@ CONSTANTS
   Rule_ReadAfterFence,      \* ... and reads the watermark after that
   Rule_FencedIsDiscarded,   \* a fenced lane never makes itself a new producer
   Rule_UnknownEndsLane,     \* a commit that does not return ends the lane
+  Rule_CallsEndFirst,       \* a hand-over waits for the calls in flight
   Rule_ReleasedAfterLease,  \* `released` only if no former owner may still send
   Rule_HoldingIsFinal,      \* a lane that has stopped sending to be handed over never sends again
   Rule_ReleasedWithdraws,   \* a commit that says `released` ends the permit
@@ -163,7 +164,7 @@ FirstRead(p) ==
 Takeover(p) ==
   LET k == IF Rule_ReadAfterFence THEN kept ELSE seen[p]
       clean == k.rel \/ ~k.known
-      top == IF ~k.known THEN (IF Rule_NobodyKnowsAll THEN N + 1 ELSE 1) ELSE k.hor
+      top == IF ~k.known THEN N + 1 ELSE k.hor
       offset == Offset(k.done)
   IN
   /\ st[p] = IF Rule_ReadAfterFence THEN "none" ELSE "read"
@@ -327,6 +328,12 @@ CommitApplied ==
   /\ com' = [com EXCEPT ![holder] = IF @ = "sent" THEN "applied" ELSE @]
   /\ UNCHANGED <<world, slipped, holder, st, seen, inh, row, due, pos, hor, from, wait, permit, look>>
 
+\* The metadata is damaged, or an operator has set the offset: horizon, bitmap and `released` are not known any more.
+Damaged ==
+  /\ kept.known /\ kept.done = 1..(Offset(kept.done) - 1)
+  /\ kept' = [kept EXCEPT !.hor = IF Rule_UnreadableIsDoubt THEN N + 1 ELSE Offset(kept.done), !.rel = FALSE]
+  /\ UNCHANGED <<world, lanes, slipped, results, holder, txn>>
+
 \* The answer may be read long after: also when somebody has fenced us meanwhile.
 CommitReturned(p) ==
   /\ com[p] = "applied"
@@ -366,7 +373,7 @@ Hold(p) ==
   /\ UNCHANGED <<world, kafka, slipped, seen, inh, row, due, pos, hor, from, wait, permit, com, look>>
 
 HandOver(p) ==
-  /\ st[p] = "hold" /\ InFlight(p) = {}
+  /\ st[p] = "hold" /\ (Rule_CallsEndFirst => InFlight(p) = {})
   /\ Commit(p, wait[p] = 0 \/ ~Rule_ReleasedAfterLease)
 
 \* Only without the rule: the lane goes on.
@@ -423,10 +430,31 @@ Step(p) ==
 Next ==
   \/ \E p \in Processors : Step(p)
   \/ \E r \in R, i \in 1..2 : Creates(r, i)
-  \/ CommitApplied
+  \/ CommitApplied \/ Damaged
   \/ Tick
 
 Spec == Init /\ [][Next]_vars
+
+\* What is possible again and again is done at some time; commits and calls are sometimes as fast as the clock allows.
+Fair(p) ==
+  /\ WF_vars(Takeover(p)) /\ WF_vars(Deliver(p)) /\ SF_vars(LookUp(p)) /\ WF_vars(LookUpAnswered(p))
+  /\ SF_vars(CommitBegins(p) /\ hor'[p] >= pos[p]) /\ WF_vars(CommitReturned(p)) /\ WF_vars(CommitFenced(p))
+  /\ SF_vars(CommitApplied /\ permit[p].nextleft = Lease) /\ SF_vars(CommitReturned(p) /\ permit[p].nextleft = Lease)
+  /\ SF_vars(Ends(p) /\ st[p] = "hold" /\ com[p] = "no")
+  /\ \A r \in R :
+       /\ SF_vars(Choose(p, r)) /\ SF_vars(Write(p, r)) /\ WF_vars(NotSent(p, r) /\ ~Sends(p))
+       /\ SF_vars(\E i \in 1..2 : Answered(p, r, i, "created") \/ Answered(p, r, i, "failed"))
+       /\ WF_vars(Unanswered(p, r) /\ \A i \in 1..2 : calls[r][i].who # p)
+
+LiveSpec == Spec /\ WF_vars(Tick) /\ WF_vars(CommitApplied) /\ \A p \in Processors : Fair(p)
+
+Fault ==
+  \/ Damaged
+  \/ \E p \in Processors :
+       \/ CommitUnknown(p) \/ LookUpFailed(p) \/ Hold(p) \/ (st[p] = "own" /\ Ends(p))
+       \/ \E r \in R : \/ Unanswered(p, r) /\ \E i \in 1..2 : calls[r][i].who = p
+                       \/ NotSent(p, r) /\ Sends(p)
+                       \/ \E i \in 1..2, did \in BOOLEAN : ServerError(p, r, i, did)
 
 Symmetric == Permutations(Processors)
 
@@ -444,6 +472,9 @@ NoWrongAnswer == \A r \in R : results[r].n > 0 => made[r] = (IF results[r].kind 
 
 \* The rate slots of a lane belong to one at a time. Clocks apart can break it for a moment: only without Drift.
 OneSender == Apart = 0 => \A p, q \in Processors : Sends(p) /\ Sends(q) => p = q
+
+\* When there are no more faults, every row gets its result.
+RowsEnd == (<>[][~Fault]_vars) => <>(kept.done = R)
 
 \* Whatever may be in the directory without a result lies below the committed horizon.
 NothingWithoutPermit ==

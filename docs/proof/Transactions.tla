@@ -142,7 +142,7 @@ TakeOver ==
   /\ IF Rule_TakeoverFences
      THEN /\ epoch' = epoch + 1 /\ mine' = epoch + 1
           /\ open' = {} /\ pending' = 0 /\ written' = {}
-     ELSE UNCHANGED <<epoch, mine, open, pending, written>>
+     ELSE written' = {} /\ UNCHANGED <<epoch, mine, open, pending>>
   /\ LET from == IF Rule_TakeoverReads THEN offset ELSE at + 1
      IN IF from > N THEN at' = N /\ step' = "done" ELSE at' = from /\ step' = "send result"
   /\ again' = FALSE /\ slow' = FALSE

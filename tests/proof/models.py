@@ -78,7 +78,7 @@ MODELS = (
                 "NoHospitalTwice",
                 "Rule_HorizonKeepsDoubt",
                 "Rule_LookUpInherited",
-                "Rule_NobodyKnowsAll",
+                "Rule_UnreadableIsDoubt",
                 "Rule_SettleOwnCalls",
                 "Rule_FromFirstByte",
                 "Rule_ErrorIsNotAbsence",
@@ -97,13 +97,15 @@ MODELS = (
                 "Rule_ResentIsUnknown",
                 "Rule_SlowIsUnknown+Assume_ResendsAreSeen",
                 "Rule_OneTransaction",
-                "Rule_TakeoverFences",
                 "Rule_ReadCommitted",
                 "Assume_EpochChecked",
             ),
-            *_mutants("DoneHasResult", "Rule_ErrorIsUnknown", "Rule_AcksAwaited", "Rule_TakeoverReads"),
+            *_mutants(
+                "DoneHasResult", "Rule_ErrorIsUnknown", "Rule_AcksAwaited", "Rule_TakeoverFences", "Rule_TakeoverReads"
+            ),
         ),
     ),
+    Model("Lane_live"),
     Model("Lane_drift", _mutants("NoHospitalTwice", "Assume_ClocksTogether")),
     Model(
         "Window",

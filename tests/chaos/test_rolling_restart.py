@@ -22,12 +22,13 @@ RESTARTED = sized([0], [*range(PROCESSORS)] * 10)
 ROWS = sized(3000, 40_000)
 #: Milliseconds that most calls take, and that every fiftieth takes in turn.
 LATENCY_MS = 300
-SLOW_MS = sized((7_000,), (5_000, 6_000, 7_000, 8_000))
+SLOW_MS = sized((12_000,), (5_000, 6_000, 7_000, 8_000))
 SLOW_EVERY = 50
 #: What deploy/kubernetes and docker-compose.yml give a processor to stop.
 GRACE_SECONDS = 60
-#: At full size of nineteen in twenty; else of all six lanes, on a machine that is busy with other tests.
-PAUSE_SECONDS = sized(5.0, 3.0)
+#: At full size of nineteen in twenty. Else of all six lanes, on a machine that is busy with other tests: less than a
+#: slow call, so nobody has waited for one.
+PAUSE_SECONDS = sized(9.0, 3.0)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ async def test_a_rolling_restart_hardly_stops_a_lane(system: ProcessorSystem, ke
     """Calls that take long keep neither the lanes that stay waiting, nor those that get another owner."""
     system.environment |= {
         "HOSPITAL_API_MAX_CONNECTIONS": "8",
-        "HOSPITAL_API_TIMEOUT": "10",
+        "HOSPITAL_API_TIMEOUT": sized("15", "10"),
         "SESSION_TIMEOUT_MS": "10000",
         "LEASE_SECONDS": "10",
     }

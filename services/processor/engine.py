@@ -14,11 +14,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from services.processor import metrics
+from services.processor.assignment.lane_consumer import DRAIN_MARGIN_SECONDS, LEAVING_CALLS, LaneConsumer
+from services.processor.assignment.sharing import LaneSharing
 from services.processor.directory.client import DirectoryClient
 from services.processor.job_commands import JobCommands
 from services.processor.lane.lane import Lane
-from services.processor.lane.lane_consumer import DRAIN_MARGIN_SECONDS, LEAVING_CALLS, LaneConsumer
-from services.processor.lane.sharing import LaneSharing
 from services.processor.lane.takeover import take_over, wait_for_release
 from services.processor.lane.transactions import LaneTransactions
 from services.processor.lane.transitions import AttemptRules

@@ -15,8 +15,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.processor import metrics
+from services.processor.assignment.lane_consumer import LaneConsumer
 from services.processor.job_commands import JobCommands
-from services.processor.lane.lane_consumer import LaneConsumer
 from services.processor.limits.circuit_breakers import CircuitBreakers
 from services.processor.limits.rate_limit import RateLimit
 from services.processor.settings import ProcessorSettings

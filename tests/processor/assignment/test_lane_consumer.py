@@ -9,7 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import RequestTimedOutError
 
-from services.processor.lane.lane_consumer import AssignmentLost, LaneConsumer
+from services.processor.assignment.lane_consumer import AssignmentLost, LaneConsumer
 from services.processor.lane.ownership import LaneEnd
 from services.processor.memory.budget import MemoryBudget
 from tests.support.processor.lane_doubles import lane_settings

@@ -9,7 +9,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.processor.lane.sharing import LaneSharing, share_out
+from services.processor.assignment.sharing import LaneSharing, share_out
 
 TOPICS = ("express", "bulk", "jobs")
 wishes = st.dictionaries(st.text(min_size=1, max_size=3), st.frozensets(st.integers(0, 40)), min_size=1, max_size=9)

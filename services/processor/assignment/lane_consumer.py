@@ -1,40 +1,33 @@
-"""Polls the lanes' topics and gives each record to its lane. Polling never stops; full lanes are paused.
+"""The lanes of this processor: which it gets from the group, how each is taken over, and how it is given away.
 
-A lane is one partition index of its three topics: both of rows, and `hospital.jobs`. The range assignor gives all three
-to the same processor.
+A lane is one partition index of its three topics: both of rows, and `hospital.jobs`. One processor gets all three.
 """
 
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import OffsetOutOfRangeError
 
 from services.processor import metrics
+from services.processor.assignment.lane_reader import LaneReader
+from services.processor.assignment.sharing import LaneSharing
 from services.processor.lane.lane import Lane
 from services.processor.lane.ownership import LaneEnd
-from services.processor.lane.sharing import LaneSharing
 from services.processor.lane.takeover import SET_COMMAND, OffsetsForgotten
 from services.processor.memory.budget import MemoryBudget
-from services.processor.memory.fetch_turns import FetchTurns
-from services.processor.memory.sizes import FETCHED_AT_ONCE, PARTITION_FETCH_BYTES
 from services.processor.settings import ProcessorSettings
-from services.processor.subscriptions import lane_topics
 from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.membership import ask_for_rebalance, is_member
 from shared.runtime.kafka.rebalances import AssignmentLost
 
 log = structlog.get_logger(__name__)
 
-POLL_MS = 100
-#: The most records of one poll. Reading many at once would delay the handling of answers.
-POLL_RECORDS = 100
 #: A hand-over waits this much longer than a call can last.
 DRAIN_MARGIN_SECONDS = 5.0
 #: So many times as long as a call can last, a lane that leaves waits for a moment without calls.
@@ -45,8 +38,6 @@ TAKEOVER_RETRY_SECONDS = 1.0
 
 #: Takes a lane over. Raises one of KAFKA_FAILURES when it has to be tried again.
 TakeOver = Callable[[int, AIOKafkaConsumer], Awaitable[Lane]]
-
-Batch = dict[TopicPartition, list[ConsumerRecord]]
 
 #: Returns when the lane's owner has handed it over, or should have. Raises one of KAFKA_FAILURES.
 Release = Callable[[int], Awaitable[None]]
@@ -77,10 +68,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self.lanes: dict[int, Lane] = {}
         self._settings = settings
         self._take_over = take_over
-        self._memory = memory
-        self._bulk = settings.topics.rows_bulk
-        self._turns = {topic: FetchTurns(PARTITION_FETCH_BYTES) for topic in lane_topics(settings.topics)}
-        self._express_first = False
+        self._reader = LaneReader(settings, self.lanes, memory, clock)
         self._clock = clock
         self._retry_seconds = retry_seconds
         self._release = release
@@ -94,8 +82,6 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         #: All of them, also those that are still ending.
         self._tasks: set[asyncio.Task[None]] = set()
         self._assigned: set[int] = set()
-        #: From the beginning of a rebalance until we know our lanes nothing is read.
-        self._rebalancing = False
         #: Set when we know our lanes.
         self._lanes_known = asyncio.Event()
         #: For each takeover that has begun an event that tells its end. One that was cut off may end after the next.
@@ -111,7 +97,6 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._failure: Exception | None = None
         #: When the last poll returned (monotonic).
         self.last_poll: float | None = None
-        self._poll_records = max(1, min(POLL_RECORDS, settings.window_rows // 10))
 
     def attach(self, subscriber: Any) -> None:
         """Sets the subscriber whose consumer feeds the lanes. Needed before it starts: that brings an assignment."""
@@ -139,85 +124,10 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             raise
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> None:
-        self._pause_and_resume(consumer)
         try:
-            batch = await self._read(consumer)
-        except NoOffsetForPartitionError:
-            return  # a lane has not sought yet
+            await self._reader.poll(consumer)
         except OffsetOutOfRangeError as error:
             self._stop_lanes(error)
-            return
-        for partition in consumer.assignment():
-            lane = self.lanes.get(partition.partition)
-            if lane is not None and lane.reads and not self._rebalancing:
-                await self._admit(consumer, partition, lane, batch.get(partition, []))
-
-    async def _read(self, consumer: AIOKafkaConsumer) -> Batch:
-        """Some of what has been fetched. Every other time express rows first: bulk rows may have come long before them.
-
-        It asks once more only when it has got nothing: what is in hand when asking raises would be lost.
-        """
-        batch: Batch
-        self._express_first = not self._express_first
-        first = [each for each in consumer.assignment() - consumer.paused() if each.topic != self._bulk]
-        if self._express_first and first:
-            batch = await consumer.getmany(*first, timeout_ms=0, max_records=self._poll_records)
-            if batch:
-                return batch
-            self._express_first = False
-        batch = await consumer.getmany(timeout_ms=POLL_MS, max_records=self._poll_records)
-        return batch
-
-    async def _admit(
-        self, consumer: AIOKafkaConsumer, partition: TopicPartition, lane: Lane, records: list[ConsumerRecord]
-    ) -> None:
-        """Gives records to their lane, as far as there is memory for them. The others are fetched again."""
-        # The position also passes what is never delivered, such as the markers of transactions.
-        position = await consumer.position(partition)
-        fitting = lane.fitting(partition.topic, records)
-        if fitting < len(records):
-            position = records[fitting].offset
-            consumer.seek(partition, position)
-            records = records[:fitting]
-        if records:
-            size = sum(len(record.value or b"") for record in records)
-            self._turns[partition.topic].delivered(partition.partition, size, self._clock())
-        lane.admit(partition.topic, records, position)
-
-    def _pause_and_resume(self, consumer: AIOKafkaConsumer) -> None:
-        assigned = consumer.assignment()
-        wanted = self._to_read(consumer, assigned)
-        paused = consumer.paused()
-        if to_pause := assigned - wanted - paused:
-            consumer.pause(*to_pause)
-        if to_resume := paused & wanted:
-            consumer.resume(*to_resume)
-
-    def _to_read(self, consumer: AIOKafkaConsumer, assigned: set[TopicPartition]) -> set[TopicPartition]:
-        """The partitions with room in their lanes; of those in which much waits only so many at once."""
-        wanted, waiting = set(), defaultdict(list)
-        for partition in assigned:
-            if self._has_room(partition):
-                wanted.add(partition)
-                end = consumer.last_stable_offset(partition)
-                if end is not None and self.lanes[partition.partition].position(partition.topic) < end:
-                    waiting[partition.topic].append(partition.partition)
-        for topic, partitions in waiting.items():
-            chosen = self._turns[topic].choose(partitions, self._at_once(topic), self._clock())
-            wanted -= {TopicPartition(topic, each) for each in partitions if each not in chosen}
-        return wanted
-
-    def _at_once(self, topic: str) -> int:
-        if topic not in self._settings.topics.rows:
-            return FETCHED_AT_ONCE
-        fitting = self._memory.largest_records(express=topic != self._bulk)
-        return max(min(FETCHED_AT_ONCE, fitting), 1)
-
-    def _has_room(self, partition: TopicPartition) -> bool:
-        lane = self.lanes.get(partition.partition)
-        if lane is None or not lane.reads or self._rebalancing:
-            return False
-        return lane.has_room(partition.topic, self._poll_records)
 
     def _stop_lanes(self, error: OffsetOutOfRangeError) -> None:
         for partition, offset in dict(error.args[0]).items():
@@ -251,7 +161,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _end_takeovers(self) -> None:
         """Waits for takeovers that have begun. The other lanes that we were to get may go elsewhere."""
-        self._rebalancing = True
+        self._reader.stopped = True
         self._lanes_known.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._takeover_seconds):
@@ -307,7 +217,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         for index in self._assigned - self.lanes.keys() - self._stopped.keys():
             self._keepers[index] = self._start(self._keep_lane(index, consumer))
         self._sharing.awaited -= self.lanes.keys()
-        self._rebalancing = False
+        self._reader.stopped = False
         self._lanes_known.set()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -419,7 +329,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     async def close(self) -> None:
         """Hands all lanes over and ends them: before the processor stops, or its consumer is made anew."""
         self._left_consumer = self._subscriber.consumer
-        self._rebalancing = True
+        self._reader.stopped = True
         self._assigned = set()
         self._cancel_takeovers()
         for lane in self._leaving:

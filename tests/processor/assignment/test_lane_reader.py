@@ -3,7 +3,7 @@
 import pytest
 from aiokafka import TopicPartition
 
-from services.processor.lane.lane_consumer import LaneConsumer
+from services.processor.assignment.lane_reader import LaneReader
 from services.processor.memory.budget import MemoryBudget
 from services.processor.memory.sizes import FETCHED_AT_ONCE, LARGEST_CHARGE, charge
 from tests.support.processor.lane_doubles import Clock, accepted, beginning, finish, lane_settings, make_lane, record
@@ -59,33 +59,31 @@ class Partitions:
 
 
 def reading(lanes, budget):
-    """A lane consumer with that many lanes, and the partitions that it reads."""
+    """A reader with that many lanes, and the partitions that it reads."""
     memory = MemoryBudget(budget)
-    lane_consumer = LaneConsumer(lane_settings(), NotImplemented, memory, Clock())
-    for index in range(lanes):
-        lane_consumer.lanes[index], _ = make_lane(beginning(), memory=memory)
-    return lane_consumer, Partitions(lanes)
+    owned = {index: make_lane(beginning(), memory=memory)[0] for index in range(lanes)}
+    return LaneReader(lane_settings(), owned, memory, Clock()), Partitions(lanes)
 
 
-def rows_of(lane_consumer, lane=0):
-    return [row.event.row for row in lane_consumer.lanes[lane].unfinished_rows()]
+def rows_of(reader, lane=0):
+    return [row.event.row for row in reader._lanes[lane].unfinished_rows()]
 
 
-async def poll(lane_consumer, consumer, times):
+async def poll(reader, consumer, times):
     for _ in range(times):
-        await lane_consumer._poll(consumer)
+        await reader.poll(consumer)
 
 
 async def test_what_does_not_fit_is_fetched_again_in_order():
     """Nothing is left out, and nothing comes twice."""
     size = charge(b"job:2", record(accepted(2), 0).value)
-    lane_consumer, consumer = reading(1, 4 * 4 * 10 * size // 3)  # ten bulk rows a lane, or a few more
-    lane_consumer.lanes[0]._memory.has_room = lambda *, express: True  # as if there were always room for the largest
+    reader, consumer = reading(1, 4 * 4 * 10 * size // 3)  # ten bulk rows a lane, or a few more
+    reader._lanes[0]._memory.has_room = lambda *, express: True  # as if there were always room for the largest
     consumer.fill(BULK, 0, 50)
-    seen, lane = [], lane_consumer.lanes[0]
+    seen, lane = [], reader._lanes[0]
     while len(seen) < 50:
-        await poll(lane_consumer, consumer, 2)
-        assert 1 <= len(rows_of(lane_consumer)) <= 11
+        await poll(reader, consumer, 2)
+        assert 1 <= len(rows_of(reader)) <= 11
         for row in list(lane.unfinished_rows()):
             seen.append(row.event.row)
             finish(lane, row, row.created(1))
@@ -95,58 +93,58 @@ async def test_what_does_not_fit_is_fetched_again_in_order():
 
 async def test_bulk_partitions_are_paused_first_and_come_back():
     """Express rows and requests for activation are read on meanwhile."""
-    lane_consumer, consumer = reading(6, 40 * LARGEST_CHARGE)
+    reader, consumer = reading(6, 40 * LARGEST_CHARGE)
     wide = ("x" * 300_000,)
     for lane in range(6):
         consumer.fill(BULK, lane, 100, cells=wide)
-    await poll(lane_consumer, consumer, 40)
-    lane_consumer._pause_and_resume(consumer)
+    await poll(reader, consumer, 40)
+    reader.pause_and_resume(consumer)
     assert {where.topic for where in consumer.assignment() - consumer.paused()} == {EXPRESS, JOBS}
-    for lane in lane_consumer.lanes.values():
+    for lane in reader._lanes.values():
         for row in list(lane.unfinished_rows()):
             finish(lane, row, row.created(1))
         await lane.committer.commit()
-    lane_consumer._pause_and_resume(consumer)
+    reader.pause_and_resume(consumer)
     assert BULK in {where.topic for where in consumer.assignment() - consumer.paused()}
 
 
 async def test_express_rows_are_read_before_bulk_rows_that_were_fetched_earlier():
     """A million bulk rows may have been fetched before the small job came."""
-    lane_consumer, consumer = reading(1, PLENTY)
+    reader, consumer = reading(1, PLENTY)
     consumer.fill(BULK, 0, 5_000)
     consumer.fill(EXPRESS, 0, 3, job_id="small")
-    await poll(lane_consumer, consumer, 2)
-    assert {row.event.job_id for row in lane_consumer.lanes[0].unfinished_rows()} == {"job", "small"}
+    await poll(reader, consumer, 2)
+    assert {row.event.job_id for row in reader._lanes[0].unfinished_rows()} == {"job", "small"}
 
 
 async def test_bulk_rows_are_read_beside_an_endless_stream_of_express_rows():
     """Every other poll is for all."""
-    lane_consumer, consumer = reading(1, PLENTY)
+    reader, consumer = reading(1, PLENTY)
     consumer.fill(BULK, 0, 5_000)
     consumer.fill(EXPRESS, 0, 5_000, job_id="small")
-    await poll(lane_consumer, consumer, 6)
-    jobs = [row.event.job_id for row in lane_consumer.lanes[0].unfinished_rows()]
+    await poll(reader, consumer, 6)
+    jobs = [row.event.job_id for row in reader._lanes[0].unfinished_rows()]
     assert jobs.count("job") == jobs.count("small")
 
 
 async def test_what_waits_in_many_partitions_is_fetched_in_turn():
     """Together they would leave no room for express rows in an answer, and fill the memory."""
-    lane_consumer, consumer = reading(20, PLENTY)
+    reader, consumer = reading(20, PLENTY)
     for lane in range(20):
         consumer.fill(BULK, lane, 300, cells=("x" * 50_000,))
     for _ in range(400):
-        await lane_consumer._poll(consumer)
+        await reader.poll(consumer)
         read = {where.partition for where in consumer.assignment() - consumer.paused() if where.topic == BULK}
         behind = {lane for lane in read if consumer.positions[TopicPartition(BULK, lane)] < 300}
         assert len(behind) <= FETCHED_AT_ONCE
-    assert all(rows_of(lane_consumer, lane) for lane in range(20))
+    assert all(rows_of(reader, lane) for lane in range(20))
 
 
 @pytest.mark.parametrize("topic", [EXPRESS, BULK])
 async def test_a_lane_without_rows_reads_one_when_the_others_hold_all_memory(topic):
     """Theirs may be in doubt for as long as nobody answers their look-ups."""
-    lane_consumer, consumer = reading(3, 20 * LARGEST_CHARGE)
-    lane_consumer._memory.lane().take(30 * LARGEST_CHARGE, express=True)
+    reader, consumer = reading(3, 20 * LARGEST_CHARGE)
+    reader._memory.lane().take(30 * LARGEST_CHARGE, express=True)
     consumer.fill(topic, 1, 10)
-    await poll(lane_consumer, consumer, 10)
-    assert rows_of(lane_consumer, 1) == [2]
+    await poll(reader, consumer, 10)
+    assert rows_of(reader, 1) == [2]

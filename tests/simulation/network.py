@@ -82,7 +82,7 @@ class Connection:
     def _arrives(self, data: bytes | None, expires: float | None) -> None:
         if not self.open:
             return
-        if self._unsent_dropped and self.network.chance.random() < 0.7:
+        if self._unsent_dropped and self.network.chance.random() < 0.5:
             return
         if self.way.cut_until > self.network.loop.now:  # it was cut while the bytes were on their way
             self._send_to_server(data, expires)
@@ -108,6 +108,7 @@ class Connection:
         elif data is None:
             self.transport.lose(ConnectionResetError("connection lost"))
         else:
+            self.network.on_moment(self.machine, self.address)
             self.transport.deliver(data)
 
     def break_off(self) -> None:
@@ -240,7 +241,7 @@ class Network:
         self.happened: Counter[str] = Counter()
         self._ways: dict[tuple[str, Address], Way] = {}
         self._addresses: dict[int, tuple[Address, float]] = {}
-        #: Told of each connection that a machine opens and of each message that it writes, before that happens.
+        #: Told of each connection that a machine opens, and of each message that it writes or gets, just before.
         self.on_moment: Callable[[Machine, Address], None] = lambda _machine, _address: None
         self._context = loop.on(loop.world)
         loop.network = self

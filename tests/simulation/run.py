@@ -83,7 +83,7 @@ def make_plan(chance: random.Random) -> Plan:
         drift=chance.choice((0.0, 0.0001, 0.003)),
         slow_network=chance.choice((0.0, 0.005, 0.05)),
         forgets=chance.random() < 0.04,
-        strikes=chance.choice((0.0, 0.002, 0.01)),
+        strikes=chance.choice((0.0, 0.02, 0.06)),
     )
 
 

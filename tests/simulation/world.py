@@ -28,7 +28,9 @@ BROKER_ADDRESSES = [(broker.host, broker.port) for broker in BROKERS]
 ADDRESSES = [*BROKER_ADDRESSES, directory.ADDRESS]
 STOP_SECONDS = 90.0
 #: Callbacks of a processor from one strike to the next, on average, where there are any.
-STRIKES_EVERY = 1_500
+STRIKES_EVERY = 8_000
+#: Messages to and from Kafka are so many times more frequent than calls, and struck so much more seldom.
+MESSAGES_PER_CALL = 60
 
 
 @dataclass(eq=False)
@@ -161,12 +163,14 @@ class World:
         self.network.machine_died(processor.machine)
 
     def _begin_to_strike(self, machine: Machine, address: directory.Address) -> None:
-        """Perhaps a processor freezes or dies a few callbacks after it began to connect, or to write to anybody.
+        """Perhaps a processor freezes or dies a few callbacks after it began to connect, to write or to read an answer.
 
-        Faults at random times mostly meet processors that wait. The dangerous moments are those between two steps.
+        Faults at random times mostly meet processors that wait. The dangerous moments are those between two steps, and
+        most of them belong to calls.
         """
-        if self.troubled and self.plan.strikes and self.chance.random() < self.plan.strikes:
-            machine.count_down = self.chance.randrange(15)
+        likely = self.plan.strikes / (1 if address == directory.ADDRESS else MESSAGES_PER_CALL)
+        if self.troubled and likely and self.chance.random() < likely:
+            machine.count_down = self.chance.randrange(12)
 
     def _strike(self, machine: Machine) -> None:
         if not self.troubled:

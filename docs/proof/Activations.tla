@@ -31,9 +31,10 @@ VARIABLES
   told,      \* ... requests that it has answered
   answers,   \* on the topic: how often each was answered, and how
   offset,    \* requests that count as done
-  outages    \* how often a call had no clear answer
+  outages,   \* how often a call had no clear answer
+  calls      \* odd or even: a call is a step, also when it changes nothing else
 
-vars == <<owner, lanes, queue, first, tries, told, answers, offset, outages>>
+vars == <<owner, lanes, queue, first, tries, told, answers, offset, outages, calls>>
 
 None == [n |-> 0, how |-> "-"]
 
@@ -44,7 +45,7 @@ Init ==
   /\ tries = [r \in Requests |-> 0]
   /\ answers = [r \in Requests |-> None]
   /\ offset = {}
-  /\ outages = 0
+  /\ outages = 0 /\ calls = 0
 
 Waiting == Requests \ (offset \cup told)
 Least(S) == {r \in S : \A q \in S : queue[r] <= queue[q]}
@@ -53,6 +54,7 @@ Chosen == IF ~Rule_EachWaitsAlone THEN Oldest(Waiting)
           ELSE IF Rule_LeastFailedFirst THEN Oldest(Least(Waiting)) ELSE Waiting
 
 Answers(r, how) ==
+  /\ calls' = 1 - calls
   /\ answers' = [answers EXCEPT ![r] = [n |-> IF @.n < 2 THEN @.n + 1 ELSE 2, how |-> how]]
   /\ told' = told \cup {r}
   /\ offset' = IF Rule_AnswerWithOffset THEN offset \cup {r} ELSE offset
@@ -61,7 +63,8 @@ Again(r, counts, look) ==
   /\ tries' = [tries EXCEPT ![r] = IF counts /\ @ < Attempts THEN @ + 1 ELSE @]
   /\ IF tries'[r] >= Attempts /\ Rule_AttemptLimit
      THEN Answers(r, "failed") /\ UNCHANGED <<queue, first>>
-     ELSE /\ queue' = [queue EXCEPT ![r] = IF @ < Attempts + 2 * Outages + 1 THEN @ + 1 ELSE @]  \* no other comes so far
+     ELSE /\ calls' = 1 - calls
+          /\ queue' = [queue EXCEPT ![r] = IF @ < Attempts + 2 * Outages + 1 THEN @ + 1 ELSE @]  \* no other comes so far
           /\ first' = [first EXCEPT ![r] = look]
           /\ UNCHANGED <<answers, offset, told>>
 
@@ -106,13 +109,13 @@ TakesOver ==
   /\ first' = [r \in Requests |-> FALSE]
   /\ tries' = [r \in Requests |-> 0]
   /\ told' = {}
-  /\ UNCHANGED <<answers, offset, outages>>
+  /\ UNCHANGED <<answers, offset, outages, calls>>
 
 \* Without the rule the offset follows later.
 OffsetFollows(r) ==
   /\ r \in told \ offset
   /\ offset' = offset \cup {r}
-  /\ UNCHANGED <<owner, lanes, queue, first, tries, told, answers, outages>>
+  /\ UNCHANGED <<owner, lanes, queue, first, tries, told, answers, outages, calls>>
 
 Work(r) == Activated(r) \/ Refused(r) \/ LookedUp(r) \/ NeverAnswered(r)
 

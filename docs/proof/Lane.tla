@@ -301,7 +301,7 @@ Commit(p, rel) ==
      IN \E h \in IF rel \/ idle THEN {low} ELSE {Max(least, offset), Max(least, pos[p])} :
           /\ hor' = [hor EXCEPT ![p] = h]
           /\ permit' = [permit EXCEPT ![p] =
-               IF rel /\ Rule_ReleasedWithdraws THEN NoPermit
+               IF rel THEN (IF Rule_ReleasedWithdraws THEN NoPermit ELSE @)
                ELSE [@ EXCEPT !.next = h, !.nextleft = Lease]]
           /\ IF holder = p \/ ~Rule_Fencing
              THEN /\ txn' = [s |-> TRUE, done |-> done, hor |-> h, rel |-> rel,

@@ -4,14 +4,16 @@
 (*                                                                          *)
 (* One processor with its permits. A call goes to a row (create) or to a    *)
 (* batch (look up). Sick batches: their look-ups fail for ever. Sick rows:  *)
-(* always 500. Each kind of call has a circuit breaker: closed, open,       *)
-(* half-open. Time stands in the fairness: what is open becomes half-open.  *)
+(* always 500. Stubborn rows: always 403, say, which is no attempt.         *)
+(* Each kind of call has a circuit breaker: closed, open, half-open. Time   *)
+(* stands in the fairness: what is open becomes half-open at some time.     *)
 (***************************************************************************)
 EXTENDS Naturals, FiniteSets
 
 CONSTANTS
   Express, Bulk,    \* rows of the two topics, numbers, in the order of the topic
   SickRows,         \* rows that always get 500
+  StubbornRows,     \* rows that always get an answer that is no attempt
   Batches,          \* batches to look up
   SickBatches,      \* those whose look-ups fail for ever
   FlakyBatches,     \* those whose first look-up fails
@@ -96,10 +98,10 @@ FailsFor(k, soft) ==
 Creates(r) ==
   /\ [k |-> "create", x |-> r] \in Choice
   /\ turn' = (turn + 1) % 5
-  /\ IF r \in SickRows
+  /\ IF r \in SickRows \cup StubbornRows
      THEN /\ fails' = [fails EXCEPT ![r] = IF @ < Cap THEN @ + 1 ELSE @]
-          /\ row' = [row EXCEPT ![r] = IF fails'[r] >= Attempts THEN "done" ELSE @]
-          /\ FailsFor("create", TRUE)
+          /\ row' = [row EXCEPT ![r] = IF r \in SickRows /\ fails'[r] >= Attempts THEN "done" ELSE @]
+          /\ FailsFor("create", r \in SickRows)
      ELSE /\ row' = [row EXCEPT ![r] = "done"]
           /\ Closes("create")
           /\ UNCHANGED fails
@@ -142,12 +144,15 @@ Fair == WF_vars(Call) /\ (\A k \in {"create", "look"} : WF_vars(HalfOpens(k))) /
 Spec == Init /\ [][Next]_vars /\ Fair
 
 ----------------------------------------------------------------------------
-RowsEnd == \A r \in Rows : <>(row[r] = "done")
+RowsEnd == \A r \in Rows \ StubbornRows : <>(row[r] = "done")
 
 LookUpsEnd == \A b \in Batches \ SickBatches : <>(batch[b] = "done")
 
 \* A look-up that fails keeps its batch's rows in doubt; it is tried for as long as it takes.
 RepeatsAreTried == []<><<\E b \in SickBatches : LooksUp(b)>>_vars
+
+\* Look-ups that fail stop no row.
+OnlyRowsStopRows == SickRows \cup StubbornRows = {} => brk["create"].s = "closed"
 
 \* What fails alone opens no breaker for the others.
 OneBatchOpensNothing == Cardinality(SickBatches \cup FlakyBatches) < Threshold => brk["look"].s = "closed"

@@ -25,7 +25,7 @@ CONSTANTS
   Rule_StoredOffset,       \* it reads from the offset that was stored with the reservation
   Rule_ByJobId,            \* a reservation is changed by its job, not by its key
   Rule_OneTransaction,     \* rows and JobAccepted are one transaction
-  Assume_Fencing           \* Kafka refuses whatever an older producer of the job asks for
+  Assume_Fencing           \* a new producer of the job ends what an older one has open, and Kafka refuses that one
 
 VARIABLES
   key,     \* SQL: free, progress or answered; for which job; whether the lease still runs; the stored offset
@@ -112,7 +112,7 @@ Commit(u) ==
 CommitArrives(u) ==
   /\ asked[u]
   /\ asked' = [asked EXCEPT ![u] = FALSE]
-  /\ IF epoch[u] = 1 \/ ~Assume_Fencing THEN Settle(u, "committed") ELSE UNCHANGED <<log, row>>
+  /\ IF epoch[u] = 1 THEN Settle(u, "committed") ELSE UNCHANGED <<log, row>>
   /\ UNCHANGED <<key, epoch, pc, answer, sweep>>
 
 Confirmed(u) ==
@@ -181,8 +181,9 @@ Finds(s) ==
 
 Fences(s) ==
   /\ sweep[s].s = "found"
-  /\ epoch' = [epoch EXCEPT ![sweep[s].job] = 2]
-  /\ Settle(sweep[s].job, "aborted")
+  /\ IF Assume_Fencing
+     THEN epoch' = [epoch EXCEPT ![sweep[s].job] = 2] /\ Settle(sweep[s].job, "aborted")
+     ELSE UNCHANGED <<epoch, log, row>>
   /\ Sweeps(s, [sweep[s] EXCEPT !.s = "fenced"])
   /\ UNCHANGED <<key, asked, pc, answer>>
 

@@ -53,21 +53,13 @@ MODELS = (
     Model(
         "Lane",
         (
-            *_mutants(
-                "NoHospitalTwice",
-                "Rule_OnlyBelowHorizon",
-                "Rule_LowerHorizon+Rule_HorizonOnlyGrows",
-                "Rule_AskedLast",
-                "Rule_HorizonKeepsUnread",
-                "Rule_LookUpAfterLease",
-                "Rule_ReleasedAfterLease",
-                "Rule_HoldingIsFinal+Rule_ReleasedWithdraws",
-                **SHORT,
-            ),
             *_mutants("OneSender", "Rule_Lease", "Rule_LeaseFromBegin", "Rule_NewOwnerWaits", **SHORT),
             *_mutants("OneResult", "Rule_Fencing", "Rule_ReadAfterFence", "Rule_FencedIsDiscarded", **SHORT),
+            *_mutants("NoHospitalTwice", "Rule_AskedLast", **SHORT, Lease="1"),
+            *_mutants("NoHospitalTwice", "Rule_LookUpAfterLease", "Rule_ReleasedAfterLease", **SHORT),
         ),
     ),
+    # One processor, which is killed and takes over again, and two rows.
     Model(
         "Lane_rows",
         (
@@ -76,32 +68,20 @@ MODELS = (
             *_mutants("DoneHasResult", "Rule_UnknownEndsLane", N="1"),
             *_mutants(
                 "NoHospitalTwice",
+                "Rule_OnlyBelowHorizon",
+                "Rule_LowerHorizon+Rule_HorizonOnlyGrows",
                 "Rule_HorizonKeepsDoubt",
+                "Rule_HorizonKeepsUnread",
                 "Rule_LookUpInherited",
                 "Rule_UnreadableIsDoubt",
                 "Rule_SettleOwnCalls",
                 "Rule_FromFirstByte",
                 "Rule_ErrorIsNotAbsence",
+                "Rule_HoldingIsFinal+Rule_ReleasedWithdraws",
                 "Assume_UserTimeout",
                 "Assume_Settled",
                 "Assume_NotAfter500",
                 N="1",
-            ),
-        ),
-    ),
-    Model(
-        "Transactions",
-        (
-            *_mutants(
-                "OneResult",
-                "Rule_ResentIsUnknown",
-                "Rule_SlowIsUnknown+Assume_ResendsAreSeen",
-                "Rule_OneTransaction",
-                "Rule_ReadCommitted",
-                "Assume_EpochChecked",
-            ),
-            *_mutants(
-                "DoneHasResult", "Rule_ErrorIsUnknown", "Rule_AcksAwaited", "Rule_TakeoverFences", "Rule_TakeoverReads"
             ),
         ),
     ),
@@ -181,9 +161,9 @@ MODELS = (
                 "Rule_FenceFirst",
                 "Rule_WholeEnd",
                 "Rule_StoredOffset",
-                "Rule_ByJobId",
                 "Assume_Fencing",
             ),
+            *_mutants("FreeMeansNothing", "Rule_ByJobId"),
             *_mutants("AllOrNothing", "Rule_AcksAwaited", "Rule_OneTransaction"),
         ),
     ),
@@ -221,12 +201,12 @@ MODELS = (
                 "RowsEnd",
                 "Rule_RepeatsGoLast",
                 "Rule_BulkHasATurn",
-                "Rule_BreakerByKind",
                 "Rule_LeastFailedProbe",
             ),
             *_mutants("LookUpsEnd", "Rule_LeastFailedRepeat"),
             *_mutants("RepeatsAreTried", "Rule_RepeatsHaveATurn"),
         ),
     ),
+    Model("Turns_looks", _mutants("OnlyRowsStopRows", "Rule_BreakerByKind")),
     Model("Turns_alone", _mutants("OneBatchOpensNothing", "Rule_SubjectOnce")),
 )

@@ -14,7 +14,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from services.processor import metrics
-from services.processor.assignment.lane_consumer import DRAIN_MARGIN_SECONDS, LEAVING_CALLS, LaneConsumer
+from services.processor.assignment.hand_overs import DRAIN_MARGIN_SECONDS
+from services.processor.assignment.lane_consumer import LEAVING_CALLS, LaneConsumer
 from services.processor.assignment.sharing import LaneSharing
 from services.processor.directory.client import DirectoryClient
 from services.processor.job_commands import JobCommands

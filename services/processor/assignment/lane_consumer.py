@@ -15,6 +15,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import OffsetOutOfRangeError
 
 from services.processor import metrics
+from services.processor.assignment.hand_overs import HandOvers
 from services.processor.assignment.lane_reader import LaneReader
 from services.processor.assignment.sharing import LaneSharing
 from services.processor.lane.lane import Lane
@@ -28,8 +29,6 @@ from shared.runtime.kafka.rebalances import AssignmentLost
 
 log = structlog.get_logger(__name__)
 
-#: A hand-over waits this much longer than a call can last.
-DRAIN_MARGIN_SECONDS = 5.0
 #: So many times as long as a call can last, a lane that leaves waits for a moment without calls.
 LEAVING_CALLS = 2
 #: A rebalance waits so long for takeovers that are under way.
@@ -75,7 +74,8 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._takeover_seconds = takeover_seconds
         self._sharing = sharing or LaneSharing()
         self._sharing.wanted = lambda: self._assigned
-        self._sharing.held = lambda: [lane.partition for lane in self.running_lanes() if lane not in self._given_up]
+        self._sharing.held = lambda: [lane.partition for lane in self._held_lanes()]
+        self._hand_overs = HandOvers(settings.hospital_api_timeout, self._fail, self._claim_no_more)
         self._subscriber: Any = None
         #: What takes each assigned lane over and runs it.
         self._keepers: dict[int, asyncio.Task[None]] = {}
@@ -86,10 +86,6 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._lanes_known = asyncio.Event()
         #: For each takeover that has begun an event that tells its end. One that was cut off may end after the next.
         self._takeovers: set[asyncio.Event] = set()
-        #: Lanes that other processors wait for, with what hands them over.
-        self._leaving: dict[Lane, asyncio.Task[None]] = {}
-        #: Those of them that may have another owner already, for whom nobody waits therefore.
-        self._given_up: set[Lane] = set()
         #: Lanes that stopped because records are missing, with the reason.
         self._stopped: dict[int, str] = {}
         #: The consumer whose group this processor is leaving, or has left.
@@ -104,7 +100,11 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def running_lanes(self) -> list[Lane]:
         """The lanes that have not ended, also those that are being handed over."""
-        return [lane for lane in (*self.lanes.values(), *self._leaving) if not lane.ended]
+        return [lane for lane in (*self.lanes.values(), *self._hand_overs.lanes) if not lane.ended]
+
+    def _held_lanes(self) -> list[Lane]:
+        """Those that nobody else may take over before we have handed them over."""
+        return [lane for lane in self.running_lanes() if lane not in self._hand_overs.given_up]
 
     async def run(self, consumer: AIOKafkaConsumer) -> None:
         """Polls until cancelled, and then gives the lanes to the other processors, if there are any.
@@ -173,12 +173,12 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._assigned = set()
         for lane in [lane for lane in self.lanes.values() if not lane.ended]:
             self._begin_to_leave(lane, seconds=0)
-        self._given_up.update(self._leaving)
+        self._hand_overs.give_up()
 
     def _begin_to_leave(self, lane: Lane, seconds: float) -> None:
         del self.lanes[lane.partition]
         self._keepers.pop(lane.partition)  # it runs the lane to its end
-        self._leaving[lane] = self._start(self._let_go(lane, seconds))
+        self._hand_overs.begin(lane, seconds)
 
     def _cancel_takeovers(self) -> None:
         running = {lane.partition for lane in self.lanes.values() if not lane.ended}
@@ -252,8 +252,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _released(self, index: int) -> None:
         """Returns when nobody hands the lane over any more: we ourselves, who had it before, or another processor."""
-        if ours := [task for lane, task in self._leaving.items() if lane.partition == index]:
-            await asyncio.wait(ours)
+        await self._hand_overs.end_of(index)
         if index in self._sharing.awaited:
             await self._release(index)
             self._sharing.awaited -= {index}  # from now on its owner is whoever takes it over, and that is we
@@ -282,32 +281,12 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     # ---- the end -----------------------------------------------------------------------------------------------------
 
-    async def _let_go(self, lane: Lane, seconds: float) -> None:
-        """Hands a lane over that another processor is to have."""
-        waited_for = lane not in self._given_up
-        released = False
-        try:
-            released = await self._hand_over(lane, seconds)
-        except Exception as error:
-            self._failure = RuntimeError(f"lane {lane.partition} broke: {error!r}")
-            raise
-        finally:
-            lane.close()
-            del self._leaving[lane]
-            self._given_up.discard(lane)
-        if waited_for and not released:
-            # Whoever is to have it waits for us, until we do not claim it any more.
-            ask_for_rebalance(self._subscriber.consumer)
+    def _claim_no_more(self) -> None:
+        """A lane was not released. Whoever is to have it waits for us, until we do not claim it any more."""
+        ask_for_rebalance(self._subscriber.consumer)
 
-    async def _hand_over(self, lane: Lane, seconds: float = 0.0) -> bool:
-        """Hands a lane over, after so many seconds without beginning any more calls; within a bounded time.
-
-        Returns whether its last commit says `released`.
-        """
-        with contextlib.suppress(TimeoutError):  # if it was committing, that has ended the lane
-            async with asyncio.timeout(seconds + self._settings.hospital_api_timeout + DRAIN_MARGIN_SECONDS):
-                return await lane.hand_over(seconds)
-        return False
+    def _fail(self, failure: Exception) -> None:
+        self._failure = failure
 
     async def _give_lanes_away(self, consumer: AIOKafkaConsumer) -> None:
         """Asks the group to share the lanes out without us, and hands over what others got; nothing when that fails.
@@ -323,8 +302,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                     self._lanes_known.clear()
                     ask_for_rebalance(consumer)
                     await self._lanes_known.wait()
-        if self._leaving:
-            await asyncio.wait(set(self._leaving.values()))
+        await self._hand_overs.end_of_all()
 
     async def close(self) -> None:
         """Hands all lanes over and ends them: before the processor stops, or its consumer is made anew."""
@@ -332,11 +310,11 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._reader.stopped = True
         self._assigned = set()
         self._cancel_takeovers()
-        for lane in self._leaving:
-            lane.hold()
+        self._hand_overs.hold()
         running = [lane for lane in self.lanes.values() if not lane.ended]
-        if ends := [*self._leaving.values(), *(asyncio.create_task(self._hand_over(lane)) for lane in running)]:
+        if ends := [asyncio.create_task(self._hand_overs.hand_over(lane)) for lane in running]:
             await asyncio.wait(ends)
+        await self._hand_overs.end_of_all()
         for lane in self.lanes.values():
             lane.close()
         self.lanes.clear()

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from deploy.housekeeping.deletion import HousekeepingSettings
 from deploy.origin.settings import OriginSettings
 from services.ingest.settings import IngestSettings
-from services.processor.assignment.lane_consumer import DRAIN_MARGIN_SECONDS, LEAVING_CALLS
+from services.processor.assignment.hand_overs import DRAIN_MARGIN_SECONDS
+from services.processor.assignment.lane_consumer import LEAVING_CALLS
 from services.processor.settings import ProcessorSettings
 from services.status.settings import StatusSettings
 from shared.runtime.http.http_server import GRACEFUL_SHUTDOWN_SECONDS

@@ -89,7 +89,15 @@ def make_plan(chance: random.Random) -> Plan:
 
 def short(plan: Plan) -> Plan:
     """A plan for runs that have little time."""
-    return replace(plan, trouble_seconds=min(plan.trouble_seconds, 5.0), processors=min(plan.processors, 2))
+    settle = min(plan.settings.hospital_api_settle_seconds, 2.0)
+    times = {"lease_seconds": min(plan.settings.lease_seconds, 2.0), "hospital_api_settle_seconds": settle}
+    return replace(
+        plan,
+        settings=plan.settings.model_copy(update=times),
+        character=replace(plan.character, settle=settle),
+        trouble_seconds=5.0,
+        processors=min(plan.processors, 2),
+    )
 
 
 def simulate(seed: int, change: Callable[[Plan], Plan] = lambda plan: plan, *, keep_trace: bool = False) -> Outcome:

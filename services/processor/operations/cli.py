@@ -16,9 +16,11 @@ from services.processor.publishing import SEND_SECONDS
 from shared.contract.events import SendingPaused, SendingResumed
 from shared.runtime.command_line import service_parser
 from shared.runtime.kafka import kafka_options
+from shared.runtime.kafka.clients import AdminClient
 from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.publisher import KafkaUnavailable, Publisher
 from shared.runtime.settings import KafkaSettings, load
+from shared.runtime.timeouts import run_with_timeout
 
 #: How long a command waits for Kafka before it says that it is away.
 KAFKA_ANSWERS_SECONDS = 10.0
@@ -102,9 +104,7 @@ async def _check_topic(settings: KafkaSettings, name: str) -> None:
     """Raises TopicMissing: on another installation's Kafka, or with another prefix, nobody would be paused."""
     client = kafka_options.admin_client(settings)
     try:
-        async with asyncio.timeout(KAFKA_ANSWERS_SECONDS):
-            await client.start()
-            known = await client.list_topics()
+        known = await run_with_timeout(KAFKA_ANSWERS_SECONDS, _topics_of(client))
     finally:
         await client.close()
     if name not in known:
@@ -113,6 +113,12 @@ async def _check_topic(settings: KafkaSettings, name: str) -> None:
             f"there is no topic {name} on Kafka at {servers}: is it the right one, and is {prefix!r} its "
             "KAFKA_TOPIC_PREFIX?"
         )
+
+
+async def _topics_of(client: AdminClient) -> list[str]:
+    await client.start()
+    names: list[str] = await client.list_topics()
+    return names
 
 
 def _operator() -> str:

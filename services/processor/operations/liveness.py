@@ -1,6 +1,5 @@
 """Whether this process is alive, or needs a restart: what `/health` answers."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 from shared.runtime.kafka import kafka_options
 from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.settings import KafkaSettings
+from shared.runtime.timeouts import run_with_timeout
 
 #: Longer than any rebalance. If no poll has returned for so long, Kafka is asked whether it answers at all.
 SILENT_SECONDS: Final = 60.0
@@ -63,8 +63,7 @@ async def kafka_answers(settings: KafkaSettings) -> bool:
     """Whether Kafka can be reached now."""
     client = kafka_options.admin_client(settings)
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            await client.start()
+        await run_with_timeout(ANSWER_SECONDS, client.start())
     except KAFKA_FAILURES:
         return False
     else:

@@ -28,6 +28,7 @@ from shared.contract.events import (
     RowUnprocessed,
 )
 from shared.runtime.kafka import kafka_options
+from tests.support.former_member import of_the_generation_before
 from tests.support.processor.installation import TIMEOUT_SECONDS, rows, running_installation
 from tests.support.processor.lane_doubles import accepted
 from tests.support.topic_reader import TopicReader
@@ -190,13 +191,12 @@ async def test_a_former_member_fences_nobody(installation):
     """It lost the lane and has not heard of it; its owner goes on. Whoever joins knows of the new generation."""
     owner = LaneTransactions(installation.settings, 0)
     await owner.open()
-    async with member(installation) as former:
-        former._coordinator.generation -= 1
+    async with member(installation) as consumer:
+        former = of_the_generation_before(consumer)
         with pytest.raises(IllegalGenerationError):
             await take_over(installation.settings, former, 0, LaneTransactions(installation.settings, 0))
         await owner.commit([], {installation.topics.rows_express: Watermark(0, 0)})
-        former._coordinator.generation += 1
-        after = await take_over(installation.settings, former, 0, LaneTransactions(installation.settings, 0))
+        after = await take_over(installation.settings, consumer, 0, LaneTransactions(installation.settings, 0))
         with pytest.raises(LaneFenced):
             await owner.commit([], {installation.topics.rows_express: Watermark(0, 0)})
     for each in (owner, after.transactions):

@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -28,6 +27,7 @@ from shared.runtime.kafka.clients import Consumer
 from shared.runtime.kafka.fenced_transactions import Fenced
 from shared.runtime.kafka.topic_admin import create_missing_topics
 from shared.runtime.settings import KafkaSettings
+from tests.support.former_member import of_the_generation_before
 from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.topic_reader import TopicReader
 from tests.support.until import until
@@ -268,15 +268,6 @@ async def test_a_former_member_fences_nobody(system):
             await owner.commit([], RetryProgress(5))
     await owner.close()
     await late.close()
-
-
-def of_the_generation_before(consumer):
-    """The same member, that has not heard of the last rebalance. The consumer itself goes on with its heartbeats."""
-    known = consumer._coordinator
-    former = SimpleNamespace(
-        group_id=known.group_id, member_id=known.member_id, generation=known.generation - 1, _send_req=known._send_req
-    )
-    return SimpleNamespace(_coordinator=former)
 
 
 @asynccontextmanager

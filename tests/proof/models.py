@@ -88,6 +88,26 @@ MODELS = (
     Model("Lane_live"),
     Model("Lane_drift", _mutants("NoHospitalTwice", "Assume_ClocksTogether")),
     Model(
+        "Transactions",
+        (
+            *_mutants(
+                "OneResult",
+                "Rule_ResentIsUnknown",
+                "Rule_SlowIsUnknown+Assume_ResendsAreSeen",
+                "Rule_OneTransaction",
+                "Rule_ReadCommitted",
+                "Assume_EpochChecked",
+            ),
+            *_mutants(
+                "DoneHasResult",
+                "Rule_ErrorIsUnknown",
+                "Rule_AcksAwaited",
+                "Rule_TakeoverFences",
+                "Rule_TakeoverReads",
+            ),
+        ),
+    ),
+    Model(
         "Window",
         (
             *_mutants("MetadataFits", "Rule_ByDelivered"),

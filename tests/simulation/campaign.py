@@ -3,11 +3,12 @@
 import gc
 import json
 import os
+import selectors
 import subprocess
 import sys
 import time
 from collections import Counter
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tests.simulation.run import Outcome, short, simulate
 
@@ -93,49 +94,60 @@ def run_all(first: int, seeds: int, processes: int, *, in_short: bool) -> int:
     """Runs them all, prints violations at once and the figures at the end. Returns 1 when there was any."""
     began = time.monotonic()
     shares = [(start, min(SHARE, first + seeds - start)) for start in range(first, first + seeds, SHARE)]
-    running: list[subprocess.Popen[str]] = []
-    total: Counter[str] = Counter()
-    happened: Counter[str] = Counter()
-    while shares or running:
-        while shares and len(running) < processes:
-            start, count = shares.pop(0)
-            command = [
-                sys.executable,
-                "-m",
-                "tests.simulation",
-                "--worker",
-                "--first",
-                str(start),
-                "--seeds",
-                str(count),
-            ]
-            running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-        for process in list(running):
-            if process.poll() is not None or len(running) == processes:
-                _collect(process, total, happened)
-                running.remove(process)
-                break
-    seconds = time.monotonic() - began
-    cpu = max(total["cpu_ms"] / 1000, 0.001)
-    print(
-        f"{total['seeds']} seeds, {total['rows']} rows, {total['simulated']} s simulated in {seconds:.0f} s: "
-        f"{total['seeds'] / seconds:.1f} seeds/s, {total['faults'] / cpu:.0f} faults per second of CPU, "
-        f"{total['broken']} seeds with violations"
-    )
-    for what, count in sorted(happened.items()):
-        print(f"    {count:7} {what}")
-    return 1 if total["broken"] or total["failed"] else 0
+    figures = _Figures()
+    with selectors.DefaultSelector() as running:
+        for _ in range(min(processes, len(shares))):
+            _start(shares, running, in_short=in_short)
+        while running.get_map():
+            for key, _ in running.select():
+                if line := key.fileobj.readline():  # type: ignore[union-attr]
+                    figures.add(json.loads(line))
+                    continue
+                running.unregister(key.fileobj)
+                figures.failed += bool(key.data.wait())
+                if shares:
+                    _start(shares, running, in_short=in_short)
+    figures.show(time.monotonic() - began)
+    return 1 if figures.total["broken"] or figures.failed else 0
 
 
-def _collect(process: "subprocess.Popen[str]", total: Counter[str], happened: Counter[str]) -> None:
-    output, _ = process.communicate()
-    for line in output.splitlines():
-        told = json.loads(line)
-        total.update(
-            seeds=1, rows=told["rows"], faults=told["faults"], simulated=int(told["simulated"]),
-            cpu_ms=int(told["cpu"] * 1000), broken=bool(told["violations"]),
-        )  # fmt: skip
-        happened.update(told["happened"])
+def _start(shares: list[tuple[int, int]], running: selectors.BaseSelector, *, in_short: bool) -> None:
+    start, count = shares.pop(0)
+    command = [sys.executable, "-m", "tests.simulation", "--worker", f"--first={start}", f"--seeds={count}"]
+    # Unbuffered: a line that is in a buffer already would not wake the selector.
+    process = subprocess.Popen(command + ["--short"] * in_short, stdout=subprocess.PIPE, bufsize=0)
+    running.register(process.stdout, selectors.EVENT_READ, process)  # type: ignore[arg-type]
+
+
+class _Figures:
+    """What all seeds together came to."""
+
+    def __init__(self) -> None:
+        self.total: Counter[str] = Counter()
+        self.happened: Counter[str] = Counter()
+        self.failed = 0
+
+    def add(self, told: dict[str, Any]) -> None:
+        """One more seed, as its process told it."""
+        self.total.update(
+            seeds=1,
+            rows=told["rows"],
+            faults=told["faults"],
+            simulated=int(told["simulated"]),
+            cpu_ms=int(told["cpu"] * 1000),
+            broken=bool(told["violations"]),
+        )
+        self.happened.update(told["happened"])
         for violation in told["violations"]:
             print(f"seed {told['seed']}: {violation}", flush=True)
-    total["failed"] += bool(process.returncode)
+
+    def show(self, seconds: float) -> None:
+        """Prints them."""
+        total, cpu = self.total, max(self.total["cpu_ms"] / 1000, 0.001)
+        for what, count in sorted(self.happened.items()):
+            print(f"    {count:7} {what}")
+        print(
+            f"{total['seeds']} seeds, {total['rows']} rows, {total['simulated']} s simulated in {seconds:.0f} s "
+            f"({cpu:.0f} s of CPU): {total['seeds'] / seconds:.1f} seeds/s, "
+            f"{total['faults'] / cpu:.0f} faults per second of CPU, {total['broken']} seeds with violations"
+        )

@@ -19,7 +19,7 @@ from tests.simulation.forgotten import forget_offsets
 from tests.simulation.kafka.cluster import LEADER
 from tests.simulation.library_clocks import clocks_of
 from tests.simulation.virtual_loop import Spinning, VirtualLoop
-from tests.simulation.world import ADDRESSES, Plan, World
+from tests.simulation.world import ADDRESSES, BROKER_ADDRESSES, Plan, World
 from tests.support.history import Violation
 
 #: After the trouble everything has to end within so many simulated seconds.
@@ -48,6 +48,9 @@ def make_plan(chance: random.Random) -> Plan:
     """What a seed decides before anything happens."""
     timeout, lease = chance.choice((0.5, 1.0, 2.0)), chance.choice((1.0, 2.0, 4.0))
     settle = chance.choice((0.5, 2.0, 6.0))
+    session = chance.choice((1_000, 3_000, 6_000))
+    if chance.random() < 0.3:  # any freeze is longer than all of them together
+        timeout, lease, settle, session = 0.5, 1.0, 0.5, 1_000
     settings = ProcessorSettings(
         kafka_bootstrap_servers=f"{LEADER.host}:{LEADER.port}",
         kafka_topic_partitions=chance.choice((1, 2, 3)),
@@ -55,7 +58,7 @@ def make_plan(chance: random.Random) -> Plan:
         hospital_api_timeout=timeout,
         hospital_api_settle_seconds=settle,
         lease_seconds=lease,
-        session_timeout_ms=chance.choice((1_000, 3_000, 6_000)),
+        session_timeout_ms=session,
         hospital_api_max_connections=chance.choice((1, 2, 4, 8)),
         rate_limit_requests=chance.choice((0, 0, 0, 20)),
         retry_max_attempts=chance.choice((1, 2, 3)),
@@ -204,6 +207,13 @@ def _stop(world: World, processor: Any) -> None:
     world.loop.call_later(world.chance.choice((0.0, 0.1, 3.0)), _start_if_troubled, world)
 
 
+def _isolate(world: World, processor: Any) -> None:
+    """It loses Kafka and keeps the directory: it has to stop sending by itself."""
+    seconds = _long(world)
+    for address in BROKER_ADDRESSES:
+        world.cut(processor, address, seconds)
+
+
 def _start_if_troubled(world: World) -> None:
     if len([processor for processor in world.alive if not processor.stopping]) < 5:
         world.start_processor()
@@ -236,6 +246,7 @@ TROUBLES: dict[str, Callable[[World], None]] = {
     "freeze": _any_processor(lambda world, processor: world.freeze(processor, _long(world))),
     "start": lambda world: _start_if_troubled(world),
     "cut": _any_processor(lambda world, processor: world.cut(processor, world.chance.choice(ADDRESSES), _long(world))),
+    "isolate": _any_processor(_isolate),
     "break": _any_processor(
         lambda world, processor: world.network.break_connections(world.chance.choice(ADDRESSES), processor.machine)
     ),

@@ -113,9 +113,11 @@ class Clerks:
 
     def _row(self, job_id: str, number: int, batch_id: str, kind: str) -> RowAccepted:
         name, address = f"{kind} {number} of {job_id}", f"{number} Main St"
+        # Some as version 0.1.0 wrote them.
+        cells = {"columns": {"name": name, "address": address}} if number % 5 == 0 else {"cells": (name, address)}
         return RowAccepted(
             tenant="public", job_id=job_id, batch_id=batch_id, row=number, name=name, address=address, phone="555-0101",
-            columns={"name": name, "address": address},
+            **cells,
         )  # fmt: skip
 
     def _write_job(self, job: Job) -> OpenTransaction:

@@ -16,7 +16,7 @@ from shared.contract.events import (
 from shared.contract.outcomes_digest import OutcomesDigest
 from tests.support.history import Activation, Creation, History, violations
 
-ROW = {"tenant": "public", "job_id": "job", "batch_id": "batch", "row": 2, "name": "St. Mary", "columns": {}}
+ROW = {"tenant": "public", "job_id": "job", "batch_id": "batch", "row": 2, "name": "St. Mary"}
 RESULT = {**ROW, "attempts": 1, "started_at": now()}
 ACCEPTED = RowAccepted(**ROW, address="1 Main St")
 CREATION = Creation(7, "batch", "st. MARY", "1  Main St", None)

@@ -107,7 +107,6 @@ async def test_one_processor_loses_only_the_coordinator_of_its_group(
     kept(f"coordinator away for one of two for {CUT_OFF_SECONDS} s: {rows}")
 
 
-@only_in_full
 async def test_a_broker_that_is_killed_back_and_frozen_again_and_again_ends_no_process(
     own_broker: Callable[[], Broker], make_system: Callable[..., ProcessorSystem], kept: Kept
 ):

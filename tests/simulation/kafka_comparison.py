@@ -13,6 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import ConnectionGroup, CoordinationType
+from aiokafka.errors import KafkaError
 from aiokafka.protocol.transaction import AddPartitionsToTxnRequest, EndTxnRequest, TxnOffsetCommitRequest
 from aiokafka.structs import OffsetAndMetadata
 
@@ -21,8 +22,6 @@ from shared.runtime.timeouts import run_with_timeout
 STEPS = 40
 ANSWER_SECONDS = 8.0
 CONCURRENT_TRANSACTIONS = 51
-#: A coordinator that is not there yet: a new broker makes its topic only when somebody asks for it.
-COORDINATOR_STARTS = (14, 15, 16)
 TRANSACTIONAL_IDS = ("a", "b")
 
 
@@ -52,6 +51,7 @@ class Schedule:
 
     async def run(self) -> Seen:
         """Carries out all steps, ends what is open, and reads."""
+        await self._until_coordinator_is_there()
         await self._open()
         for _ in range(STEPS):
             step = self._chance.choices(list(_STEPS), list(_STEPS.values()))[0]
@@ -106,10 +106,14 @@ class Schedule:
         await producer.send_offsets_to_transaction(offsets, self._topic)
 
     async def _commit(self) -> None:
-        await self._any().commit_transaction()
+        producer = self._any()
+        await producer.commit_transaction()
+        await self._end_again(producer, commit=True)
 
     async def _abort(self) -> None:
-        await self._any().abort_transaction()
+        producer = self._any()
+        await producer.abort_transaction()
+        await self._end_again(producer, commit=False)
 
     # ---- what comes late ---------------------------------------------------------------------------------------------
 
@@ -120,7 +124,16 @@ class Schedule:
         return await self._late_end(commit=False)
 
     async def _late_end(self, *, commit: bool) -> int:
-        manager, send = self._raw()
+        return await self._end_again(self._any(), commit=commit)
+
+    async def _end_again(self, producer: AIOKafkaProducer, *, commit: bool) -> int:
+        """The first request may end a transaction; the second one is answered when its markers are written."""
+        first = await self._end_raw(producer, commit=commit)
+        await self._end_raw(producer, commit=commit)
+        return first
+
+    async def _end_raw(self, producer: AIOKafkaProducer, *, commit: bool) -> int:
+        manager, send = self._raw(producer)
         while True:
             request = EndTxnRequest(manager.transactional_id, manager.producer_id, manager.producer_epoch, commit)
             response = await send(request)
@@ -129,7 +142,7 @@ class Schedule:
             await asyncio.sleep(0.02)
 
     async def _late_partition(self) -> int:
-        manager, send = self._raw()
+        manager, send = self._raw(self._any())
         topics = [(self._topic, [self._chance.randrange(2)])]
         while True:
             response = await send(
@@ -141,19 +154,17 @@ class Schedule:
             await asyncio.sleep(0.02)
 
     async def _late_offsets(self) -> int:
-        manager, send = self._raw()
+        manager, send = self._raw(self._any())
         self._values += 1
         topics = [(self._topic, [(self._chance.randrange(2), self._values, "late")])]
         request = TxnOffsetCommitRequest(
             manager.transactional_id, self._topic, manager.producer_id, manager.producer_epoch, topics
         )
-        while (error := (await send(request)).errors[0][1][0][1]) in COORDINATOR_STARTS:  # noqa: ASYNC110 - asked
-            await asyncio.sleep(0.1)
-        return error
+        return (await send(request)).errors[0][1][0][1]
 
-    def _raw(self) -> tuple[Any, Any]:
+    @staticmethod
+    def _raw(producer: AIOKafkaProducer) -> tuple[Any, Any]:
         """Sends requests past aiokafka's own state, to the coordinator."""
-        producer = self._any()
 
         async def send(request: Any) -> Any:
             sender = producer._sender
@@ -161,6 +172,15 @@ class Schedule:
             return await producer.client.send(node, request, group=ConnectionGroup.COORDINATION)
 
         return producer._txn_manager, send
+
+    async def _until_coordinator_is_there(self) -> None:
+        """A new broker makes the topic of offsets when somebody looks for a group's coordinator, and not before."""
+        async with asyncio.timeout(60):
+            while not self.seen.committed:
+                try:
+                    await self._read_committed_offsets()
+                except KafkaError:
+                    await asyncio.sleep(0.2)
 
     # ---- what readers see --------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ async def on_real_kafka(seed: int, bootstrap: str, topic: str) -> Seen:
     return await Schedule(seed, bootstrap, topic).run()
 
 
-@pytest.fixture(params=range(12))
+@pytest.fixture(params=range(20))
 def seed(request):
     return request.param
 
@@ -59,7 +59,7 @@ def simulated(seed):
 async def test_both_answer_alike_and_readers_see_the_same(seed, simulated, kafka_bootstrap, topic_prefix):
     """The same transactions, fenced producers, late and repeated requests: same errors, records and offsets."""
     real = await on_real_kafka(seed, kafka_bootstrap, f"{topic_prefix}compared")
-    assert simulated.answers == real.answers
+    assert simulated.answers == real.answers, f"simulated {simulated}\nreal {real}"
     assert simulated.records == real.records
     assert simulated.ends == real.ends
     assert simulated.committed == real.committed

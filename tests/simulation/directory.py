@@ -88,6 +88,7 @@ class Directory:
         self._network = network
         self._chance: random.Random = network.chance
         self._character = character
+        self._unknown_is_404 = character.unknown_is_404
         self._trouble = trouble or _NoTrouble()
         self._batches: dict[str, list[dict[str, Any]]] = {}
         self._next_id = 1000
@@ -185,7 +186,7 @@ class Directory:
         status, body, headers = fate.status, self._body(call, fate, made), {}
         if status < 300 and call.kind == CREATE and fate.body == "own":
             status, body = self._answer_to_creation(call, made)
-        elif status == 200 and call.kind == LOOK_UP and not made and self._character.unknown_is_404:
+        elif fate.body == "own" and status == 200 and call.kind == LOOK_UP and not made and self._unknown_is_404:
             status, body = 404, {"detail": "no such batch"}
         if fate.retry_after is not None:
             headers["Retry-After"] = str(fate.retry_after)

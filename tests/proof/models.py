@@ -53,10 +53,17 @@ MODELS = (
     Model(
         "Lane",
         (
-            *_mutants("OneSender", "Rule_Lease", "Rule_LeaseFromBegin", "Rule_NewOwnerWaits", **SHORT),
-            *_mutants("OneResult", "Rule_Fencing", "Rule_ReadAfterFence", "Rule_FencedIsDiscarded", **SHORT),
+            *_mutants(
+                "OneSender",
+                "Rule_Lease",
+                "Rule_LeaseFromBegin",
+                "Rule_NewOwnerWaits",
+                "Rule_ReleasedAfterLease",
+                **SHORT,
+            ),
+            *_mutants("OneResult", "Rule_Fencing", "Rule_ReadAfterFence", "Rule_FencedIsDiscarded", **SHORT, Lease="1"),
             *_mutants("NoHospitalTwice", "Rule_AskedLast", **SHORT, Lease="1"),
-            *_mutants("NoHospitalTwice", "Rule_LookUpAfterLease", "Rule_ReleasedAfterLease", **SHORT),
+            *_mutants("NothingWithoutPermit", "Rule_LookUpAfterLease"),
         ),
     ),
     # One processor, which is killed and takes over again, and two rows.
@@ -83,10 +90,11 @@ MODELS = (
                 "Assume_NotAfter500",
                 N="1",
             ),
+            *_mutants("NoHospitalTwice", "Assume_ClocksTogether", N="1", Slow="0", Drift="1"),
         ),
     ),
     Model("Lane_live"),
-    Model("Lane_drift", _mutants("NoHospitalTwice", "Assume_ClocksTogether")),
+    Model("Lane_drift"),
     Model(
         "Transactions",
         (

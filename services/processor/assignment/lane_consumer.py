@@ -46,6 +46,13 @@ async def no_release(_index: int) -> None:
     """Nobody is about to hand the lane over."""
 
 
+def _leave_unread(consumer: AIOKafkaConsumer, index: int) -> None:
+    """A lane that has stopped is paused. Without a position aiokafka would ask Kafka for one at every poll."""
+    for where in consumer.assignment():
+        if where.partition == index:
+            consumer.seek(where, 0)
+
+
 class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     """The lanes of this processor, and the consumer that feeds them. `take_over` makes each of them.
 
@@ -214,6 +221,8 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._begin_to_leave(lane, LEAVING_CALLS * self._settings.hospital_api_timeout)
         for index in self._keepers.keys() - self.lanes.keys():
             self._keepers.pop(index).cancel()
+        for index in self._stopped:
+            _leave_unread(consumer, index)
         for index in self._assigned - self.lanes.keys() - self._stopped.keys():
             self._keepers[index] = self._start(self._keep_lane(index, consumer))
         self._sharing.awaited -= self.lanes.keys()
@@ -242,6 +251,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 except OffsetsForgotten as error:
                     log.error("lane_stopped", partition=index, reason=str(error))
                     self._stop(index, str(error))
+                    _leave_unread(consumer, index)
                     return
                 if not await self._may_take_over_again(index, await lane.run()):
                     return

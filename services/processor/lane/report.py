@@ -23,7 +23,7 @@ def lane_report(
     return LaneReport(
         partition=partition,
         in_flight=rows.in_flight,
-        waiting=len(rows) - rows.in_flight,
+        waiting=max(len(rows) - rows.in_flight, 0),  # a lane that has ended dropped its rows before its last call ends
         window_used=sum(offsets.held(topic) for topic in topics.rows),
         lag_rows=sum(lags.values()),
         lag_express_rows=lags[topics.rows_express],

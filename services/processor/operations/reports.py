@@ -103,6 +103,7 @@ class Reports:
         reports = tuple(
             lane.report({topic: ends.get(TopicPartition(topic, lane.partition), 0) for topic in topics})
             for lane in lanes
+            if not lane.ended  # it may have ended while the ends were asked for
         )
         self._show(reports)
         return reports

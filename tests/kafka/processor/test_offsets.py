@@ -4,6 +4,7 @@ import asyncio
 import io
 
 import pytest
+from aiokafka import TopicPartition
 
 from services.processor.operations.offsets import OffsetsRefused, set_offsets, show_offsets
 from shared.contract.events import RowCreated, RowFailed
@@ -45,6 +46,8 @@ async def test_forgotten_offsets_stop_the_lane_until_somebody_sets_them(installa
         await until("the lane has stopped", stopped, TIMEOUT_SECONDS)
         with pytest.raises(OffsetsRefused, match="1 processors are running"):
             await set_all(installation, "end")
+        consumer = engine.lane_consumer._subscriber.consumer
+        assert await consumer.position(TopicPartition(installation.topics.rows_express, 0)) == 0  # known: nobody asks
     assert installation.sandbox.request_log.creates == 5
     assert await set_all(installation, "end") == 3
     async with installation.processing():

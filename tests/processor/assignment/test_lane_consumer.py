@@ -11,6 +11,7 @@ from aiokafka.errors import RequestTimedOutError
 
 from services.processor.assignment.lane_consumer import AssignmentLost, LaneConsumer
 from services.processor.lane.ownership import LaneEnd
+from services.processor.lane.takeover import OffsetsForgotten
 from services.processor.memory.budget import MemoryBudget
 from tests.support.processor.lane_doubles import lane_settings
 
@@ -75,6 +76,33 @@ async def lane_consumer():
 async def run_tasks():
     for _ in range(5):
         await asyncio.sleep(0)
+
+
+async def test_a_stopped_lane_does_not_ask_kafka_for_offsets_at_every_poll(lane_consumer):
+    """aiokafka does so, as fast as Kafka answers, for each partition without a position."""
+
+    async def forgotten(partition, consumer):
+        raise OffsetsForgotten("say where")
+
+    class Seeking(PausingConsumer):
+        def __init__(self):
+            super().__init__()
+            self.positions = {}
+
+        def assignment(self):
+            return {TopicPartition(topic, lane) for topic in ("rows", "jobs") for lane in (1, 2)}
+
+        def seek(self, partition, offset):
+            self.positions[partition] = offset
+
+    lane_consumer._take_over = forgotten
+    for _ in range(2):  # a rebalance takes the positions away
+        lane_consumer._subscriber.consumer = consumer = Seeking()
+        await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 1)])
+        await run_tasks()
+        assert consumer.positions == {TopicPartition("rows", 1): 0, TopicPartition("jobs", 1): 0}
+    with pytest.raises(RuntimeError, match="say where"):
+        await lane_consumer.check_lanes()
 
 
 async def test_an_indefinite_lane_is_taken_over_at_once(lane_consumer):

@@ -173,3 +173,16 @@ async def test_its_report_counts_rows_and_lag(clock):
     assert lane.used == 2
     assert lane.has_room(EXPRESS, 9_998)
     assert not lane.has_room(BULK, 9_998), "a tenth is kept for express rows"
+
+
+async def test_a_lane_that_has_ended_with_a_call_in_flight_reports_no_less_than_nothing(clock):
+    """Its rows are dropped before the call ends. A report that is not valid ended the processor."""
+    lane, _ = make_lane(beginning(), clock=clock)
+    running = asyncio.create_task(lane.run())
+    admit(lane, accepted(2))
+    await lane.committer.commit()
+    lane.call_begins(lane.next_row(EXPRESS))
+    lane.close()
+    await running
+    report = lane.report({})
+    assert (report.in_flight, report.waiting) == (1, 0)

@@ -22,6 +22,7 @@ class FakeLane:
     """A lane with a fixed report."""
 
     partition = EVERY_LANE.partition
+    ended = False
 
     def report(self, end_offsets):
         return EVERY_LANE
@@ -170,6 +171,17 @@ async def test_lanes_whose_ends_nobody_knows_hold_up_no_report(reports, publishe
 
     async with running(reports, Failing):
         await until("a report", lambda: len(published) == 1, 1)
+
+
+async def test_a_lane_that_ends_while_the_ends_are_asked_for_is_left_out(reports, lane_consumer):
+    """It has dropped its rows: what it would say of them is of no lane of ours any more."""
+
+    class EndsMeanwhile(FakeConsumer):
+        async def end_offsets(self, partitions):
+            lane_consumer.lanes[0].ended = True
+            return {}
+
+    assert await reports._lanes(EndsMeanwhile()) == ()
 
 
 def shown(name: str, **labels: str) -> float | None:

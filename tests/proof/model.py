@@ -20,6 +20,8 @@ from tests.proof.tlc import PROOF, Checked, NotChecked, changed, check, promises
 
 #: TLC's searches that run at a time; each uses one core.
 AT_A_TIME = 2
+#: TLC now and then finds that something never happens, and fails to show the steps. Without them nothing is shown.
+TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Run:
         return good, f"{self._title()} {figures}  {outcome}"
 
     def _title(self) -> str:
-        return f"{self.model.name:<50}" if self.mutant is None else f"  without {self.mutant.name:<40}"
+        return f"{self.model.name:<56}" if self.mutant is None else f"  without {self.mutant.name:<46}"
 
 
 def configuration(model: Model) -> str:
@@ -62,7 +64,11 @@ def check_model(model: Model) -> Checked:
 def check_mutant(model: Model, mutant: Mutant) -> Checked:
     """Looks for the shortest way in which a mutant breaks its promise. Raises NotChecked."""
     text = changed(configuration(model), mutant.constants, mutant.caught_by)
-    return check(model.module, text, mutant.caught_by, quick=True)
+    for _ in range(TRIES):
+        found = check(model.module, text, mutant.caught_by, quick=True)
+        if found.trace or not found.violated:
+            return found
+    raise NotChecked(f"TLC says that {mutant.caught_by} breaks, and shows no steps")
 
 
 def start(models: Iterable[Model], executor: Executor) -> Iterator[Run]:

@@ -22,7 +22,7 @@ class CallSettings(SettleTimeSettings):
 
     @property
     def settled_seconds(self) -> float:
-        """So long after a call began nothing of it can be created any more."""
+        """So long after the first byte of a call nothing of it can be created any more."""
         return self.hospital_api_timeout + self.hospital_api_settle_seconds
 
 

@@ -36,7 +36,7 @@ from shared.contract.events import RowErrorCode, RowOutcome
 class AttemptRules:
     """How often and how soon a row is tried again.
 
-    `settled_seconds` after its beginning nothing of a call can be created any more. `backoff`: the wait in seconds
+    `settled_seconds` after its first byte nothing of a call can be created any more. `backoff`: the wait in seconds
     after so many failures in a row.
     """
 
@@ -91,8 +91,8 @@ class Unclear:
 LookUpAnswer = Found | Absent | Unclear
 
 
-def after_call(row: Row, outcome: CallOutcome, began: float, rules: AttemptRules) -> tuple[Attempts, Next]:
-    """What follows from the outcome of a row's call, which began at that monotonic time."""
+def after_call(row: Row, outcome: CallOutcome, sent: float, rules: AttemptRules) -> tuple[Attempts, Next]:
+    """What follows from the outcome of a row's call, whose first byte was sent at that monotonic time."""
     before = row.attempts
     match outcome:
         case Created(hospital_id):
@@ -107,13 +107,13 @@ def after_call(row: Row, outcome: CallOutcome, began: float, rules: AttemptRules
             after = replace(before, backoff_count=before.backoff_count + 1, last_error=LastError(message))
             return after, Retry(rules.backoff(after.backoff_count))
         case Conflicted(message, status):
-            return _in_doubt(before, LastError(message, status), conflicted=True), LookUp(began)
+            return _in_doubt(before, LastError(message, status), conflicted=True), LookUp(sent)
         case ServiceRejected(status, message):
-            return _in_doubt(before, LastError(message, status)), LookUp(began + rules.settled_seconds)
+            return _in_doubt(before, LastError(message, status)), LookUp(sent + rules.settled_seconds)
         case ServerError(message, status):
-            return _in_doubt(before, LastError(message, status), counts=True), LookUp(began)
+            return _in_doubt(before, LastError(message, status), counts=True), LookUp(sent)
         case Unanswered(message, status):
-            return _in_doubt(before, LastError(message, status), counts=True), LookUp(began + rules.settled_seconds)
+            return _in_doubt(before, LastError(message, status), counts=True), LookUp(sent + rules.settled_seconds)
         case _:
             assert_never(outcome)
 

@@ -162,11 +162,18 @@ class Sender:
             lane.activations.call_ended()
 
     async def _create(self, call: ChosenCall, lane: Lane, row: Row) -> None:
-        began = self._clock()
+        sent = self._clock()
+
+        def permitted() -> bool:
+            # Asked right before the first byte, which may come long after the choice: a connection had to be opened.
+            nonlocal sent
+            sent = self._clock()
+            return lane.permits(row)
+
         send = partial(self._parts.directory.create, row.event, traceparent=row.delivered.traceparent)
         try:
-            outcome = await self._call(call, send, lambda: lane.permits(row))
-            self._hand_back(lane, row, outcome, began)
+            outcome = await self._call(call, send, permitted)
+            self._hand_back(lane, row, outcome, sent)
         finally:
             lane.call_ended()
 
@@ -197,15 +204,15 @@ class Sender:
             case Unanswered(retry_after=seconds) | LookupFailed(retry_after=seconds) if seconds:
                 self._parts.rate_limit.retry_after(seconds)
 
-    def _hand_back(self, lane: Lane, row: Row, outcome: CallOutcome, began: float) -> None:
-        """Tells the row's lane what follows from its call, which began at that time."""
+    def _hand_back(self, lane: Lane, row: Row, outcome: CallOutcome, sent: float) -> None:
+        """Tells the row's lane what follows from its call, whose first byte was sent at that time (monotonic)."""
         if lane.ended:
             return  # the lane has another owner, who looks the row up
         if isinstance(outcome, Created):
             self._parts.lookups.remember_created(row, outcome.hospital_id, echoed=outcome.echoed)
         if isinstance(outcome, ServerError):
             lane.skip_ahead(row.topic)  # the directory answers: perhaps it cannot take this row, or the job's like it
-        attempts, following = after_call(row, outcome, began, self._parts.rules)
+        attempts, following = after_call(row, outcome, sent, self._parts.rules)
         if isinstance(following, LookUp) and (error := attempts.last_error) is not None:
             log.info(
                 "row_in_doubt",

@@ -28,14 +28,14 @@ from services.processor.lane.transitions import (
 from shared.contract.events import RowCreated, RowErrorCode, RowFailed
 from tests.support.processor.lane_doubles import make_row
 
-BEGAN = 100.0
+SENT = 100.0
 #: Three attempts; a call is settled after 12 s; the wait is as long as the number of failures.
 RULES = AttemptRules(3, 12.0, float)
 
 
 def test_an_answer_with_an_id_is_a_hospital():
     """The only way to be sure without looking."""
-    attempts, following = after_call(make_row(count=1), Created(7), BEGAN, RULES)
+    attempts, following = after_call(make_row(count=1), Created(7), SENT, RULES)
     assert isinstance(following, Finished)
     assert isinstance(following.result, RowCreated)
     assert (following.result.hospital_id, following.result.found, following.result.attempts) == (7, False, 2)
@@ -44,7 +44,7 @@ def test_an_answer_with_an_id_is_a_hospital():
 
 def test_a_row_that_the_directory_rejects_fails_in_its_words():
     """400, 413 and 422 are final."""
-    attempts, following = after_call(make_row(), Rejected(422, "name: too short"), BEGAN, RULES)
+    attempts, following = after_call(make_row(), Rejected(422, "name: too short"), SENT, RULES)
     assert isinstance(following, Finished)
     result = following.result
     assert isinstance(result, RowFailed)
@@ -56,12 +56,12 @@ def test_a_row_that_the_directory_rejects_fails_in_its_words():
 def test_what_was_not_sent_though_nothing_went_wrong_is_retried_at_once(outcome):
     """No backoff: the rate limit and Retry-After say when."""
     row = make_row(count=1, backoff_count=2, last_error=LastError("boom"))
-    assert after_call(row, outcome, BEGAN, RULES) == (row.attempts, Retry(0.0))
+    assert after_call(row, outcome, SENT, RULES) == (row.attempts, Retry(0.0))
 
 
 def test_no_connection_is_retried_after_a_wait():
     """Nothing can have arrived, so there is nothing to look up."""
-    attempts, following = after_call(make_row(backoff_count=1), ConnectionFailed("refused"), BEGAN, RULES)
+    attempts, following = after_call(make_row(backoff_count=1), ConnectionFailed("refused"), SENT, RULES)
     assert following == Retry(2.0)
     assert attempts == Attempts(backoff_count=2, last_error=LastError("refused"))
 
@@ -78,8 +78,8 @@ def test_no_connection_is_retried_after_a_wait():
 )
 def test_what_may_have_arrived_is_looked_up(outcome, seconds, counts_as_attempt, conflicted):
     """At once where the directory has finished, after it has settled where it may still be at work."""
-    attempts, following = after_call(make_row(), outcome, BEGAN, RULES)
-    assert following == LookUp(BEGAN + seconds)
+    attempts, following = after_call(make_row(), outcome, SENT, RULES)
+    assert following == LookUp(SENT + seconds)
     assert (attempts.counts_as_attempt, attempts.conflicted) == (counts_as_attempt, conflicted)
     assert attempts.backoff_count == (not counts_as_attempt), "the others add to it when they have been looked up"
     assert attempts.count == 0

@@ -1,6 +1,7 @@
 """What is called next, with fakes for all that is brought together."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -64,6 +65,23 @@ async def test_each_outcome_has_its_consequence():
     assert late - early >= 2 + 30 - 1
     assert lane.waits == [(rows[4], 0.0)]
     assert 0 < silence <= 0.1
+
+
+async def test_the_settle_time_counts_from_the_first_byte_not_from_the_choice():
+    """A connection may have taken most of the time-out. A look-up that came too early made a hospital twice."""
+    lane, first_bytes = QueueLane(), []
+    lane.put(2)
+
+    class SlowToConnect(FakeDirectory):
+        async def create(self, event, guard, traceparent=None):
+            await asyncio.sleep(0.3)
+            first_bytes.append(time.monotonic())
+            return await super().create(event, guard)
+
+    async with sending(lane, directory := SlowToConnect(Unanswered("time-out"))):
+        await until(lambda: directory.rows == [2] and lane.in_flight == 0)
+    [(_, look_up_at)] = lane.doubts
+    assert look_up_at >= first_bytes[0] + 2 + 30
 
 
 async def test_a_503_that_names_a_time_is_obeyed_like_a_429():

@@ -151,6 +151,17 @@ RowOutcome = RowCreated | RowFailed | RowUnprocessed
 # ---- jobs ------------------------------------------------------------------------------------------------------------
 
 
+class FieldColumns(Fact):
+    """Which columns became each field, by their places in `JobAccepted.columns`, from 0.
+
+    Several were joined with a comma and a space, empty ones left out.
+    """
+
+    name: tuple[NonNegativeInt, ...]
+    address: tuple[NonNegativeInt, ...]
+    phone: tuple[NonNegativeInt, ...] = ()
+
+
 class JobAccepted(JobEvent):
     """A file became a job. Written last in the transaction that holds its rows."""
 
@@ -163,6 +174,8 @@ class JobAccepted(JobEvent):
     delimiter: str = ","
     #: True when its rows went to the express topic.
     express: bool = True
+    #: None in events of version 0.1.0: there the columns are called name, address and phone.
+    fields: FieldColumns | None = None
 
 
 class JobCancelRequested(JobEvent):

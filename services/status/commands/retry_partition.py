@@ -1,6 +1,5 @@
 """One partition of hospital.jobs and the retries that were requested there. `retry_consumer` reads it."""
 
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.commands.retry_decision import RetryDecision, decide_retry
-from services.status.commands.retry_rows import CHUNK_LIMITS, ChunkLimits, Retry, next_chunk
+from services.status.commands.retry_rows import CHUNK_LIMITS, ChunkLimits, next_chunk, retry_of
 from services.status.commands.retry_transactions import RetryProgress, RetryRecord, RetryTransactions
 from services.status.metrics import RETRIED_ROWS
 from services.status.model.job_facts import JobFacts
@@ -125,8 +124,7 @@ class RetryPartition:
     async def _run(self, pending: _PendingRetry, job: JobFacts) -> None:
         """Writes the next rows of the round; the last of them together with the offset behind the request."""
         after = self._committed.row if self._committed.offset == pending.offset else 0
-        columns = json.loads(job.columns or "[]")
-        retry = Retry(pending.request, bool(job.express), columns, pending.traceparent)
+        retry = retry_of(pending.request, job, pending.traceparent)
         chunk = await next_chunk(self._engine, self._topics, retry, after, self._limits)
         progress = RetryProgress(pending.offset + 1) if chunk.last else RetryProgress(pending.offset, chunk.row)
         await self._commit(progress, chunk.records)

@@ -10,12 +10,13 @@ from sqlalchemy import Row, and_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.commands.retry_transactions import RetryRecord
+from services.status.model.job_facts import JobFacts
 from services.status.model.row_results import RowStatus
 from services.status.tables.definitions import resolutions, rows
 from services.status.tables.row_lookup import last_row, row_range
 from shared.contract.cloud_events import encode
-from shared.contract.events import JobRetryRequested, RowAccepted, RowErrorCode, RowFailed
-from shared.contract.hospital_columns import cells_by_name, hospital_in
+from shared.contract.events import FieldColumns, JobRetryRequested, RowAccepted, RowErrorCode, RowFailed
+from shared.contract.hospital_columns import Hospital, cells_by_name, hospital_at, hospital_in
 from shared.contract.topics import Topics
 
 
@@ -61,6 +62,14 @@ class Retry:
     #: The job's, in the order of each row's cells.
     columns: Sequence[str]
     traceparent: str | None = None
+    #: Which of the columns made the hospital; None: those that are called name, address and phone.
+    fields: FieldColumns | None = None
+
+
+def retry_of(request: JobRetryRequested, job: JobFacts, traceparent: str | None) -> Retry:
+    """The round of a job that JobAccepted has told of."""
+    fields = FieldColumns.model_validate_json(job.fields) if job.fields else None
+    return Retry(request, bool(job.express), json.loads(job.columns or "[]"), traceparent, fields)
 
 
 async def next_chunk(
@@ -118,7 +127,7 @@ def retried(row: Row[Any], retry: Retry) -> RowAccepted | RowFailed:
         "round": request.round,
         "columns" if by_name else "cells": uploaded,  # as it came, so that processors of then and now can read it
     }
-    hospital = hospital_in(uploaded if by_name else cells_by_name(retry.columns, uploaded))
+    hospital = _hospital(uploaded, retry)
     if hospital is not None:
         fields = {"name": hospital.name, "address": hospital.address, "phone": hospital.phone}
         return RowAccepted(**about, **fields, may_exist=may_exist(row, request))
@@ -130,6 +139,14 @@ def retried(row: Row[Any], retry: Retry) -> RowAccepted | RowFailed:
         code=RowErrorCode.UNDECODABLE,
         message=row.error or "The row's event could not be read.",
     )
+
+
+def _hospital(uploaded: Any, retry: Retry) -> Hospital | None:
+    if isinstance(uploaded, dict):
+        return hospital_in(uploaded)
+    if retry.fields is not None:
+        return hospital_at(retry.fields, uploaded)
+    return hospital_in(cells_by_name(retry.columns, uploaded))
 
 
 def may_exist(row: Row[Any], request: JobRetryRequested) -> bool:

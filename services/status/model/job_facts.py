@@ -27,6 +27,8 @@ class JobFacts:
     batches: int | None = None
     columns: str | None = None
     delimiter: str | None = None
+    #: JSON: which of the columns became name, address and phone. None: those that are called so.
+    fields: str | None = None
     express: bool | None = None
     created_at: Micros | None = None
     started_at: Micros | None = None
@@ -76,6 +78,7 @@ def _accepted(facts: JobFacts, event: JobAccepted) -> JobFacts:
         batches=len(event.batch_ids),
         columns=json.dumps(event.columns, ensure_ascii=False),
         delimiter=event.delimiter,
+        fields=event.fields.model_dump_json() if event.fields else None,
         express=event.express,
         created_at=micros(event.occurred_at),
     )

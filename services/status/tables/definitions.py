@@ -72,6 +72,8 @@ class Job(StatusTable, table=True):
     batches: int | None = Field(default=None)
     columns: str | None = Field(default=None, sa_type=Text)
     delimiter: str | None = Field(default=None, sa_type=Text)
+    #: JSON: FieldColumns. Null for jobs of version 0.1.0.
+    fields: str | None = Field(default=None, sa_type=Text)
     express: bool | None = Field(default=None)
     created_at: int | None = Field(default=None, sa_type=BigInteger)
     # From results and later events.

@@ -1,11 +1,14 @@
 """The rows of a new round, read from the tables."""
 
 import pytest
+from sqlalchemy import select
 
-from services.status.commands.retry_rows import ChunkLimits, Retry, next_chunk
+from services.status.commands.retry_rows import ChunkLimits, Retry, next_chunk, retry_of
 from services.status.commands.retry_transactions import RetryProgress, read_progress
+from services.status.model.job_facts import JobFacts, apply_event
+from services.status.tables.definitions import jobs
 from shared.contract.cloud_events import decode
-from shared.contract.events import RowAccepted, RowErrorCode, RowFailed
+from shared.contract.events import FieldColumns, RowAccepted, RowErrorCode, RowFailed
 from shared.contract.topics import Topics
 from tests.support.status.job_histories import JobHistory, apply_events
 
@@ -60,6 +63,31 @@ async def test_each_cell_belongs_to_the_column_of_its_place(sqlite, cells, phone
     assert isinstance(event, RowAccepted)
     assert (event.name, event.address, event.phone) == ("St. Mary", "1 Long Street", phone)
     assert event.cells == cells
+
+
+async def test_a_row_of_columns_with_other_names_runs_again_as_it_was_sent(engine):
+    """The job says which columns they were: no name would tell, and its address was joined."""
+    fields = FieldColumns(name=(1,), address=(2, 0), phone=(3,))
+    cells = ("Springfield", " Mercy ", "1 Main Street", "\u0660\u0661\u0662\u0663")
+    columns = ("City", "Facility", "Street", "Ruf")
+    accepted = HISTORY.accepted().model_copy(update={"columns": columns, "fields": fields})
+    await apply_events(engine, accepted, HISTORY.failed(3).model_copy(update={"cells": cells}))
+    async with engine.connect() as connection:
+        (stored,) = (await connection.execute(select(jobs.c.fields))).one()
+    assert FieldColumns.model_validate_json(stored) == fields
+    again = Retry(HISTORY.retried(2), True, columns, None, fields)
+    [event] = events(await next_chunk(engine, TOPICS, again, 0))
+    assert isinstance(event, RowAccepted)
+    assert (event.name, event.address, event.phone) == ("Mercy", "1 Main Street, Springfield", "0123")
+    assert event.cells == cells
+
+
+@pytest.mark.parametrize("fields", [None, FieldColumns(name=(1,), address=(2, 0))])
+def test_a_round_knows_what_the_job_was_accepted_with(fields):
+    """Its columns, and which of them made the hospitals; an older job says nothing of those."""
+    accepted = HISTORY.accepted().model_copy(update={"fields": fields})
+    found = retry_of(HISTORY.retried(2), apply_event(JobFacts("job-1"), accepted, 0), "trace")
+    assert (tuple(found.columns), found.fields, found.traceparent) == (accepted.columns, fields, "trace")
 
 
 async def test_a_row_of_version_0_1_0_runs_again_as_it_came(engine):

@@ -4,30 +4,33 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Header, Request, Response
 from fastapi.responses import JSONResponse
 from opentelemetry import trace
 
-from services.ingest.csv_file.validation import FileRejected
+from services.ingest.answers import file_checked
 from services.ingest.file_workers import WorkerLost
 from services.ingest.metrics import UPLOADS
+from services.ingest.openapi import DOCUMENTED, READING_PROBLEMS, UPLOAD_PROBLEMS, describe_problems
 from services.ingest.problems import interrupted
 from services.ingest.publication.job_transaction import NotPublished, OutcomeUnknown
 from services.ingest.publication.jobs_topic import EndsUnknown
 from services.ingest.publication.upload_budgets import KafkaSilent
-from services.ingest.schemas import FILE_BODY, READING_PROBLEMS, UPLOAD_PROBLEMS, FileChecked, UploadAccepted
+from services.ingest.schemas import FileChecked, UploadAccepted
 from services.ingest.settings import IngestSettings
 from services.ingest.submission import Answer, Submission
 from services.ingest.upload.authentication import Authentication
 from services.ingest.upload.body import BODY_TIMEOUTS, BodyTimeouts, UploadedFile, receive_file
+from services.ingest.upload.parameters import UploadParameters, upload_parameters
 from services.ingest.upload.spool import Spool
 from services.ingest.upload.tenant_rate_limit import TenantRateLimit
 from shared.runtime.databases import DatabaseDown
 from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.http.head import HeadAnswers
 from shared.runtime.http.health import Check, health_routes
-from shared.runtime.http.problems import Problem, ProblemDocument, answer_with_problems, database_down, kafka_down
+from shared.runtime.http.problems import Problem, answer_with_problems, database_down, kafka_down
 
 #: The answer to each kind of outage.
 _OUTAGES: dict[type[Exception], Callable[[], Problem]] = {
@@ -38,7 +41,6 @@ _OUTAGES: dict[type[Exception], Callable[[], Problem]] = {
     KafkaSilent: kafka_down,
     WorkerLost: interrupted,
 }
-AllowDuplicates = Annotated[bool, Query(description="Takes a file that has the same hospital several times.")]
 
 
 def create_app(
@@ -57,10 +59,11 @@ def create_app(
         lifespan=lifespan,
     )
     answer_with_problems(app)
+    app.add_middleware(HeadAnswers)
     router = upload_routes(settings, submission, spool, timeouts, tracer or trace.get_tracer(__name__))
     app.include_router(router, prefix="/api/v1/hospitals")
     app.include_router(health_routes(checks))
-    _describe_problems(app)
+    describe_problems(app)
     return app
 
 
@@ -72,46 +75,43 @@ def upload_routes(
     rate_limit = TenantRateLimit(settings.tenant_uploads_per_minute)
     authentication = Authentication(settings.tenants, rate_limit, timeouts)
 
+    def parameters(request: Request, file: UploadedFile) -> UploadParameters:
+        query = request.query_params
+        return upload_parameters({name: query.getlist(name) for name in query}, file.fields)
+
     async def received(request: Request, directory: Path) -> UploadedFile:
         return await receive_file(request, directory, settings.max_upload_bytes, timeouts)
 
     @router.post(
-        "/bulk", status_code=202, response_model=UploadAccepted, responses=UPLOAD_PROBLEMS, openapi_extra=FILE_BODY
+        "/bulk", status_code=202, response_model=UploadAccepted, responses=UPLOAD_PROBLEMS, openapi_extra=DOCUMENTED
     )
     async def upload(
         request: Request,
-        allow_duplicates: AllowDuplicates = False,
         idempotency_key_: Annotated[
             list[str] | None,
             Header(alias="Idempotency-Key", description="Required. The same key replays the first answer."),
         ] = None,
     ) -> Response:
-        """Turns a CSV file into a job: all of its rows or none. The same request with the same key is the same job."""
+        """Turns a file into a job: all of its rows or none. The same request with the same key is the same job."""
 
         async def work() -> Response:
             key, tenant = await authentication.keyed_tenant(request, idempotency_key_ or [])
             with submission.admission.upload(), spool.upload_directory() as directory:
                 file = await received(request, directory)
-                return _accepted(await submission.submit(file, key, tenant, allow_duplicates))
+                return _accepted(await submission.submit(file, key, tenant, parameters(request, file)))
 
         return await _counted(work, tracer)
 
-    @router.post("/validate", response_model=FileChecked, responses=READING_PROBLEMS, openapi_extra=FILE_BODY)
-    async def validate(request: Request, allow_duplicates: AllowDuplicates = False) -> FileChecked:
-        """Checks a CSV file without storing anything, and says how long it would take."""
+    @router.post("/validate", response_model=FileChecked, responses=READING_PROBLEMS, openapi_extra=DOCUMENTED)
+    async def validate(request: Request) -> FileChecked:
+        """Checks a file without storing anything, and says how long it would take."""
         with _outages_as_problems():
             tenant = await authentication.tenant(request)
             with submission.admission.upload(), spool.upload_directory() as directory:
                 file = await received(request, directory)
-                result = await submission.check(file, tenant, allow_duplicates)
+                result = await submission.check(file, tenant, parameters(request, file))
                 same_files = await submission.same_files(tenant, file.sha256, AnswerBudget())
-        return FileChecked(
-            valid=not isinstance(result, FileRejected),
-            total_hospitals=result.total,
-            errors=result.errors if isinstance(result, FileRejected) else [],
-            estimated_seconds=settings.estimated_seconds(result.total),
-            same_file_as=same_files,
-        )
+        return file_checked(result, settings.estimated_seconds(result.total), same_files)
 
     return router
 
@@ -148,19 +148,3 @@ def _accepted(answer: Answer) -> Response:
     if answer.replayed:
         headers["Idempotency-Replayed"] = "true"
     return Response(answer.body, 202, headers, media_type=JSONResponse.media_type)
-
-
-def _describe_problems(app: FastAPI) -> None:
-    """Adds the schema of the problem document, which no route returns by itself, to the documentation."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = generate()
-        template = "#/components/schemas/{model}"
-        schema = ProblemDocument.model_json_schema(ref_template=template)
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas.update(schema.pop("$defs", {}))
-        schemas[ProblemDocument.__name__] = schema
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,14 +1,24 @@
 """The answers of this service that are errors; each says what to do next."""
 
-from services.ingest.csv_file.validation import TooManyRows, Unsuitable, WrongKind
+from services.ingest.answers import shown_guesses
+from services.ingest.csv_file.validation import FileRejected, TooManyRows, UnpacksToTooMuch, Unsuitable, WrongKind
 from services.ingest.job_events.job_validation import JobTooLarge
-from shared.runtime.http.problems import Problem, RowProblem
+from shared.runtime.http.problems import Problem
 
 
-def rejected(errors: list[RowProblem]) -> Problem:
+def rejected(file: FileRejected) -> Problem:
     """The file has to be corrected."""
-    count = "1 error" if len(errors) == 1 else f"{len(errors):,} errors"
-    return Problem(400, "invalid_file", f"The file has {count}; nothing was stored. {errors[0].message}", errors=errors)
+    count = "1 error" if file.errors_total == 1 else f"{file.errors_total:,} errors"
+    listed = len(file.errors)
+    which = "" if listed == file.errors_total else f" The first {listed:,} are listed."
+    return Problem(
+        400,
+        "invalid_file",
+        f"The file has {count}; nothing was stored. {file.errors[0].message}{which}",
+        errors=file.errors,
+        errors_total=file.errors_total,
+        encoding_guesses=shown_guesses(file.encoding_guesses),
+    )
 
 
 def unsuitable(result: Unsuitable | JobTooLarge) -> Problem:
@@ -19,6 +29,8 @@ def unsuitable(result: Unsuitable | JobTooLarge) -> Problem:
         case TooManyRows():
             detail = f"The file has more than {result.limit:,} rows. Split it and upload the parts one by one."
             return Problem(413, "too_many_rows", detail)
+        case UnpacksToTooMuch():
+            return Problem(413, "workbook_too_large", result.reason)
         case JobTooLarge():
             return _job_too_large(result)
 

@@ -7,15 +7,19 @@ is reserved. So whoever finds the reservation abandoned opens a later transactio
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 from uuid import uuid4
 
 import structlog
 
-from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules
+from services.ingest.answers import columns_read
+from services.ingest.csv_file.header import HeaderRequest
+from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, read_sheet
+from services.ingest.csv_file.workbook import Sheet
 from services.ingest.file_workers import LARGE_FILE_BYTES, FileWorkers
 from services.ingest.job_events.job_draft import JobDraft
-from services.ingest.job_events.job_validation import validate_job
+from services.ingest.job_events.job_validation import NoJob, validate_job
 from services.ingest.job_events.prepared_job import PreparedJob, prepare
 from services.ingest.keys.lease import RENEWAL_SECONDS, Lease
 from services.ingest.keys.replay import Replays
@@ -36,12 +40,15 @@ from services.ingest.schemas import SameFileAs, UploadAccepted
 from services.ingest.settings import IngestSettings
 from services.ingest.upload.admission import Admission
 from services.ingest.upload.body import UploadedFile
+from services.ingest.upload.parameters import UploadParameters
 from shared.contract.events import now
 from shared.runtime.databases import DatabaseDown
 from shared.runtime.http.answer_budget import AnswerBudget
 from shared.runtime.telemetry import current_traceparent
 
 log = structlog.get_logger(__name__)
+
+WORKBOOKS_AT_ONCE: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +74,38 @@ class Submission:
     timeouts: UploadTimeouts = UPLOAD_TIMEOUTS
     renewal_seconds: float = RENEWAL_SECONDS
     transaction_type: type[JobTransaction] = JobTransaction
+    #: Each process that reads one may take over a gigabyte.
+    workbooks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WORKBOOKS_AT_ONCE))
 
-    async def submit(self, file: UploadedFile, key: str, tenant: str, allow_duplicates: bool) -> Answer:
+    async def submit(self, file: UploadedFile, key: str, tenant: str, parameters: UploadParameters) -> Answer:
         """The job that the file became, now or the first time.
 
         Raises Problem, DatabaseDown, WorkerLost, and NotPublished, OutcomeUnknown or EndsUnknown when Kafka is down.
         """
-        request = KeyedRequest(tenant, key, f"{file.sha256}:{allow_duplicates}")
-        async with self._admitted(file) as budget:
+        request = KeyedRequest(tenant, key, f"{file.sha256}:{parameters.fingerprint}")
+        rules = self._rules(parameters)
+        sheet = await LargeUploadBudget(self.pool, self.timeouts).compute(self._sheet(file, rules))
+        if isinstance(sheet, FileRejected):
+            raise rejected(sheet)
+        size = _size(file, sheet)
+        async with self._admitted(size) as budget:
             if known := await self.replays.answer_to(request, budget):
                 return _replayed(known)
-            job = await self._prepared(file, tenant, allow_duplicates, budget)
+            work = self.workers.run(size, prepare, file.path, rules, self._draft(file, tenant), sheet)
+            job = _prepared(await budget.compute(work))
             reservation = await self._reservation(request, job, budget)
-            async with self._publishing_slot(file, budget), self._transaction(reservation, job, budget) as transaction:
+            async with self._publishing_slot(size, budget), self._transaction(reservation, job, budget) as transaction:
                 if await self.reservations.reserve(reservation, budget.remaining):
                     return await self._published(transaction, job, reservation)
             return await self._answer_of_the_faster(request, budget)
 
-    async def check(self, file: UploadedFile, tenant: str, allow_duplicates: bool) -> FileAccepted | FileRejected:
+    async def check(self, file: UploadedFile, tenant: str, parameters: UploadParameters) -> FileAccepted | FileRejected:
         """What is wrong with the file, if anything. Raises Problem 413 and 415, WorkerLost."""
-        rules, draft = self._rules(allow_duplicates), self._draft(file, tenant)
-        result = await self.workers.run(file.size, validate_job, file.path, rules, draft)
+        rules, draft = self._rules(parameters), self._draft(file, tenant)
+        sheet = await self._sheet(file, rules)
+        if isinstance(sheet, FileRejected):
+            return sheet
+        result = await self.workers.run(_size(file, sheet), validate_job, file.path, rules, draft, sheet)
         if isinstance(result, FileAccepted | FileRejected):
             return result
         raise unsuitable(result)
@@ -97,10 +115,18 @@ class Submission:
         found = await self.reservations.same_files(tenant, file_sha256, budget.remaining)
         return [SameFileAs(job_id=same.job_id, created_at=same.created_at) for same in found]
 
+    async def _sheet(self, file: UploadedFile, rules: Rules) -> Sheet | FileRejected | None:
+        """The sheet of a workbook, or why it cannot be read; None for a text. Raises Problem 413 and 415."""
+        async with self.workbooks:
+            sheet = await read_sheet(file.path, rules)
+        if sheet is None or isinstance(sheet, Sheet | FileRejected):
+            return sheet
+        raise unsuitable(sheet)
+
     @asynccontextmanager
-    async def _admitted(self, file: UploadedFile) -> AsyncIterator[UploadBudget]:
+    async def _admitted(self, size: int) -> AsyncIterator[UploadBudget]:
         """How long the upload may wait. A small one takes a slot first: to refuse one of too many costs little."""
-        if _is_large(file):
+        if size > LARGE_FILE_BYTES:
             yield LargeUploadBudget(self.pool, self.timeouts)
             return
         budget = UploadBudget(self.timeouts.busy_seconds)
@@ -112,23 +138,20 @@ class Submission:
                     raise busy() from error
                 raise
 
-    def _publishing_slot(self, file: UploadedFile, budget: UploadBudget) -> AbstractAsyncContextManager[object]:
+    def _publishing_slot(self, size: int, budget: UploadBudget) -> AbstractAsyncContextManager[object]:
         """A large upload takes a slot when its job is ready; a small one has had one from the beginning."""
-        return self.admission.large(budget) if _is_large(file) else nullcontext()
+        return self.admission.large(budget) if size > LARGE_FILE_BYTES else nullcontext()
 
-    async def _prepared(
-        self, file: UploadedFile, tenant: str, allow_duplicates: bool, budget: UploadBudget
-    ) -> PreparedJob:
-        rules, draft = self._rules(allow_duplicates), self._draft(file, tenant)
-        result = await budget.compute(self.workers.run(file.size, prepare, file.path, rules, draft))
-        if isinstance(result, PreparedJob):
-            return result
-        if isinstance(result, FileRejected):
-            raise rejected(result.errors)
-        raise unsuitable(result)
-
-    def _rules(self, allow_duplicates: bool) -> Rules:
-        return Rules(self.settings.max_csv_rows, allow_duplicates)
+    def _rules(self, parameters: UploadParameters) -> Rules:
+        return Rules(
+            max_rows=self.settings.max_csv_rows,
+            allow_duplicates=parameters.allow_duplicates,
+            repeat_created=parameters.repeat_created,
+            strict=parameters.strict,
+            header=HeaderRequest(parameters.mapping, parameters.header_row),
+            encoding=parameters.encoding,
+            sheet=parameters.sheet,
+        )
 
     def _draft(self, file: UploadedFile, tenant: str) -> JobDraft:
         return JobDraft(
@@ -149,6 +172,8 @@ class Submission:
             job_id=accepted.job_id,
             total_hospitals=accepted.total_hospitals,
             batch_ids=accepted.batch_ids,
+            mapping=columns_read(job.header),
+            warnings_total=job.warnings_total,
             same_file_as=await self.same_files(request.tenant, accepted.file_sha256, budget),
         )
         partition = self.jobs.partition_of(accepted.job_id)
@@ -193,8 +218,17 @@ class Submission:
         raise in_progress()
 
 
-def _is_large(file: UploadedFile) -> bool:
-    return file.size > LARGE_FILE_BYTES
+def _size(file: UploadedFile, sheet: Sheet | None) -> int:
+    """How many bytes there are to be read as text."""
+    return sheet.path.stat().st_size if sheet else file.size
+
+
+def _prepared(result: PreparedJob | NoJob) -> PreparedJob:
+    if isinstance(result, PreparedJob):
+        return result
+    if isinstance(result, FileRejected):
+        raise rejected(result)
+    raise unsuitable(result)
 
 
 def _replayed(known: Answered) -> Answer:

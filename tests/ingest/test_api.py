@@ -15,8 +15,10 @@ from services.ingest.file_workers import LARGE_FILE_BYTES
 from services.ingest.service import Limits
 from services.ingest.upload.admission import AdmissionLimits
 from services.ingest.upload.body import BodyTimeouts
+from services.ingest.upload.parameters import NAMES
 from tests.ingest import nasty_files
 from tests.support.ingest.ingest_server import CSV, UPLOAD, VALIDATE, ingest, upload
+from tests.support.ingest.workbooks import with_cell, xlsx
 
 KAFKA_DOWN = "Service temporarily unavailable. The message queue is currently down. Please try again later."
 
@@ -93,10 +95,113 @@ async def test_a_dry_run_needs_no_kafka_and_no_key(client):
     assert answer.json() == {
         "valid": False,
         "total_hospitals": 3,
-        "errors": [{"row": 4, "column": "name", "message": "The name is missing."}],
+        "errors": [
+            {"row": 4, "column": "name", "code": "missing_value", "message": "The name is missing.", "value": None}
+        ],
+        "errors_total": 1,
+        "warnings": [],
+        "warnings_total": 0,
+        "mapping": {"name": ["name"], "address": ["address"], "phone": ["phone"], "unused": []},
+        "encoding": "utf-8",
+        "encoding_guesses": [],
+        "delimiter": ",",
+        "header_row": 1,
+        "sheet": None,
+        "sheets": [],
+        "sample": [
+            {"row": 2, "name": "St. Mary", "address": "1 Main St", "phone": "555-0101"},
+            {"row": 3, "name": "Mercy", "address": "2 Main St", "phone": None},
+        ],
         "estimated_seconds": 0.3,
         "same_file_as": [],
     }
+
+
+@pytest.mark.parametrize("place", ["params", "data"])
+async def test_a_request_says_how_its_file_is_to_be_read(client, place):
+    """In the query or as form fields."""
+    content = "sep=;\r\nx;y\r\nKlinik;Straße;Ort\r\nSüd;Weg 1;Köln\r\n".encode("cp1252")
+    said = {
+        "mapping": '{"name": "klinik", "address": ["Straße", "ort"], "phone": null}',
+        "encoding": "windows-1252",
+        "header_row": "3",
+        "strict": "false",
+        "anything": "else",
+    }
+    answer = await client.post(VALIDATE, files={"file": ("a.csv", content)}, **{place: said})
+    found = answer.json()
+    assert (found["valid"], found["encoding"], found["delimiter"], found["header_row"]) == (
+        True,
+        "windows-1252",
+        ";",
+        3,
+    )
+    assert found["mapping"] == {"name": ["Klinik"], "address": ["Straße", "Ort"], "phone": [], "unused": []}
+    assert found["sample"] == [{"row": 4, "name": "Süd", "address": "Weg 1, Köln", "phone": None}]
+
+
+async def test_a_workbook_is_read_and_its_sheets_are_told(client):
+    """By the dry run; an upload needs Kafka and waits for nothing else."""
+    content = xlsx({"Liste": [["Klinik", "Anschrift"], ["Süd", "Ringstraße 8"]], "Other": []})
+    found = (await upload(client, content, None, path=VALIDATE, file_name="liste.xlsx")).json()
+    assert (found["valid"], found["sheet"], found["sheets"]) == (True, "Liste", ["Liste", "Other"])
+    assert (found["encoding"], found["delimiter"]) == (None, None)
+    assert found["sample"] == [{"row": 2, "name": "Süd", "address": "Ringstraße 8", "phone": None}]
+    began = time.monotonic()
+    assert (await upload(client, content, file_name="liste.xlsx")).json()["detail"] == KAFKA_DOWN
+    assert time.monotonic() - began < 3
+    huge = await upload(client, with_cell(content, "XFD1048576"), None, path=VALIDATE, file_name="liste.xlsx")
+    assert (huge.status_code, huge.json()["error_type"]) == (413, "workbook_too_large")
+
+
+async def test_an_unknown_encoding_comes_with_guesses(client):
+    """At the top of both answers."""
+    content = "name,address\nCafé,Straße 1\n".encode("cp1252")
+    checked, refused = await upload(client, content, None, path=VALIDATE), await upload(client, content)
+    best = {"encoding": "windows-1252", "sample": "Café, Straße 1"}
+    assert checked.json()["encoding_guesses"][0] == refused.json()["encoding_guesses"][0] == best
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, "unknown_encoding")
+
+
+async def test_strict_makes_warnings_errors(client):
+    """For programs that nobody watches."""
+    content = b"name,address,city\na,b,c\n"
+    lax = (await upload(client, content, None, path=VALIDATE)).json()
+    strict = (await upload(client, content, None, path=VALIDATE, params={"strict": "true"})).json()
+    assert (lax["valid"], lax["warnings_total"], lax["warnings"][0]["code"]) == (True, 1, "unused_column")
+    assert (strict["valid"], strict["errors_total"], strict["errors"]) == (False, 1, lax["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("mapping", text) for text in ("x", "[]", '{"beds": "a"}', '{"name": 1}', '{"name": ["a", "a"]}')),
+        *(("header_row", text) for text in ("0", "x", "-1", "99999999999")),
+        ("encoding", "nothing"),
+        ("strict", "perhaps"),
+        ("repeat_created", "2"),
+    ],
+)
+async def test_a_malformed_parameter_is_400_and_named(client, name, value):
+    """Before anything is read by it."""
+    answer = await upload(client, CSV, None, path=VALIDATE, params={name: value})
+    assert (answer.status_code, answer.json()["error_type"]) == (400, "invalid_parameter")
+    assert answer.json()["detail"].startswith(f"`{name}` ")
+
+
+async def test_a_parameter_sent_twice_has_to_say_the_same(client):
+    """Nobody could tell which one counts."""
+    file = {"file": ("a.csv", CSV)}
+    same = await client.post(VALIDATE, files=file, data={"encoding": "utf-8"}, params={"encoding": "utf-8"})
+    other = await client.post(VALIDATE, files=file, data={"encoding": "utf-8"}, params={"encoding": "cp1252"})
+    assert (same.status_code, other.status_code) == (200, 400)
+
+
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/openapi.json", "/docs"])
+async def test_head_answers_wherever_get_does(client, path):
+    """With the same status, and without a body."""
+    head = await client.head(path)
+    assert (head.status_code, head.content) == ((await client.get(path)).status_code, b"")
 
 
 async def test_duplicates_are_allowed_by_asking(client):
@@ -159,6 +264,19 @@ async def test_a_body_that_stops_coming_is_408(tmp_path):
     """A slow client holds nothing for ever."""
     async with ingest(tmp_path, limits=Limits(body=BodyTimeouts(chunk_seconds=0.2))) as client:
         reader, writer = await half_an_upload(client)
+        async with asyncio.timeout(10):
+            status = await reader.readline()
+        writer.close()
+
+    assert b" 408 " in status
+
+
+async def test_a_body_that_never_begins_is_408(tmp_path):
+    """The headers announce one, and nothing follows."""
+    async with ingest(tmp_path, limits=Limits(body=BodyTimeouts(chunk_seconds=0.2))) as client:
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        head = "POST /api/v1/hospitals/validate HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n"
+        writer.write(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode())
         async with asyncio.timeout(10):
             status = await reader.readline()
         writer.close()
@@ -288,7 +406,7 @@ async def test_the_documentation_shows_the_file_the_key_and_the_errors(client):
     operation = document["paths"][UPLOAD]["post"]
 
     assert "multipart/form-data" in operation["requestBody"]["content"]
-    assert [parameter["name"] for parameter in operation["parameters"]] == ["allow_duplicates", "Idempotency-Key"]
+    assert {parameter["name"] for parameter in operation["parameters"]} == {*NAMES, "Idempotency-Key"}
     assert {"202", "400", "401", "408", "409", "413", "415", "422", "503"} <= set(operation["responses"])
     assert "application/problem+json" in operation["responses"]["409"]["content"]
     assert _references(document) <= {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}

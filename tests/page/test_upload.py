@@ -5,7 +5,8 @@ from typing import Any
 from playwright.sync_api import Page, expect
 from starlette.responses import JSONResponse
 
-from shared.runtime.http.problems import Problem, RowProblem, kafka_down
+from shared.runtime.http.problems import Problem, kafka_down
+from shared.runtime.http.row_problems import ProblemCode, RowProblem
 from tests.page.fake_api import JOB_ID, FakeApi, accepted, valid
 
 CSV = {"name": "hospitals.csv", "mimeType": "text/csv", "buffer": b"name,address\nGood Hope,1 Hope Street\n"}
@@ -149,7 +150,7 @@ def test_another_choice_of_the_same_file_has_another_key(page: Page, api: FakeAp
 
 def test_errors_that_only_the_upload_found_are_shown_as_well(page: Page, api: FakeApi) -> None:
     """The file was changed in between; the table tells."""
-    errors = [RowProblem(row=7, column="phone", message="Not a phone number.")]
+    errors = [RowProblem(row=7, column="phone", code=ProblemCode.INVALID_PHONE, message="Not a phone number.")]
     api.uploads[0] = Problem(400, "invalid_file", "The file has 1 error.", errors=errors).response()
     choose(page, api)
     press(page, "Upload 25 hospitals")

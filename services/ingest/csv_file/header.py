@@ -1,50 +1,71 @@
-"""The header of an upload: which column is which, and what separates them."""
+"""The header of an upload: in which row it stands, what separates the columns, and which column is which.
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+It is the first of the first 20 rows that names the required columns. Titles and comments above it are skipped.
+"""
+
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, TextIO
 
-from services.ingest.csv_file.records import Cells, Unreadable, records
-from shared.contract.hospital_matching import fold
-from shared.runtime.http.problems import RowProblem
+from services.ingest.csv_file.column_mapping import ColumnMapping, RequestedMapping, is_ours, map_columns
+from services.ingest.csv_file.known_columns import REQUIRED, HospitalField
+from services.ingest.csv_file.no_header import why_no_header
+from services.ingest.csv_file.records import Cells, RecordFormat, Unreadable, records
+from shared.runtime.http.row_problems import ProblemCode, RowProblem, shown
 
 DELIMITERS: Final = (",", ";", "\t")
-REQUIRED: Final = ("name", "address")
 MAX_COLUMNS: Final = 1_000
-#: Begins the columns that we add to a result file. When it is uploaded again they are ignored.
-RESULT_PREFIX: Final = "result_"
-#: For a hint beside the refusal: none of these is accepted in place of the name itself.
-_OFTEN_WRITTEN_AS: Final = {
-    "name": {"hospital", "hospital name", "hospital_name", "facility", "facility name", "title", "nombre", "nom"},
-    "address": {"addr", "adress", "addres", "adresse", "street", "street address", "location", "hospital address"},
-    "phone": {"telephone", "tel", "phone number", "phone_number", "telefon", "mobile"},
-}
+#: How far down a header is looked for.
+SEARCHED_ROWS: Final = 20
+#: Excel's own line that names the delimiter.
+_SEP_LINE: Final = re.compile(r"\ufeff?sep=(.)\r?\n?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderRequest:
+    """What a request says about the header; nothing is the rule."""
+
+    mapping: RequestedMapping = field(default_factory=dict)
+    #: In which row it stands, from 1; None: it is looked for.
+    row: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
     """Which cells of a record belong to which column. Indices count cells from 0."""
 
-    #: The row of the header itself: 1, or more when blank lines stand above it.
     row: int
-    delimiter: str
-    #: The named columns in their order, as written, without `result_*`.
+    format: RecordFormat
+    #: The cells of the header, as written.
+    cells: list[str]
+    #: The named columns in their order, as written, without ours.
     columns: tuple[str, ...]
     #: The index of each of `columns`.
     indices: tuple[int, ...]
+    #: Columns without a name: what stands in them is left out.
+    unnamed: tuple[int, ...]
+    mapping: ColumnMapping
+    #: The indices of the columns that we add to result files, by their names.
+    ours: Mapping[str, int]
     #: Cells up to here belong to a column, with a name or without.
     width: int
-    #: Columns without a name: their cells have to be empty.
-    unnamed: tuple[int, ...]
-    name: int
-    address: int
-    phone: int | None
+    #: Whether every cell belongs to one of `columns`.
+    all_named: bool
+
+    #: How a row begins that may be the header once more: its cell of the name, in small letters.
+    folded_name: str
 
     @property
-    def all_named(self) -> bool:
-        """Whether every cell belongs to one of `columns`."""
-        return len(self.indices) == self.width
+    def delimiter(self) -> str:
+        """What separates the columns."""
+        return self.format.delimiter
+
+    def column(self, index: int) -> str:
+        """How a problem names a column: name, address or phone, else the header as written."""
+        fields = (each for each in HospitalField if index in self.mapping.of(each))
+        return next(fields, self.cells[index][:100])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,68 +75,110 @@ class HeaderRejected:
     errors: tuple[RowProblem, ...]
 
 
-def find_header(text: TextIO) -> Header | HeaderRejected:
-    """The header, by the delimiter that finds most of the required columns. Reads from the start of the text."""
-    candidates = [found for delimiter in DELIMITERS if (found := _first_record(text, delimiter))]
-    if not candidates:
-        return HeaderRejected((RowProblem(row=None, column=None, message="The file is empty."),))
-    delimiter, row, cells = max(candidates, key=_plausibility)
-    if isinstance(cells, Unreadable):
-        return HeaderRejected((RowProblem(row=row, column=None, message=cells.message),))
-    return _header(delimiter, row, cells)
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    row: int
+    format: RecordFormat
+    cells: Cells
+    mapping: ColumnMapping
+
+    @property
+    def rank(self) -> tuple[bool, int, int, int]:
+        """Greater is more like a header: it has the required columns, more fields, more columns, stands higher."""
+        found = sum(bool(self.mapping.of(each)) for each in HospitalField)
+        return (not self.mapping.problems, found, -self.row if found else 0, len(self.cells))
 
 
-def _first_record(text: TextIO, delimiter: str) -> tuple[str, int, Cells | Unreadable] | None:
+def find_header(
+    text: TextIO,
+    request: HeaderRequest | None = None,
+    spaced: Container[str] = (),
+    delimiters: Sequence[str] = DELIMITERS,
+) -> Header | HeaderRejected:
+    """The header, by the delimiter that finds most of the required columns. Reads from the start of the text.
+
+    `spaced`: the delimiters behind which a space is left out.
+    """
+    request = request or HeaderRequest()
+    delimiter, above = _sep_line(text) if len(delimiters) > 1 else (None, 0)
+    best: _Candidate | None = None
+    unreadable: RowProblem | None = None
+    for each in (delimiter,) if delimiter else delimiters:
+        for found in _candidates(text, RecordFormat(each, each in spaced), above, request):
+            if isinstance(found, RowProblem):
+                unreadable = unreadable or found
+            elif best is None or found.rank > best.rank:
+                best = found
+    if best is None or (unreadable and not any(map(best.mapping.of, REQUIRED))):
+        return HeaderRejected((unreadable or _nothing_found(text, request),))
+    return _header(best, text)
+
+
+def _sep_line(text: TextIO) -> tuple[str | None, int]:
+    """The delimiter that the first line names, and how many rows stand above the next."""
     text.seek(0)
-    for row, cells in records(text, delimiter):
-        if isinstance(cells, Unreadable) or "".join(cells).strip(" ,;\t"):
-            return delimiter, row, cells
-    return None
+    named = _SEP_LINE.fullmatch(text.readline(20))
+    return (named.group(1), 1) if named else (None, 0)
 
 
-def _plausibility(candidate: tuple[str, int, Cells | Unreadable]) -> tuple[int, int]:
-    cells = candidate[2]
-    if isinstance(cells, Unreadable):
-        # An unclosed quote is a better explanation than a header without any known column.
-        return (0, MAX_COLUMNS) if cells.is_open else (-1, 0)
-    names = [fold(cell) for cell in cells[:MAX_COLUMNS]]
-    return sum(required in names for required in REQUIRED), len(cells)
+def _candidates(
+    text: TextIO, record_format: RecordFormat, above: int, request: HeaderRequest
+) -> Iterator[_Candidate | RowProblem]:
+    text.seek(0)
+    last = request.row or SEARCHED_ROWS
+    for row, cells in records(text, record_format):
+        if row <= above or (request.row and row < request.row):
+            continue
+        if row > last:
+            return
+        if isinstance(cells, Unreadable):
+            # A title may have any quotes. One that stays open hides everything below it.
+            if cells.is_open or request.row:
+                yield cells.problem(row)
+        elif "".join(cells).strip(" ,;\t"):
+            yield _Candidate(row, record_format, cells, map_columns(row, cells[:MAX_COLUMNS], request.mapping))
 
 
-def _header(delimiter: str, row: int, cells: Cells) -> Header | HeaderRejected:
+def _nothing_found(text: TextIO, request: HeaderRequest) -> RowProblem:
+    text.seek(0)
+    if request.row and text.read(1):
+        message = f"Row {request.row} has no header. `header_row` is the row that names the columns, counted from 1."
+        return RowProblem(row=request.row, column=None, code=ProblemCode.NO_HEADER, message=message)
+    return RowProblem(row=None, column=None, code=ProblemCode.EMPTY_FILE, message="The file is empty.")
+
+
+def _header(found: _Candidate, text: TextIO) -> Header | HeaderRejected:
+    cells, mapping = found.cells, found.mapping
     if len(cells) > MAX_COLUMNS:
-        message = f"The header has {len(cells):,} columns; at most {MAX_COLUMNS:,} are read."
-        return HeaderRejected((RowProblem(row=row, column=None, message=message),))
-    folded = [fold(cell) for cell in cells]
-    if errors := tuple(_problems(row, cells, folded)):
-        return HeaderRejected(errors)
-    indices = tuple(index for index, name in enumerate(folded) if name and not name.startswith(RESULT_PREFIX))
+        message = f"The header has {len(cells):,} columns. At most {MAX_COLUMNS:,} are read."
+        problem = RowProblem(row=found.row, column=None, code=ProblemCode.TOO_MANY_COLUMNS, message=message)
+        return HeaderRejected((problem,))
+    if mapping.problems:
+        text.seek(0)
+        return HeaderRejected(why_no_header(list(islice(text, SEARCHED_ROWS)), cells) or mapping.problems)
+    named = [index for index, name in enumerate(cells) if name.strip()]
+    indices = tuple(index for index in named if not is_ours(cells[index]))
     return Header(
-        row=row,
-        delimiter=delimiter,
+        row=found.row,
+        format=found.format,
+        cells=cells,
         columns=tuple(cells[index] for index in indices),
         indices=indices,
+        unnamed=tuple(index for index in range(len(cells)) if index not in set(named)),
+        mapping=mapping,
         width=len(cells),
-        unnamed=tuple(index for index, name in enumerate(folded) if not name),
-        name=folded.index("name"),
-        address=folded.index("address"),
-        phone=folded.index("phone") if "phone" in folded else None,
+        all_named=len(indices) == len(cells),
+        ours={cells[index].strip().casefold(): index for index in named if is_ours(cells[index])},
+        folded_name=", ".join(cells[index].strip() for index in mapping.name).lower(),
     )
 
 
-def _problems(row: int, cells: Cells, folded: list[str]) -> Iterator[RowProblem]:
-    for required in REQUIRED:
-        if required not in folded:
-            yield RowProblem(row=row, column=required, message=_missing(required, cells, folded))
-    for name, times in Counter(folded).items():
-        if name and times > 1 and not name.startswith(RESULT_PREFIX):
-            message = f"The header has {times} columns called {name[:100]!r}: rename or remove all but one."
-            yield RowProblem(row=row, column=name[:100], message=message)
-
-
-def _missing(required: str, cells: Cells, folded: list[str]) -> str:
-    for cell, name in zip(cells, folded, strict=True):
-        if name in _OFTEN_WRITTEN_AS[required]:
-            return f"The column `{required}` is missing. Did you mean `{required}` where the header says {cell!r}?"
-    found = ", ".join(repr(cell) for cell in cells[:10])[:300]
-    return f"The column `{required}` is missing. The header has: {found}."
+def header_warnings(header: Header) -> Iterator[RowProblem]:
+    """Columns that are not used, although they look useful."""
+    for index in header.mapping.useful:
+        name = shown(header.cells[index])
+        message = (
+            f"The column {name!r} is not sent to the directory. "
+            f"If it belongs to the hospital, choose it for one of the fields (`mapping`)."
+        )
+        yield RowProblem(row=header.row, column=name, code=ProblemCode.UNUSED_COLUMN, message=message)

@@ -1,13 +1,33 @@
 """Records of a CSV file (RFC 4180), one at a time and in bounded memory, numbered as in a spreadsheet."""
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Final, Self, TextIO
 
+from shared.runtime.http.row_problems import ProblemCode, RowProblem
+
 #: Most characters of a record, line breaks included. It bounds memory, and a row's event fits into a Kafka record.
 MAX_RECORD_CHARS: Final = 100_000
+#: What nobody sees: zero width space, direction marks, word joiner, a second byte order mark, soft hyphen. The joiners
+#: are letters' business in the scripts of Persia and India; elsewhere nobody sees them either.
+_INVISIBLE: Final = re.compile(
+    "[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"
+    "|(?<![\u0600-\u0dff])[\u200c\u200d]|[\u200c\u200d](?![\u0600-\u0dff])"
+)
+#: The same and the joiners: one class is quick to look for.
+_MAYBE_INVISIBLE: Final = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFormat:
+    """How a file separates its columns."""
+
+    delimiter: str = ","
+    #: Whether a space after a delimiter is left out, as when it stands before a quote: `a, "b"`.
+    skip_space: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +38,10 @@ class Unreadable:
     #: Whether a closing quote is missing, so that nothing after it can be read either.
     is_open: bool = False
 
+    def problem(self, row: int) -> RowProblem:
+        """As it is told."""
+        return RowProblem(row=row, column=None, code=ProblemCode.BROKEN_QUOTES, message=self.message)
+
 
 Cells = list[str]
 
@@ -27,7 +51,10 @@ class RecordTooLong(ValueError):
 
 
 class RecordLines:
-    """The lines of a text for `csv.reader`. Raises RecordTooLong when a record has too many characters."""
+    """The lines of a text for `csv.reader`, without invisible characters.
+
+    Raises RecordTooLong when a record has too many characters.
+    """
 
     def __init__(self, text: TextIO) -> None:
         self._read_line = text.readline
@@ -50,16 +77,20 @@ class RecordLines:
         if self._left < 0:
             raise RecordTooLong
         self.number += 1
-        return line
+        if line.isascii() or not _MAYBE_INVISIBLE.search(line):
+            return line
+        return _INVISIBLE.sub("", line)
 
 
-def records(text: TextIO, delimiter: str) -> Iterator[tuple[int, Cells | Unreadable]]:
+def records(text: TextIO, record_format: RecordFormat) -> Iterator[tuple[int, Cells | Unreadable]]:
     """Every record with its row number, from 1. Blank records are counted, but not returned.
 
     A quoted field with line breaks is part of one row. Reading ends at a record that is too long.
     """
     lines = RecordLines(text)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        lines, delimiter=record_format.delimiter, skipinitialspace=record_format.skip_space, strict=True
+    )
     for row in count(1):
         lines.begin_record()
         first = lines.number + 1

@@ -1,23 +1,22 @@
 """The rows of an upload and the rules that each of them has to meet."""
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import dropwhile
 from typing import Final, NamedTuple, TextIO
 
+from services.ingest.csv_file.cell_checks import CellChecks, is_ordinary
 from services.ingest.csv_file.header import Header
 from services.ingest.csv_file.records import Cells, Unreadable, records
+from shared.contract.hospital_columns import value_at, western_digits
 from shared.contract.hospital_matching import MatchingKey, matching_key
-from shared.runtime.http.problems import RowProblem
+from shared.runtime.http.row_problems import RowProblem
 
 MAX_FIELD_CHARS: Final = 1_000
-#: Control characters other than tab and line ends, which a quoted field may hold.
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_PHONE: Final = re.compile(r"(?=.*\d)[\w\s+().,/#*;:\-\u2010-\u2015\u2212]+", re.DOTALL)
 
 
 class Row(NamedTuple):
-    """A row that meets every rule. `cells` are as in the file; name, address and phone are stripped."""
+    """A row that meets every rule. `cells` are as in the file; name, address and phone as they will be sent."""
 
     row: int
     name: str
@@ -39,86 +38,67 @@ class RowRejected:
     errors: list[RowProblem]
 
 
-def read_rows(text: TextIO, header: Header) -> Iterator[Row | RowRejected]:
-    """Every data row of the text, from its start."""
-    text.seek(0)
-    for row, cells in records(text, header.delimiter):
-        if row > header.row:
-            yield _read_row(header, row, cells)
+@dataclass(slots=True)
+class RowReader:
+    """Reads the data rows of a text. `warnings` gets what does not stand in the way of a row."""
 
+    header: Header
+    repeat_created: bool = False
+    warnings: list[RowProblem] = field(default_factory=list)
 
-def _read_row(header: Header, row: int, cells: Cells | Unreadable) -> Row | RowRejected:
-    if isinstance(cells, Unreadable):
-        return RowRejected([RowProblem(row=row, column=None, message=cells.message)])
-    errors = [] if _has_valid_layout(header, cells) else list(_layout_problems(header, row, cells))
-    name, address = _stripped(cells, header.name), _stripped(cells, header.address)
-    phone = _stripped(cells, header.phone)
-    if not (name and address and (not phone or _PHONE.fullmatch(phone))):
-        errors += _value_problems(row, name, address, phone)
-    if errors:
-        return RowRejected(errors)
-    return Row(row, name, address, phone or None, _named(header, cells))
+    def read(self, text: TextIO) -> Iterator[Row | RowRejected]:
+        """Every data row, from the start of the text."""
+        checks = CellChecks(self.header, MAX_FIELD_CHARS, self.repeat_created)
+        for row, cells in self._records(text):
+            if isinstance(cells, Unreadable):
+                yield RowRejected([cells.problem(row)])
+                continue
+            name, address, phone = self._values(cells)
+            if not self._is_ordinary(cells, name, address, phone):
+                errors, warnings = checks.problems(row, cells, name, address, phone)
+                self.warnings += warnings
+                if errors:
+                    yield RowRejected(errors)
+                    continue
+            yield Row(row, name, address, phone or None, self._named(cells))
 
+    def read_again(self, text: TextIO) -> Iterator[Row]:
+        """Every row of a text in which `read` found no error. Nothing is checked once more."""
+        for row, cells in self._records(text):
+            if not isinstance(cells, Unreadable):
+                name, address, phone = self._values(cells)
+                yield Row(row, name, address, phone or None, self._named(cells))
 
-def _stripped(cells: Cells, index: int | None) -> str:
-    """A row may be short: spreadsheets leave out the empty cells at its end."""
-    return cells[index].strip() if index is not None and index < len(cells) else ""
+    def _records(self, text: TextIO) -> Iterator[tuple[int, Cells | Unreadable]]:
+        text.seek(0)
+        header_row = self.header.row
+        return dropwhile(lambda record: record[0] <= header_row, records(text, self.header.format))
 
+    def _values(self, cells: Cells) -> tuple[str, str, str]:
+        mapping = self.header.mapping
+        phone = value_at(mapping.phone, cells) if mapping.phone else ""
+        if not phone.isascii():
+            phone = western_digits(phone)
+        return value_at(mapping.name, cells), value_at(mapping.address, cells), phone
 
-def _named(header: Header, cells: Cells) -> Cells:
-    """The cells of columns with a name, to the last one that is not empty."""
-    last = len(cells)
-    if not header.all_named or last > header.width:
-        cells = [cells[index] for index in header.indices if index < last]
-    while not cells[-1]:
-        cells.pop()
-    return cells
-
-
-def _has_valid_layout(header: Header, cells: Cells) -> bool:
-    """The quick check that nearly every row passes: of the whole row instead of each cell."""
-    return (
-        not header.unnamed
-        and len(cells) <= header.width
-        and max(map(len, cells)) <= MAX_FIELD_CHARS
-        and not _CONTROL.search("".join(cells))
-    )
-
-
-def _layout_problems(header: Header, row: int, cells: Cells) -> Iterator[RowProblem]:
-    if any(cell.strip() for cell in cells[header.width :]):
-        message = (
-            f"The row has {len(cells)} fields, the header {header.width}: "
-            f"put a field that contains {_delimiter_name(header.delimiter)} in double quotes."
+    def _is_ordinary(self, cells: Cells, name: str, address: str, phone: str) -> bool:
+        """The quick check that nearly every row passes: of the whole row instead of each cell."""
+        header = self.header
+        return bool(
+            name
+            and address
+            and len(cells) <= header.width
+            and header.all_named
+            and name.lower() != header.folded_name
+            and len(max(cells, key=len)) <= MAX_FIELD_CHARS
+            and is_ordinary(cells, name, address, phone)
         )
-        yield RowProblem(row=row, column=None, message=message)
-    for index in header.unnamed:
-        if index < len(cells) and cells[index].strip():
-            message = f"Column {index + 1} has a value but no name: give it one in the header, or remove the value."
-            yield RowProblem(row=row, column=None, message=message)
-    for column, index in zip(header.columns, header.indices, strict=True):
-        if index < len(cells):
-            yield from _bad_cell(row, column, cells[index])
 
-
-def _bad_cell(row: int, column: str, cell: str) -> Iterator[RowProblem]:
-    if len(cell) > MAX_FIELD_CHARS:
-        message = f"The field has {len(cell):,} characters; at most {MAX_FIELD_CHARS:,} are taken."
-        yield RowProblem(row=row, column=column, message=message)
-    if found := _CONTROL.search(cell):
-        message = f"The field has a control character (U+{ord(found.group()):04X}) at position {found.start() + 1}."
-        yield RowProblem(row=row, column=column, message=message)
-
-
-def _value_problems(row: int, name: str, address: str, phone: str) -> Iterator[RowProblem]:
-    if not name:
-        yield RowProblem(row=row, column="name", message="The name is missing.")
-    if not address:
-        yield RowProblem(row=row, column="address", message="The address is missing.")
-    if phone and not _PHONE.fullmatch(phone):
-        message = f"{phone[:40]!r} is not a phone number: it needs a digit, and no other signs than + ( ) - . / # *."
-        yield RowProblem(row=row, column="phone", message=message)
-
-
-def _delimiter_name(delimiter: str) -> str:
-    return {",": "a comma", ";": "a semicolon", "\t": "a tab"}[delimiter]
+    def _named(self, cells: Cells) -> Cells:
+        """The cells of columns with a name, to the last one that is not empty."""
+        last = len(cells)
+        if not self.header.all_named or last > self.header.width:
+            cells = [cells[index] for index in self.header.indices if index < last]
+        while cells and not cells[-1]:
+            cells.pop()
+        return cells

@@ -1,4 +1,4 @@
-"""Whether a file can become a job, and every reason why not with its row."""
+"""Whether a file can become a job, how it was read, and every reason why not with its row."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,12 +6,26 @@ from pathlib import Path
 from typing import Final
 
 from services.ingest.csv_file.duplicates import MAX_DUPLICATES, DuplicateRows
-from services.ingest.csv_file.header import Header, HeaderRejected, find_header
-from services.ingest.csv_file.rows import RowRejected, read_rows
-from services.ingest.csv_file.text import NotCsv, NotUtf8, open_text
-from shared.runtime.http.problems import RowProblem
+from services.ingest.csv_file.encodings import EncodingGuess, EncodingUnknown, EncodingWrong
+from services.ingest.csv_file.file_kind import FileKind, NotCsv, file_kind
+from services.ingest.csv_file.findings import Findings
+from services.ingest.csv_file.header import (
+    DELIMITERS,
+    Header,
+    HeaderRejected,
+    HeaderRequest,
+    find_header,
+    header_warnings,
+)
+from services.ingest.csv_file.rows import Row, RowReader, RowRejected
+from services.ingest.csv_file.text import TextFile, text_file
+from services.ingest.csv_file.workbook import Sheet, WorkbookRejected, WorkbookTooLarge, sheet_as_text
+from shared.runtime.http.row_problems import ProblemCode, RowProblem
 
-MAX_ERRORS: Final = 1_000
+#: How many rows are shown as they will be sent.
+SAMPLE_ROWS: Final = 5
+#: What separates the columns of a sheet that was written as text.
+SHEET_DELIMITERS: Final = (",",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +34,39 @@ class Rules:
 
     max_rows: int
     allow_duplicates: bool = False
+    #: Rows that a result file of ours says were created may be created once more.
+    repeat_created: bool = False
+    #: Warnings are errors.
+    strict: bool = False
+    header: HeaderRequest = field(default_factory=HeaderRequest)
+    #: The codec of the encoding that the request names.
+    encoding: str | None = None
+    #: The sheet of a workbook that the request names.
+    sheet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileReading:
+    """How a file was read. Parts that did not get so far are None or empty."""
+
+    file: TextFile
+    #: Of a workbook.
+    sheet: Sheet | None = None
+    header: Header | None = None
+    sample: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FileAccepted:
     """Every row can become a hospital."""
 
+    reading: FileReading
     header: Header
     total: int
     #: For each row that repeats a hospital: how many rows above it have the same one.
     occurrences: dict[int, int]
+    warnings: list[RowProblem] = field(default_factory=list)
+    warnings_total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +74,17 @@ class FileRejected:
     """The file has errors, of which at most 1,000 are listed."""
 
     errors: list[RowProblem]
+    errors_total: int
     total: int = 0
+    warnings: list[RowProblem] = field(default_factory=list)
+    warnings_total: int = 0
+    reading: FileReading | None = None
+    encoding_guesses: tuple[EncodingGuess, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WrongKind:
-    """The file is not a CSV."""
+    """The file is neither a text nor a workbook."""
 
     reason: str
 
@@ -54,54 +96,93 @@ class TooManyRows:
     limit: int
 
 
-#: No CSV, or too much of one.
-Unsuitable = WrongKind | TooManyRows
+@dataclass(frozen=True, slots=True)
+class UnpacksToTooMuch:
+    """The workbook unpacks to more than is read."""
+
+    reason: str
+
+
+#: No list, or too much of one.
+Unsuitable = WrongKind | TooManyRows | UnpacksToTooMuch
 ValidationResult = FileAccepted | FileRejected | Unsuitable
 
 
-@dataclass(slots=True)
-class _Findings:
-    duplicates: DuplicateRows = field(default_factory=DuplicateRows)
-    errors: list[RowProblem] = field(default_factory=list)
-    total: int = 0
-
-
-def validate_file(path: Path, rules: Rules) -> ValidationResult:
-    """Reads the whole file once. Takes at most about 60 bytes of memory a row."""
+async def read_sheet(path: Path, rules: Rules) -> Sheet | FileRejected | Unsuitable | None:
+    """The sheet of a workbook as text, or why it cannot be read. None: the file is a text."""
     try:
-        text = open_text(path)
+        if file_kind(path) is FileKind.TEXT:
+            return None
+        return await sheet_as_text(path, rules.sheet, rules.max_rows)
     except NotCsv as error:
         return WrongKind(str(error))
-    except NotUtf8 as error:
-        return FileRejected([RowProblem(row=None, column=None, message=str(error))])
-    with text:
-        header = find_header(text)
-        if isinstance(header, HeaderRejected):
-            return FileRejected(list(header.errors))
-        findings = _Findings()
-        for outcome in read_rows(text, header):
-            findings.total += 1
-            if findings.total > rules.max_rows:
+    except WorkbookTooLarge as error:
+        return UnpacksToTooMuch(str(error))
+    except WorkbookRejected as error:
+        return _rejected((RowProblem(row=None, column=None, code=error.code, message=str(error)),))
+
+
+def validate_file(path: Path, rules: Rules, sheet: Sheet | None = None) -> ValidationResult:
+    """Reads the whole file once, in at most about 60 bytes of memory a row. `sheet`: what `read_sheet` made of it."""
+    try:
+        file = TextFile(sheet.path, "utf-8") if sheet else text_file(path, rules.encoding)
+    except EncodingWrong as error:
+        problem = RowProblem(row=None, column=None, code=ProblemCode.WRONG_ENCODING, message=str(error))
+        return _rejected((problem,), guesses=error.guesses)
+    except EncodingUnknown as error:
+        return _rejected((_encoding_unknown(),), guesses=error.guesses)
+    with file.open() as text:
+        header = find_header(text, rules.header, file.spaced, SHEET_DELIMITERS if sheet else DELIMITERS)
+    if isinstance(header, HeaderRejected):
+        return _rejected(header.errors, FileReading(file, sheet))
+    return _validate_rows(FileReading(file, sheet, header), header, rules)
+
+
+def _validate_rows(reading: FileReading, header: Header, rules: Rules) -> FileAccepted | FileRejected | TooManyRows:
+    findings, duplicates, total = Findings(rules.strict), DuplicateRows(), 0
+    sample: list[Row] = []
+    findings.add(header_warnings(header))
+    reader = RowReader(header, rules.repeat_created)
+    with reading.file.open() as text:
+        for outcome in reader.read(text):
+            total += 1
+            if total > rules.max_rows:
                 return TooManyRows(rules.max_rows)
+            if reader.warnings:
+                findings.add(reader.warnings)
+                reader.warnings.clear()
             if isinstance(outcome, RowRejected):
-                findings.errors += outcome.errors[: MAX_ERRORS - len(findings.errors)]
-            else:
-                findings.duplicates.add(outcome.row, outcome.matching_key)
-    return _result(header, findings, rules)
-
-
-def _result(header: Header, findings: _Findings, rules: Rules) -> FileAccepted | FileRejected:
-    if not findings.total:
-        findings.errors.append(RowProblem(row=None, column=None, message="The file has a header, but no rows."))
+                findings.add(outcome.errors)
+                continue
+            duplicates.add(outcome.row, outcome.matching_key)
+            if len(sample) < SAMPLE_ROWS:
+                sample.append(outcome)
+    if not total:
+        message = "The file has a header, but no rows."
+        findings.add((RowProblem(row=None, column=None, code=ProblemCode.NO_ROWS, message=message),))
     occurrences: dict[int, int] = {}
-    for error in _duplicate_problems(findings.duplicates, rules, occurrences):
-        findings.errors.append(error)
-        if len(findings.errors) >= 2 * MAX_ERRORS:
-            break
-    if findings.errors:
-        ordered = sorted(findings.errors, key=lambda error: error.row or 0)
-        return FileRejected(ordered[:MAX_ERRORS], findings.total)
-    return FileAccepted(header, findings.total, occurrences)
+    findings.add(_duplicate_problems(duplicates, rules, occurrences))
+    reading = FileReading(reading.file, reading.sheet, header, tuple(sample))
+    warnings, warnings_total = findings.warnings.listed, findings.warnings.total
+    if findings.errors.total:
+        errors = findings.errors
+        return FileRejected(errors.listed, errors.total, total, warnings, warnings_total, reading)
+    return FileAccepted(reading, header, total, occurrences, warnings, warnings_total)
+
+
+def _rejected(
+    errors: tuple[RowProblem, ...], reading: FileReading | None = None, guesses: tuple[EncodingGuess, ...] = ()
+) -> FileRejected:
+    return FileRejected(list(errors), len(errors), reading=reading, encoding_guesses=guesses)
+
+
+def _encoding_unknown() -> RowProblem:
+    message = (
+        "The file is not UTF-8, so its letters can be read in several ways. Choose how they read right (`encoding`), "
+        "or save the file as CSV UTF-8: in Excel by Save As, CSV UTF-8; in LibreOffice by Save As, Edit filter "
+        "settings, Unicode (UTF-8); Google Sheets downloads CSV as UTF-8."
+    )
+    return RowProblem(row=None, column=None, code=ProblemCode.UNKNOWN_ENCODING, message=message)
 
 
 def _duplicate_problems(duplicates: DuplicateRows, rules: Rules, occurrences: dict[int, int]) -> Iterator[RowProblem]:
@@ -112,7 +193,7 @@ def _duplicate_problems(duplicates: DuplicateRows, rules: Rules, occurrences: di
                 f"The same hospital as in row {duplicate.first_row}. "
                 "Remove one of them, or allow duplicates if both are meant."
             )
-            yield RowProblem(row=duplicate.row, column=None, message=message)
+            yield RowProblem(row=duplicate.row, column=None, code=ProblemCode.DUPLICATE_ROW, message=message)
         elif duplicate.occurrence >= MAX_DUPLICATES:
             message = f"The same hospital as in row {duplicate.first_row}, for more than {MAX_DUPLICATES:,} times."
-            yield RowProblem(row=duplicate.row, column=None, message=message)
+            yield RowProblem(row=duplicate.row, column=None, code=ProblemCode.DUPLICATE_ROW, message=message)

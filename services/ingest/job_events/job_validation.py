@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from services.ingest.csv_file.header import Header
 from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, Unsuitable, validate_file
+from services.ingest.csv_file.workbook import Sheet
 from services.ingest.job_events.batches import count_batches
 from services.ingest.job_events.job_draft import JobDraft
-from shared.contract.events import JobAccepted
+from shared.contract.events import FieldColumns, JobAccepted
 from shared.contract.topics import MAX_MESSAGE_BYTES
 
 #: Most bytes of an event's value. Headers and key need room, and so do the counts of JobFinished, which names the same
@@ -30,9 +32,9 @@ class JobTooLarge:
 NoJob = FileRejected | Unsuitable | JobTooLarge
 
 
-def validate_job(path: Path, rules: Rules, draft: JobDraft) -> FileAccepted | NoJob:
-    """Reads the whole file once."""
-    valid = validate_file(path, rules)
+def validate_job(path: Path, rules: Rules, draft: JobDraft, sheet: Sheet | None = None) -> FileAccepted | NoJob:
+    """Reads the whole file once. `sheet`: of a workbook, the one that is read."""
+    valid = validate_file(path, rules, sheet)
     if not isinstance(valid, FileAccepted):
         return valid
     batches = count_batches(valid.total, valid.occurrences.values(), draft.batch_rows)
@@ -55,4 +57,14 @@ def job_accepted(draft: JobDraft, valid: FileAccepted, batch_ids: Sequence[str])
         columns=valid.header.columns,
         delimiter=valid.header.delimiter,
         express=valid.total <= draft.express_max_rows,
+        fields=_fields(valid.header),
     )
+
+
+def _fields(header: Header) -> FieldColumns:
+    place = {index: place for place, index in enumerate(header.indices)}
+    mapping = header.mapping
+    name, address, phone = (
+        tuple(place[index] for index in each) for each in (mapping.name, mapping.address, mapping.phone)
+    )
+    return FieldColumns(name=name, address=address, phone=phone)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-from services.ingest.csv_file.rows import Row, read_rows
-from services.ingest.csv_file.text import reopen_text
+from services.ingest.csv_file.header import Header
+from services.ingest.csv_file.rows import Row, RowReader
 from services.ingest.csv_file.validation import FileAccepted, Rules
+from services.ingest.csv_file.workbook import Sheet
 from services.ingest.job_events.batches import Batches
 from services.ingest.job_events.job_draft import JobDraft
 from services.ingest.job_events.job_validation import NoJob, job_accepted, validate_job
@@ -37,25 +38,28 @@ class PreparedJob:
     #: The file with the records of the rows; read it with `bundles`.
     records: Path
     headers: RowHeaders
+    header: Header
+    warnings_total: int
 
     def job_accepted_record(self) -> EventRecord:
         """The record of JobAccepted, which is sent after every row."""
         return encode(self.accepted, SOURCE, self.traceparent)
 
 
-def prepare(path: Path, rules: Rules, draft: JobDraft) -> PreparedJob | NoJob:
-    """Validates the file and writes the records of its rows to a file next to it."""
-    valid = validate_job(path, rules, draft)
+def prepare(path: Path, rules: Rules, draft: JobDraft, sheet: Sheet | None = None) -> PreparedJob | NoJob:
+    """Validates the file and writes the records of its rows to a file next to it. `sheet`: as in `validate_job`."""
+    valid = validate_job(path, rules, draft, sheet)
     if not isinstance(valid, FileAccepted):
         return valid
     batches, encoder = Batches(draft.batch_rows), RowEncoder(draft)
     records = path.with_suffix(".records")
     with records.open("wb") as file:
         writer = BundleWriter(file, RowPartitioner(encoder.key_prefix, draft.partitions))
-        for row in _rows(path, valid):
+        for row in _rows(valid):
             writer.add(encoder.record(row, batches.batch_for(valid.occurrences.get(row.row, 0))))
         writer.finish()
-    return PreparedJob(job_accepted(draft, valid, batches.ids), draft.traceparent, records, encoder.headers)
+    accepted = job_accepted(draft, valid, batches.ids)
+    return PreparedJob(accepted, draft.traceparent, records, encoder.headers, valid.header, valid.warnings_total)
 
 
 def bundles(records: Path) -> Iterator[Bundle]:
@@ -96,8 +100,6 @@ class BundleWriter:
             marshal.dump((partition, bundle), self._file)
 
 
-def _rows(path: Path, valid: FileAccepted) -> Iterator[Row]:
-    with reopen_text(path) as text:
-        for row in read_rows(text, valid.header):
-            if isinstance(row, Row):
-                yield row
+def _rows(valid: FileAccepted) -> Iterator[Row]:
+    with valid.reading.file.open() as text:
+        yield from RowReader(valid.header).read_again(text)

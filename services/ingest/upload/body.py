@@ -2,9 +2,9 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -16,8 +16,8 @@ from services.ingest.upload.multipart import FilePart, FileTooLarge, MalformedBo
 from shared.runtime.http.problems import Problem
 
 #: Most bytes of a multipart body besides the file: boundaries, headers, small fields.
-WRAPPING_BYTES: Final = 64 * 1024
-_CSV_SUFFIXES: Final = ("", ".csv", ".tsv", ".txt")
+WRAPPING_BYTES: Final = 128 * 1024
+_SUFFIXES: Final = ("", ".csv", ".tsv", ".tab", ".txt", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class UploadedFile:
     name: str
     sha256: str
     size: int
+    #: The form fields beside it, by their names.
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 async def receive_file(
@@ -80,11 +82,11 @@ async def _receive_file(request: Request, directory: Path, max_bytes: int, timeo
             raise _disk(error) from error
     if part.file_name is None:
         raise _no_file()
-    if PurePosixPath(part.file_name).suffix.lower() not in _CSV_SUFFIXES:
-        raise Problem(
-            415, "not_a_csv", f"{part.file_name!r} is not a CSV file. Export it as CSV UTF-8 and upload that."
-        )
-    return UploadedFile(path, part.file_name, part.sha256, part.size)
+    if PurePosixPath(part.file_name).suffix.lower() not in _SUFFIXES:
+        detail = f"{part.file_name!r} is neither a CSV nor a workbook. Export the list as CSV UTF-8 and upload that."
+        raise Problem(415, "not_a_csv", detail)
+    fields = {name: [value.decode(errors="replace") for value in values] for name, values in part.fields.items()}
+    return UploadedFile(path, part.file_name, part.sha256, part.size, fields)
 
 
 def _boundary(request: Request) -> bytes:

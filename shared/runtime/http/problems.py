@@ -10,17 +10,18 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from shared.runtime.http.row_problems import RowProblem
+
 log = structlog.get_logger(__name__)
 
 KAFKA_DOWN = "Service temporarily unavailable. The message queue is currently down. Please try again later."
 
 
-class RowProblem(BaseModel):
-    """One thing wrong with a file. `row` is the line a spreadsheet shows; None when it is not about a row."""
+class EncodingGuess(BaseModel):
+    """An encoding that a file may be in, with the first words that show whether it is."""
 
-    row: int | None
-    column: str | None
-    message: str
+    encoding: str
+    sample: str
 
 
 class ProblemDocument(BaseModel):
@@ -31,7 +32,12 @@ class ProblemDocument(BaseModel):
     status: int
     detail: str
     error_type: str
+    #: What is wrong with a file: the first 1,000 things.
     errors: list[RowProblem] | None = None
+    #: How many things are wrong with it.
+    errors_total: int | None = None
+    #: Of a file whose encoding is not known.
+    encoding_guesses: list[EncodingGuess] | None = None
 
 
 class Problem(Exception):
@@ -44,6 +50,8 @@ class Problem(Exception):
         detail: str,
         *,
         errors: list[RowProblem] | None = None,
+        errors_total: int | None = None,
+        encoding_guesses: list[EncodingGuess] | None = None,
         retry_after: int | None = None,
     ) -> None:
         super().__init__(detail)
@@ -51,6 +59,8 @@ class Problem(Exception):
         self.error_type = error_type
         self.detail = detail
         self.errors = errors
+        self.errors_total = errors_total
+        self.encoding_guesses = encoding_guesses
         self.retry_after = retry_after
 
     def response(self) -> JSONResponse:
@@ -63,7 +73,10 @@ class Problem(Exception):
             "error_type": self.error_type,
         }
         if self.errors is not None:
-            body["errors"] = [error.model_dump() for error in self.errors]
+            body["errors"] = [error.model_dump(mode="json") for error in self.errors]
+            body["errors_total"] = self.errors_total or len(self.errors)
+        if self.encoding_guesses:
+            body["encoding_guesses"] = [guess.model_dump() for guess in self.encoding_guesses]
         headers = {"Retry-After": str(self.retry_after)} if self.retry_after is not None else None
         return JSONResponse(body, self.status, headers, media_type="application/problem+json")
 

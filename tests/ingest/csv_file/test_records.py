@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.csv_file.records import MAX_RECORD_CHARS, Unreadable, records
+from services.ingest.csv_file.records import MAX_RECORD_CHARS, RecordFormat, Unreadable, records
 from tests.support.ingest.written_csv import CELLS, DIALECTS, csv_bytes
 
 
 def read(text: str, delimiter: str = ",") -> list[tuple[int, list[str] | Unreadable]]:
     """All records of a text, its line ends as they are."""
-    return list(records(io.StringIO(text, newline=""), delimiter))
+    return list(records(io.StringIO(text, newline=""), RecordFormat(delimiter)))
 
 
 @given(st.lists(st.lists(CELLS, min_size=1, max_size=5), max_size=12), DIALECTS)
@@ -77,7 +77,7 @@ def test_a_record_without_end_stops_the_reading_early(begin):
     """A file of 100 MB in one line is not taken into memory."""
     text = CountedText("a\n" + begin + "x" * (3 * MAX_RECORD_CHARS))
 
-    found = list(records(text, ","))
+    found = list(records(text, RecordFormat()))
 
     assert isinstance(found[-1][1], Unreadable)
     assert "line 2" in found[-1][1].message
@@ -88,7 +88,7 @@ def test_a_multi_line_record_without_end_stops_the_reading_early():
     """An open quote swallows line after line, but not for ever."""
     text = CountedText('a\n"' + "some line of text\n" * MAX_RECORD_CHARS)
 
-    found = list(records(text, ","))
+    found = list(records(text, RecordFormat()))
 
     assert isinstance(found[-1][1], Unreadable)
     assert text.given <= MAX_RECORD_CHARS + 10

@@ -7,13 +7,16 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.ingest.csv_file.header import HeaderRequest
+from services.ingest.csv_file.known_columns import HospitalField
 from services.ingest.csv_file.validation import FileRejected, Rules
 from services.ingest.job_events.job_draft import JobDraft
 from services.ingest.job_events.job_validation import MAX_EVENT_BYTES
 from services.ingest.job_events.prepared_job import BUNDLE_BYTES, PreparedJob, bundles, prepare
 from services.ingest.job_events.row_partitioner import RowPartitioner
 from shared.contract.cloud_events import EventRecord, decode, encode
-from shared.contract.events import RowAccepted, now
+from shared.contract.events import FieldColumns, RowAccepted, now
+from shared.contract.hospital_columns import Hospital, hospital_at
 from tests.support.ingest.written_csv import CELLS, FILLED_CELLS, csv_bytes, written
 
 DRAFT = JobDraft(
@@ -69,7 +72,9 @@ def test_every_row_arrives_as_it_was_uploaded(shared_directory, rows):
     assert {(event.tenant, event.job_id, event.round) for event in events} == {("north", DRAFT.job_id, 1)}
 
 
-@given(st.lists(st.tuples(FILLED_CELLS, FILLED_CELLS, st.sampled_from(["", "1", "+1 (555) 0"]), CELLS), min_size=1))
+@given(
+    st.lists(st.tuples(FILLED_CELLS, FILLED_CELLS, st.sampled_from(["", "5550101", "+1 (555) 0"]), CELLS), min_size=1)
+)
 @settings(max_examples=60)
 def test_records_are_what_the_events_are_encoded_to(shared_directory, rows):
     """Byte for byte, headers and all: the short way writes nothing that the long way would not."""
@@ -166,3 +171,16 @@ def test_a_rejected_file_leaves_no_records(tmp_path):
 
     assert isinstance(outcome, FileRejected)
     assert [path.name for path in tmp_path.iterdir()] == ["upload.csv"]
+
+
+def test_the_job_says_which_columns_made_the_hospitals(tmp_path):
+    """By their places in its columns, which are not those of the file: ours and those without a name are left out."""
+    content = b"result_row,City,,Facility,Street,Ruf\n2,Town,x,Mercy,1 Main,555-0101\n"
+    mapping = {HospitalField.ADDRESS: ("Street", "City"), HospitalField.PHONE: ("Ruf",)}
+    job = prepare(written(tmp_path, content), Rules(10, header=HeaderRequest(mapping)), DRAFT)
+    assert isinstance(job, PreparedJob)
+    (row,) = rows_of(job)
+    assert job.accepted.columns == ("City", "Facility", "Street", "Ruf")
+    assert job.accepted.fields == FieldColumns(name=(1,), address=(2, 0), phone=(3,))
+    assert hospital_at(job.accepted.fields, row.cells) == Hospital(row.name, row.address, row.phone)
+    assert row.address == "1 Main, Town"

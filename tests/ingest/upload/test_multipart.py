@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.upload.multipart import FilePart, FileTooLarge, MalformedBody, safe_file_name
+from services.ingest.upload.multipart import FilePart, FileTooLarge, MalformedBody, safe_file_name, sent_file_name
 
 BOUNDARY = b"----limit"
 
@@ -97,18 +97,57 @@ def test_a_boundary_that_is_too_long_is_refused():
 @pytest.mark.parametrize(
     ("given_name", "plain"),
     [
-        (b"a.csv", "a.csv"),
-        (b"../../etc/passwd", "passwd"),
-        (b"C:\\temp\\..\\a.csv", "a.csv"),
-        (b"/", "upload.csv"),
-        (b"", "upload.csv"),
-        (b"..", "upload.csv"),
-        (b"a\x00b\r\n.csv", "ab.csv"),
-        ("krankenhäuser.csv".encode(), "krankenhäuser.csv"),
-        (b"\xff.csv", "\ufffd.csv"),
-        (b"x" * 1000, "x" * 255),
+        ("a.csv", "a.csv"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\temp\\..\\a.csv", "a.csv"),
+        ("/", "upload.csv"),
+        ("", "upload.csv"),
+        ("..", "upload.csv"),
+        ("a\x00b\r\n.csv", "ab.csv"),
+        ("krankenhäuser.csv", "krankenhäuser.csv"),
+        ("x" * 1000, "x" * 255),
     ],
 )
 def test_a_file_name_is_only_a_name(given_name, plain):
     """No directory, no control character, no end of it."""
     assert safe_file_name(given_name) == plain
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ('filename="a.csv"', "a.csv"),
+        ('filename="krankenhäuser.csv"', "krankenhäuser.csv"),
+        ("filename=a.csv; filename*=utf-8''krankenh%C3%A4user.csv", "krankenhäuser.csv"),
+        ("filename*=UTF-8'de'krankenh%C3%A4user%20neu.csv", "krankenhäuser neu.csv"),
+        ("filename*=iso-8859-1''krankenh%E4user.csv", "krankenhäuser.csv"),
+        ('filename="=?utf-8?B?a3JhbmtlbmjDpHVzZXIuY3N2?="', "krankenhäuser.csv"),
+        ('filename="=?utf-8?Q?krankenh=C3=A4user.csv?="', "krankenhäuser.csv"),
+        ('filename="a.csv"; filename*=utf-9%FF', "a.csv"),
+        ('filename="a.csv"; filename*=utf-8%FF', "a.csv"),
+        ('filename="=?nonsense?="', "=?nonsense?="),
+        ("filename=", ""),
+        ("", ""),
+    ],
+)
+def test_a_file_name_is_read_in_each_of_the_three_ways(sent, name):
+    """RFC 8187 goes first, then an encoded word, as .NET writes; then UTF-8."""
+    assert sent_file_name(f'form-data; name="file"; {sent}'.encode()) == name
+
+
+def test_bytes_that_are_no_utf_8_do_no_harm():
+    """They are shown as such."""
+    assert sent_file_name(b'form-data; name="file"; filename="\xff.csv"') == "\ufffd.csv"
+
+
+def test_other_parts_are_fields():
+    """In the order of the body, however it is cut; the file may come first or last."""
+    body = part(b"utf-8", "encoding") + part(b"x") + part(b"A", "sheet") + part(b"B", "sheet") + END
+    for cut in (1, 7, 1000):
+        assert received(body, cut=cut)[0].fields == {"encoding": [b"utf-8"], "sheet": [b"A", b"B"]}
+
+
+def test_fields_are_bounded():
+    """Together, since they are kept in memory."""
+    with pytest.raises(FileTooLarge):
+        received(part(b"x" * 40_000, "a") + part(b"x" * 40_000, "b") + END)

@@ -1,11 +1,15 @@
 """CSV files for tests: written by Python's own writer, in the dialects that people's programs have."""
 
+import asyncio
 import csv
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hypothesis import strategies as st
+
+from services.ingest.csv_file.validation import Rules, ValidationResult, read_sheet, validate_file
+from services.ingest.csv_file.workbook import Sheet
 
 _QUOTING_AND_ENDS = st.one_of(
     st.tuples(st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]), st.sampled_from(["\n", "\r\n", "\r"])),
@@ -17,11 +21,11 @@ DIALECTS = st.builds(
     st.sampled_from([",", ";", "\t"]),
     _QUOTING_AND_ENDS,
 )
-#: Anything that a cell may hold, with the signs that CSV gives a meaning to, more often than by chance.
+#: Anything that a cell may hold and that somebody can see, with the signs that CSV gives a meaning to more often.
 CELLS = st.text(
     st.one_of(
         st.sampled_from(",;\t\"\n\r '="),
-        st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")),
+        st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Cs")),
     ),
     max_size=30,
 )
@@ -40,3 +44,9 @@ def written(directory: Path, content: bytes | str) -> Path:
     path = directory / "upload.csv"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
+
+
+def read(path: Path, rules: Rules) -> ValidationResult:
+    """What becomes of a file of any kind, workbooks too."""
+    sheet = asyncio.run(read_sheet(path, rules))
+    return validate_file(path, rules, sheet) if sheet is None or isinstance(sheet, Sheet) else sheet

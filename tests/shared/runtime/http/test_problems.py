@@ -5,7 +5,8 @@ import pytest
 from fastapi import FastAPI, HTTPException
 
 from shared.runtime.http import problems
-from shared.runtime.http.problems import Problem, RowProblem, answer_with_problems, database_down, kafka_down
+from shared.runtime.http.problems import Problem, answer_with_problems, database_down, kafka_down
+from shared.runtime.http.row_problems import ProblemCode, RowProblem
 
 
 class Log:
@@ -36,7 +37,7 @@ async def client(log):
 
     @app.get("/rejected")
     async def rejected():
-        errors = [RowProblem(row=3, column="name", message="is empty")]
+        errors = [RowProblem(row=3, column="name", code=ProblemCode.MISSING_VALUE, message="is empty")]
         raise Problem(400, "file_rejected", "1 row cannot be accepted.", errors=errors)
 
     @app.get("/kafka")
@@ -84,7 +85,7 @@ async def test_an_error_is_a_problem_document(client, path, status, error_type):
     assert answer.headers["content-type"] == "application/problem+json"
     assert body["error_type"] == error_type
     assert body["type"] == f"urn:hospital-bulk:problem:{error_type}"
-    assert set(body) - {"errors"} == FIELDS
+    assert set(body) - {"errors", "errors_total"} == FIELDS
     assert body["title"]
     assert body["detail"]
 
@@ -92,7 +93,9 @@ async def test_an_error_is_a_problem_document(client, path, status, error_type):
 async def test_a_rejected_file_names_its_rows(client):
     """Row, column and what is wrong."""
     body = (await client.get("/rejected")).json()
-    assert body["errors"] == [{"row": 3, "column": "name", "message": "is empty"}]
+    assert body["errors"] == [
+        {"row": 3, "column": "name", "code": "missing_value", "message": "is empty", "value": None}
+    ]
 
 
 async def test_errors_without_rows_have_no_list_of_them(client):

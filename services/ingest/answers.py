@@ -1,0 +1,50 @@
+"""How a file was read, as the API answers it."""
+
+from services.ingest.csv_file.encodings import EncodingGuess, shown_encoding
+from services.ingest.csv_file.header import Header
+from services.ingest.csv_file.known_columns import HospitalField
+from services.ingest.csv_file.validation import FileAccepted, FileRejected
+from services.ingest.schemas import ColumnsRead, FileChecked, SameFileAs, SampleRow
+from shared.runtime.http import problems
+
+
+def shown_guesses(guesses: tuple[EncodingGuess, ...]) -> list[problems.EncodingGuess]:
+    """The encodings that a file may be in."""
+    return [problems.EncodingGuess(encoding=guess.encoding, sample=guess.sample) for guess in guesses]
+
+
+def columns_read(header: Header) -> ColumnsRead:
+    """Which column became which field."""
+    used = {index for field in HospitalField for index in header.mapping.of(field)}
+    names = {str(field): [header.cells[index] for index in header.mapping.of(field)] for field in HospitalField}
+    return ColumnsRead(**names, unused=[header.cells[index] for index in header.indices if index not in used])
+
+
+def file_checked(
+    result: FileAccepted | FileRejected, estimated_seconds: float | None, same_files: list[SameFileAs]
+) -> FileChecked:
+    """The answer to a dry run."""
+    rejected = result if isinstance(result, FileRejected) else None
+    reading = result.reading
+    sheet, header = (reading.sheet, reading.header) if reading else (None, None)
+    return FileChecked(
+        valid=rejected is None,
+        total_hospitals=result.total,
+        errors=rejected.errors if rejected else [],
+        errors_total=rejected.errors_total if rejected else 0,
+        warnings=result.warnings,
+        warnings_total=result.warnings_total,
+        mapping=columns_read(header) if header else None,
+        encoding=shown_encoding(reading.file.encoding) if reading and not sheet else None,
+        encoding_guesses=shown_guesses(rejected.encoding_guesses if rejected else ()),
+        delimiter=header.delimiter if header and not sheet else None,
+        header_row=header.row if header else None,
+        sheet=sheet.name if sheet else None,
+        sheets=list(sheet.names) if sheet else [],
+        sample=[
+            SampleRow(row=row.row, name=row.name, address=row.address, phone=row.phone)
+            for row in (reading.sample if reading else ())
+        ],
+        estimated_seconds=estimated_seconds,
+        same_file_as=same_files,
+    )

@@ -1,0 +1,46 @@
+"""What is wrong with a file: all of it is counted, and the first 1,000 of each kind of finding are kept."""
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.runtime.http.row_problems import RowProblem
+
+MAX_LISTED: Final = 1_000
+
+
+@dataclass(slots=True)
+class ProblemList:
+    """Problems in the order of the file, of which the first 1,000 are kept."""
+
+    total: int = 0
+    _kept: list[RowProblem] = field(default_factory=list)
+
+    def add(self, problems: Iterable[RowProblem]) -> None:
+        """Adds some. Memory stays bounded however many there are."""
+        for problem in problems:
+            self.total += 1
+            self._kept.append(problem)
+        if len(self._kept) >= 2 * MAX_LISTED:
+            self._kept = self.listed
+
+    @property
+    def listed(self) -> list[RowProblem]:
+        """The first ones by their rows; those that are about no row come first."""
+        return heapq.nsmallest(MAX_LISTED, self._kept, key=lambda problem: problem.row or 0)
+
+
+@dataclass(slots=True)
+class Findings:
+    """Errors refuse a file; warnings do so only when they are to count as errors (`strict`)."""
+
+    strict: bool = False
+    errors: ProblemList = field(default_factory=ProblemList)
+    warnings: ProblemList = field(default_factory=ProblemList)
+
+    def add(self, problems: Iterable[RowProblem]) -> None:
+        """Adds problems of both kinds."""
+        for problem in problems:
+            kind = self.warnings if problem.is_warning and not self.strict else self.errors
+            kind.add((problem,))

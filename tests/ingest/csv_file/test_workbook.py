@@ -3,6 +3,8 @@
 import asyncio
 import os
 import random
+import subprocess
+import sys
 import time
 from datetime import date, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.ingest.csv_file import workbook
 from services.ingest.csv_file.file_kind import NotCsv
 from services.ingest.csv_file.validation import (
     FileAccepted,
@@ -26,6 +29,7 @@ from tests.support.ingest.workbooks import bomb, with_cell, with_empty_rows, xls
 from tests.support.ingest.written_csv import read, written
 
 RULES = Rules(max_rows=10_000)
+READER = Path(workbook.__file__).with_name("sheet_reader.py")
 GOOD = xlsx({"List": [["name", "address", "phone"], ["St. Mary", "1 Main Street", "555-0101"]]})
 #: What XML can hold, and no sign that is invisible.
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Cs", "Cn", "Co")), max_size=20)
@@ -171,3 +175,13 @@ def readers() -> list[psutil.Process]:
         for process in psutil.Process(os.getpid()).children()
         if process.status() != psutil.STATUS_ZOMBIE and any("sheet_reader" in part for part in process.cmdline())
     ]
+
+
+def test_the_process_ends_with_a_service_that_was_killed(tmp_path):
+    """It reads its standard input, which closes then."""
+    path = written(tmp_path, bomb(GOOD, 400))
+    arguments = [sys.executable, "-P", str(READER), str(path), str(tmp_path / "out.csv"), "10", "null"]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdin.close()
+        assert process.wait(timeout=20) == 1
+        assert process.stdout.read() == b""

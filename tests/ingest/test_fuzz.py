@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.ingest import nasty_files
 from tests.support.ingest.ingest_server import VALIDATE, ingest
 from tests.support.ingest.raw_upload import RawAnswer, raw_request
+from tests.support.ingest.workbooks import bomb, damaged_workbook, with_cell, with_empty_rows, xlsx
 from tests.support.ingest.written_csv import CELLS, DIALECTS, csv_bytes
 
 #: What can be said of any body: it was fine, it was wrong, or it was of the wrong kind.
@@ -103,6 +104,19 @@ def test_any_part_header_gets_an_answer(send, disposition, name):
     part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="%b"%b\r\n\r\n' % (name, disposition)
 
     assert send(posted(part + b"name,address\na,b\n\r\n--b--\r\n")).status in ANSWERS
+
+
+def test_sixty_nasty_workbooks_get_an_answer(send):
+    """Damaged, swollen, with a cell in the last corner; none is an error of ours, and none stays in memory."""
+    good = xlsx({"List": [["name", "address"], *([f"a{row}", "b"] for row in range(50))]})
+    books = [*(damaged_workbook(good, number) for number in range(56)), bomb(good, 200), with_empty_rows(good, 200_000)]
+    books += [with_cell(good, "XFD1048576"), with_cell(good, "A1048576")]
+    before = psutil.Process(os.getpid()).memory_info().rss
+    answers = [send(posted(_GOOD_PART + book + b"\r\n--b--\r\n")).status for book in books]
+
+    assert len(answers) == 60
+    assert set(answers) <= ANSWERS
+    assert psutil.Process(os.getpid()).memory_info().rss - before < 50_000_000
 
 
 def test_the_same_nastiness_again_and_again_takes_no_more_memory(send):

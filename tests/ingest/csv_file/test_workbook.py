@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import subprocess
 import sys
 import time
@@ -25,7 +24,7 @@ from services.ingest.csv_file.validation import (
     read_sheet,
 )
 from services.ingest.csv_file.workbook import WorkbookTooLarge, sheet_as_text
-from tests.support.ingest.workbooks import bomb, with_cell, with_empty_rows, xlsx
+from tests.support.ingest.workbooks import bomb, damaged_workbook, ods, with_cell, with_empty_rows, xlsx
 from tests.support.ingest.written_csv import read, written
 
 RULES = Rules(max_rows=10_000)
@@ -57,6 +56,13 @@ def test_cells_are_what_the_spreadsheet_shows(tmp_path):
     book = xlsx({"List": [header, cells]}, default_date_format="yyyy-mm-dd")
     (row,) = accepted(tmp_path, book).reading.sample
     assert row.cells == ["Mercy", "12", "4915112345678", "1.5", "TRUE", "2026-03-02", "2026-03-02 09:30:00"]
+
+
+def test_the_workbooks_of_libreoffice_are_read(tmp_path):
+    """With their row numbers too."""
+    book = ods([["Unsere Kliniken"], [], ["Klinik", "Anschrift", "Telefon"], ["Süd", "Ringstraße 8", "0211 555"]])
+    (row,) = accepted(tmp_path, book).reading.sample
+    assert row[:4] == (4, "Süd", "Ringstraße 8", "0211 555")
 
 
 def test_the_first_visible_sheet_is_read_unless_another_is_named(tmp_path):
@@ -115,24 +121,12 @@ def test_a_workbook_that_says_it_unpacks_to_too_much_is_not_opened(tmp_path):
     assert isinstance(read(written(tmp_path, bytes(content)), RULES), UnpacksToTooMuch)
 
 
-def damaged(number: int) -> bytes:
-    """A workbook with something cut out, doubled or changed, always the same for a number."""
-    chance = random.Random(number)
-    content = bytearray(GOOD)
-    for _ in range(chance.randint(1, 8)):
-        begin = chance.randrange(4, len(content) - 1)
-        end = min(len(content), begin + chance.randint(1, 200))
-        piece = chance.choice([b"", bytes(content[begin:end]) * 2, chance.randbytes(end - begin), b"\0" * 9])
-        content[begin:end] = piece
-    return bytes(content)
-
-
 @pytest.mark.parametrize("first", range(0, 60, 20))
 async def test_nasty_workbooks_are_read_or_refused(tmp_path, first):
     """Sixty of them; nothing but our own refusals comes out."""
 
     for number in range(first, first + 20):
-        await read_sheet(written(tmp_path, damaged(number)), RULES)
+        await read_sheet(written(tmp_path, damaged_workbook(GOOD, number)), RULES)
 
 
 async def test_a_process_that_takes_too_long_is_ended(tmp_path):

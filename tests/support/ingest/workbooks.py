@@ -1,9 +1,11 @@
 """Workbooks for tests: written by XlsxWriter, and some that only an enemy would write."""
 
 import io
+import random
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from xml.sax.saxutils import escape
 
 import xlsxwriter
 
@@ -21,6 +23,42 @@ def xlsx(sheets: Mapping[str, Iterable[Sequence[Any]]], **options: Any) -> bytes
                     else:
                         sheet.write(number, column, cell)
     return file.getvalue()
+
+
+def ods(rows: Iterable[Sequence[str]]) -> bytes:
+    """A workbook of LibreOffice with one sheet of text."""
+    office = "urn:oasis:names:tc:opendocument:xmlns:"
+    cell = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+    lines = ("".join(cell.format(escape(text)) for text in row or [""]) for row in rows)
+    cells = "".join(f"<table:table-row>{line}</table:table-row>" for line in lines)
+    content = (
+        f'<office:document-content xmlns:office="{office}office:1.0" xmlns:table="{office}table:1.0" '
+        f'xmlns:text="{office}text:1.0" office:version="1.2"><office:body><office:spreadsheet>'
+        f'<table:table table:name="Liste">{cells}</table:table>'
+        "</office:spreadsheet></office:body></office:document-content>"
+    )
+    kind = "application/vnd.oasis.opendocument.spreadsheet"
+    manifest = (
+        f'<m:manifest xmlns:m="{office}manifest:1.0"><m:file-entry m:full-path="/" m:media-type="{kind}"/></m:manifest>'
+    )
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as book:
+        book.writestr("mimetype", kind)
+        book.writestr("META-INF/manifest.xml", manifest)
+        book.writestr("content.xml", content)
+    return file.getvalue()
+
+
+def damaged_workbook(book: bytes, number: int) -> bytes:
+    """The workbook with something cut out, doubled or changed, always the same for a number."""
+    chance = random.Random(number)
+    content = bytearray(book)
+    for _ in range(chance.randint(1, 8)):
+        begin = chance.randrange(4, len(content) - 1)
+        end = min(len(content), begin + chance.randint(1, 200))
+        piece = chance.choice([b"", bytes(content[begin:end]) * 2, chance.randbytes(end - begin), b"\0" * 9])
+        content[begin:end] = piece
+    return bytes(content)
 
 
 def with_cell(book: bytes, cell: str) -> bytes:

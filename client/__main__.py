@@ -2,7 +2,7 @@
 
 import sys
 
-from client.commands import app
+from client.app import app
 
 
 def main() -> None:

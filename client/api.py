@@ -1,6 +1,6 @@
 """The calls of the HTTP API, one method each. Every one raises a ClientError (errors.py)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -53,13 +53,13 @@ class Api:
         self.retry_policy = retry_policy
         self.on_retry = on_retry
 
-    def validate(self, file: UploadFile, allow_duplicates: bool) -> ValidationReport:
-        """Checks the file; nothing is stored."""
-        return self._send_file("/validate", file, {}, allow_duplicates, ValidationReport)
+    def validate(self, file: UploadFile, parameters: Mapping[str, str]) -> ValidationReport:
+        """Checks the file; nothing is stored. `parameters`: how it is to be read."""
+        return self._send_file("/validate", file, {}, parameters, ValidationReport)
 
-    def upload(self, file: UploadFile, key: str, allow_duplicates: bool) -> AcceptedUpload:
+    def upload(self, file: UploadFile, key: str, parameters: Mapping[str, str]) -> AcceptedUpload:
         """Makes the file a job. It is sent again with the same key until it is answered, and stays one job."""
-        return self._send_file("/bulk", file, {"Idempotency-Key": key}, allow_duplicates, AcceptedUpload)
+        return self._send_file("/bulk", file, {"Idempotency-Key": key}, parameters, AcceptedUpload)
 
     def job(self, job_id: str) -> Job:
         """The job as it is now."""
@@ -119,11 +119,10 @@ class Api:
             yield ResultDownload(answer.iter_bytes(), complete, int(unknown) if unknown.isdecimal() else 0)
 
     def _send_file(
-        self, path: str, file: UploadFile, headers: dict[str, str], allow_duplicates: bool, kind: type[D]
+        self, path: str, file: UploadFile, headers: dict[str, str], parameters: Mapping[str, str], kind: type[D]
     ) -> D:
         def send() -> D:
             with file.open() as part:
-                parameters = {"allow_duplicates": "true"} if allow_duplicates else {}
                 given = {"files": {"file": part}, "headers": headers, "params": parameters, "timeout": _UPLOAD}
                 return self._call("POST", path, kind, **given)
 

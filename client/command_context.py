@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ import typer
 from client.api import Api
 from client.errors import ClientError, Refused, TryAgain
 from client.exit_status import ExitStatus
-from client.output import words
+from client.output import problem_words, words
 from client.output.output import Output
 
 _UNAUTHORIZED = 401
@@ -25,6 +25,8 @@ class CommandContext:
     output: Output
     #: The options that reach the same installation again: `--url` and its value, or none.
     url_options: tuple[str, ...] = ()
+    #: Whether only errors and what was asked for are written.
+    quiet: bool = False
     #: What is printed on Ctrl-C.
     interrupt_message: str = "Interrupted."
 
@@ -36,11 +38,36 @@ class CommandContext:
         """Prints why the command waits, and for how long."""
         self.output.note(f"{error} Trying again in {words.duration(pause)}.")
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is a terminal to ask at."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
     def ask(self, question: str) -> bool | None:
         """Yes or no; None when there is no terminal to ask at."""
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return typer.confirm(words.printable(question), err=True) if self.can_ask else None
+
+    def choose(self, question: str, choices: Sequence[str], enter: str) -> int | None:
+        """The index of the choice that is taken; None for Enter, and when there is no terminal to ask at.
+
+        `enter`: what Enter means.
+        """
+        if not self.can_ask:
             return None
-        return typer.confirm(words.printable(question), err=True)
+        for number, choice in enumerate(choices, 1):
+            typer.echo(words.printable(f"  {number}  {choice}"), err=True)
+        while True:
+            prompt = f"{words.printable(question)} 1 to {len(choices)}; Enter: {words.printable(enter)}"
+            said = typer.prompt(prompt, default="", show_default=False, err=True).strip()
+            if not said:
+                return None
+            if said.isdecimal() and 1 <= int(said) <= len(choices):
+                return int(said) - 1
+
+    def report(self, error: ClientError, about: str = "") -> None:
+        """Prints an error. `about`: what it is about, where that could be several things."""
+        first, *others = _error_lines(error)
+        self.output.error([f"{words.printable(about)}: {first}" if about else first, *others])
 
     def run(self, work: Callable[[], ExitStatus]) -> ExitStatus:
         """Runs a command. Prints a ClientError or OSError and returns its exit status."""
@@ -48,15 +75,15 @@ class CommandContext:
             return work()
         except ClientError as error:
             self.output.document(error.document())
-            self.output.error(_error_lines(error))
+            self.report(error)
             return error.exit_status
         except (KeyboardInterrupt, typer.Abort):
-            self.output.note(self.interrupt_message)
+            self.output.warn(self.interrupt_message)
             return ExitStatus.INTERRUPTED
         except BrokenPipeError:
             raise
         except OSError as error:
-            self.output.note(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+            self.output.error([f"{error.filename}: {error.strerror}" if error.filename else str(error)])
             return ExitStatus.USAGE
 
     @contextmanager
@@ -70,7 +97,7 @@ class CommandContext:
 def _error_lines(error: ClientError) -> list[str]:
     lines = [words.printable(str(error))]
     if isinstance(error, Refused):
-        lines += [words.problem(found) for found in error.problem.errors]
+        lines += problem_words.found(error.problem)
         if error.status == _UNAUTHORIZED:
             lines[0] += " Give it with --api-key or HOSPITAL_BULK_API_KEY."
     if isinstance(error, TryAgain) and error.advice:

@@ -3,18 +3,19 @@
 ClientError              one line for a person, and the exit status
 ├── Refused              final: the request has to be changed
 ├── UnexpectedResponse   final: something else answers at this address
-├── AcceptedBefore       final: nothing was sent, since nobody confirmed that the same file is meant again
+├── NotConfirmed         final: nothing was sent, since nobody confirmed what is in doubt about the file
+├── OldService           final: the service does not know an option of the command
+├── FileExists           final: the file to write is there, and nobody gave it up
 └── TryAgain             the same request may succeed later
     ├── NeverSent        there was no connection: the request had no effect
     ├── Busy             the service answered that it cannot now
     └── NoAnswer         it may have had an effect: only idempotent requests are repeated
 """
 
-from collections.abc import Sequence
 from typing import Any, Self
 
 from client.exit_status import ExitStatus
-from client.schemas import Problem, SameFile
+from client.schemas import Problem, ValidationReport
 
 
 class ClientError(Exception):
@@ -46,19 +47,37 @@ class UnexpectedResponse(ClientError):
     exit_status = ExitStatus.NOT_REACHED
 
 
-class AcceptedBefore(ClientError):
-    """Nothing was sent: the same file was accepted as a job before."""
+class NotConfirmed(ClientError):
+    """Nothing was sent: something about the file is in doubt, and nobody confirmed it."""
 
     exit_status = ExitStatus.NOT_SENT
 
-    def __init__(self, reason: str, jobs: Sequence[SameFile]) -> None:
+    def __init__(self, reason: str, report: ValidationReport) -> None:
         super().__init__(reason)
-        self.jobs = jobs
+        self.report = report
 
     def document(self) -> dict[str, Any]:
-        """The error as `--json` prints it, with the earlier jobs of the file."""
-        same_file_as = [job.raw() for job in self.jobs]
-        return {"detail": str(self), "error_type": "accepted_before", "same_file_as": same_file_as}
+        """The error as `--json` prints it, with what the check of the file said."""
+        error_type = "accepted_before" if self.report.same_file_as else "not_confirmed"
+        return {**self.report.raw(), "detail": str(self), "error_type": error_type}
+
+
+class OldService(ClientError):
+    """The service would ignore an option that changes what the file becomes."""
+
+    def document(self) -> dict[str, Any]:
+        """The error as `--json` prints it."""
+        return {"detail": str(self), "error_type": "old_service"}
+
+
+class FileExists(ClientError):
+    """The file to write is there already, and nobody said that it may be replaced."""
+
+    exit_status = ExitStatus.USAGE
+
+    def document(self) -> dict[str, Any]:
+        """The error as `--json` prints it."""
+        return {"detail": str(self), "error_type": "file_exists"}
 
 
 class TryAgain(ClientError):

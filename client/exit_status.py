@@ -1,5 +1,6 @@
 """The exit statuses of all commands."""
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 from client.schemas import Job
@@ -12,7 +13,7 @@ class ExitStatus(IntEnum):
     DONE = 0
     #: Some hospitals were created, some failed.
     SOME_FAILED = 1
-    #: The command itself is wrong, or the file cannot be read.
+    #: The command itself is wrong, or a file cannot be read or written.
     USAGE = 2
     #: The job ended, and no hospital was created.
     NONE_CREATED = 3
@@ -22,7 +23,7 @@ class ExitStatus(IntEnum):
     NOT_REACHED = 5
     #: The service refused: the file has errors, the job does not exist, the key is wrong.
     REFUSED = 6
-    #: Nothing was sent: the same file was accepted before, and nobody confirmed it.
+    #: Nothing was sent: nobody confirmed a warning, or a file that was accepted before.
     NOT_SENT = 7
     #: Every hospital is created, but not activated.
     NOT_ACTIVATED = 8
@@ -35,6 +36,11 @@ _OUTCOMES = {
     "none_created": ExitStatus.NONE_CREATED,
     "cancelled": ExitStatus.CANCELLED,
 }
+
+
+def of_all(statuses: Iterable[ExitStatus]) -> ExitStatus:
+    """The exit status for several files: that of the first that ended otherwise than well."""
+    return next((status for status in statuses if status is not ExitStatus.DONE), ExitStatus.DONE)
 
 
 def of_outcome(job: Job) -> ExitStatus:

@@ -36,7 +36,42 @@ class RowProblem(Document):
 
     row: int | None = None
     column: str | None = None
+    #: Its kind; an older service does not tell.
+    code: str | None = None
     message: str
+    #: The cell, cut at 100 characters.
+    value: str | None = None
+
+
+class EncodingGuess(Document):
+    """An encoding that a file may be in, with the first words that show whether it is."""
+
+    encoding: str
+    sample: str = ""
+
+
+class ColumnsRead(Document):
+    """The columns that each field was read from, by their names; none when the list is empty."""
+
+    name: list[str] = []
+    address: list[str] = []
+    phone: list[str] = []
+    unused: list[str] = []
+
+
+class SampleRow(Document):
+    """A hospital as it will be sent."""
+
+    row: int
+    name: str
+    address: str
+    phone: str | None = None
+
+
+class AlreadyCreated(Document):
+    """Rows that are alike to rows of earlier jobs."""
+
+    count: int = 0
 
 
 class AcceptedUpload(Document):
@@ -46,14 +81,42 @@ class AcceptedUpload(Document):
     total_hospitals: int
 
 
-class ValidationReport(Document):
-    """The answer to `validate`: what an upload of the file would become."""
+class ErrorsFound(Document):
+    """What is wrong with a file: at most 1,000 errors are listed, `errors_total` is their true number."""
+
+    errors: list[RowProblem] = []
+    errors_total: int | None = None
+    #: When the encoding is not known.
+    encoding_guesses: list[EncodingGuess] = []
+
+    @property
+    def errors_count(self) -> int:
+        """How many errors there are; an older service tells only of those that it lists."""
+        return self.errors_total or len(self.errors)
+
+
+class ValidationReport(ErrorsFound):
+    """The answer to `validate`: what an upload of the file would become. An older service does not say how it reads."""
 
     valid: bool
     total_hospitals: int
-    errors: list[RowProblem] = []
+    warnings: list[RowProblem] = []
+    warnings_total: int | None = None
+    mapping: ColumnsRead | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    header_row: int | None = None
+    sheet: str | None = None
+    sheets: list[str] = []
+    sample: list[SampleRow] = []
+    already_created: AlreadyCreated = AlreadyCreated()
     estimated_seconds: float | None = None
     same_file_as: list[SameFile] = []
+
+    @property
+    def warnings_count(self) -> int:
+        """How many warnings there are."""
+        return self.warnings_total or len(self.warnings)
 
 
 class Job(Document):
@@ -111,9 +174,8 @@ class Activation(CommandResponse):
     activated: bool
 
 
-class Problem(Document):
+class Problem(ErrorsFound):
     """A problem document (RFC 9457). All members are optional: a proxy's JSON error may have none of them."""
 
     detail: str | None = None
     error_type: str | None = None
-    errors: list[RowProblem] = []

@@ -1,4 +1,4 @@
-"""The file of an upload: it is read in small pieces, and a callback learns how much was read."""
+"""A file on its way: it is read in small pieces, and a callback learns how much was read."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,17 +33,8 @@ class UploadFile:
     """A file that can be sent several times. `on_sent(bytes)`: how much was read; each try begins at 0 again."""
 
     path: Path
+    name: str
     on_sent: Callable[[int], None] = lambda _: None
-
-    @property
-    def name(self) -> str:
-        """The name without its folder."""
-        return self.path.name
-
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        return self.path.stat().st_size
 
     @contextmanager
     def open(self) -> Iterator[FilePart]:

@@ -10,12 +10,26 @@ from client.output.output import OnProgress, OnSent
 
 
 class JsonOutput:
-    """The document goes to standard output, notes and errors to standard error."""
+    """The document goes to standard output, notes and errors to standard error. `quiet`: no notes."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
 
     def say(self, line: str) -> None:
         """Writes nothing: the document has it."""
 
+    def answer(self, line: str) -> None:
+        """Writes nothing: the document has it."""
+
+    def show(self, line: str) -> None:
+        """Writes nothing: the document has it."""
+
     def note(self, line: str) -> None:
+        """Writes to standard error."""
+        if not self._quiet:
+            self.warn(line)
+
+    def warn(self, line: str) -> None:
         """Writes to standard error."""
         sys.stderr.write(line + "\n")
 
@@ -29,7 +43,7 @@ class JsonOutput:
 
     def error(self, lines: Sequence[str]) -> None:
         """Writes the first line to standard error; the document has the rest."""
-        self.note(lines[0])
+        self.warn(lines[0])
 
     @contextmanager
     def sending(self, _doing: str, _name: str, _size: int, /) -> Iterator[OnSent]:

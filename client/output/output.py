@@ -1,4 +1,4 @@
-"""The protocol of the three outputs: a terminal, plain lines, one JSON document."""
+"""The protocol of the outputs: a terminal, plain lines, few lines, one JSON document."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -18,8 +18,17 @@ class Output(Protocol):
     def say(self, line: str) -> None:
         """A line of the result."""
 
+    def answer(self, line: str) -> None:
+        """A line that was asked for: it stays when other lines of the result are left out."""
+
+    def show(self, line: str) -> None:
+        """A line about a file before it is sent."""
+
     def note(self, line: str) -> None:
         """A line about what happens meanwhile."""
+
+    def warn(self, line: str) -> None:
+        """A line that somebody should read."""
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A result of several rows."""

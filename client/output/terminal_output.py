@@ -33,6 +33,18 @@ class TerminalOutput:
         """Prints the text as it is, without markup: it may come from a file."""
         self._console.print(Text(line), soft_wrap=True)
 
+    def answer(self, line: str) -> None:
+        """Prints the text as it is."""
+        self.say(line)
+
+    def show(self, line: str) -> None:
+        """Prints the text as it is."""
+        self.say(line)
+
+    def warn(self, line: str) -> None:
+        """Prints in yellow."""
+        self.note(line)
+
     def note(self, line: str) -> None:
         """Prints in yellow."""
         self._console.print(Text(line, style="yellow"), soft_wrap=True)

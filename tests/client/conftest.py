@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from client.commands import app
+from client.app import app
 from client.options import API_KEY_VARIABLE, URL_VARIABLE
 from tests.client.fake_service import FakeService, running_service
 

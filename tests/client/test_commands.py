@@ -37,6 +37,18 @@ def test_a_watched_status_ends_as_the_job_does(run, service):
     assert "\x1b" not in result.output
 
 
+def test_a_long_job_has_few_lines_where_there_is_no_terminal(run, service):
+    """One for each tenth of it; a log of a million rows is not a hundred lines."""
+    states = [job(total_hospitals=1_000, processed_hospitals=done) for done in range(0, 1_000, 20)]
+    events = "".join(f"id: {number}\ndata: {json.dumps(state)}\n\n" for number, state in enumerate([*states, ended()]))
+    service.respond("GET", f"/jobs/{JOB_ID}/events", Answer(200, events, {"Content-Type": "text/event-stream"}))
+    service.respond("GET", f"/status/{JOB_ID}", states[0], ended())
+    result = run("status", JOB_ID, "--watch")
+    assert result.exit_code == ExitStatus.DONE
+    assert len(result.stdout.splitlines()) == 11
+    assert run("status", JOB_ID, "--watch", "--quiet").output == ""
+
+
 def test_an_unknown_job_is_said_in_the_services_words(run, service):
     """One line, no traceback."""
     service.respond("GET", "/status/nope", problem(404, "job_not_found", "There is no job nope."))
@@ -107,7 +119,7 @@ def test_a_result_file_that_never_comes_leaves_the_old_one(run, service, tmp_pat
     service.respond("GET", f"/jobs/{JOB_ID}/failed.csv", csv(CSV[:20], broken=True))
     target = tmp_path / "failed.csv"
     target.write_text("yesterday's")
-    assert run("failed", JOB_ID, "-o", target, "--patience", "0").exit_code == ExitStatus.NOT_REACHED
+    assert run("failed", JOB_ID, "-o", target, "--yes", "--patience", "0").exit_code == ExitStatus.NOT_REACHED
     assert target.read_text() == "yesterday's"
     assert [each.name for each in tmp_path.iterdir()] == ["failed.csv"]
 
@@ -202,13 +214,19 @@ def test_a_batch_is_activated(run, service):
     assert (result.exit_code, result.stderr) == (ExitStatus.REFUSED, "The directory did not.\n")
 
 
-def test_validate_names_every_error(run, service, file):
-    """On standard output: it is what was asked for."""
+def test_validate_names_every_kind_of_error(run, service, file):
+    """On standard output: it is what was asked for. An older service tells no codes."""
     errors = [{"row": row, "column": "name", "message": "The name is missing."} for row in range(2, 1_002)]
+    errors.append({"row": 7, "column": "address", "message": "The address is missing."})
     service.respond("POST", "/validate", checked(valid=False, errors=errors))
     result = run("validate", file)
     assert result.exit_code == ExitStatus.REFUSED
-    assert result.stdout.splitlines() == [f"row {row}, name: The name is missing." for row in range(2, 1_002)]
+    assert result.stdout.splitlines() == [
+        "1,000 rows, name: The name is missing.",
+        "  rows 2, 3, 4, 5, 6 and 995 more",
+        "row 7, address: The address is missing.",
+    ]
+    assert result.stderr.splitlines()[-1] == "The file has 1,001 errors."
 
 
 def test_validate_tells_of_an_earlier_upload(run, service, file):

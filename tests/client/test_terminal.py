@@ -1,14 +1,7 @@
 """What a person sees: bars at a terminal, a question, and what Ctrl-C says."""
 
 import io
-import os
-import pty
-import select
 import signal
-import subprocess
-import sys
-import time
-from contextlib import contextmanager
 
 import pytest
 from rich.console import Console
@@ -17,6 +10,7 @@ from client.exit_status import ExitStatus
 from client.output.terminal_output import TerminalOutput
 from client.schemas import Job
 from tests.client.fake_service import JOB_ID, checked, job
+from tests.client.terminal import terminal
 
 SAME_FILE = [{"job_id": "job-of-yesterday", "created_at": "2026-03-01T09:30:00Z"}]
 
@@ -55,73 +49,6 @@ def test_somebodys_text_is_no_markup(output, written):
     output.table(("FILE",), [("[red]a.csv",)])
     assert "[red]Cross[/red] :hospital:" in written.getvalue()
     assert "[red]a.csv" in written.getvalue()
-
-
-class Terminal:
-    """A command with a terminal of its own."""
-
-    def __init__(self, process, master):
-        self.process, self._master = process, master
-        self.seen = ""
-
-    def until(self, text, seconds=30):
-        """Reads until the text has appeared."""
-        deadline = time.monotonic() + seconds
-        while text not in self.seen:
-            assert time.monotonic() < deadline, self.seen
-            self._read(0.2)
-
-    def end(self, seconds=30):
-        """Its exit status; all that it has written is seen."""
-        deadline = time.monotonic() + seconds
-        while self.process.poll() is None:
-            assert time.monotonic() < deadline, self.seen
-            self._read(0.2)
-        while self._read(0.2):
-            pass
-        return self.process.returncode
-
-    def type(self, text):
-        os.write(self._master, text.encode())
-
-    def _read(self, seconds):
-        if not select.select([self._master], [], [], seconds)[0]:
-            return False
-        try:
-            data = os.read(self._master, 65_536)
-        except OSError:  # nobody holds its other end any more
-            return False
-        self.seen += data.decode(errors="replace")
-        return bool(data)
-
-
-def _obey_ctrl_c():
-    """A script's background processes ignore Ctrl-C, and so do their children: undo that, as at a terminal."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-@contextmanager
-def terminal(service, *words):
-    """Runs the command at a terminal."""
-    master, slave = pty.openpty()
-    environment = {**os.environ, "HOSPITAL_BULK_URL": service.url, "TERM": "xterm", "COLUMNS": "200"}
-    command = [sys.executable, "-m", "client", *map(str, words)]
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        start_new_session=True,
-        preexec_fn=_obey_ctrl_c,
-    )
-    os.close(slave)
-    try:
-        yield Terminal(process, master)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
 
 
 def test_ctrl_c_says_that_the_job_goes_on_and_how_to_watch_it_again(service, file):

@@ -26,7 +26,7 @@ def test_a_file_with_rows_that_may_exist_says_so_before_it_is_uploaded_again(run
         assert FIRST in result.stderr
         assert f"resolve {JOB_ID} ROW" in result.stderr
     assert target.read_text() == CSV
-    assert json.loads(run("failed", JOB_ID, "-o", target, "--json").stdout)["unknown"] == 3
+    assert json.loads(run("failed", JOB_ID, "-o", target, "--yes", "--json").stdout)["unknown"] == 3
 
 
 @pytest.mark.parametrize("count", ["0", "", "many"])

@@ -25,7 +25,7 @@ def test_a_large_file_is_never_held_whole(tmp_path):
     path.write_bytes(b"x" * 8 * MEGABYTE)
     transport, counted = Measuring(), []
     with open_client("http://hospital.example", None, transport) as client:
-        Api(client, RetryPolicy()).validate(UploadFile(path, counted.append), False)
+        Api(client, RetryPolicy()).validate(UploadFile(path, path.name, counted.append), {})
     pieces = transport.pieces
     assert transport.announced == sum(pieces)
     assert sum(pieces) > 8 * MEGABYTE

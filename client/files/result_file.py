@@ -1,15 +1,12 @@
 """Downloads a result file. On disk it gets its name only when it is complete."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
-from uuid import uuid4
 
 from client.api import Api
 from client.errors import NoAnswer, TryAgain
+from client.files.output_file import written_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +18,12 @@ class WrittenResult:
     unknown: int
 
 
-def save(api: Api, job_id: str, kind: str, target: Path) -> WrittenResult:
-    """Writes the file; an older one stays until the new one is complete. Raises OSError, or what `api` raises."""
-    return api.retry_policy.call_idempotent(lambda: _save_once(api, job_id, kind, target), api.on_retry)
+def save(api: Api, job_id: str, kind: str, target: Path, replace: bool) -> WrittenResult:
+    """Writes the file. `replace`: an older one, when the new one is complete.
+
+    Raises FileExists, OSError, or what `api` raises.
+    """
+    return api.retry_policy.call_idempotent(lambda: _save_once(api, job_id, kind, target, replace), api.on_retry)
 
 
 def write_to_stdout(api: Api, job_id: str, kind: str) -> WrittenResult:
@@ -41,21 +41,6 @@ def write_to_stdout(api: Api, job_id: str, kind: str) -> WrittenResult:
     return WrittenResult(written, download.complete, download.unknown)
 
 
-def _save_once(api: Api, job_id: str, kind: str, target: Path) -> WrittenResult:
-    with api.result_file(job_id, kind) as download, _replacing(target) as file:
+def _save_once(api: Api, job_id: str, kind: str, target: Path, replace: bool) -> WrittenResult:
+    with api.result_file(job_id, kind) as download, written_whole(target, replace) as file:
         return WrittenResult(sum(file.write(chunk) for chunk in download.chunks), download.complete, download.unknown)
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[BinaryIO]:
-    if target.exists() and not target.is_file():  # a pipe or a device: there is nothing to replace
-        with target.open("wb") as file:
-            yield file
-        return
-    part = target.with_name(f".{target.name}.{uuid4().hex[:8]}.part")
-    try:
-        with part.open("xb") as file:
-            yield file
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The commands: those about files, those about jobs, and those that fetch result files."""

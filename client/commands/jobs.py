@@ -1,0 +1,111 @@
+"""The commands about jobs: how one is, which there are, and what can be done with one."""
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated, Final
+
+import typer
+
+from client.command_context import CommandContext
+from client.commands.arguments import JobId, Watch
+from client.commands.watched_job import watch_job
+from client.exit_status import ExitStatus
+from client.output import words
+from client.schemas import FINAL, CommandResponse, Job
+
+_STATUSES: Final = ("pending", "processing", *sorted(FINAL))
+_PAGE: Final = 200
+
+
+def status(context: CommandContext, job_id: JobId, watch: Watch = False) -> ExitStatus:
+    """Say how a job is; with --watch, until it has ended."""
+    if watch:
+        return watch_job(context, job_id)
+    job = context.api.job(job_id)
+    context.output.document(job.raw())
+    context.output.answer(words.ending(job) if job.ended else words.progress(job, None))
+    return ExitStatus.DONE
+
+
+def list_(
+    context: CommandContext,
+    status: Annotated[str | None, typer.Option(metavar="|".join(_STATUSES), help="Only jobs in this state.")] = None,
+    search: Annotated[str | None, typer.Option(metavar="TEXT", help="Only jobs with it in file name or id.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+) -> ExitStatus:
+    """List the jobs, newest first."""
+    jobs = list(islice(_list_pages(context, status, search, min(limit, _PAGE)), limit))
+    context.output.document({"jobs": [job.raw() for job in jobs]})
+    if jobs:
+        context.output.table(
+            ("JOB", "ACCEPTED", "STATE", "HOSPITALS", "FAILED", "FILE"), [_table_row(job) for job in jobs]
+        )
+    else:
+        context.output.note("No such job.")
+    return ExitStatus.DONE
+
+
+def cancel(context: CommandContext, job_id: JobId, watch: Watch = False) -> ExitStatus:
+    """Cancel a job: rows that were not sent yet are not sent. Hospitals that exist stay."""
+    _print_message(context, answer := context.api.cancel(job_id), "The job is being cancelled.")
+    return watch_job(context, job_id) if watch else _done(context, answer)
+
+
+def retry(context: CommandContext, job_id: JobId, watch: Watch = False) -> ExitStatus:
+    """Run the failed and the unprocessed rows of a job again."""
+    before = context.api.job(job_id) if watch else None
+    _print_message(context, answer := context.api.retry(job_id), "Its failed and unprocessed rows run again.")
+    return watch_job(context, job_id, before) if watch else _done(context, answer)
+
+
+def resolve(
+    context: CommandContext,
+    job_id: JobId,
+    row: Annotated[int, typer.Argument(metavar="ROW", min=2, help="As a spreadsheet counts: the first data row is 2.")],
+    hospital_id: Annotated[str | None, typer.Option(metavar="ID", help="The hospital that it became.")] = None,
+    absent: Annotated[bool, typer.Option("--absent", help="It is not in the directory: somebody has looked.")] = False,
+) -> ExitStatus:
+    """Settle a row whose outcome is unknown, after a look into the directory."""
+    if (hospital_id is None) is not absent:
+        raise typer.BadParameter("Say what was found: --hospital-id ID, or --absent.")
+    finding = {"absent": True} if hospital_id is None else {"hospital_id": _number_or_text(hospital_id)}
+    _print_message(context, answer := context.api.resolve(job_id, row, finding), f"Row {row} is settled.")
+    return _done(context, answer)
+
+
+def activate(
+    context: CommandContext, batch_id: Annotated[str, typer.Argument(metavar="BATCH", help="From the job's batch_ids.")]
+) -> ExitStatus:
+    """Activate a batch by hand, where that did not happen by itself."""
+    answer = context.api.activate(batch_id)
+    _print_message(context, answer, "The hospitals of this batch are activated." if answer.activated else "It goes on.")
+    return _done(context, answer)
+
+
+def _list_pages(context: CommandContext, status: str | None, search: str | None, page_size: int) -> Iterator[Job]:
+    cursor = None
+    while True:
+        page = context.api.jobs(status, search, page_size, cursor)
+        yield from page.jobs
+        if (cursor := page.next_cursor) is None:
+            return
+
+
+def _table_row(job: Job) -> tuple[str, ...]:
+    counts = f"{job.created_hospitals:,} of {job.total_hospitals:,}"
+    name = words.printable(job.file_name)
+    return job.job_id, words.moment(job.created_at), words.state(job), counts, f"{job.failed_hospitals:,}", name
+
+
+def _print_message(context: CommandContext, answer: CommandResponse, otherwise: str) -> None:
+    context.output.say(words.printable(answer.message or otherwise))
+
+
+def _done(context: CommandContext, answer: CommandResponse) -> ExitStatus:
+    context.output.document(answer.raw())
+    return ExitStatus.DONE
+
+
+def _number_or_text(hospital_id: str) -> int | str:
+    return int(hospital_id) if re.fullmatch(r"0|[1-9][0-9]{0,18}", hospital_id) else hospital_id

@@ -4,6 +4,7 @@ ClientError              one line for a person, and the exit status
 ├── Refused              final: the request has to be changed
 ├── UnexpectedResponse   final: something else answers at this address
 ├── NotConfirmed         final: nothing was sent, since nobody confirmed what is in doubt about the file
+├── FileChanged          final: nothing was sent, since the file is not any more what was checked
 ├── OldService           final: the service does not know an option of the command
 ├── FileExists           final: the file to write is there, and nobody gave it up
 └── TryAgain             the same request may succeed later
@@ -60,6 +61,16 @@ class NotConfirmed(ClientError):
         """The error as `--json` prints it, with what the check of the file said."""
         error_type = "accepted_before" if self.report.same_file_as else "not_confirmed"
         return {**self.report.raw(), "detail": str(self), "error_type": error_type}
+
+
+class FileChanged(ClientError):
+    """Nothing was sent: the file is not any more what was checked and confirmed."""
+
+    exit_status = ExitStatus.NOT_SENT
+
+    def document(self) -> dict[str, Any]:
+        """The error as `--json` prints it."""
+        return {"detail": str(self), "error_type": "file_changed"}
 
 
 class OldService(ClientError):

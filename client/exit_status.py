@@ -23,7 +23,7 @@ class ExitStatus(IntEnum):
     NOT_REACHED = 5
     #: The service refused: the file has errors, the job does not exist, the key is wrong.
     REFUSED = 6
-    #: Nothing was sent: nobody confirmed a warning, or a file that was accepted before.
+    #: Nothing was sent: nobody confirmed a warning, or a file that was accepted before; or it has changed since.
     NOT_SENT = 7
     #: Every hospital is created, but not activated.
     NOT_ACTIVATED = 8

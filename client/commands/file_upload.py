@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from client.command_context import CommandContext
 from client.commands.watched_job import watched
-from client.errors import ClientError, Refused, TryAgain
+from client.errors import ClientError, FileChanged, Refused, TryAgain
 from client.exit_status import ExitStatus, of_outcome
 from client.files.checked_file import check_file, confirm
 from client.files.local_files import LocalFile
@@ -27,6 +27,8 @@ class FileUpload:
     problems: ProblemList
     about: str = ""
     key: str = field(default_factory=lambda: str(uuid4()))
+    #: The file's version when it was checked.
+    checked_version: tuple[int, int] | None = None
     accepted: AcceptedUpload | None = None
     status: ExitStatus = ExitStatus.DONE
     #: What `--json` prints of it.
@@ -34,6 +36,7 @@ class FileUpload:
 
     def check(self, yes: bool) -> None:
         """Shows how the file is read, and asks what is in doubt. `yes`: nothing is asked."""
+        self.checked_version = self.file.version
         with self.context.on_interrupt("Interrupted: nothing was sent."):
             checked = check_file(self.context, self.file, self.options, ask=not yes)
             self.options = checked.options
@@ -44,8 +47,10 @@ class FileUpload:
                 confirm(self.context, checked)
 
     def send(self) -> None:
-        """Makes it a job. Raises what the API raises."""
+        """Makes it a job. Raises FileChanged, and what the API raises."""
         context, file = self.context, self.file
+        if self.checked_version not in (None, file.version):
+            raise FileChanged(f"{file.name} has changed since it was checked. Not sent: start again.")
         again = context.command("upload", file.argument, "--key", self.key, *self.options.words)
         advice = f"It may have been accepted. This finds out, and is the same upload for 5 minutes:\n  {again}"
         with (

@@ -30,6 +30,12 @@ class LocalFile:
         """In bytes."""
         return self.path.stat().st_size
 
+    @property
+    def version(self) -> tuple[int, int]:
+        """Its size and when it was written: another one when it was saved again."""
+        found = self.path.stat()
+        return found.st_size, found.st_mtime_ns
+
 
 def find_files(arguments: Sequence[str]) -> list[str]:
     """The files of a command, each once. A pattern in quotes is one too: not every shell fills it in.

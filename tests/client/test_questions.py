@@ -122,6 +122,19 @@ def test_a_file_that_is_there_is_asked_about(service, tmp_path, answer, status, 
     assert target.read_text() == content
 
 
+def test_a_file_that_was_saved_while_it_was_asked_about_is_not_sent(service, file):
+    """The yes was for what had been checked."""
+    service.accept_uploads()
+    service.respond("POST", "/validate", read(mapping=OTHER_NAMES))
+    with terminal(service, "upload", file) as at:
+        at.until("Send these 40 hospitals?")
+        file.write_text("name,address\nElsewhere,9 Other Road\n")
+        at.type("y\n")
+        assert at.end() == ExitStatus.NOT_SENT
+    assert "hospitals.csv has changed since it was checked. Not sent: start again." in at.seen
+    assert service.calls("POST", "/bulk") == []
+
+
 def test_ctrl_c_at_a_question_sends_nothing(service, file):
     """And says so."""
     service.accept_uploads()

@@ -9,7 +9,7 @@ from tests.page.test_walk import running_installation
 
 
 def test_a_script_uploads_two_files_and_corrects_what_failed(kafka_bootstrap, topic_prefix, tmp_path):
-    """Exit statuses, one job for one key, the same file asked about, a result file that goes up again, a retry."""
+    """Exit statuses, one job for one key, the same file asked about, a result file that goes up again, a mapping."""
     good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
     good.write_text("name,address\nGood Hope,1 Hope Street\nLakeside,3 Lake Road\n")
     bad.write_text("name,address\nMercy,1 Mercy Street\nNowhere Clinic,2 Lost Lane\n")
@@ -51,6 +51,24 @@ def test_a_script_uploads_two_files_and_corrects_what_failed(kafka_bootstrap, to
         retried = hospital_bulk("retry", job_id, "--watch")
         assert retried.returncode == 0, retried.stdout + retried.stderr
         assert installation.created() == 5
+
+        foreign = tmp_path / "foreign.csv"
+        foreign.write_bytes("Haus;Straße;Ort\nSankt Jürgen;Ringstraße 1;Köln\n".encode("cp1252"))
+        assert "--encoding windows-1252 reads it as: " in hospital_bulk("upload", foreign, "--yes").stderr
+        choices = [
+            "--encoding",
+            "windows-1252",
+            "--map",
+            "name=Haus",
+            "--map",
+            "address=Straße",
+            "--map",
+            "address=Ort",
+        ]
+        mapped = hospital_bulk("upload", foreign, *choices, "--watch", "--yes")
+        assert mapped.returncode == 0, mapped.stderr
+        assert "Sankt Jürgen  Ringstraße 1, Köln  no phone" in mapped.stderr
+        assert installation.created() == 6
 
         assert hospital_bulk("validate", good).returncode == 0
         assert hospital_bulk("status", "no-such-job").returncode == 6

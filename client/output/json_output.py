@@ -22,7 +22,8 @@ class JsonOutput:
         """Writes nothing: the document has it."""
 
     def show(self, line: str) -> None:
-        """Writes nothing: the document has it."""
+        """Writes to standard error: a question may follow."""
+        self.note(line)
 
     def note(self, line: str) -> None:
         """Writes to standard error."""

@@ -98,7 +98,9 @@ def test_warnings_need_a_yes_where_nobody_can_be_asked(run, service, file):
     assert "  row 1, CITY: The column 'CITY' is not sent." in result.stderr.splitlines()
     assert result.stderr.splitlines()[-1] == ("Not sent: hospitals.csv has 1 warning. Say --yes if that is meant.")
     assert service.calls("POST", "/bulk") == []
-    assert json.loads(run("upload", file, "--json").stdout)["error_type"] == "not_confirmed"
+    result = run("upload", file, "--json")
+    assert json.loads(result.stdout)["error_type"] == "not_confirmed"
+    assert "The column 'CITY' is not sent." in result.stderr
 
 
 def test_yes_shows_the_warnings_and_sends(run, service, file):

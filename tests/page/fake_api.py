@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from services.status.web.page_files import PageFiles
 from shared.runtime.http.problems import Problem
+from tests.page.sent_file import SentFile, sent_file
 
 JOB_ID = "6f1c1f0e-52f4-4f0e-9d4e-0d9f2a1b7c11"
 
@@ -78,9 +79,31 @@ def failures(count: int, **changes: Any) -> list[dict[str, Any]]:
 
 
 def valid(total: int = 25, **changes: Any) -> dict[str, Any]:
-    """What `validate` says of a file without errors."""
-    verdict = {"valid": True, "total_hospitals": total, "errors": [], "estimated_seconds": 2.5, "same_file_as": []}
+    """What `validate` says of a file without errors, read from the columns name, address and phone."""
+    verdict = {
+        "valid": True,
+        "total_hospitals": total,
+        "errors": [],
+        "errors_total": len(changes.get("errors", [])),
+        "warnings": [],
+        "warnings_total": len(changes.get("warnings", [])),
+        "mapping": {"name": ["name"], "address": ["address"], "phone": ["phone"], "unused": []},
+        "encoding": "utf-8",
+        "encoding_guesses": [],
+        "delimiter": ",",
+        "header_row": 1,
+        "sheet": None,
+        "sheets": [],
+        "sample": [{"row": 2, "name": "Good Hope", "address": "1 Hope Street", "phone": None}],
+        "estimated_seconds": 2.5,
+        "same_file_as": [],
+    }
     return verdict | changes
+
+
+def finding(row: int | None, column: str | None, code: str, message: str, value: str | None = None) -> dict[str, Any]:
+    """An error or a warning."""
+    return {"row": row, "column": column, "code": code, "message": message, "value": value}
 
 
 def accepted(job_id: str = JOB_ID) -> JSONResponse:
@@ -100,7 +123,10 @@ class CachedPageFiles(PageFiles):
 
 @dataclass
 class FakeApi:
-    """Gives its answers in order and repeats the last one. With `key` set, requests need a session."""
+    """Gives its answers in order and repeats the last one; functions are asked.
+
+    With `key` set, requests need a session.
+    """
 
     validations: deque[Any] = field(default_factory=lambda: deque([valid()]))
     uploads: deque[Response] = field(default_factory=lambda: deque([accepted()]))
@@ -147,6 +173,10 @@ class FakeApi:
         """The bodies of these requests."""
         return [request._body.decode() for request in self.to(path)]
 
+    def sent(self, path: str) -> list[SentFile]:
+        """The files of these requests, with the parameters beside them."""
+        return [sent_file(request) for request in self.to(path)]
+
     def keys(self) -> list[str | None]:
         """The Idempotency-Key of each upload so far."""
         return [request.headers.get("idempotency-key") for request in self.to("bulk")]
@@ -162,8 +192,10 @@ class FakeApi:
         return endpoint
 
     def _answering(self, answers: deque[Any]) -> Any:
-        def next_answer(_: Request) -> Response:
+        def next_answer(request: Request) -> Response:
             answer = answers.popleft() if len(answers) > 1 else answers[0]
+            if callable(answer) and not isinstance(answer, Response):
+                answer = answer(request)
             return answer if isinstance(answer, Response) else JSONResponse(answer)
 
         return self._guarded(next_answer)

@@ -12,7 +12,7 @@ import axe_playwright_python
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.fake_api import JOB_ID, FakeApi, ended, failures, job, valid
+from tests.page.fake_api import JOB_ID, FakeApi, ended, failures, finding, job, valid
 from tests.page.test_job import watch, watch_live
 from tests.page.test_upload import CSV
 
@@ -40,10 +40,36 @@ def chosen(page: Page, api: FakeApi, **verdict: Any) -> None:
 
 
 def errors(page: Page, api: FakeApi) -> None:
-    found = [{"row": n, "column": "address", "message": "The address is missing."} for n in range(2, 40)]
-    chosen(page, api, valid=False, errors=found)
-    expect(page.locator("tbody tr")).to_have_count(38)
-    expect(page.locator(".cells")).to_have_count(1)
+    found = [finding(n, "address", "missing_value", "The address is missing.") for n in range(2, 40)]
+    twins = [finding(40, None, "duplicate_row", "The same hospital as in row 2.")]
+    footer = [finding(41, "name", "footer", "'Total' looks like a line below the list.", "Total")]
+    chosen(page, api, valid=False, errors=[*found, *twins], warnings=footer)
+    expect(page.locator(".wrong-row")).to_have_count(22)
+    expect(page.locator(".fields input")).not_to_have_count(0)
+    page.get_by_text("Read it another way").click()
+
+
+def no_column(page: Page, api: FakeApi) -> None:
+    missing = [finding(1, "address", "missing_column", "No column looks like the address.")]
+    nothing: Any = {"mapping": None, "header_row": None, "delimiter": None, "sample": []}
+    chosen(page, api, valid=False, errors=missing, **nothing)
+    expect(page.get_by_role("heading", name="How it was read")).to_be_visible()
+
+
+def unread(page: Page, api: FakeApi) -> None:
+    nothing: Any = {"mapping": None, "header_row": None, "delimiter": None, "sample": [], "encoding": None}
+    guesses = [
+        {"encoding": "windows-1252", "sample": "M\u00fcnchen"},
+        {"encoding": "macintosh", "sample": "M\u00b8nchen"},
+    ]
+    unknown = [finding(None, None, "unknown_encoding", "The file is not UTF-8.")]
+    chosen(page, api, valid=False, errors=unknown, encoding_guesses=guesses, **nothing)
+    expect(page.locator(".guesses button")).to_have_count(2)
+
+
+def warned(page: Page, api: FakeApi) -> None:
+    chosen(page, api, warnings=[finding(2, "name", "footer", "'Total' looks like a line below the list.", "Total")])
+    expect(page.locator(".fields input")).not_to_have_count(0)
 
 
 def ready(page: Page, api: FakeApi) -> None:
@@ -97,6 +123,9 @@ def key_wanted(page: Page, api: FakeApi) -> None:
 VIEWS = [
     choosing,
     errors,
+    no_column,
+    unread,
+    warned,
     ready,
     same_file,
     running,

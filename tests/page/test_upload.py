@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 
 from shared.runtime.http.problems import Problem, kafka_down
 from shared.runtime.http.row_problems import ProblemCode, RowProblem
-from tests.page.fake_api import JOB_ID, FakeApi, accepted, valid
+from tests.page.fake_api import JOB_ID, FakeApi, accepted, finding, valid
 
 CSV = {"name": "hospitals.csv", "mimeType": "text/csv", "buffer": b"name,address\nGood Hope,1 Hope Street\n"}
 EARLIER = {"job_id": "earlier", "created_at": "2026-03-01T09:30:00Z"}
@@ -42,55 +42,64 @@ def test_a_good_file_is_confirmed_sent_and_watched(page: Page, api: FakeApi) -> 
 
 
 def test_every_error_stands_beside_its_row_and_column(page: Page, api: FakeApi) -> None:
-    """A thousand errors are a thousand lines of a table, and nothing is sent."""
+    """A thousand errors are shown page by page, with their true number, and nothing is sent."""
     errors = [
-        {"row": row, "column": "address", "message": f"The address in row {row} is missing."} for row in range(2, 1002)
+        finding(row, "address", "missing_value", f"The address in row {row} is missing.") for row in range(2, 1002)
     ]
-    api.validations[0] = valid(valid=False, errors=errors)
+    api.validations[0] = valid(valid=False, errors=errors, errors_total=1500)
     choose(page, api)
-    expect(page.get_by_role("heading", name="hospitals.csv has at least 1,000 errors")).to_be_focused()
-    lines = page.locator("tbody tr")
-    expect(lines).to_have_count(1000)
-    expect(lines.nth(5)).to_have_text("7address: The address in row 7 is missing.")
+    expect(page.get_by_role("heading", name="hospitals.csv has 1,500 errors")).to_be_focused()
+    expect(page.locator(".findings h4")).to_have_text("Cells that must be filled · 1,000 rows")
+    expect(page.get_by_text("500 more are not listed here.")).to_be_visible()
+    rows = page.locator(".wrong-row")
+    expect(rows).to_have_count(20)
+    expect(rows.nth(5)).to_have_text("Row 7address: The address in row 7 is missing.")
+    press(page, "Show 20 more of 1,000 rows")
+    expect(rows).to_have_count(40)
     assert api.keys() == []
 
 
 def test_an_error_of_the_whole_file_has_no_row(page: Page, api: FakeApi) -> None:
-    """A missing column is the file's fault, not a row's."""
-    api.validations[0] = valid(valid=False, errors=[{"row": None, "column": None, "message": "No column `address`."}])
+    """An empty file is nobody's row."""
+    error = finding(None, None, "empty_file", "The file is empty.")
+    api.validations[0] = valid(valid=False, errors=[error], mapping=None, header_row=None, delimiter=None, sample=[])
     choose(page, api)
-    expect(page.locator("tbody tr")).to_have_text("FileNo column `address`.")
+    expect(page.locator(".wrong-row")).to_have_text("The fileThe file is empty.")
 
 
 def test_an_error_stands_beside_what_it_is_about(page: Page, api: FakeApi) -> None:
     """The row as the file has it, with the cell marked; two errors of one row are one line."""
     found = [
-        {"row": 3, "column": "name", "message": "The name is missing."},
-        {"row": 3, "column": "phone", "message": "'call us' is no phone number."},
-        {"row": 4, "column": None, "message": "The row has 4 fields, the header 3."},
+        finding(3, "name", "missing_value", "The name is missing."),
+        finding(3, "phone", "invalid_phone", "'call us' is no phone number.", "call us"),
+        finding(4, None, "too_many_fields", "The row has 4 fields, the header 3."),
     ]
-    api.validations[0] = valid(valid=False, errors=found)
+    mapping = {"name": ["Name"], "address": ["address"], "phone": ["phone"], "unused": []}
+    api.validations[0] = valid(valid=False, errors=found, delimiter=";", mapping=mapping)
     choose(page, api, buffer=b'Name;address;phone\nA;B;\n;"3, Lake\nRoad";call us\nC;D;;north\n')
-    rows = page.locator("tbody tr")
+    rows = page.locator(".wrong-row")
     expect(rows).to_have_count(2)
     expect(rows.first.locator("li")).to_have_text(
         ["name: The name is missing.", "phone: 'call us' is no phone number."]
     )
-    expect(rows.first.locator(".cells > div")).to_have_text(["Nameempty", "address3, Lake Road", "phonecall us"])
-    expect(rows.first.locator(".wrong")).to_have_text(["Nameempty", "phonecall us"])
-    expect(rows.last.locator(".wrong")).to_have_text("column 4north")
+    expect(rows.first.locator("label")).to_have_text(["Name", "address", "phone"])
+    expect(rows.first.get_by_label("address")).to_have_value("3, Lake\nRoad")
+    expect(rows.first.get_by_label("phone")).to_have_value("call us")
+    wrong = "[aria-invalid]"
+    assert [each.input_value() for each in rows.first.locator(wrong).all()] == ["", "call us"]
+    expect(rows.last.locator(wrong)).to_have_value("north")
 
 
 def test_rows_that_are_alike_can_be_allowed(page: Page, api: FakeApi) -> None:
     """Two wards of one hospital may be meant: the file is checked and sent with that leave."""
-    twins = [{"row": 3, "column": None, "message": "The same hospital as in row 2."}]
+    twins = [finding(3, None, "duplicate_row", "The same hospital as in row 2.")]
     api.validations.extendleft([valid(valid=False, errors=twins)])
     choose(page, api)
     page.get_by_label("Allow rows that are alike").click()
     press(page, "Upload 25 hospitals")
     page.wait_for_url("**/#/jobs/*")
-    assert api.requests["/api/v1/hospitals/validate"][1].url.query == "allow_duplicates=true"
-    assert api.requests["/api/v1/hospitals/bulk"][0].url.query == "allow_duplicates=true"
+    assert api.sent("validate")[1].fields == {"allow_duplicates": "true"}
+    assert api.sent("bulk")[0].fields == {"allow_duplicates": "true"}
 
 
 def test_the_same_file_again_is_asked_about(page: Page, api: FakeApi) -> None:
@@ -100,7 +109,7 @@ def test_the_same_file_again_is_asked_about(page: Page, api: FakeApi) -> None:
     expect(page.get_by_role("heading", name="Upload the same file again?")).to_be_focused()
     expect(page.get_by_role("link", name="Upload of 1 March 2026 at 09:30")).to_have_attribute("href", "#/jobs/earlier")
     press(page, "No, leave it")
-    expect(page.get_by_text("Drop a CSV file here")).to_be_visible()
+    expect(page.get_by_text("Drop your list here")).to_be_visible()
     assert api.keys() == []
 
 
@@ -150,11 +159,11 @@ def test_another_choice_of_the_same_file_has_another_key(page: Page, api: FakeAp
 
 def test_errors_that_only_the_upload_found_are_shown_as_well(page: Page, api: FakeApi) -> None:
     """The file was changed in between; the table tells."""
-    errors = [RowProblem(row=7, column="phone", code=ProblemCode.INVALID_PHONE, message="Not a phone number.")]
+    errors = [RowProblem(row=2, column="phone", code=ProblemCode.INVALID_PHONE, message="Not a phone number.")]
     api.uploads[0] = Problem(400, "invalid_file", "The file has 1 error.", errors=errors).response()
     choose(page, api)
     press(page, "Upload 25 hospitals")
-    expect(page.locator("tbody tr")).to_have_text("7phone: Not a phone number.")
+    expect(page.locator(".wrong-row li")).to_have_text("phone: Not a phone number.")
 
 
 def test_a_file_that_is_none_offers_no_second_try(page: Page, api: FakeApi) -> None:
@@ -177,12 +186,13 @@ def test_a_proxys_page_in_place_of_an_answer_is_told_plainly(page: Page, api: Fa
 def test_html_in_a_name_stays_text(page: Page, api: FakeApi) -> None:
     """A file may be called what it likes."""
     name = "<img src=x onerror=alert(1)>.csv"
-    errors = [{"row": 2, "column": "<b>name</b>", "message": "<script>alert(1)</script>"}]
-    api.validations[0] = valid(valid=False, errors=errors)
-    choose(page, api, name=name, buffer=b"<i>name</i>\n<script>alert(2)</script>\n")
+    errors = [finding(2, "<b>name</b>", "missing_value", "<script>alert(1)</script>")]
+    mapping = {"name": ["<i>name</i>"], "address": [], "phone": [], "unused": ["<b>other</b>"]}
+    api.validations[0] = valid(valid=False, errors=errors, mapping=mapping)
+    choose(page, api, name=name, buffer=b"<i>name</i>,<b>other</b>\n<script>alert(2)</script>\n")
     expect(page.get_by_role("heading", name=f"{name} has 1 error")).to_be_visible()
-    expect(page.locator("tbody tr li")).to_have_text("<b>name</b>: <script>alert(1)</script>")
-    expect(page.locator(".cells > div").first).to_have_text("<i>name</i><script>alert(2)</script>")
+    expect(page.locator(".wrong-row li")).to_have_text("<b>name</b>: <script>alert(1)</script>")
+    expect(page.get_by_label("<i>name</i>")).to_have_value("<script>alert(2)</script>")
     expect(page.locator("main img, main b, main i, main script")).to_have_count(0)
 
 
@@ -209,16 +219,35 @@ def test_a_file_can_be_dropped_anywhere(page: Page, api: FakeApi) -> None:
     expect(page.get_by_role("heading", name="Ready to upload 25 hospitals")).to_be_focused()
 
 
-def test_several_files_at_once_are_refused(page: Page, api: FakeApi) -> None:
-    """Rather than all but one forgotten."""
+def test_several_files_are_sent_one_after_the_other(page: Page, api: FakeApi) -> None:
+    """Each is checked and confirmed by itself and has a key of its own; at the end all of them are listed."""
     page.goto(api.url)
-    drop(page, "one.csv", "two.csv")
-    expect(page.locator(".notice.bad")).to_contain_text("Drop one file at a time")
-    assert not api.to("validate")
+    drop(page, "one.csv", "two.csv", "three.csv")
+    expect(page.get_by_text("File 1 of 3")).to_be_visible()
+    press(page, "Upload 25 hospitals")
+    expect(page.get_by_text("File 2 of 3")).to_be_visible()
+    press(page, "Cancel")
+    expect(page.get_by_text("File 3 of 3")).to_be_visible()
+    press(page, "Upload 25 hospitals")
+    expect(page.get_by_role("heading", name="2 files uploaded")).to_be_focused()
+    expect(page.locator(".panel a")).to_have_text(["one.csv", "three.csv"])
+    press(page, "Done")
+    expect(page.get_by_text("Drop your list here")).to_be_visible()
+    assert [sent.name for sent in api.sent("bulk")] == ["one.csv", "three.csv"]
+    assert len(set(api.keys())) == 2
+
+
+def test_an_example_can_be_filled_in(page: Page, api: FakeApi) -> None:
+    """As CSV and as a workbook."""
+    page.goto(api.url)
+    for link, start in {"CSV": b"\xef\xbb\xbfname,address,phone", "Excel": b"PK\x03\x04"}.items():
+        with page.expect_download() as download:
+            page.get_by_role("link", name=link, exact=True).click()
+        assert download.value.path().read_bytes().startswith(start)
 
 
 def test_the_whole_upload_works_from_the_keyboard(page: Page, api: FakeApi) -> None:
-    """Tab to the file, Enter opens the chooser, the focus follows the walk, Tab and Enter send it."""
+    """Tab to the file, Enter opens the chooser, the focus follows the walk, Tabs and Enter send it."""
     page.goto(api.url)
     while page.evaluate("document.activeElement.id") != "file":
         page.keyboard.press("Tab")
@@ -226,7 +255,8 @@ def test_the_whole_upload_works_from_the_keyboard(page: Page, api: FakeApi) -> N
         page.keyboard.press("Enter")
     chooser.value.set_files(CSV)
     expect(page.get_by_role("heading", name="Ready to upload 25 hospitals")).to_be_focused()
-    page.keyboard.press("Tab")
+    while page.evaluate("document.activeElement.textContent") != "Upload 25 hospitals":
+        page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_url("**/#/jobs/*")
     expect(page.get_by_role("heading", name="hospitals.csv")).to_be_focused()
@@ -239,4 +269,4 @@ def test_an_accepted_upload_leaves_the_card_empty(page: Page, api: FakeApi) -> N
     press(page, "Upload 25 hospitals")
     page.wait_for_url("**/#/jobs/*")
     page.go_back()
-    expect(page.get_by_text("Drop a CSV file here")).to_be_visible()
+    expect(page.get_by_text("Drop your list here")).to_be_visible()

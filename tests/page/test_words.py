@@ -4,6 +4,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+from shared.runtime.http.row_problems import ProblemCode
 from tests.page.fake_api import FakeApi, ended, job
 
 NOON = 1_772_366_400_000  # 2026-03-01T12:00:00Z
@@ -78,3 +79,32 @@ def test_every_state_has_its_words(page: Page, api: FakeApi) -> None:
         assert story in said_story
         assert (consequence or "") in (said_consequence or "")
         assert (consequence is None) == (said_consequence is None)
+
+
+def test_every_kind_of_error_has_its_words(page: Page, api: FakeApi) -> None:
+    """Each code of the service; a code that the page does not know has words as well."""
+    page.goto(f"{api.url}/favicon.svg")
+    tell = (
+        "async codes => { const { kindOf } = await import('/upload/kinds.js');"
+        " return codes.map(code => kindOf({ code })); }"
+    )
+    *kinds, unknown = page.evaluate(tell, [*(str(code) for code in ProblemCode), "of_tomorrow"])
+    assert unknown == "To be corrected"
+    assert unknown not in kinds
+
+
+def test_a_clerk_reads_nothing_of_parameters(page: Page, api: FakeApi) -> None:
+    """They are for those who write programs; the page has menus and boxes for them."""
+    page.goto(f"{api.url}/favicon.svg")
+    tell = (
+        "async messages => { const { wordsOf } = await import('/upload/kinds.js');"
+        " return messages.map(message => wordsOf({ message })); }"
+    )
+    messages = [
+        'Several columns could be the phone. Choose one (`mapping`, for example {"phone": "Tel (day)"}).',
+        "Delete it, or allow rows that were created before (`repeat_created`) to create it once more.",
+    ]
+    assert page.evaluate(tell, messages) == [
+        "Several columns could be the phone. Choose one.",
+        "Delete it, or allow rows that were created before to create it once more.",
+    ]

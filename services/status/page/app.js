@@ -63,9 +63,8 @@ addEventListener("drop", event => {
   document.body.classList.remove("dropping");
   if (!event.dataTransfer?.types.includes("Files")) return;
   event.preventDefault();
-  const [file, ...others] = event.dataTransfer.files;
-  if (others.length) upload.refuse("Drop one file at a time: each becomes an upload of its own.");
-  else if (file) upload.take(file);
+  const files = [...event.dataTransfer.files];
+  if (files.length) upload.take(files);
 });
 
 show(true);

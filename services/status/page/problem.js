@@ -6,7 +6,8 @@ export class Problem extends Error {
     super(document?.detail ?? unexplained(status));
     this.status = status;
     this.type = document?.error_type ?? null;
-    this.errors = document?.errors ?? null;
+    /** What is wrong with the file, as the API's document says it: errors, errors_total, encoding_guesses. */
+    this.document = document;
     /** Seconds, null when the answer named none. */
     this.retryAfter = retryAfter ?? null;
   }

@@ -1,77 +1,94 @@
-// The steps of an upload: a file is chosen, checked, confirmed by a person, sent, and becomes a job.
+// The steps of an upload: files are chosen; each is checked, corrected, confirmed by a person, sent, and becomes a job.
 import { UPLOAD, VALIDATE } from "./api.js";
 import { announce, el } from "./elements.js";
-import { postFile } from "./post_file.js";
-import * as panels from "./upload_panels.js";
+import { fieldsOf, newAttempt, whole } from "./upload/attempt.js";
+import { fileChoice } from "./upload/file_choice.js";
+import * as panels from "./upload/panels.js";
+import { postFile } from "./upload/post_file.js";
+import { verdictPanel } from "./upload/verdict_panels.js";
 
 /**
- * The card to upload with. `onShow()`: it shows a file or an error; `onAccepted(jobId)`: the file has become a job. Returns
- * { element, take(file), refuse(message), choose(), focus() }; `take` may be handed a file that was dropped anywhere,
- * `choose` opens the browser's chooser.
+ * The card to upload with. `onShow()`: it shows a file or an error; `onAccepted(jobId)`: a file has become a job. Returns
+ * { element, take(files), choose(), focus() }; `take` may be handed files that were dropped anywhere, `choose` opens the
+ * browser's chooser.
  */
 export function uploadCard({ onShow, onAccepted }) {
   const body = el("div", { class: "panel" });
-  const chooser = panels.chooser(take);
+  const chooser = fileChoice(take);
   let attempt = null;
+  /** Files that are not begun yet, and the uploads that became jobs, of those that were chosen together. */
+  let waiting = [];
+  let sent = [];
+  let chosen = 0;
 
   function show(panel) {
+    if (attempt && chosen > 1) panel.prepend(el("p", { class: "soft" }, `File ${chosen - waiting.length} of ${chosen}`));
     body.replaceChildren(panel);
     panel.querySelector("h3")?.focus();
   }
 
   function restart() {
     attempt?.controller.abort();
-    attempt = null;
+    [attempt, waiting, sent] = [null, [], []];
     body.replaceChildren(chooser.panel);
   }
 
-  function cancel() {
+  function take(files) {
+    if (attempt?.sending) return announce("One file is being uploaded already. Wait until it has arrived.");
+    restart();
+    waiting = [...files];
+    chosen = waiting.length;
+    next();
+  }
+
+  /** The next of the chosen files; after the last one what became of them. */
+  function next() {
+    attempt?.controller.abort();
+    attempt = null;
+    const file = waiting.shift();
+    if (file) return begin(newAttempt(file));
+    const uploads = sent;
+    if (uploads.length > 1) return show(panels.allSent(uploads, startAnew));
+    startAnew();
+    if (uploads.length) onAccepted(uploads[0].jobId);
+  }
+
+  function startAnew() {
     restart();
     chooser.focus();
   }
 
-  async function take(file, allowDuplicates = false) {
-    if (attempt?.sending) return announce("One file is being uploaded already. Wait until it has arrived.");
+  function begin(mine) {
     attempt?.controller.abort();
-    attempt = { file, allowDuplicates, key: newKey(), controller: new AbortController(), sending: false };
+    attempt = mine;
     onShow();
-    await check(attempt);
+    check(mine);
   }
 
-  const again = { choose: chooser.open, cancel };
+  const again = { choose: chooser.open, cancel: next };
 
-  function refuse(message) {
-    if (attempt?.sending) return;
-    restart();
-    onShow();
-    show(panels.problem(message, again));
+  function showVerdict(mine, verdict) {
+    mine.verdict = whole(verdict);
+    const check = changes => begin(newAttempt(mine.source, changes));
+    show(verdictPanel(mine, mine.verdict, { ...again, send: () => send(mine), check }));
   }
 
   async function check(mine) {
     const panel = panels.progress(`Checking ${mine.file.name}`, "Nothing is stored yet.");
     show(panel.element);
-    await outcome(mine, () => check(mine), async () => {
-      const verdict = await post(mine, VALIDATE, panel, "Checking the rows …");
-      if (verdict.valid) return show(panels.question(mine.file, verdict, { ...again, send: () => send(mine) }));
-      return showErrors(mine, verdict.errors);
-    });
+    await outcome(mine, () => check(mine), async () => showVerdict(mine, await post(mine, VALIDATE, panel, "Checking the rows …")));
   }
 
   async function send(mine) {
     mine.sending = true;
-    addEventListener("beforeunload", warn);
     const panel = panels.progress(`Uploading ${mine.file.name}`, "Please keep this page open until the file has arrived.");
     show(panel.element);
-    try {
-      await outcome(mine, () => send(mine), async () => {
-        const job = await answered(mine, panel);
-        restart();
-        onAccepted(job.job_id);
-      });
-    } finally {
-      removeEventListener("beforeunload", warn);
-      mine.sending = false;
-    }
+    let job = null;
+    await outcome(mine, () => send(mine), async () => { job = await answered(mine, panel); });
+    mine.sending = false;
+    if (!job) return;
+    sent.push({ name: mine.file.name, jobId: job.job_id });
+    next();
   }
 
   /** The key stays the same until there is an answer, so however often the file is sent, it becomes one job. */
@@ -89,8 +106,7 @@ export function uploadCard({ onShow, onAccepted }) {
 
   function post(mine, url, panel, arrived, headers = {}) {
     const onProgress = share => panel.showProgress(share, arrived);
-    const choice = mine.allowDuplicates ? "?allow_duplicates=true" : "";
-    return postFile(url + choice, mine.file, { headers, onProgress, signal: mine.controller.signal });
+    return postFile(url, mine.file, { headers, fields: fieldsOf(mine.parameters), onProgress, signal: mine.controller.signal });
   }
 
   async function outcome(mine, retry, work) {
@@ -99,15 +115,16 @@ export function uploadCard({ onShow, onAccepted }) {
     } catch (problem) {
       if (problem.name === "AbortError") return;
       if (problem.status === undefined) throw problem;
-      if (problem.errors?.length) showErrors(mine, problem.errors);
+      if (problem.document?.errors?.length) showVerdict(mine, { ...mine.verdict, warnings: [], warnings_total: 0, ...problem.document, valid: false });
       else if (problem.isTemporary) show(panels.problem(problem.message, { ...again, retry }));
       else show(panels.problem(problem.message, again));
     }
   }
 
-  function showErrors(mine, errors) {
-    show(panels.errors(mine.file, errors, mine.allowDuplicates, mine.controller.signal, { ...again, check: allowed => take(mine.file, allowed) }));
-  }
+  // What is being sent, or was corrected and not sent, would be lost.
+  addEventListener("beforeunload", event => {
+    if (attempt?.sending || attempt?.isEdited || attempt?.isCorrected) event.preventDefault();
+  });
 
   body.append(chooser.panel);
   const element = el("section", { class: "card", "aria-labelledby": "upload-title" },
@@ -119,16 +136,7 @@ export function uploadCard({ onShow, onAccepted }) {
     return step !== null;
   }
 
-  return { element, take, refuse, choose: chooser.open, focus };
-}
-
-function warn(event) {
-  event.preventDefault();
-}
-
-/** Not randomUUID: browsers have it on secure addresses only. */
-function newKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, "0")).join("");
+  return { element, take, choose: chooser.open, focus };
 }
 
 function seconds(wait, signal) {

@@ -1,12 +1,14 @@
 // Sends one file to the API with XMLHttpRequest: fetch cannot report the progress of sending.
-import { Problem, parse } from "./problem.js";
-import { signedIn } from "./session.js";
+import { Problem, parse } from "../problem.js";
+import { signedIn } from "../session.js";
+
+const CHANGED = { detail: "The file has changed since it was chosen. Choose it again.", error_type: "file_changed" };
 
 /**
- * Sends the file as multipart. `onProgress(share)`: 0 to 1 of the bytes are sent. Returns the JSON answer, throws Problem,
+ * Sends the file as multipart, with `fields` beside it. `onProgress(share)`: 0 to 1 of the bytes are sent. Returns the JSON answer, throws Problem,
  * or an AbortError after `signal`.
  */
-export function postFile(url, file, { headers = {}, onProgress, signal }) {
+export function postFile(url, file, { headers = {}, fields = {}, onProgress, signal }) {
   return signedIn(() => new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const request = new XMLHttpRequest();
@@ -22,11 +24,22 @@ export function postFile(url, file, { headers = {}, onProgress, signal }) {
         reject(problem);
       }
     });
-    request.addEventListener("error", () => reject(new Problem(0)));
+    request.addEventListener("error", async () => reject(await isReadable(file) ? new Problem(0) : new Problem(400, CHANGED)));
     request.addEventListener("abort", () => reject(new DOMException("Another file was chosen", "AbortError")));
     request.addEventListener("loadend", () => signal.removeEventListener("abort", abort));
     const form = new FormData();
+    for (const [name, value] of Object.entries(fields)) form.append(name, value);
     form.append("file", file, file.name);
     request.send(form);
   }));
+}
+
+/** Browsers refuse a file that another program has written meanwhile. */
+async function isReadable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from playwright.sync_api import Page, expect
 
 from services.ingest.csv_file.validation import FileAccepted, Rules, validate_file
 from services.status.web.page_files import PAGE
+from shared.runtime.http.problems import Problem
+from shared.runtime.http.row_problems import ProblemCode, RowProblem
 from tests.page.fake_api import FakeApi, finding, valid
 from tests.page.sent_file import checked
 from tests.page.test_upload import choose, press
@@ -178,6 +181,78 @@ def test_a_sheet_can_be_chosen(page: Page, api: FakeApi) -> None:
     assert (sent.content, sent.fields) == (b"PK\x03\x04", {"sheet": "Hospitals"})
 
 
+def workbook() -> bytes:
+    """With a title, shared texts, numbers, a formula, a gap, and two bad rows; made from the example."""
+    texts = ["Name", "Telephone", "Address", "A &amp; B", "call us", "1 Hope Street", "D", "2 Hope Street"]
+    shared = "".join(f"<si><t>{text}</t></si>" for text in texts)
+    text = '<c r="{}" t="s"><v>{}</v></c>'
+    rows = {
+        1: ['<c r="A1" t="inlineStr"><is><r><t>Hospitals</t></r><r><t xml:space="preserve"> of 2026</t></r></is></c>'],
+        3: [text.format("B3", 0), text.format("C3", 1), text.format("E3", 2)],
+        4: [text.format("B4", 3), text.format("C4", 4), text.format("E4", 5)],
+        5: ['<c r="C5"><v>5550102</v></c>', '<c r="D5"><f>C5*2</f><v>11100204</v></c>', text.format("E5", 7)],
+        6: [text.format("B6", 6), '<c r="C6" s="1"><v>5550103.0</v></c>', text.format("E6", 7)],
+        7: ['<c r="C7"><v>5550104</v></c>', text.format("E7", 7)],
+    }
+    sheet = "".join(f'<row r="{row}" spans="1:5">{"".join(cells)}</row>' for row, cells in rows.items())
+    made = io.BytesIO()
+    with zipfile.ZipFile(PAGE / "example.xlsx") as example, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in example.namelist():
+            part = example.read(name).decode()
+            if name.endswith("sheet1.xml"):
+                part = re.sub("<sheetData>.*</sheetData>", f"<sheetData>{sheet}</sheetData>", part)
+            elif name.endswith("workbook.xml.rels"):
+                kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/sharedStrings"
+                relation = f'<Relationship Id="rId9" Type="{kind}" Target="sharedStrings.xml"/>'
+                part = part.replace("</Relationships>", f"{relation}</Relationships>")
+            packed.writestr(name, part)
+        packed.writestr(
+            "xl/sharedStrings.xml",
+            f'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">{shared}</sst>',
+        )
+    return made.getvalue()
+
+
+def test_a_workbook_is_corrected_and_stays_a_workbook(page: Page, api: FakeApi) -> None:
+    """Only the changed cells are other ones; rows keep their numbers. A row with a formula is left to Excel."""
+    before = workbook()
+    choose(page, api, name="list.xlsx", buffer=before)
+    expect(page.get_by_role("heading", name="list.xlsx has 3 errors")).to_be_focused()
+    expect(row(page, 4).get_by_label("Name")).to_have_value("A & B")
+    row(page, 4).get_by_label("Telephone").fill("<555> & 0101")
+    row(page, 7).get_by_label("Name").fill("\u0141\u00f3d\u017a")
+    expect(row(page, 5).get_by_role("textbox")).to_have_count(0)
+    with page.expect_download() as download:
+        press(page, "Save the corrected file")
+    assert download.value.suggested_filename == "list-corrected.xlsx"
+    press(page, "Check again with 2 corrected rows")
+    expect(page.get_by_role("heading", name="list.xlsx has 2 errors")).to_be_focused()
+    row(page, 4).get_by_label("Telephone").fill("555 0101")
+    press(page, "Check again with 1 corrected row")
+    expect(page.get_by_role("heading", name="list.xlsx has 1 error")).to_be_focused()
+    expect(page.locator("tbody tr")).to_have_text(
+        ["4A & B1 Hope Street555 0101", "6D2 Hope Street5550103", "7\u0141\u00f3d\u017a2 Hope Street5550104"]
+    )
+    after = api.sent("validate")[-1].content
+    assert download.value.path().read_bytes() == api.sent("validate")[1].content
+    with zipfile.ZipFile(io.BytesIO(before)) as old, zipfile.ZipFile(io.BytesIO(after)) as new:
+        assert new.testzip() is None
+        assert new.namelist() == old.namelist()
+        changed = [name for name in old.namelist() if old.read(name) != new.read(name)]
+        assert changed == ["xl/worksheets/sheet1.xml"]
+        assert b"<f>C5*2</f>" in new.read(changed[0])
+
+
+def test_a_row_of_a_workbook_can_be_left_out(page: Page, api: FakeApi) -> None:
+    """It becomes a blank row."""
+    choose(page, api, name="list.xlsx", buffer=workbook())
+    for number in (4, 7):
+        row(page, number).get_by_role("button", name=f"Leave row {number} out").click()
+    press(page, "Check again with 2 corrected rows")
+    expect(page.get_by_role("heading", name="list.xlsx has 1 error")).to_be_focused()
+    expect(page.locator("tbody tr")).to_have_text("6D2 Hope Street5550103")
+
+
 def test_another_encoding_can_be_named(page: Page, api: FakeApi) -> None:
     """When none of the guesses reads right, and again when the choice was wrong."""
     choose(page, api, buffer="name,address\n\u041c\u043e\u0441\u043a\u0432\u0430,1\n".encode("koi8-r"))
@@ -201,6 +276,21 @@ def test_every_change_is_another_request_with_another_key(page: Page, api: FakeA
         return [newAttempt(file), other, newAttempt(file)].map(({ key }) => key);
     }""")
     assert len(set(keys)) == 3
+
+
+def test_a_corrected_file_is_another_upload(page: Page, api: FakeApi) -> None:
+    """What only the upload found is corrected as well, and goes up with a key of its own."""
+    bad = RowProblem(row=2, column="phone", code=ProblemCode.INVALID_PHONE, message="Not a phone number.")
+    api.uploads.extendleft([Problem(400, "invalid_file", "The file has 1 error.", errors=[bad]).response()])
+    choose(page, api, buffer=b"name,address,phone\nA,1,555 0101\n")
+    press(page, "Upload 1 hospital")
+    row(page, 2).get_by_label("phone").fill("555 0102")
+    press(page, "Check again with 1 corrected row")
+    press(page, "Upload 1 hospital")
+    page.wait_for_url("**/#/jobs/*")
+    first, second = api.keys()
+    assert first != second
+    assert [sent.content[-5:] for sent in api.sent("bulk")] == [b"0101\n", b"0102\n"]
 
 
 def test_the_list_of_errors_can_be_taken_along(page: Page, api: FakeApi) -> None:

@@ -39,7 +39,7 @@ export async function openFile(file, { encoding, delimiter, headerRow }, wanted,
     leaveOut: row => changes.set(row, ""),
     get changed() { return changes.size; },
     /** The file with all changes: CSV, UTF-8 with its mark. */
-    corrected(name) {
+    async corrected(name) {
       const parts = [MARK];
       let at = 0;
       for (const row of [...changes.keys()].sort((one, other) => one - other)) {

@@ -10,4 +10,4 @@ export function saveFile(file) {
 }
 
 /** "list.csv" becomes "list-corrected.csv". */
-export const renamed = (name, what) => `${name.replace(/(-corrected)?(\.[^.]*)?$/, "")}-${what}.csv`;
+export const renamed = (name, what, kind) => `${name.replace(/(-corrected)?(\.[^.]*)?$/, "")}-${what}.${kind || "csv"}`;

@@ -1,5 +1,6 @@
 // Correcting a file in the page: its rows, opened, and what is done with the corrected file.
 import { openFile } from "../file/correctable_file.js";
+import { openWorkbook } from "../file/correctable_workbook.js";
 import { renamed, saveFile } from "../file/save_file.js";
 import { button, write } from "../elements.js";
 import { counted } from "../words.js";
@@ -8,17 +9,17 @@ import { isAboutHeader } from "./kinds.js";
 /**
  * `mine`: the attempt (attempt.js); `verdict`: what the service says of its file, with `problems`. `check(file)`: the
  * corrected file is to be checked. Returns { opened, current(), onChange(), isChanged, buttons }: `opened` is a promise of
- * the file, of null when it cannot be corrected here; `current()` the file with what was corrected so far.
+ * the file, of null when it cannot be corrected here; `current()` promises the file with what was corrected so far.
  */
 export function correction(mine, verdict, problems, check) {
   const headerRow = verdict.header_row ?? problems.find(isAboutHeader)?.row ?? null;
-  const opened = headerRow === null || verdict.sheet ? Promise.resolve(null) : open(mine, verdict, headerRow, problems);
-  const again = button("", () => check(current()), "main");
-  const save = button("Save the corrected file", () => saveFile(file.corrected(renamed(mine.file.name, "corrected"))));
+  const opened = headerRow === null ? Promise.resolve(null) : open(mine, verdict, headerRow, problems);
+  const again = button("", async () => check(await current()), "main");
+  const save = button("Save the corrected file", async () => saveFile(await file.corrected(renamed(mine.file.name, "corrected", verdict.sheet && "xlsx"))));
   let file = null;
   opened.then(it => { file = it; });
 
-  const current = () => file?.changed ? file.corrected(mine.file.name) : mine.file;
+  const current = async () => file?.changed ? file.corrected(mine.file.name) : mine.file;
 
   /** The buttons say what there is to do now. */
   function onChange() {
@@ -32,9 +33,10 @@ export function correction(mine, verdict, problems, check) {
 }
 
 /** Null when the browser cannot read it, or it has changed since it was chosen. */
-async function open(mine, { encoding, delimiter }, headerRow, problems) {
+async function open(mine, { encoding, delimiter, sheet }, headerRow, problems) {
   const rows = new Set(problems.map(({ row }) => row).filter(row => row !== null));
   try {
+    if (sheet) return await openWorkbook(mine.file, { sheet, headerRow }, rows);
     return await openFile(mine.file, { encoding, delimiter, headerRow }, rows, mine.controller.signal);
   } catch {
     return null;

@@ -37,7 +37,7 @@ export function rowFields(row, problems, file, mapping, onChange) {
   async function fill() {
     if (problems.some(problem => problem.code === "broken_quotes")) return fillRecord(await file.record(row));
     const cells = await file.cells(row);
-    if (cells === null) return leave.remove();
+    if (cells === null) return element.replaceWith(rowOnly(row, problems));
     const now = [...cells];
     apply = () => file.change(row, now.some((cell, index) => cell !== (cells[index] ?? "")) ? now : null);
     for (const { index, label, isWrong } of columnsToShow(file.header, cells, problems, mapping)) {

@@ -22,7 +22,7 @@ const UNREAD = new Set(["unknown_encoding", "wrong_encoding"]);
 export function verdictPanel(mine, verdict, todo) {
   const problems = [...verdict.errors, ...verdict.warnings];
   const mending = correction(mine, verdict, problems, file => todo.check({ file, parameters: mine.parametersOf(file) }));
-  const apply = parameters => todo.check({ file: mending.current(), parameters });
+  const apply = async parameters => todo.check({ file: await mending.current(), parameters });
   const send = button("", todo.send);
   const isCut = verdict.errors_total + verdict.warnings_total > problems.length;
   const list = button(isCut ? `Get the first ${count(problems.length)} as CSV` : "Get the list as CSV", () => saveFile(problemList(mine.file.name, problems)));

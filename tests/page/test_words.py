@@ -103,8 +103,10 @@ def test_a_clerk_reads_nothing_of_parameters(page: Page, api: FakeApi) -> None:
     messages = [
         'Several columns could be the phone. Choose one (`mapping`, for example {"phone": "Tel (day)"}).',
         "Delete it, or allow rows that were created before (`repeat_created`) to create it once more.",
+        "Rename the column to `address`.",
     ]
     assert page.evaluate(tell, messages) == [
         "Several columns could be the phone. Choose one.",
         "Delete it, or allow rows that were created before to create it once more.",
+        "Rename the column to \u201caddress\u201d.",
     ]

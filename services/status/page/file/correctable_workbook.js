@@ -13,7 +13,7 @@ export async function openWorkbook(file, { sheet, headerRow }, wanted) {
   if (zip.size(path) > LARGEST) throw new TypeError("too large");
   const xml = await zip.text(path);
   const texts = await sharedTexts(zip);
-  const places = rowPlaces(xml, new Set([...wanted, headerRow]));
+  const places = await rowPlaces(xml, new Set([...wanted, headerRow]));
   const changes = new Map();
 
   /** From the column A on, however many stand empty. A row with a formula is null: other cells may depend on it. */

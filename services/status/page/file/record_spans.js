@@ -1,11 +1,10 @@
 // Where each record of a CSV file begins and ends, in bytes of UTF-8.
 // The service decides what is wrong with a file; this only has to count its rows alike (services/ingest/csv_file/records.py).
+import { pauses } from "./pauses.js";
 
 const [LINE_FEED, RETURN, SPACE, QUOTE] = [10, 13, 32, 34];
 /** Where in a field it is: at its start, in a plain or a quoted one, after a closing quote, in a broken record. */
 const [START, PLAIN, QUOTED, CLOSED, BROKEN] = [0, 1, 2, 3, 4];
-/** So long it may work before others get their turn, in ms. */
-const SLICE = 12;
 
 /**
  * RFC 4180 with any line end, and a space before a quote; blank records count. `each(row, begin, end)` gets every record,
@@ -59,17 +58,14 @@ export async function findSpans(blob, delimiter, wanted, signal) {
   const last = Math.max(...wanted);
   const scanner = spanScanner(delimiter, (row, begin, end) => wanted.has(row) && spans.set(row, [begin, end]));
   const reader = blob.stream().getReader();
-  let since = performance.now();
+  const pause = pauses();
   for (;;) {
     const { done, value } = await reader.read();
     signal?.throwIfAborted();
     if (done) scanner.end();
     else scanner.read(value);
     if (done || scanner.row > last) break;
-    if (performance.now() - since > SLICE) {
-      await new Promise(resolve => setTimeout(resolve));
-      since = performance.now();
-    }
+    await pause();
   }
   reader.cancel().catch(() => {});
   return spans;

@@ -1,4 +1,5 @@
-// The cells of a sheet in the XML of a workbook (.xlsx), by their rows. Pure.
+// The cells of a sheet in the XML of a workbook (.xlsx), by their rows.
+import { pauses } from "./pauses.js";
 
 const SIGNS = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" };
 
@@ -13,14 +14,21 @@ export const textIn = xml => [...xml.replace(/<rPh\b.*?<\/rPh>/gs, "").matchAll(
 
 export const attribute = (tag, name) => plain(tag.match(new RegExp(`\\s${name}="([^"]*)"`))?.[1] ?? "");
 
-/** Where the wanted rows stand, as a map of { begin, end, tag }. Throws when rows have no numbers. */
-export function rowPlaces(sheet, wanted) {
+/** So many rows are looked at before it may rest. */
+const PIECE = 500;
+
+/** Where the wanted rows stand, as a map of { begin, end, tag, xml }. Throws when rows have no numbers. */
+export async function rowPlaces(sheet, wanted) {
   const places = new Map();
-  for (const { 0: all, index } of sheet.matchAll(/<row\b[^>]*?(?:\/>|>.*?<\/row>)/gs)) {
-    const tag = all.slice(0, all.indexOf(">") + 1);
-    const row = Number(attribute(tag, "r"));
+  const pause = pauses();
+  let seen = 0;
+  for (const { 0: xml, index } of sheet.matchAll(/<row\b[^>]*?(?:\/>|>.*?<\/row>)/gs)) {
+    const tag = xml.slice(0, xml.indexOf(">") + 1);
+    const row = Number(tag.match(/\sr="(\d+)"/)?.[1]);
     if (!row) throw new TypeError("rows without numbers");
-    if (wanted.has(row)) places.set(row, { begin: index, end: index + all.length, tag, xml: all });
+    if (wanted.has(row)) places.set(row, { begin: index, end: index + xml.length, tag, xml });
+    seen += 1;
+    if (seen % PIECE === 0) await pause();
   }
   return places;
 }

@@ -37,6 +37,5 @@ export function encodingChoice(guesses, choose) {
     guesses.length > 0 && el("p", {}, el("strong", {}, "Which of these words read right?"), " Nothing is stored yet."),
     el("div", { class: "guesses" }, guesses.map(({ encoding, sample }) =>
       el("button", { type: "button", onclick: () => choose(encoding) }, el("span", { class: "guess" }, quoted(sample)), el("span", { class: "soft" }, encodingName(encoding))))),
-    el("div", { class: "filters" }, el("div", {}, el("label", { for: "other-encoding" }, "Another way"), menu),
-      button("Read it so", () => choose(menu.value))));
+    el("div", { class: "other-way" }, el("label", { for: "other-encoding" }, "Another way"), menu, button("Read it so", () => choose(menu.value))));
 }

@@ -47,7 +47,9 @@ const ABOUT_HEADER = new Set([
 export const isAboutHeader = problem => ABOUT_HEADER.has(problem.code);
 
 /** Its words without the names of parameters, which those need who write programs. */
-export const wordsOf = problem => problem.message.replace(/ \(`\w+`(, for example \{.*?\})?\)/g, "");
+export const wordsOf = problem => problem.message
+  .replace(/ \(`\w+`(, for example \{.*?\})?\)/g, "")
+  .replace(/`([^`]+)`/g, "“$1”");
 
 export const kindOf = problem => KINDS[problem.code] ?? "To be corrected";
 

@@ -76,6 +76,21 @@ def test_the_corrected_file_can_be_saved(page: Page, api: FakeApi) -> None:
     )
 
 
+def test_a_row_is_corrected_from_the_keyboard(page: Page, api: FakeApi) -> None:
+    """From the heading by Tab to the cell, by Tab to the button, and by Enter on."""
+    choose(page, api, buffer=b"name,address\nA,\nB,2 Hope Street\n")
+    expect(row(page, 2).get_by_label("address")).to_be_visible()
+    heading = page.get_by_role("heading", name="hospitals.csv has 1 error")
+    expect(heading).to_be_focused()
+    while not page.evaluate("document.activeElement.ariaInvalid"):
+        page.keyboard.press("Tab")
+    page.keyboard.type("1 Hope Street")
+    while page.evaluate("document.activeElement.textContent") != "Check again with 1 corrected row":
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Ready to upload 2 hospitals")).to_be_focused()
+
+
 def test_a_row_that_is_left_out_leaves_the_numbers_of_the_others(page: Page, api: FakeApi) -> None:
     """It becomes a blank row: the errors below keep their rows."""
     choose(page, api, buffer=b"name,address\nA,1\nA,1\n,3\n")

@@ -43,6 +43,11 @@ class Installation:
         assert counts["doubles_total"] == 0
         return int(counts["creates"])
 
+    def hospitals(self) -> list[dict[str, Any]]:
+        """What the directory holds."""
+        with urllib.request.urlopen(f"{self.sandbox}/hospitals/") as answer:
+            return list(json.load(answer))
+
 
 @pytest.fixture(scope="module")
 def installation(browser: Any, kafka_bootstrap: str, tmp_path_factory: Any) -> Iterator[Installation]:
@@ -114,6 +119,43 @@ def test_a_clerk_uploads_a_bad_file_and_a_good_one_and_corrects_what_the_directo
     page.set_input_files("#file", corrected)
     expect(page.get_by_role("heading", name="Upload the same file again?")).to_be_visible()
     assert installation.created() == 25
+
+
+def test_a_clerk_uploads_an_old_export_and_corrects_it_in_the_page(
+    page: Page, installation: Installation, tmp_path: Path
+) -> None:
+    """Windows-1252, columns of other names, three bad rows: the directory holds every hospital with its phone."""
+    installation.refuse("nobody")
+    file = tmp_path / "export.csv"
+    file.write_text(
+        "Hospital Name;TELEPHONE;ADDRESS\r\n"
+        "Cl\u00ednica Mu\u00f1oz;+34 555 1101;Calle Mayor 1\r\n"
+        ";+34 555 1102;Calle Mayor 2\r\n"
+        "San Jos\u00e9;call us;Calle Mayor 3\r\n"
+        "Santa Luc\u00eda;9.2E+09;Calle Mayor 4\r\n",
+        "cp1252",
+    )
+    page.goto(installation.url)
+    page.set_input_files("#file", file)
+    page.locator(".guesses button").filter(has_text="Cl\u00ednica Mu\u00f1oz").first.click()
+    expect(page.get_by_role("heading", name="export.csv has 3 errors")).to_be_focused()
+    wrong = page.locator(".wrong-row [aria-invalid]")
+    for index, text in enumerate(("San Juan", "+34 555 1103", "+34 555 1104")):
+        wrong.nth(index).fill(text)
+    page.get_by_role("button", name="Check again with 3 corrected rows").click()
+    page.get_by_role("button", name="Upload 4 hospitals").click()
+    expect(page.locator(".headline")).to_have_text("All 4 hospitals are created and activated.", timeout=60_000)
+    found = {
+        (each["name"], each["phone"])
+        for each in installation.hospitals()
+        if (each["phone"] or "").startswith("+34 555 11")
+    }
+    assert found == {
+        ("Cl\u00ednica Mu\u00f1oz", "+34 555 1101"),
+        ("San Juan", "+34 555 1102"),
+        ("San Jos\u00e9", "+34 555 1103"),
+        ("Santa Luc\u00eda", "+34 555 1104"),
+    }
 
 
 def test_a_clerk_cancels_an_upload_and_sends_the_rest_later(

@@ -17,7 +17,7 @@ from shared.runtime.http.problems import Problem
 from shared.runtime.http.row_problems import ProblemCode, RowProblem
 from tests.page.fake_api import FakeApi, finding, valid
 from tests.page.sent_file import checked
-from tests.page.test_upload import choose, press
+from tests.page.test_upload import choose, drop, press
 
 MARK = "\ufeff".encode()
 OLD_EXPORT = (
@@ -306,6 +306,18 @@ def test_a_corrected_file_is_another_upload(page: Page, api: FakeApi) -> None:
     first, second = api.keys()
     assert first != second
     assert [sent.content[-5:] for sent in api.sent("bulk")] == [b"0101\n", b"0102\n"]
+
+
+def test_corrections_are_not_lost_to_another_file_without_a_question(page: Page, api: FakeApi) -> None:
+    """A file dropped by mistake: who goes on correcting has lost nothing."""
+    choose(page, api, buffer=b"name,address\n,1 Hope Street\n")
+    row(page, 2).get_by_label("name").fill("A")
+    drop(page, "other.csv")
+    page.get_by_role("dialog").get_by_role("button", name="Go on correcting").click()
+    expect(row(page, 2).get_by_label("name")).to_have_value("A")
+    drop(page, "other.csv")
+    page.get_by_role("dialog").get_by_role("button", name="Take the new file").click()
+    expect(page.get_by_text("other.csv (17 bytes)")).to_be_visible()
 
 
 def test_the_list_of_errors_can_be_taken_along(page: Page, api: FakeApi) -> None:

@@ -122,6 +122,19 @@ def test_the_same_file_may_be_meant(page: Page, api: FakeApi) -> None:
     assert len(api.keys()) == 1
 
 
+def test_hospitals_that_were_created_before_are_asked_about(page: Page, api: FakeApi) -> None:
+    """Also when the file is another one: each row leads to the upload that created it."""
+    rows = [{"row": 3, "job_id": "earlier", "job_row": 7}]
+    api.validations[0] = valid(already_created={"count": 12, "rows": rows})
+    choose(page, api)
+    expect(page.get_by_text("12 hospitals of this file were created before.")).to_be_visible()
+    expect(page.get_by_role("link", name="row 7 of an earlier upload")).to_have_attribute("href", "#/jobs/earlier")
+    expect(page.get_by_text("and 11 more")).to_be_visible()
+    press(page, "No, leave it")
+    expect(page.get_by_text("Drop your list here")).to_be_visible()
+    assert api.keys() == []
+
+
 def test_an_upload_in_progress_is_repeated_by_itself_with_its_key(page: Page, api: FakeApi) -> None:
     """The first answer was lost on its way: the second request gets it."""
     api.uploads.extendleft([in_progress()])

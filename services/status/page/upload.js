@@ -1,11 +1,14 @@
 // The steps of an upload: files are chosen; each is checked, corrected, confirmed by a person, sent, and becomes a job.
 import { UPLOAD, VALIDATE } from "./api.js";
+import { sure } from "./dialogs.js";
 import { announce, el } from "./elements.js";
 import { fieldsOf, newAttempt, whole } from "./upload/attempt.js";
 import { fileChoice } from "./upload/file_choice.js";
 import * as panels from "./upload/panels.js";
 import { postFile } from "./upload/post_file.js";
 import { verdictPanel } from "./upload/verdict_panels.js";
+
+const LOST = ["What you have corrected in the page was not checked again. It is lost unless you save the corrected file first."];
 
 /**
  * The card to upload with. `onShow()`: it shows a file or an error; `onAccepted(jobId)`: a file has become a job. Returns
@@ -33,8 +36,9 @@ export function uploadCard({ onShow, onAccepted }) {
     body.replaceChildren(chooser.panel);
   }
 
-  function take(files) {
+  async function take(files) {
     if (attempt?.sending) return announce("One file is being uploaded already. Wait until it has arrived.");
+    if (attempt?.isEdited && !await sure("Drop your corrections?", LOST, { yes: "Take the new file", no: "Go on correcting", kind: "danger" })) return;
     restart();
     waiting = [...files];
     chosen = waiting.length;

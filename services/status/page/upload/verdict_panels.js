@@ -66,12 +66,8 @@ function refused(mine, verdict, { mending, apply, list, how, found }, todo) {
     allowances(errors, mine.parameters, apply),
     other.length > 0 && warningList(other, warned - beside.length, found),
     how, saveHelp(),
-    checkAgain(mending),
-    el("div", { class: "buttons" }, mending.buttons.save, list, button("Choose the corrected file", todo.choose), cancel));
+    el("div", { class: "buttons" }, Object.values(mending.buttons), list, button("Choose the corrected file", todo.choose), cancel));
 }
-
-/** It stays in sight while somebody goes through a long list. */
-const checkAgain = mending => el("div", { class: "buttons in-sight" }, mending.buttons.again);
 
 /** What to do: here, where the file can be corrected here, else in the program it came from. */
 function advice(verdict, mending) {
@@ -102,9 +98,8 @@ function ready(mine, verdict, { mending, apply, send, list, how, found }, todo) 
     allowances([], mine.parameters, apply),
     how,
     el("p", { class: "soft" }, "There is no undo: hospitals that were created cannot be taken back from here."),
-    checkAgain(mending),
     el("div", { class: "buttons" },
-      isRepeated && button("No, leave it", todo.cancel, "main"), send, mending.buttons.save, warned > 0 && list,
+      isRepeated && button("No, leave it", todo.cancel, "main"), send, Object.values(mending.buttons), warned > 0 && list,
       mine.isCorrected && button("Save this file", () => saveFile(mine.file)),
       !isRepeated && [button("Choose another file", todo.choose), button("Cancel", todo.cancel)]));
 }

@@ -45,6 +45,7 @@ from services.status.web.session_routes import session_routes
 from services.status.web.tenant import asking_tenant
 from shared.contract.events import now
 from shared.runtime.databases import create_engine
+from shared.runtime.http.head import HeadAnswers
 from shared.runtime.http.health import health_routes
 from shared.runtime.http.problems import answer_with_problems
 from shared.runtime.kafka.publisher import Publisher
@@ -95,6 +96,7 @@ def build(settings: StatusSettings) -> FastAPI:
 
     app = FastAPI(title="Hospital bulk: status", summary="What became of each upload and each row", lifespan=lifespan)
     answer_with_problems(app)
+    app.add_middleware(HeadAnswers)
     dependencies = RouteDependencies(database, lookup, asking_tenant(settings.tenants))
     app.include_router(api_routes(dependencies))
     app.include_router(result_file_routes(dependencies))

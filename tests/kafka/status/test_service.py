@@ -70,6 +70,22 @@ async def test_the_walk(service):
     assert "hospital_status_projection_lag_records{" in metrics
 
 
+async def test_head_is_answered_wherever_get_is(service):
+    """As `curl -I` asks: the same status and headers, and an event stream ends at once."""
+    job = new_job(total=1)
+    job_id = job.about["job_id"]
+    await service.write(job.accepted(), job.created(2))
+    await service.shows(job_id, created_hospitals=1)
+    paths = [f"{API}/status/{job_id}", f"{API}/jobs", "/health", "/"]
+    paths += [f"{API}/jobs/{job_id}/{part}" for part in ("rows", "successful.csv", "events")]
+    for path in paths:
+        async with service.http.stream("GET", path) as got:
+            head = await service.http.head(path, timeout=5)
+            assert (head.status_code, head.content) == (200, b""), path
+            assert head.headers["content-type"] == got.headers["content-type"], path
+    assert (await service.http.head(f"{API}/jobs/{job_id}/other.csv")).status_code == 404
+
+
 async def test_a_rebuild_gives_the_same_answers_and_finishes_nothing_again(settings, tmp_path, free_port):
     """The tables are thrown away, and made again from the topics."""
     job = new_job(total=2)

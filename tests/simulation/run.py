@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import random
 import time
 from collections import Counter
@@ -113,7 +114,7 @@ def simulate(seed: int, change: Callable[[Plan], Plan] = lambda plan: plan, *, k
     world = World(loop, plan, chance)
     outcome = Outcome(seed)
     asyncio.set_event_loop(loop)
-    with clocks_of(loop), _log_lines(world, keep_trace=keep_trace):
+    with clocks_of(loop), _drawn_ids(chance), _log_lines(world, keep_trace=keep_trace):
         try:
             complete = loop.run_until_complete(_live(world))
         except Spinning as error:
@@ -130,6 +131,16 @@ def simulate(seed: int, change: Callable[[Plan], Plan] = lambda plan: plan, *, k
     _dispose(world)
     outcome.cpu_seconds = time.process_time() - began
     return outcome
+
+
+@contextmanager
+def _drawn_ids(chance: random.Random) -> Iterator[None]:
+    """While it lasts, ids (uuid4) come from the seed: rate slots are shared out in the order of processors' ids."""
+    drawn, os.urandom = os.urandom, chance.randbytes
+    try:
+        yield
+    finally:
+        os.urandom = drawn
 
 
 async def _live(world: World) -> bool:

@@ -10,9 +10,9 @@ from typing import Any
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
+from services.ingest.answers import file_checked
 from services.ingest.csv_file.header import HeaderRequest
 from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, validate_file
-from services.ingest.schemas import file_checked
 from services.ingest.upload.multipart import FilePart
 from services.ingest.upload.parameters import UploadParameters, upload_parameters
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.csv_file.header import find_header
-from services.ingest.csv_file.rows import read_rows
+from services.ingest.csv_file.rows import RowReader
 from services.status.result_files.result_csv import RESULT_COLUMNS, ResultCsv, guarded
 
 Stored = namedtuple("Stored", "row status batch_id hospital_id attempts error_code error columns")
@@ -100,7 +100,8 @@ def test_a_row_without_cells_has_empty_ones(unknown):
     assert cells[:3] == ["", "", "2"]
 
 
-_CELLS = st.text(st.characters(blacklist_categories=["Cs", "Cc"]) | st.sampled_from('\t\r\n",;='), max_size=12)
+#: Without format characters (Cf): nobody sees them, and ingest drops them.
+_CELLS = st.text(st.characters(blacklist_categories=["Cs", "Cc", "Cf"]) | st.sampled_from('\t\r\n",;='), max_size=12)
 _NAMES = st.lists(
     st.text(st.sampled_from('bed s",;=\n'), min_size=1).filter(str.strip), unique_by=str.strip, max_size=3
 )
@@ -121,5 +122,5 @@ def test_a_result_file_uploaded_again_is_the_same_input(delimiter, names, cells,
     text = StringIO(written(columns, rows, delimiter), newline="")
     header = find_header(text)
     assert (header.columns, header.delimiter) == (tuple(columns), delimiter)
-    found = [row.cells for row in read_rows(text, header)]
+    found = [row.cells for row in RowReader(header).read_again(text)]
     assert [each + [""] * (width - len(each)) for each in found] == inputs

@@ -1,6 +1,8 @@
 """What the page has sent, read by the service's own code, and what the service says of it."""
 
+import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +14,8 @@ from starlette.requests import Request
 
 from services.ingest.answers import file_checked
 from services.ingest.csv_file.header import HeaderRequest
-from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, validate_file
+from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, read_sheet, validate_file
+from services.ingest.csv_file.workbook import Sheet
 from services.ingest.upload.multipart import FilePart
 from services.ingest.upload.parameters import UploadParameters, upload_parameters
 
@@ -62,6 +65,15 @@ def checked(request: Request) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "upload"
         path.write_bytes(sent.content)
-        result = validate_file(path, rules)
+        sheet = sheet_of(path, rules)
+        result = validate_file(path, rules, sheet)
     assert isinstance(result, FileAccepted | FileRejected), result
     return file_checked(result, 2.5, []).model_dump(mode="json")
+
+
+def sheet_of(path: Path, rules: Rules) -> Sheet | None:
+    """The sheet of a workbook; None for a text. In a thread of its own: the fake API has an event loop already."""
+    with ThreadPoolExecutor(1) as thread:
+        sheet = thread.submit(asyncio.run, read_sheet(path, rules)).result()
+    assert sheet is None or isinstance(sheet, Sheet), sheet
+    return sheet

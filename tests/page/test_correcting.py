@@ -16,7 +16,7 @@ from services.status.web.page_files import PAGE
 from shared.runtime.http.problems import Problem
 from shared.runtime.http.row_problems import ProblemCode, RowProblem
 from tests.page.fake_api import FakeApi, finding, valid
-from tests.page.sent_file import checked
+from tests.page.sent_file import checked, sheet_of
 from tests.page.test_upload import choose, drop, press
 
 MARK = "\ufeff".encode()
@@ -373,7 +373,8 @@ def test_a_million_rows_are_corrected_without_a_pause(page: Page, api: FakeApi) 
 def test_the_examples_are_read_as_they_are(tmp_path: Path) -> None:
     """The CSV and the workbook hold the same hospitals, and nothing is wrong with them."""
     files = [Path(shutil.copy(PAGE / name, tmp_path)) for name in ("example.csv", "example.xlsx")]
-    results = [validate_file(file, Rules(max_rows=10)) for file in files]
+    rules = Rules(max_rows=10)
+    results = [validate_file(file, rules, sheet_of(file, rules)) for file in files]
     samples = []
     for result in results:
         assert isinstance(result, FileAccepted)

@@ -50,7 +50,7 @@ def served(text: str, folder: Path) -> tuple[Header, list[list[object]]]:
     path.write_bytes(text.encode())
     file = text_file(path)
     with file.open() as plain:
-        header = find_header(plain, skip_space=file.has_spaced_quotes)
+        header = find_header(plain, spaced=file.spaced)
         assert isinstance(header, Header)
         plain.seek(0)
         rows = records(plain, header.format)

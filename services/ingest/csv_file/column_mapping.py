@@ -13,21 +13,11 @@ from services.ingest.csv_file.known_columns import (
     known_field,
     plain_field,
 )
+from shared.contract.result_columns import RESERVED_COLUMNS, RESULT_COLUMNS
 from shared.runtime.http.row_problems import ProblemCode, RowProblem, shown
 
 #: The columns that we add to a result file. When it is uploaded again they are left out.
-RESULT_COLUMNS: Final = frozenset(
-    {
-        "result_row",
-        "result_job_id",
-        "result_status",
-        "result_hospital_id",
-        "result_batch_id",
-        "result_attempts",
-        "result_error_code",
-        "result_error",
-    }
-)
+_OURS: Final = frozenset({*RESULT_COLUMNS, *RESERVED_COLUMNS})
 #: For each field the names of the columns that hold it, in order; empty means none. What is not named is found.
 RequestedMapping = Mapping[HospitalField, tuple[str, ...]]
 
@@ -51,7 +41,7 @@ class ColumnMapping:
 
 def is_ours(name: str) -> bool:
     """Whether a column was added by us to a result file."""
-    return name.strip().casefold() in RESULT_COLUMNS
+    return name.strip().casefold() in _OURS
 
 
 def map_columns(row: int, cells: Sequence[str], requested: RequestedMapping) -> ColumnMapping:

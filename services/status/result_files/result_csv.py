@@ -16,18 +16,10 @@ from sqlalchemy import Row
 from services.status.model.row_results import RowStatus
 from services.status.queries.row_queries import shown_status
 from shared.contract.events import RowErrorCode
+from shared.contract.result_columns import RESULT_COLUMNS
 
 #: Excel takes a file without it for Windows-1252.
 BYTE_ORDER_MARK: Final = "\ufeff"
-RESULT_COLUMNS: Final = (
-    "result_row",
-    "result_status",
-    "result_hospital_id",
-    "result_batch_id",
-    "result_attempts",
-    "result_error_code",
-    "result_error",
-)
 #: The error code of a row that somebody has resolved as absent from the directory.
 ABSENT: Final = "absent"
 _MAX_ERROR_CHARS: Final = 1_000

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from services.ingest.csv_file.header import find_header
 from services.ingest.csv_file.rows import RowReader
-from services.status.result_files.result_csv import RESULT_COLUMNS, ResultCsv, guarded
+from services.status.result_files.result_csv import ResultCsv, guarded
+from shared.contract.result_columns import RESULT_COLUMNS
 
 Stored = namedtuple("Stored", "row status batch_id hospital_id attempts error_code error columns")
 

@@ -6,8 +6,8 @@ from io import StringIO
 
 import pytest
 
-from services.status.result_files.result_csv import RESULT_COLUMNS
 from shared.contract.events import JobOutcome, RowErrorCode
+from shared.contract.result_columns import RESULT_COLUMNS
 from shared.runtime.settings import ApiKey
 from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_api import api_client

@@ -1,16 +1,10 @@
 """How a file was read, as the API answers it."""
 
-from services.ingest.csv_file.encodings import EncodingGuess, shown_encoding
+from services.ingest.csv_file.encodings import shown_encoding
 from services.ingest.csv_file.header import Header
 from services.ingest.csv_file.known_columns import HospitalField
 from services.ingest.csv_file.validation import FileAccepted, FileRejected
 from services.ingest.schemas import ColumnsRead, FileChecked, SameFileAs, SampleRow
-from shared.runtime.http import problems
-
-
-def shown_guesses(guesses: tuple[EncodingGuess, ...]) -> list[problems.EncodingGuess]:
-    """The encodings that a file may be in."""
-    return [problems.EncodingGuess(encoding=guess.encoding, sample=guess.sample) for guess in guesses]
 
 
 def columns_read(header: Header) -> ColumnsRead:
@@ -36,7 +30,7 @@ def file_checked(
         warnings_total=result.warnings_total,
         mapping=columns_read(header) if header else None,
         encoding=shown_encoding(reading.file.encoding) if reading and not sheet else None,
-        encoding_guesses=shown_guesses(rejected.encoding_guesses if rejected else ()),
+        encoding_guesses=list(rejected.encoding_guesses) if rejected else [],
         delimiter=header.delimiter if header and not sheet else None,
         header_row=header.row if header else None,
         sheet=sheet.name if sheet else None,

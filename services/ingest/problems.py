@@ -1,6 +1,5 @@
 """The answers of this service that are errors; each says what to do next."""
 
-from services.ingest.answers import shown_guesses
 from services.ingest.csv_file.validation import FileRejected, TooManyRows, UnpacksToTooMuch, Unsuitable, WrongKind
 from services.ingest.job_events.job_validation import JobTooLarge
 from shared.runtime.http.problems import Problem
@@ -17,7 +16,7 @@ def rejected(file: FileRejected) -> Problem:
         f"The file has {count}; nothing was stored. {file.errors[0].message}{which}",
         errors=file.errors,
         errors_total=file.errors_total,
-        encoding_guesses=shown_guesses(file.encoding_guesses),
+        encoding_guesses=list(file.encoding_guesses),
     )
 
 

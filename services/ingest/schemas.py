@@ -5,8 +5,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from shared.runtime.http.problems import EncodingGuess
-from shared.runtime.http.row_problems import RowProblem
+from shared.runtime.http.row_problems import EncodingGuess, RowProblem
 
 _JOB_ID: Final = "6f1c1f0e-52f4-4f0e-9d4e-0d9f2a1b7c11"
 _BATCH_ID: Final = "0b0f5f5e-7c39-4f35-8b0d-2f4a4f3c9d21"

@@ -6,11 +6,12 @@ A guess is never taken by itself. Whoever uploads sees the words as they would r
 import codecs
 import unicodedata
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from charset_normalizer import from_bytes
+
+from shared.runtime.http.row_problems import EncodingGuess
 
 CHUNK_BYTES: Final = 1 << 20
 MAX_GUESSES: Final = 3
@@ -76,14 +77,6 @@ _READ_AS: Final = {
 _NOT_OF_FILES: Final = frozenset(
     {"idna", "mbcs", "oem", "palmos", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class EncodingGuess:
-    """An encoding in which the file can be read, with words that show whether it is the right one."""
-
-    encoding: str
-    sample: str
 
 
 class EncodingUnknown(ValueError):
@@ -185,7 +178,10 @@ def _guesses(lines: bytes) -> tuple[EncodingGuess, ...]:
         return -_letters(text), place - _WESTERN_LEAD if leads else place
 
     likely = sorted(codecs_by_text, key=rank)
-    return tuple(EncodingGuess(shown_encoding(codecs_by_text[text]), _sample(text)) for text in likely[:MAX_GUESSES])
+    return tuple(
+        EncodingGuess(encoding=shown_encoding(codecs_by_text[text]), sample=_sample(text))
+        for text in likely[:MAX_GUESSES]
+    )
 
 
 def _has_stray_signs(text: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from services.ingest.csv_file.duplicates import MAX_DUPLICATES, DuplicateRows
-from services.ingest.csv_file.encodings import EncodingGuess, EncodingUnknown, EncodingWrong
+from services.ingest.csv_file.encodings import EncodingUnknown, EncodingWrong
 from services.ingest.csv_file.file_kind import FileKind, NotCsv, file_kind
 from services.ingest.csv_file.findings import Findings
 from services.ingest.csv_file.header import (
@@ -20,7 +20,7 @@ from services.ingest.csv_file.header import (
 from services.ingest.csv_file.rows import Row, RowReader, RowRejected
 from services.ingest.csv_file.text import TextFile, text_file
 from services.ingest.csv_file.workbook import Sheet, WorkbookRejected, WorkbookTooLarge, sheet_as_text
-from shared.runtime.http.row_problems import ProblemCode, RowProblem
+from shared.runtime.http.row_problems import EncodingGuess, ProblemCode, RowProblem
 
 #: How many rows are shown as they will be sent.
 SAMPLE_ROWS: Final = 5

@@ -10,18 +10,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from shared.runtime.http.row_problems import RowProblem
+from shared.runtime.http.row_problems import EncodingGuess, RowProblem
 
 log = structlog.get_logger(__name__)
 
 KAFKA_DOWN = "Service temporarily unavailable. The message queue is currently down. Please try again later."
-
-
-class EncodingGuess(BaseModel):
-    """An encoding that a file may be in, with the first words that show whether it is."""
-
-    encoding: str
-    sample: str
 
 
 class ProblemDocument(BaseModel):

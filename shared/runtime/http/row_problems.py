@@ -88,6 +88,13 @@ class RowProblem(BaseModel):
         return self.code in WARNINGS
 
 
+class EncodingGuess(BaseModel):
+    """An encoding that a file may be in, with the first words that show whether it is."""
+
+    encoding: str
+    sample: str
+
+
 def shown(cell: str) -> str:
     """A cell as a problem shows it."""
     return cell[:MAX_VALUE_CHARS]

@@ -10,16 +10,14 @@ import psutil
 import pytest
 
 from deploy.local.broker.kafka import Broker
-from shared.runtime.kafka.topic_admin import create_missing_topics
-from shared.runtime.settings import KafkaSettings
 from tests.chaos.conftest import Kept
 from tests.chaos.size import only_in_full
-from tests.support.ingest.frozen_uploads import Uploads, freeze
+from tests.support.ingest.frozen_uploads import assert_nothing_is_left
 from tests.support.ingest.ingest_process import IngestProcess
 from tests.support.ingest.ingest_server import settings
 from tests.support.ingest.published_jobs import assert_one_whole_job_each
 from tests.support.ingest.repeating_client import hospitals, succeeds
-from tests.support.open_ends import held, is_left, no_complaints, tracebacks
+from tests.support.open_ends import tracebacks
 from tests.support.until import until
 
 FREEZES = 30
@@ -31,14 +29,7 @@ MOST_ROWS = 20_000
 @pytest.mark.timeout(1200)
 async def test_thirty_freezes_leave_nothing_of_uploads(own_broker: Callable[[], Broker], kept: Kept) -> None:
     """Neither tasks nor sockets of uploads in every state, and nobody complains."""
-    broker = own_broker()
-    settings = KafkaSettings(kafka_bootstrap_servers=broker.bootstrap, kafka_topic_partitions=1)
-    await create_missing_topics(settings)
-    uploads, before = Uploads(settings), held()
-    with no_complaints():
-        for number in range(FREEZES):
-            await freeze(uploads, broker, number)
-        await is_left(before)
+    await assert_nothing_is_left(own_broker(), FREEZES)
     kept(f"{FREEZES} freezes of uploads: no task and no socket left, no complaint")
 
 

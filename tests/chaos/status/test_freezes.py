@@ -10,11 +10,10 @@ import pytest
 
 from deploy.local.broker.kafka import Broker
 from services.status.settings import StatusSettings
-from shared.runtime.kafka.topic_admin import create_missing_topics
 from tests.chaos.conftest import Kept
 from tests.chaos.size import only_in_full
-from tests.support.open_ends import held, is_left, no_complaints, tracebacks
-from tests.support.status.frozen_service import freeze, write_jobs
+from tests.support.open_ends import tracebacks
+from tests.support.status.frozen_service import assert_nothing_is_left, settings_on, write_jobs
 from tests.support.status.status_service import API, StatusService
 from tests.support.until import until
 
@@ -33,14 +32,7 @@ async def broker(own_broker: Callable[[], Broker]) -> Broker:
 @pytest.fixture
 async def settings(broker: Broker, tmp_path: Path) -> StatusSettings:
     """A service on it."""
-    settings = StatusSettings(
-        kafka_bootstrap_servers=broker.bootstrap,
-        kafka_topic_partitions=1,
-        status_database_url=f"sqlite:///{tmp_path}/status.db",
-        job_retention_days=36500,
-    )
-    await create_missing_topics(settings)
-    return settings
+    return await settings_on(broker, tmp_path)
 
 
 @only_in_full
@@ -49,13 +41,7 @@ async def test_thirty_freezes_leave_nothing_of_a_service_that_stops(
     settings: StatusSettings, broker: Broker, kept: Kept
 ) -> None:
     """Its end is cut off each time."""
-    job_ids = await write_jobs(settings, FREEZES + 1)
-    with no_complaints():
-        await freeze(settings, broker, job_ids.pop())
-        before = held()
-        for job_id in job_ids:
-            await freeze(settings, broker, job_id)
-        await is_left(before)
+    await assert_nothing_is_left(settings, broker, FREEZES)
     kept(f"{FREEZES} freezes of a broker whose status stops: no task and no socket left, no complaint")
 
 

@@ -12,8 +12,10 @@ from services.ingest.publication.connection_pool import Connection, ConnectionPo
 from services.ingest.publication.job_producer import JobProducer, job_producer
 from services.ingest.publication.jobs_topic import JobsTopic
 from shared.runtime.kafka.failures import KAFKA_FAILURES
+from shared.runtime.kafka.topic_admin import create_missing_topics
 from shared.runtime.settings import KafkaSettings
 from shared.runtime.timeouts import run_with_timeout
+from tests.support.open_ends import held, is_left, no_complaints
 
 #: How long anything waits for the frozen broker.
 SECONDS = 0.5
@@ -81,7 +83,18 @@ async def _fails(step: Coroutine[Any, Any, object]) -> None:
         await run_with_timeout(SECONDS, step)
 
 
-async def freeze(uploads: Uploads, broker: Broker, number: int) -> None:
+async def assert_nothing_is_left(broker: Broker, freezes: int) -> None:
+    """After so many freezes there are as many tasks and sockets as before, and nobody complains."""
+    settings = KafkaSettings(kafka_bootstrap_servers=broker.bootstrap, kafka_topic_partitions=1)
+    await create_missing_topics(settings)
+    uploads, before = Uploads(settings), held()
+    with no_complaints():
+        for number in range(freezes):
+            await _freeze(uploads, broker, number)
+        await is_left(before)
+
+
+async def _freeze(uploads: Uploads, broker: Broker, number: int) -> None:
     """One freeze, after which the broker is itself again."""
     await run_with_timeout(20, uploads.begin(number))
     broker.pause()

@@ -1,9 +1,7 @@
 """Lanes' producers whose broker freezes in the middle of their commits, and what they leave open."""
 
 import asyncio
-import os
 
-import psutil
 import pytest
 
 from deploy.local.broker.kafka import Broker
@@ -15,7 +13,7 @@ from shared.contract.events import SendingResumed
 from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.fenced_transactions import CommitIndefinite
 from shared.runtime.kafka.publisher import KafkaUnavailable, Publisher
-from tests.support.until import until
+from tests.support.open_ends import held, is_left
 
 SEND_SECONDS = 30.0
 
@@ -66,16 +64,8 @@ async def freeze_publisher(settings: ProcessorSettings, broker: Broker) -> None:
 
 async def assert_nothing_is_left(settings: ProcessorSettings, broker: Broker, freezes: int) -> None:
     """After so many freezes there are as many tasks and sockets as before. Three lanes left 9 and 6 at each of them."""
-    before = _held()
+    before = held()
     for _ in range(freezes):
         await freeze_commits(settings, broker)
     await freeze_publisher(settings, broker)
-    try:
-        await until("all tasks have ended, all sockets are closed", lambda: _held() <= before, 20)
-    except AssertionError:
-        print(before, _held(), *asyncio.all_tasks(), *psutil.Process().net_connections(), sep="\n")
-        raise
-
-
-def _held() -> int:
-    return len(asyncio.all_tasks()) + len(psutil.Process(os.getpid()).net_connections())
+    await is_left(before)

@@ -2,14 +2,13 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-from client.output.output import OnProgress, OnSent
+from client.output.no_progress import NoProgress
 
 
-class JsonOutput:
+class JsonOutput(NoProgress):
     """The document goes to standard output, notes and errors to standard error. `quiet`: no notes."""
 
     def __init__(self, quiet: bool = False) -> None:
@@ -45,13 +44,3 @@ class JsonOutput:
     def error(self, lines: Sequence[str]) -> None:
         """Writes the first line to standard error; the document has the rest."""
         self.warn(lines[0])
-
-    @contextmanager
-    def sending(self, _doing: str, _name: str, _size: int, /) -> Iterator[OnSent]:
-        """Shows nothing."""
-        yield lambda _: None
-
-    @contextmanager
-    def watching(self) -> Iterator[OnProgress]:
-        """Shows nothing."""
-        yield lambda _, __: None

@@ -55,18 +55,24 @@ class Subscriber:
         self.consumer = PausingConsumer()
 
 
-@pytest.fixture
-async def lane_consumer():
-    """A lane consumer that owns lane 0; `made` are its lanes in their order."""
+def consumer_of(lane_type):
+    """A lane consumer without lanes; `made` are those that it takes over, in their order."""
     made = []
 
     async def take_over(partition, consumer):
-        made.append(ShortLane(partition))
+        made.append(lane_type(partition))
         return made[-1]
 
     lane_consumer = LaneConsumer(lane_settings(session_timeout_ms=1_000), take_over, MemoryBudget(10**9))
     lane_consumer.made = made
     lane_consumer.attach(Subscriber())
+    return lane_consumer
+
+
+@pytest.fixture
+async def lane_consumer():
+    """A lane consumer that owns lane 0; `made` are its lanes in their order."""
+    lane_consumer = consumer_of(ShortLane)
     await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 0)])
     yield lane_consumer
     for task in list(lane_consumer._tasks):
@@ -327,19 +333,11 @@ async def rebalance(lane_consumer, *lanes):
 @pytest.fixture
 async def owner():
     """A lane consumer that owns lanes 0 and 1."""
-    made = []
-
-    async def take_over(partition, consumer):
-        made.append(HandedOverLane(partition))
-        return made[-1]
-
-    lane_consumer = LaneConsumer(lane_settings(session_timeout_ms=1_000), take_over, MemoryBudget(10**9))
-    lane_consumer.made = made
-    lane_consumer.attach(Subscriber())
+    lane_consumer = consumer_of(HandedOverLane)
     await rebalance(lane_consumer, 0, 1)
     await run_tasks()
     yield lane_consumer
-    for lane in made:
+    for lane in lane_consumer.made:
         lane.released.set()
     await lane_consumer.close()
 

@@ -36,17 +36,7 @@ _FINAL: Final = sorted(status.value for status in FINAL)
 #: What JobAccepted said, and what followed from it.
 _HIDDEN: Final[dict[str, Any]] = dict.fromkeys(
     (
-        *(
-            "tenant",
-            "file_name",
-            "searched",
-            "file_sha256",
-            "total_hospitals",
-            "batches",
-            "columns",
-            "delimiter",
-            "fields",
-        ),
+        *("tenant", "file_name", "searched", "file_sha256", "total_hospitals", "batches", "columns", "delimiter"),
         *("fields", "express", "created_at", "outcome", "completed_at", "due_round"),
     )
 ) | {"status": JobStatus.PROCESSING.value, "activated": False}

@@ -59,8 +59,9 @@ class RateLimit:
         self._wanted = asyncio.Event()
         self._time = SlotTime(clock, wall_clock)
         self._put_forward = self._time.ahead
-        self._slots = RateSlots(rate, period) if rate else None
-        self._grants = SlotGrants(self._slots, processor, self._time, partitions, clock) if self._slots else None
+        slots = RateSlots(rate, period) if rate else None
+        #: None without a limit.
+        self._grants = SlotGrants(slots, processor, self._time, partitions, clock) if slots else None
 
     # ---- Retry-After -------------------------------------------------------------------------------------------------
 
@@ -125,7 +126,7 @@ class RateLimit:
 
         Without a limit it returns without yielding to the event loop: one call per turn of the loop was too slow.
         """
-        if self._slots is not None and self.demand is Demand.NONE:
+        if self._grants is not None and self.demand is Demand.NONE:
             self._wanted_from = self._clock()
             self._wanted.set()
         self._waiting += 1
@@ -133,14 +134,15 @@ class RateLimit:
             while True:
                 if wait := self.retry_after_seconds:
                     await self._sleep(wait)
-                elif self._slots is None or self._grants is None or await self._use_slot(self._slots, self._grants):
+                elif self._grants is None or await self._use_slot(self._grants):
                     return
         finally:
             self._waiting -= 1
             self._last_wanted = self._clock()
 
-    async def _use_slot(self, slots: RateSlots, grants: SlotGrants) -> bool:
+    async def _use_slot(self, grants: SlotGrants) -> bool:
         """Waits for the next slot of ours. False when it could not be used: try again."""
+        slots = grants.slots
         now = self._now(slots)
         slot = grants.next_slot(max(slots.usable_from(now), self._used + 1))
         if slot is None:

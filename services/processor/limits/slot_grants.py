@@ -98,7 +98,8 @@ class SlotGrants:
         partitions: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._slots = slots
+        #: All slots, whoever may use them.
+        self.slots = slots
         self._name = name
         self._time = slot_time
         self._partitions = partitions
@@ -121,7 +122,7 @@ class SlotGrants:
         slots = report.rate_slots
         lanes = frozenset(lane.partition for lane in report.lanes)
         heard_at = self._clock() - age
-        if slots is None or slots.interval != self._slots.interval:
+        if slots is None or slots.interval != self.slots.interval:
             self._others[report.instance] = _Other(None, False, lanes, heard_at)
             return
         self._time.heard(slots.time)
@@ -137,10 +138,10 @@ class SlotGrants:
 
     def _is_bounded(self, grant: RateSlotGrant, written_at: float) -> bool:
         """Whether it may count. All readers have to agree: it depends on the record alone."""
-        return bool(grant.to) and self._slots.begins(grant.end - 1) - written_at <= LONGEST_GRANT_SECONDS
+        return bool(grant.to) and self.slots.begins(grant.end - 1) - written_at <= LONGEST_GRANT_SECONDS
 
     def _add(self, grant: RateSlotGrant) -> None:
-        now = self._slots.at(self._time.now())
+        now = self.slots.at(self._time.now())
         self._granted = [each for each in self._granted if each.end > now]
         left = [_Granted(max(grant.first, now), grant.end, grant.to)]
         for earlier in self._granted:
@@ -162,7 +163,7 @@ class SlotGrants:
         self._unread = self._clock(), now
         return RateSlotsReport(
             processor=self._name,
-            interval=self._slots.interval,
+            interval=self.slots.interval,
             time=now,
             wants_slots=demand is not Demand.NONE,
             grant=self._grant(now, demand) if self._is_due(now, demand) else None,
@@ -183,20 +184,20 @@ class SlotGrants:
         if not GIVEN_SECONDS[demand]:
             return False
         free = self._first_free(now)
-        before = self._slots.begins(free) - now
+        before = self.slots.begins(free) - now
         rank = sorted([self._name, *self._wanting()]).index(self._name)
         share = max(RENEWED_SHARE - rank * RANK_SHARE, LAST_SHARE)
-        is_next = free == self._slots.at(now) + 1
+        is_next = free == self.slots.at(now) + 1
         return before < share * (NEXT_SECONDS if is_next else GIVEN_SECONDS[demand])
 
     def _first_free(self, now: float) -> int:
         """The first slot after all that are given away, and after the present one."""
-        return max([self._slots.at(now) + 1, *(each.end for each in self._granted)])
+        return max([self.slots.at(now) + 1, *(each.end for each in self._granted)])
 
     def _grant(self, now: float, demand: Demand) -> RateSlotGrant:
         first = self._first_free(now)
         to = sorted([self._name, *self._wanting()])
-        end = max(self._slots.at(now + GIVEN_SECONDS[demand]), first) + 1
+        end = max(self.slots.at(now + GIVEN_SECONDS[demand]), first) + 1
         return RateSlotGrant(first=first, end=end, to=(*to, *[""] * self._left_out(len(to))))
 
     def _left_out(self, names: int) -> int:

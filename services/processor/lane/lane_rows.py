@@ -182,10 +182,9 @@ class LaneRows:
 
     def finish(self, row: Row, result: RowOutcome) -> None:
         """The row has its result: it goes out with the next commit."""
-        if row.state is State.READY:
-            row.state = State.DONE
+        was_queued, row.state = row.state is State.READY, State.DONE
+        if was_queued:
             self._queue.finished_here()
-        row.state = State.DONE
         following = self._rounds.end(row)
         self._write(self._topics.results, result, row.delivered.traceparent)
         self._finished[self._is_express(row.topic)] += row.delivered.charge

@@ -176,6 +176,20 @@ class JobAccepted(JobEvent):
     express: bool = True
     #: None in events of version 0.1.0: there the columns are called name, address and phone.
     fields: FieldColumns | None = None
+    #: More failed rows than this in one round stop the job. None = however many fail.
+    max_failures: NonNegativeInt | None = None
+    #: The job of the same tenant that this one corrects, as its uploader says or as the file's result columns do.
+    corrects: str | None = None
+    #: Which rows of that job stand here again, as `shared.contract.row_set` writes them. Empty when the file does not
+    #: say.
+    corrected_rows: str = ""
+
+
+class CancelReason(StrEnum):
+    """Why a job was cancelled."""
+
+    USER = "user"
+    MAX_FAILURES = "max_failures"  # more rows failed than JobAccepted.max_failures
 
 
 class JobCancelRequested(JobEvent):
@@ -185,6 +199,7 @@ class JobCancelRequested(JobEvent):
     #: From then on no row of the round that a processor took up is still under way, unless the directory is out of
     #: reach: lease + time-out + settle time after the request. Rows without a result count as unprocessed from then on.
     settles_at: AwareDatetime | None = None
+    reason: CancelReason = CancelReason.USER
 
     @property
     def event_id(self) -> str:

@@ -33,7 +33,10 @@ run: $(STAMP) ## Run everything on this machine: http://localhost:8000
 ALL_TESTS = --numprocesses=5 --dist=loadfile --no-loadscope-reorder
 
 test: $(STAMP) ## Prove it: every test, on real Kafka and real PostgreSQL (a part: ARGS=tests/ingest)
-	@$(BIN)/python -m pytest $(or $(ARGS),--cov --cov-report=term:skip-covered $(ALL_TESTS))
+	@$(BIN)/python -m pytest $(or $(ARGS),$(ALL_TESTS))
+
+coverage: $(STAMP) ## Every test, and which lines none of them runs
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ALL_TESTS)
 
 check: $(STAMP) ## Lint, format, types, the rooms and what they may import
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && \
@@ -79,4 +82,4 @@ lock: ## Lock the newest allowed dependencies again, with hashes (only what is n
 		$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 			--no-strip-extras $(UPGRADE) --extra $$extra pyproject.toml --output-file requirements-$$extra.txt || exit 1; done
 
-.PHONY: help setup run test check chaos model simulate bench browser up down lock
+.PHONY: help setup run test coverage check chaos model simulate bench browser up down lock

@@ -140,7 +140,7 @@ async def keep_busy(service):
     job = new_job(total=1_000_000)
     for first in range(2, 1_000_000, 200):
         await service.write(*(job.created(row) for row in range(first, first + 200)))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
 
 
 async def ask_everywhere(services, path, is_known):

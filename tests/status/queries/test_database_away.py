@@ -13,6 +13,7 @@ from sqlalchemy import text
 from services.status.queries.read_database import CONNECTIONS
 from services.status.tables.schema_version import check_schema, migrate
 from shared.runtime.databases import create_engine, database_url
+from shared.runtime.http.answer_budget import ANSWER_SECONDS
 from shared.runtime.http.health import health_routes
 from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_api import api_client
@@ -73,7 +74,7 @@ async def test_a_database_that_falls_silent_is_503_within_2_seconds_and_used_aga
     await apply_events(direct, JobHistory().accepted())
     async with proxied(postgres_url) as (url, proxy):
         engine = create_engine(database_url(url))
-        async with api_client(engine) as api:
+        async with api_client(engine, answer_seconds=ANSWER_SECONDS) as api:
             if pooled:
                 assert (await api.get("/status/job-1")).status_code == 200
             proxy.freeze()
@@ -94,7 +95,7 @@ async def test_a_silent_database_is_503_within_2_seconds_on_every_route(postgres
     await apply_events(direct, JobHistory().accepted())
     async with proxied(postgres_url) as (url, proxy):
         engine = create_engine(database_url(url), CONNECTIONS, reading=True)
-        async with api_client(engine) as api:
+        async with api_client(engine, answer_seconds=ANSWER_SECONDS) as api:
             await api.database.warm_up(lambda connection: connection.execute(text("SELECT 1")).all())
             proxy.freeze()
             for answer, seconds in await asyncio.gather(*(asked(api, path) for path in PATHS)):

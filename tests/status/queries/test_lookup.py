@@ -6,6 +6,7 @@ import time
 import pytest
 
 from shared.runtime.databases import create_engine, database_url
+from shared.runtime.http.answer_budget import ANSWER_SECONDS
 from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_api import api_client
 
@@ -13,7 +14,7 @@ from tests.support.status.status_api import api_client
 @pytest.fixture
 async def api(sqlite):
     """The API on empty tables."""
-    async with api_client(sqlite) as api:
+    async with api_client(sqlite, answer_seconds=ANSWER_SECONDS) as api:
         yield api
 
 
@@ -99,7 +100,7 @@ async def test_a_text_that_can_be_no_id_is_404_without_asking_anybody(api, name)
 async def test_a_database_that_is_down_is_503_within_2_seconds(tmp_path, path):
     """Named as what it is."""
     engine = create_engine(database_url(f"sqlite:///{tmp_path}/missing/status.db"))
-    async with api_client(engine) as api:
+    async with api_client(engine, answer_seconds=ANSWER_SECONDS) as api:
         began = time.monotonic()
         answer = await api.get(path)
     assert (answer.status_code, answer.json()["error_type"]) == (503, "database_unavailable")

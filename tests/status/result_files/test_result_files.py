@@ -123,7 +123,7 @@ async def test_another_tenants_file_is_404_and_one_of_a_job_not_read_yet_503(sql
     await apply_events(sqlite, JobHistory().accepted())
     async with sqlite.begin() as connection:
         await connection.exec_driver_sql("INSERT INTO status_offsets VALUES ('hospital.jobs', 0, 2)")
-    async with api_client(sqlite, keys) as api:
+    async with api_client(sqlite, keys, answer_seconds=1) as api:
         assert (await api.get("/jobs/job-1/failed.csv")).status_code == 401
         for tenant, status in (("north", 200), ("south", 404)):
             answer = await api.get("/jobs/job-1/failed.csv", headers={"X-API-Key": tenant})

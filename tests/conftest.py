@@ -47,6 +47,8 @@ if side_by_side := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
 
 StartBroker = Callable[[], Broker]
 PAGE = "tests/page/"
+#: What only computes, long and in one file: last of all it would keep a single core busy.
+COMPUTING = (PAGE, "tests/simulation/")
 SHARED_SERVERS = pytest.StashKey[dict[str, str]]()
 
 
@@ -65,8 +67,8 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The page's tests go first: they compute while the chaos, which is next, mostly waits."""
-    items.sort(key=lambda item: not item.nodeid.startswith(PAGE))
+    """What computes goes first, beside the chaos, which is next and mostly waits."""
+    items.sort(key=lambda item: not item.nodeid.startswith(COMPUTING))
 
 
 class FileByFile(LoadFileScheduling):

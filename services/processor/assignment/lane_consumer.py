@@ -6,7 +6,7 @@ A lane is one partition index of its three topics: both of rows, and `hospital.j
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 import structlog
@@ -46,11 +46,13 @@ async def no_release(_index: int) -> None:
     """Nobody is about to hand the lane over."""
 
 
-def _leave_unread(consumer: AIOKafkaConsumer, index: int) -> None:
-    """A lane that has stopped is paused. Without a position aiokafka would ask Kafka for one at every poll."""
-    for where in consumer.assignment():
-        if where.partition == index:
-            consumer.seek(where, 0)
+def _leave_unread(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
+    """Gives paused partitions some position, until their lane's takeover seeks.
+
+    Without one aiokafka asks Kafka for it at every poll, and each poll fails at once, also for the other lanes.
+    """
+    for partition in partitions:
+        consumer.seek(partition, 0)
 
 
 class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -221,8 +223,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._begin_to_leave(lane, LEAVING_CALLS * self._settings.hospital_api_timeout)
         for index in self._keepers.keys() - self.lanes.keys():
             self._keepers.pop(index).cancel()
-        for index in self._stopped:
-            _leave_unread(consumer, index)
+        _leave_unread(consumer, [each for each in assigned if each.partition not in self.lanes])
         for index in self._assigned - self.lanes.keys() - self._stopped.keys():
             self._keepers[index] = self._start(self._keep_lane(index, consumer))
         self._sharing.awaited -= self.lanes.keys()
@@ -251,7 +252,6 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 except OffsetsForgotten as error:
                     log.error("lane_stopped", partition=index, reason=str(error))
                     self._stop(index, str(error))
-                    _leave_unread(consumer, index)
                     return
                 if not await self._may_take_over_again(index, await lane.run()):
                     return

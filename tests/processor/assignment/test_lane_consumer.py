@@ -45,9 +45,13 @@ class ShortLane:
 class PausingConsumer:
     def __init__(self):
         self._coordinator = SimpleNamespace(generation=1)
+        self.positions = {}
 
     def pause(self, *partitions):
         pass
+
+    def seek(self, partition, offset):
+        self.positions[partition] = offset
 
 
 class Subscriber:
@@ -84,29 +88,35 @@ async def run_tasks():
         await asyncio.sleep(0)
 
 
-async def test_a_stopped_lane_does_not_ask_kafka_for_offsets_at_every_poll(lane_consumer):
-    """aiokafka does so, as fast as Kafka answers, for each partition without a position."""
+@pytest.mark.parametrize("error", [None, OffsetsForgotten("say where"), RequestTimedOutError()])
+async def test_a_lane_that_is_not_taken_over_yet_does_not_ask_kafka_for_offsets_at_every_poll(lane_consumer, error):
+    """aiokafka does so, as fast as Kafka answers, for each partition without a position. Then no lane can read."""
+
+    async def take_over(partition, consumer):
+        if error is not None:
+            raise error
+        await asyncio.Event().wait()
+
+    await run_tasks()
+    lane_consumer._take_over = take_over
+    assigned = [TopicPartition(topic, lane) for topic in ("rows", "jobs") for lane in (0, 1)]
+    for _ in range(2):  # a rebalance takes the positions away
+        lane_consumer._subscriber.consumer = consumer = PausingConsumer()
+        await lane_consumer.on_partitions_assigned(assigned)
+        await run_tasks()
+        # Lane 0 stays: it seeks where it stands.
+        assert consumer.positions == {TopicPartition("rows", 1): 0, TopicPartition("jobs", 1): 0}
+
+
+async def test_a_stopped_lane_says_why(lane_consumer):
+    """Readiness shows it, until an operator has set the offsets."""
 
     async def forgotten(partition, consumer):
         raise OffsetsForgotten("say where")
 
-    class Seeking(PausingConsumer):
-        def __init__(self):
-            super().__init__()
-            self.positions = {}
-
-        def assignment(self):
-            return {TopicPartition(topic, lane) for topic in ("rows", "jobs") for lane in (1, 2)}
-
-        def seek(self, partition, offset):
-            self.positions[partition] = offset
-
     lane_consumer._take_over = forgotten
-    for _ in range(2):  # a rebalance takes the positions away
-        lane_consumer._subscriber.consumer = consumer = Seeking()
-        await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 1)])
-        await run_tasks()
-        assert consumer.positions == {TopicPartition("rows", 1): 0, TopicPartition("jobs", 1): 0}
+    await lane_consumer.on_partitions_assigned([TopicPartition("hospital.rows.express", 1)])
+    await run_tasks()
     with pytest.raises(RuntimeError, match="say where"):
         await lane_consumer.check_lanes()
 

@@ -2,14 +2,13 @@
 
 import argparse
 import os
-import subprocess
 import sys
 
 HASH_SEED = "0"
 
 
 def main() -> int:
-    """Runs them in processes of their own, since the order in sets of texts depends on PYTHONHASHSEED."""
+    """Runs them in a process of its own, since the order in sets of texts depends on PYTHONHASHSEED."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, help="run this one, and print how it went")
     parser.add_argument("--history", action="store_true", help="with --seed: print everything that happened")
@@ -17,20 +16,17 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--until-found", action="store_true", help="one after the other, until a promise is broken")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--short", action="store_true", help="less trouble in each, for runs that have little time")
     options = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
-        environment = os.environ | {"PYTHONHASHSEED": HASH_SEED}
-        return subprocess.run([sys.executable, "-m", "tests.simulation", *sys.argv[1:]], env=environment).returncode
-    from tests.simulation.campaign import run_all, run_one, run_share, run_until_found
+        command = [sys.executable, "-m", "tests.simulation", *sys.argv[1:]]
+        os.execve(sys.executable, command, os.environ | {"PYTHONHASHSEED": HASH_SEED})
+    from tests.simulation.campaign import run_all, run_one, run_until_found
 
     if options.seed is not None:
         return run_one(options.seed, history=options.history, in_short=options.short)
     if options.until_found:
         return run_until_found(options.first, options.seeds)
-    if options.worker:
-        return run_share(options.first, options.seeds, in_short=options.short)
     return run_all(options.first, options.seeds, options.processes, in_short=options.short)
 
 

@@ -4,16 +4,27 @@ import gc
 import json
 import os
 import selectors
-import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from tests.simulation.run import Outcome, short, simulate
+from tests.simulation.world import Plan
 
 #: A process runs so many seeds, and a new one goes on: what killed processors leave behind goes with it.
 SHARE = 25
+#: So many seeds run twice.
+REPLAYED = 2
+
+Change = Callable[[Plan], Plan]
+
+
+def as_planned(plan: Plan) -> Plan:
+    """No change."""
+    return plan
 
 
 def run_one(seed: int, *, history: bool, in_short: bool) -> NoReturn:
@@ -37,86 +48,93 @@ def _line(outcome: Outcome) -> str:
         f"seed {outcome.seed}: {outcome.rows} rows, {outcome.faults} faults, "
         f"{outcome.simulated_seconds:.0f} s simulated, "
         f"{outcome.cpu_seconds:.2f} s of CPU, {len(outcome.violations)} violations, "
-        f"digest {outcome.digest & 0xFFFFFFFF:08x}"
+        f"digest {outcome.digest:08x}"
     )
 
 
-def run_share(first: int, seeds: int, *, in_short: bool) -> NoReturn:
-    """Runs seeds, and prints a line of JSON for each."""
-    # When something is freed must not depend on what ran before.
-    gc.disable()
-    for seed in range(first, first + seeds):
-        outcome = simulate(seed, *([short] if in_short else []))
-        print(
-            json.dumps(
-                {
-                    "seed": seed,
-                    "faults": outcome.faults,
-                    "simulated": outcome.simulated_seconds,
-                    "cpu": outcome.cpu_seconds,
-                    "rows": outcome.rows,
-                    "happened": outcome.happened,
-                    "violations": [str(violation) for violation in outcome.violations],
-                }
-            ),
-            flush=True,
-        )
-    sys.stdout.flush()
-    os._exit(0)  # what killed processors left behind must not be freed
+class _Child:
+    """A child process that runs seeds, and tells of each in a line of JSON. It leaves nothing behind."""
+
+    def __init__(self, seeds: range, change: Change) -> None:
+        reading, writing = os.pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            os.close(reading)
+            self._run(seeds, change, writing)
+        os.close(writing)
+        # Unbuffered: a line that is in a buffer already would not wake a selector.
+        self.lines = os.fdopen(reading, "rb", buffering=0)
+
+    @staticmethod
+    def _run(seeds: range, change: Change, writing: int) -> NoReturn:
+        status = 1
+        try:
+            with os.fdopen(writing, "w") as lines:
+                for seed in seeds:
+                    print(json.dumps(_figures_of(simulate(seed, change))), file=lines, flush=True)
+            status = 0
+        except BaseException:  # noqa: BLE001 - nothing of the parent may go on here
+            traceback.print_exc()
+        finally:
+            os._exit(status)  # what killed processors left behind must not be freed
+
+    def ended(self) -> bool:
+        """Waits for its end. Returns whether it ran all its seeds."""
+        self.lines.close()
+        return os.waitpid(self._pid, 0)[1] == 0
+
+
+def _figures_of(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "seed": outcome.seed,
+        "faults": outcome.faults,
+        "simulated": outcome.simulated_seconds,
+        "cpu": outcome.cpu_seconds,
+        "rows": outcome.rows,
+        "happened": outcome.happened,
+        "digest": outcome.digest,
+        "violations": [str(violation) for violation in outcome.violations],
+    }
 
 
 def run_until_found(first: int, seeds: int) -> NoReturn:
     """Runs seeds one after the other until a promise is broken, and says after how many that was."""
     gc.disable()
     for count, seed in enumerate(range(first, first + seeds), start=1):
-        if outcome := _run_in_child(seed):
-            print(f"found after {count} seeds, by seed {seed}: {outcome}", flush=True)
+        child = _Child(range(seed, seed + 1), as_planned)
+        told = json.loads(child.lines.readline())
+        child.ended()
+        if told["violations"]:
+            print(f"found after {count} seeds, by seed {seed}: {told['violations'][0]}", flush=True)
             os._exit(1)
     print(f"not found in {seeds} seeds", flush=True)
     os._exit(0)
 
 
-def _run_in_child(seed: int) -> str:
-    """The first violation of a seed, if there is any. A child of its own leaves nothing behind."""
-    reading, writing = os.pipe()
-    if not os.fork():
-        violations = simulate(seed).violations
-        os.write(writing, str(violations[0]).encode()[:4000] if violations else b"")
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        found = pipe.read().decode(errors="replace")
-    os.wait()
-    return found
-
-
 def run_all(first: int, seeds: int, processes: int, *, in_short: bool) -> int:
-    """Runs them all, prints violations at once and the figures at the end. Returns 1 when there was any."""
+    """Runs them all, prints violations at once and the figures at the end. Returns 1 when there was any.
+
+    The last seeds of some shares run once more, in a process of their own: they have to go the same way.
+    """
     began = time.monotonic()
-    shares = [(start, min(SHARE, first + seeds - start)) for start in range(first, first + seeds, SHARE)]
+    gc.disable()  # when something is freed must not depend on what ran before
+    change = short if in_short else as_planned
+    shares = [range(start, min(start + SHARE, first + seeds)) for start in range(first, first + seeds, SHARE)]
+    shares += [share[-1:] for share in shares[:REPLAYED]]
     figures = _Figures()
     with selectors.DefaultSelector() as running:
-        for _ in range(min(processes, len(shares))):
-            _start(shares, running, in_short=in_short)
-        while running.get_map():
+        while shares or running.get_map():
+            while shares and len(running.get_map()) < processes:
+                child = _Child(shares.pop(0), change)
+                running.register(child.lines, selectors.EVENT_READ, child)
             for key, _ in running.select():
-                if line := key.fileobj.readline():  # type: ignore[union-attr]
+                if line := key.data.lines.readline():
                     figures.add(json.loads(line))
                     continue
                 running.unregister(key.fileobj)
-                figures.failed += bool(key.data.wait())
-                if shares:
-                    _start(shares, running, in_short=in_short)
+                figures.failed += not key.data.ended()
     figures.show(time.monotonic() - began)
     return 1 if figures.total["broken"] or figures.failed else 0
-
-
-def _start(shares: list[tuple[int, int]], running: selectors.BaseSelector, *, in_short: bool) -> None:
-    start, count = shares.pop(0)
-    command = [sys.executable, "-m", "tests.simulation", "--worker", f"--first={start}", f"--seeds={count}"]
-    # Unbuffered: a line that is in a buffer already would not wake the selector.
-    process = subprocess.Popen(command + ["--short"] * in_short, stdout=subprocess.PIPE, bufsize=0)
-    running.register(process.stdout, selectors.EVENT_READ, process)  # type: ignore[arg-type]
 
 
 class _Figures:
@@ -126,9 +144,17 @@ class _Figures:
         self.total: Counter[str] = Counter()
         self.happened: Counter[str] = Counter()
         self.failed = 0
+        self._digests: dict[int, int] = {}
 
     def add(self, told: dict[str, Any]) -> None:
-        """One more seed, as its process told it."""
+        """One more seed, as its process told it; or one once more."""
+        seed, digest = told["seed"], told["digest"]
+        if seed in self._digests:
+            self.total.update(replayed=1, broken=digest != self._digests[seed])
+            if digest != self._digests[seed]:
+                print(f"seed {seed}: does not replay: {self._digests[seed]:08x}, then {digest:08x}", flush=True)
+            return
+        self._digests[seed] = digest
         self.total.update(
             seeds=1,
             rows=told["rows"],
@@ -149,5 +175,6 @@ class _Figures:
         print(
             f"{total['seeds']} seeds, {total['rows']} rows, {total['simulated']} s simulated in {seconds:.0f} s "
             f"({cpu:.0f} s of CPU): {total['seeds'] / seconds:.1f} seeds/s, "
-            f"{total['faults'] / cpu:.0f} faults per second of CPU, {total['broken']} seeds with violations"
+            f"{total['faults'] / cpu:.0f} faults per second of CPU, {total['replayed']} replayed, "
+            f"{total['broken']} seeds with violations"
         )

@@ -12,7 +12,7 @@ SEEDS = 300
 
 
 def simulate(*options: str) -> "subprocess.CompletedProcess[str]":
-    """In processes of its own, since the order in sets of texts depends on PYTHONHASHSEED."""
+    """In a process of its own, since the order in sets of texts depends on PYTHONHASHSEED."""
     command = [sys.executable, "-m", "tests.simulation", *options]
     return subprocess.run(command, cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=False)
 
@@ -24,13 +24,13 @@ def test_no_seed_breaks_a_promise():
     run = simulate("--seeds", str(SEEDS), "--short")
     assert run.returncode == 0, f"{run.stdout}\n{run.stderr}"
     assert f"{SEEDS} seeds" in run.stdout
+    assert " 0 replayed" not in run.stdout
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("seed", [1, 4])
-def test_a_seed_replays_exactly(seed):
+def test_a_seed_replays_exactly():
     """Every event comes at the same moment of simulated time. Only the computing takes as long as it takes."""
-    runs = [simulate("--seed", str(seed), "--history", "--short").stdout.splitlines() for _ in range(2)]
+    runs = [simulate("--seed", "4", "--history", "--short").stdout.splitlines() for _ in range(2)]
     told = [[line.partition(" s of CPU")[0].rpartition(",")[0] or line for line in run] for run in runs]
     assert told[0] == told[1]
     assert len(told[0]) > 20

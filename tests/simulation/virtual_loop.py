@@ -67,11 +67,9 @@ _MACHINE: contextvars.ContextVar[Machine] = contextvars.ContextVar("machine")
 class _Task(asyncio.Task):  # type: ignore[type-arg]
     """Its place in a set must not depend on its address in memory: the same seed has to give the same run."""
 
-    _numbers = itertools.count()
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._number = next(_Task._numbers)
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args: Any, loop: "VirtualLoop", **kwargs: Any) -> None:
+        self._number = next(loop.waitables)
+        super().__init__(*args, loop=loop, **kwargs)
 
     def __hash__(self) -> int:
         return self._number
@@ -81,7 +79,7 @@ class _Future(asyncio.Future):  # type: ignore[type-arg]
     """As `_Task`."""
 
     def __init__(self, *, loop: Any) -> None:
-        self._number = next(_Task._numbers)
+        self._number = next(loop.waitables)
         super().__init__(loop=loop)
 
     def __hash__(self) -> int:
@@ -103,8 +101,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.errors: list[str] = []
         #: What killed machines leave behind: whatever is freed would run its `finally`.
         self.graveyard: list[Any] = []
+        #: Numbers its tasks and futures, for their places in sets.
+        self.waitables = itertools.count()
         self._timers: list[tuple[float, int, asyncio.TimerHandle, Machine]] = []
-        self._numbers = itertools.count()
+        #: How many timers were set.
+        self.timers_set = 0
         self._runnable: list[Machine] = []
         self._at_this_moment = 0
         self.set_task_factory(lambda loop, work, **options: _Task(work, loop=loop, **options))
@@ -181,7 +182,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             at += LEAST_LATENESS
         if machine.jitter:
             at += self.chance.random() * machine.jitter
-        heapq.heappush(self._timers, (at, next(self._numbers), handle, machine))
+        self.timers_set += 1
+        heapq.heappush(self._timers, (at, self.timers_set, handle, machine))
         return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:

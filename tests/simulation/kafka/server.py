@@ -13,6 +13,8 @@ MOST_KEPT = 2_000
 _SIZE = struct.Struct(">i")
 _HEADER = struct.Struct(">hhih")
 _FETCH = 1
+#: The kinds of requests, by API key, whose answers are nearly always the same: metadata, and versions.
+_REPEATED = frozenset({3, 18})
 
 
 class Trouble(Protocol):
@@ -125,15 +127,21 @@ class BrokerServer:
         self._next(connection)
 
     def _encode(self, response: Any) -> bytes:
-        """Empty answers to fetches are encoded once: they are half of all."""
-        if response.API_KEY != _FETCH or any(each[5] for _, partitions in response.topics for each in partitions):
-            return response.encode()
-        key = str(response.topics)
+        """Answers that come again and again are encoded once: empty fetches are half of all."""
+        if not _is_repeated(response):
+            return response.encode()  # type: ignore[no-any-return]
+        key = f"{response.API_KEY} {getattr(response, 'topics', None)}"
         if key not in self._encoded:
             if len(self._encoded) > MOST_KEPT:
                 self._encoded.clear()
             self._encoded[key] = response.encode()
         return self._encoded[key]
+
+
+def _is_repeated(response: Any) -> bool:
+    if response.API_KEY == _FETCH:
+        return not any(each[5] for _, partitions in response.topics for each in partitions)
+    return response.API_KEY in _REPEATED
 
 
 @lru_cache(MOST_KEPT)

@@ -7,9 +7,8 @@ RESULT_COLUMNS: Final = (
     "result_status",
     "result_hospital_id",
     "result_batch_id",
+    "result_job_id",
     "result_attempts",
     "result_error_code",
     "result_error",
 )
-#: Known by ingest as ours too, although no file has them yet.
-RESERVED_COLUMNS: Final = ("result_job_id",)

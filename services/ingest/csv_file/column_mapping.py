@@ -13,11 +13,11 @@ from services.ingest.csv_file.known_columns import (
     known_field,
     plain_field,
 )
-from shared.contract.result_columns import RESERVED_COLUMNS, RESULT_COLUMNS
+from shared.contract.result_columns import RESULT_COLUMNS
 from shared.runtime.http.row_problems import ProblemCode, RowProblem, shown
 
 #: The columns that we add to a result file. When it is uploaded again they are left out.
-_OURS: Final = frozenset({*RESULT_COLUMNS, *RESERVED_COLUMNS})
+_OURS: Final = frozenset(RESULT_COLUMNS)
 #: For each field the names of the columns that hold it, in order; empty means none. What is not named is found.
 RequestedMapping = Mapping[HospitalField, tuple[str, ...]]
 

@@ -31,7 +31,9 @@ def row_page(connection: Connection, job: JobRow, outcome: RowStatus | None, aft
     return list(connection.execute(_page(select(*_SHOWN), job, outcome, after, limit)))
 
 
-def result_page(connection: Connection, job: JobRow, outcome: RowStatus, after: int, limit: int) -> list[Row[Any]]:
+def result_page(
+    connection: Connection, job: JobRow, outcome: RowStatus | None, after: int, limit: int
+) -> list[Row[Any]]:
     """The same, with all columns of result files."""
     return list(connection.execute(_page(select(*_IN_FILES), job, outcome, after, limit)))
 

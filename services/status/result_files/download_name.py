@@ -10,13 +10,13 @@ _MAX_STEM_CHARS: Final = 100
 _UNSAFE: Final = re.compile(r'[<>:"/\\|?*;%]')
 
 
-def file_name(uploaded: str, part: str) -> str:
-    """`hospitals.csv`, `failed` → `hospitals-failed.csv`."""
+def file_name(uploaded: str, part: str, ending: str = "csv") -> str:
+    """`hospitals.xlsx`, `failed` → `hospitals-failed.csv`."""
     last = PurePosixPath(uploaded.replace("\\", "/")).name
     stem = last.rpartition(".")[0] or last
     readable = "".join(character if character.isprintable() else "_" for character in stem)
     safe = _UNSAFE.sub("_", readable).strip(" .-")[:_MAX_STEM_CHARS].rstrip(" .-")
-    return f"{safe or 'hospitals'}-{part}.csv"
+    return f"{safe or 'hospitals'}-{part}.{ending}"
 
 
 def content_disposition(name: str) -> str:

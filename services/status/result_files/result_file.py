@@ -1,4 +1,4 @@
-"""One result file: the rows of one outcome as a CSV, streamed.
+"""One result file: the rows of one outcome, or all, as a CSV or a workbook, streamed.
 
 A file is read a page of rows at a time, each on a connection that is given back before a byte of it is sent. So a
 client may take all day: memory stays the same, and no open transaction stands in the projection's way.
@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 import structlog
@@ -21,8 +22,11 @@ from services.status.queries import job_queries
 from services.status.queries.job_queries import JobRow
 from services.status.queries.read_database import ReadDatabase
 from services.status.queries.row_queries import result_page, undecided
+from services.status.result_files import result_workbook
 from services.status.result_files.download_name import content_disposition, file_name
-from services.status.result_files.result_csv import BYTE_ORDER_MARK, ResultCsv, ResultFileName
+from services.status.result_files.result_cells import ResultCells, ResultFileName
+from services.status.result_files.result_csv import ResultCsv
+from services.status.result_files.result_workbook import ResultWorkbook
 from services.status.web.tenant import Tenant
 from shared.runtime.http.answer_budget import ANSWER_SECONDS
 from shared.runtime.http.problems import Problem
@@ -36,8 +40,8 @@ class PageLimits:
 
     first_rows: int = 200
     max_rows: int = 2_000
-    #: So much CSV is made at a time, about.
-    csv_bytes: int = 500_000
+    #: So much of the file is made at a time, about.
+    page_bytes: int = 500_000
     #: A database that fails in the middle of a file is asked so often, `retry_seconds` apart.
     tries: int = 20
     retry_seconds: float = 1.0
@@ -45,6 +49,29 @@ class PageLimits:
 
 #: For the service.
 PAGE_LIMITS: Final = PageLimits()
+
+
+class ResultFormat(StrEnum):
+    """How a file is written: also the end of its name."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+
+    @property
+    def media_type(self) -> str:
+        """As HTTP says it."""
+        if self is ResultFormat.CSV:
+            return "text/csv"
+        return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFile:
+    """What was asked for. `marked`: a CSV begins with a byte order mark."""
+
+    name: ResultFileName
+    format: ResultFormat = ResultFormat.CSV
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +110,30 @@ class ResultFiles:
 
 
 class ResultFile(StreamingResponse):
-    """The file, made as fast as the client takes it. `marked`: it begins with a byte order mark."""
+    """The file, made as fast as the client takes it. Raises a 409 problem when no workbook can hold it."""
 
-    def __init__(self, files: ResultFiles, opened: OpenedFile, name: ResultFileName, *, marked: bool) -> None:
+    def __init__(self, files: ResultFiles, opened: OpenedFile, wanted: WantedFile) -> None:
         self._files = files
         self._job = opened.job
-        self._name = name
+        self._name = wanted.name
+        complete = _complete(opened.job)
+        # A file that is not complete says so wherever it is kept, and stays one that can be uploaded.
+        part = wanted.name if complete else f"{wanted.name}-partial"
         headers = {
-            "Content-Disposition": content_disposition(file_name(opened.job.file_name, name)),
+            "Content-Disposition": content_disposition(file_name(opened.job.file_name, part, wanted.format)),
             # It changes with a retry, and holds what not everybody may see.
             "Cache-Control": "no-store",
             "Vary": "Accept",
             "X-Content-Type-Options": "nosniff",
             "X-Job-Status": opened.job.status,
-            "X-Result-Complete": "true" if _complete(opened.job) else "false",
-            "X-Result-Unknown": str(opened.job.unknown_hospitals if name is ResultFileName.FAILED else 0),
+            "X-Result-Complete": "true" if complete else "false",
+            "X-Result-Unknown": str(opened.job.unknown_hospitals if wanted.name.may_hold_unknown else 0),
         }
-        super().__init__(self._content(opened, marked=marked), headers=headers, media_type="text/csv")
+        cells = ResultCells(opened.job.job_id, json.loads(opened.job.columns), opened.activated)
+        _check_fits(opened.job, cells, wanted)
+        super().__init__(
+            self._content(opened.first, cells, wanted), headers=headers, media_type=wanted.format.media_type
+        )
 
     async def stream_response(self, send: Send) -> None:
         """Ends without the last chunk when rows are missing, so that the client sees an incomplete file."""
@@ -108,20 +142,25 @@ class ResultFile(StreamingResponse):
         except Problem as problem:
             log.warning("result_file_broken_off", job_id=self._job.job_id, reason=problem.detail)
 
-    async def _content(self, opened: OpenedFile, *, marked: bool) -> AsyncIterator[bytes]:
-        written = ResultCsv(json.loads(self._job.columns), self._job.delimiter, opened.activated)
-        yield (BYTE_ORDER_MARK.encode() if marked else b"") + written.header()
-        limits = self._files.limits
-        page, rows = opened.first, limits.first_rows
-        while page.rows:
-            # In a thread: others are answered meanwhile.
-            lines = await asyncio.to_thread(written.rows, page.rows, page.undecided)
-            yield lines
-            if len(page.rows) < rows:
-                break
-            rows = min(limits.max_rows, max(1, rows * limits.csv_bytes // len(lines)))
-            page = await self._read(page.rows[-1].row, rows)
-        await self._check_kept()
+    async def _content(self, page: Page, cells: ResultCells, wanted: WantedFile) -> AsyncIterator[bytes]:
+        written = _writer(self._job, cells, wanted)
+        try:
+            yield written.header()
+            limits = self._files.limits
+            rows = limits.first_rows
+            while page.rows:
+                # In a thread: others are answered meanwhile.
+                content = await asyncio.to_thread(written.rows, page.rows, page.undecided)
+                if content:  # a workbook's is pressed into blocks
+                    yield content
+                if len(page.rows) < rows:
+                    break
+                rows = min(limits.max_rows, max(1, rows * limits.page_bytes // max(len(content), 1)))
+                page = await self._read(page.rows[-1].row, rows)
+            await self._check_kept()
+            yield written.end()
+        finally:
+            written.close()
 
     async def _check_kept(self) -> None:
         """Retention hides a job before it deletes rows. Raises a problem when some may be missing from the file."""
@@ -144,6 +183,19 @@ class ResultFile(StreamingResponse):
         return await self._files.database.read(
             lambda connection: _page(connection, self._job, self._name, after, rows), ANSWER_SECONDS
         )
+
+
+def _writer(job: JobRow, cells: ResultCells, wanted: WantedFile) -> ResultCsv | ResultWorkbook:
+    if wanted.format is ResultFormat.XLSX:
+        return ResultWorkbook(cells)
+    return ResultCsv(cells, job.delimiter, marked=wanted.marked)
+
+
+def _check_fits(job: JobRow, cells: ResultCells, wanted: WantedFile) -> None:
+    rows, columns = job.total_hospitals, len(cells.columns)
+    if wanted.format is ResultFormat.XLSX and not result_workbook.fits(rows, columns):
+        detail = f"No workbook can hold {rows:,} rows of {columns:,} columns. Ask for the .csv: it holds them all."
+        raise Problem(409, "workbook_too_large", detail)
 
 
 def _page(connection: Connection, job: JobRow, name: ResultFileName, after: int, limit: int) -> Page:

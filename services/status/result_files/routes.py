@@ -1,35 +1,53 @@
-"""The HTTP API for result files: one CSV for each outcome of a job's rows."""
+"""The HTTP API for result files: one for each outcome of a job's rows, and one for all of them."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
-from sqlalchemy import Connection
 
+from services.status.queries.lookup import Find
 from services.status.queries.route_dependencies import RouteDependencies
-from services.status.result_files.result_csv import ResultFileName
-from services.status.result_files.result_file import PAGE_LIMITS, OpenedFile, PageLimits, ResultFile, ResultFiles
+from services.status.result_files.result_cells import ResultFileName
+from services.status.result_files.result_file import (
+    PAGE_LIMITS,
+    OpenedFile,
+    PageLimits,
+    ResultFile,
+    ResultFiles,
+    ResultFormat,
+    WantedFile,
+)
 from services.status.web.openapi import EVERYWHERE, Documented, JobId, problems
 from services.status.web.tenant import Tenant
 from shared.runtime.http.answer_budget import AnswerBudget
 
-_FILES: Final[Documented] = {
+_HEADERS: Final = {
+    "X-Job-Status": {"description": "As in the job's status", "schema": {"type": "string"}},
+    "X-Result-Complete": {
+        "description": "`false` while rows have no result yet: the file holds what there is so far, and its name ends "
+        "with `-partial`",
+        "schema": {"type": "string", "enum": ["true", "false"]},
+    },
+    "X-Result-Unknown": {
+        "description": "How many of the rows may be in the directory all the same (`outcome_unknown`): look, "
+        "and resolve them, before they are uploaded again",
+        "schema": {"type": "integer"},
+    },
+}
+_CSV_FILES: Final[Documented] = {
     200: {
         "description": "UTF-8, in the order of the file, with the delimiter of the upload",
-        "content": {"text/csv": {"schema": {"type": "string"}}},
-        "headers": {
-            "X-Job-Status": {"description": "As in the job's status", "schema": {"type": "string"}},
-            "X-Result-Complete": {
-                "description": "`false` while rows have no result yet: the file holds what there is so far",
-                "schema": {"type": "string", "enum": ["true", "false"]},
-            },
-            "X-Result-Unknown": {
-                "description": "How many of the rows may be in the directory all the same (`outcome_unknown`): look, "
-                "and resolve them, before they are uploaded again",
-                "schema": {"type": "integer"},
-            },
-        },
+        "content": {ResultFormat.CSV.media_type: {"schema": {"type": "string"}}},
+        "headers": _HEADERS,
+    }
+}
+_WORKBOOKS: Final[Documented] = {
+    200: {
+        "description": "One sheet, in the order of the file. Every cell of the upload is text; what is longer than "
+        "Excel's 32,767 characters is cut",
+        "content": {ResultFormat.XLSX.media_type: {"schema": {"type": "string", "format": "binary"}}},
+        "headers": _HEADERS,
     }
 }
 
@@ -43,21 +61,28 @@ ByteOrderMark = Annotated[
 
 
 def result_file_routes(dependencies: RouteDependencies, limits: PageLimits = PAGE_LIMITS) -> APIRouter:
-    """GET …/jobs/{job_id}/successful.csv, failed.csv and unprocessed.csv."""
+    """GET …/jobs/{job_id}/successful.csv, failed.csv, unprocessed.csv and all.csv; the same as .xlsx."""
     router = APIRouter(prefix="/api/v1/hospitals/jobs", tags=["result files"], responses=EVERYWHERE)
     files = ResultFiles(dependencies.database, dependencies.clock, limits)
     for name in ResultFileName:
         router.add_api_route(
             f"/{{job_id}}/{name}.csv",
-            _route(name, files, dependencies),
+            _csv_route(name, files, dependencies),
             name=f"{name} rows as a CSV",
             response_class=StreamingResponse,
-            responses=_FILES | problems(_404="No such job"),
+            responses=_CSV_FILES | problems(_404="No such job"),
+        )
+        router.add_api_route(
+            f"/{{job_id}}/{name}.xlsx",
+            _workbook_route(name, files, dependencies),
+            name=f"{name} rows as a workbook",
+            response_class=StreamingResponse,
+            responses=_WORKBOOKS | problems(_404="No such job", _409="More than a workbook can hold"),
         )
     return router
 
 
-def _route(
+def _csv_route(
     name: ResultFileName, files: ResultFiles, dependencies: RouteDependencies
 ) -> Callable[..., Awaitable[StreamingResponse]]:
     CallerTenant = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
@@ -71,12 +96,26 @@ def _route(
         bom: ByteOrderMark = None,
     ) -> StreamingResponse:
         """The rows as they were uploaded, and what became of each in `result_*` columns, which an upload leaves out."""
-
-        def find(connection: Connection) -> OpenedFile | None:
-            return files.open(connection, tenant, job_id, name)
-
-        opened = await dependencies.lookup.job(job_id, find, budget)
+        opened = await dependencies.lookup.job(job_id, _opening(files, tenant, job_id, name), budget)
         marked = "text/html" in accept if bom is None else bom
-        return ResultFile(files, opened, name, marked=marked)
+        return ResultFile(files, opened, WantedFile(name, marked=marked))
 
     return result_file
+
+
+def _workbook_route(
+    name: ResultFileName, files: ResultFiles, dependencies: RouteDependencies
+) -> Callable[..., Awaitable[StreamingResponse]]:
+    CallerTenant = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
+    Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
+
+    async def workbook(job_id: JobId, tenant: CallerTenant, budget: Budget) -> StreamingResponse:
+        """The same rows and columns as in the CSV of this name. It can be corrected and uploaded as it is, too."""
+        opened = await dependencies.lookup.job(job_id, _opening(files, tenant, job_id, name), budget)
+        return ResultFile(files, opened, WantedFile(name, ResultFormat.XLSX))
+
+    return workbook
+
+
+def _opening(files: ResultFiles, tenant: Tenant, job_id: str, name: ResultFileName) -> Find[OpenedFile]:
+    return lambda connection: files.open(connection, tenant, job_id, name)

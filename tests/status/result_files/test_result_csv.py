@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections import namedtuple
 from io import StringIO
 
 import pytest
@@ -11,29 +10,15 @@ from hypothesis import strategies as st
 
 from services.ingest.csv_file.header import find_header
 from services.ingest.csv_file.rows import RowReader
-from services.status.result_files.result_csv import ResultCsv, guarded
+from services.status.result_files.result_cells import ResultCells, guarded
+from services.status.result_files.result_csv import ResultCsv
 from shared.contract.result_columns import RESULT_COLUMNS
-
-Stored = namedtuple("Stored", "row status batch_id hospital_id attempts error_code error columns")
-
-
-def stored(cells, **more):
-    """A row as the tables hold it: its cells, or in rows of version 0.1.0 an object of them by name."""
-    values = {
-        "row": 2,
-        "status": "failed",
-        "batch_id": "b-1",
-        "hospital_id": None,
-        "attempts": 3,
-        "error_code": "rejected",
-        "error": "The directory refused it",
-    }
-    return Stored(**(values | more), columns=json.dumps(cells, ensure_ascii=False))
+from tests.support.status.stored_rows import stored
 
 
 def written(columns, rows, delimiter=",", activated=()):
     """The text of a file."""
-    made = ResultCsv(columns, delimiter, activated)
+    made = ResultCsv(ResultCells("job-1", columns, activated), delimiter)
     return (made.header() + made.rows(rows)).decode()
 
 
@@ -42,7 +27,7 @@ def test_the_columns_of_the_input_come_first_and_ours_after_them():
     text = written(["Beds", "name", "address"], [stored(["1", "A", "B"])])
     assert text == (
         "Beds,name,address," + ",".join(RESULT_COLUMNS) + "\r\n"
-        "1,A,B,2,failed,,b-1,3,rejected,The directory refused it\r\n"
+        "1,A,B,2,failed,,b-1,job-1,3,rejected,The directory refused it\r\n"
     )
 
 

@@ -1,10 +1,13 @@
 """Result files over HTTP: which rows, in which order, and how a slow client is served."""
 
+import asyncio
 import csv
+import gc
 import hashlib
-from io import StringIO
+from io import BytesIO, StringIO
 
 import pytest
+from python_calamine import CalamineWorkbook
 
 from shared.contract.events import JobOutcome, RowErrorCode
 from shared.contract.result_columns import RESULT_COLUMNS
@@ -57,8 +60,8 @@ async def test_what_a_row_says_of_itself(api, engine):
     await apply_events(engine, job.accepted(), job.created(2, hospital_id="h-1"), job.failed(3), finished)
     [_, created] = await file(api, "successful")
     [_, failed] = await file(api, "failed")
-    assert created[3:] == ["2", "created", "h-1", "job-1-batch-0", "1", "", ""]
-    assert failed[3:] == ["3", "failed", "", "job-1-batch-0", "1", "rejected", "rejected in round 1"]
+    assert created[3:] == ["2", "created", "h-1", "job-1-batch-0", "job-1", "1", "", ""]
+    assert failed[3:] == ["3", "failed", "", "job-1-batch-0", "job-1", "1", "rejected", "rejected in round 1"]
 
 
 async def test_while_the_job_runs_the_file_holds_what_there_is_and_says_so(api, engine):
@@ -110,11 +113,64 @@ async def test_browsers_get_a_byte_order_mark_for_excel_and_programs_do_not(api,
 
 
 async def test_a_file_is_kept_under_a_name_and_by_no_cache(api, engine):
-    """That of the upload, and what is in it."""
-    await apply_events(engine, JobHistory().accepted())
-    answer = await api.get("/jobs/job-1/failed.csv")
-    assert answer.headers["Content-Disposition"] == 'attachment; filename="hospitals-failed.csv"'
-    assert answer.headers["Cache-Control"] == "no-store"
+    """That of the upload, and what is in it: a file of a job that still runs says that it is a part."""
+    job = JobHistory(total=1)
+    await apply_events(engine, job.accepted())
+    before = await api.get("/jobs/job-1/failed.csv")
+    await apply_events(engine, job.failed(2), job.finished(JobOutcome.NONE_CREATED))
+    after = await api.get("/jobs/job-1/failed.csv")
+    names = [answer.headers["Content-Disposition"].removeprefix("attachment; filename=") for answer in (before, after)]
+    assert names == ['"hospitals-failed-partial.csv"', '"hospitals-failed.csv"']
+    assert after.headers["Cache-Control"] == "no-store"
+
+
+async def test_one_file_holds_the_whole_job(api, engine):
+    """In the order of the input, whatever became of each row."""
+    job = JobHistory(total=12, batches=2)
+    results = [(job.created, job.failed, job.unprocessed)[row % 3](row) for row in range(2, 14)]
+    await apply_events(engine, job.accepted(), *results, job.finished(JobOutcome.CANCELLED))
+    _, *rows = await file(api, "all")
+    assert [int(row[3]) for row in rows] == list(range(2, 14))
+    assert [row[4] for row in rows] == ["unprocessed", "created", "failed"] * 4
+
+
+async def test_a_workbook_has_the_cells_of_the_csv(api, engine):
+    """Of each file, page by page; row and attempts are numbers."""
+    job = JobHistory(total=20)
+    results = [(job.created, job.failed)[row % 2](row) for row in range(2, 22)]
+    await apply_events(engine, job.accepted(), *results, job.finished(JobOutcome.SOME_FAILED))
+    for name in ("successful", "failed", "unprocessed", "all"):
+        answer = await api.get(f"/jobs/job-1/{name}.xlsx")
+        assert answer.headers["Content-Type"].endswith("spreadsheetml.sheet")
+        assert answer.headers["Content-Disposition"] == f'attachment; filename="hospitals-{name}.xlsx"'
+        sheet = CalamineWorkbook.from_filelike(BytesIO(answer.content)).get_sheet_by_index(0).to_python()
+        shown = [[str(int(cell)) if isinstance(cell, float) else cell for cell in row] for row in sheet]
+        assert shown == await file(api, name)
+
+
+async def test_more_than_a_workbook_can_hold_is_refused(api, engine):
+    """Before a byte is sent, with what to ask for instead."""
+    await apply_events(engine, JobHistory(total=1_048_576).accepted())
+    answer = await api.get("/jobs/job-1/failed.xlsx")
+    assert (answer.status_code, answer.json()["error_type"]) == (409, "workbook_too_large")
+
+
+async def test_a_workbook_whose_reader_goes_leaves_nothing_open(api, engine):
+    """Its archive is ended, not left to the garbage collector, which would complain."""
+    job = JobHistory(total=20)
+    await apply_events(engine, job.accepted(), *(job.failed(row) for row in range(2, 22)))
+    begun = asyncio.Event()
+
+    async def send(message):
+        begun.set()
+
+    async def receive():
+        await begun.wait()
+        return {"type": "http.disconnect"}
+
+    scope = api.scope("/jobs/job-1/failed.xlsx") | {"asgi": {"spec_version": "2.3"}}  # as uvicorn says it
+    await api.app(scope, receive, send)
+    gc.collect()
 
 
 async def test_another_tenants_file_is_404_and_one_of_a_job_not_read_yet_503(sqlite):

@@ -160,6 +160,7 @@ class FakeApi:
             Route(f"{job}/retry", self._answering(self.retries), methods=["POST"]),
             Route(f"{job}/events", self._guarded(self._events)),
             Route(f"{job}/{{name}}.csv", self._guarded(lambda _: Response("row\n2\n", media_type="text/csv"))),
+            Route(f"{job}/{{name}}.xlsx", self._guarded(lambda _: Response(b"PK", media_type="application/zip"))),
             Route("/api/v1/session", self._session, methods=["POST", "DELETE"]),
             Mount("/", CachedPageFiles()),
         ]

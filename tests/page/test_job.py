@@ -183,12 +183,22 @@ def test_result_files_are_offered_as_far_as_there_are_rows(page: Page, api: Fake
     watch(page, api, ended(failed=4))
     files = page.locator("a.file:visible")
     expect(files).to_have_text(
-        ["successful.csv36 rows, with the directory's numbers", "failed.csv4 rows, with reasons, to correct and upload"]
+        [
+            "successful.csv36 rows, with the directory's numbers",
+            "failed.csv4 rows, with reasons, to correct and upload",
+            "all.csv40 rows, with what became of each",
+        ]
     )
     with page.expect_download() as download:
-        files.last.click()
+        files.nth(1).click()
     assert download.value.path().read_text() == "row\n2\n"
-    assert len(api.to(f"jobs/{JOB_ID}/failed.csv")) == 1
+    [asked] = api.to(f"jobs/{JOB_ID}/failed.csv")
+    assert asked.query_params["bom"] == "true", "Excel would take it for Windows-1252"
+    workbooks = page.get_by_role("link", name="workbook")
+    expect(workbooks).to_have_text([f"{name}.xlsx, a workbook" for name in ("successful", "failed", "all")])
+    with page.expect_download() as download:
+        workbooks.nth(1).click()
+    assert len(api.to(f"jobs/{JOB_ID}/failed.xlsx")) == 1
 
 
 def test_only_milestones_are_said_aloud(page: Page, api: FakeApi) -> None:

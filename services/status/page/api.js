@@ -34,7 +34,8 @@ export const activateBatch = batchId => call("PATCH", `/bulk/batch/${id(batchId)
 
 /** Where the browser itself fetches from, with its cookie. */
 export const eventsOf = jobId => `${ROOT}/jobs/${id(jobId)}/events`;
-export const resultFile = (jobId, name) => `${ROOT}/jobs/${id(jobId)}/${name}.csv`;
+export const resultFile = (jobId, name) => `${ROOT}/jobs/${id(jobId)}/${name}.csv?bom=true`; // for Excel
+export const resultWorkbook = (jobId, name) => `${ROOT}/jobs/${id(jobId)}/${name}.xlsx`;
 
 export const UPLOAD = `${ROOT}/bulk`;
 export const VALIDATE = `${ROOT}/validate`;

@@ -1,5 +1,5 @@
 // The files that a job leaves: in the order of the input, with its columns, and what became of each row.
-import { resultFile } from "./api.js";
+import { resultFile, resultWorkbook } from "./api.js";
 import { el, write } from "./elements.js";
 import { icon } from "./icons.js";
 import { counted, unknownOutcomes } from "./words.js";
@@ -8,6 +8,7 @@ const FILES = [
   ["successful", "created_hospitals", "with the directory's numbers"],
   ["failed", "failed_hospitals", "with reasons, to correct and upload"],
   ["unprocessed", "unprocessed_hospitals", "never sent, to upload later"],
+  ["all", "processed_hospitals", "with what became of each"],
 ];
 
 /** Returns { element, update(job) }. */
@@ -16,14 +17,16 @@ export function resultFiles(jobId) {
     const words = el("span", { class: "soft" });
     const link = el("a", { class: "file", href: resultFile(jobId, name), download: `${name}.csv` },
       icon("down"), el("span", {}, el("strong", {}, `${name}.csv`), words));
-    return { link, update(job) {
-      link.hidden = job[rows] === 0;
+    const workbook = el("a", { class: "soft", href: resultWorkbook(jobId, name), download: `${name}.xlsx` }, `${name}.xlsx, a workbook`);
+    const entry = el("div", {}, link, workbook);
+    return { entry, update(job) {
+      entry.hidden = job[rows] === 0;
       write(words, `${counted(job[rows], "row", "rows")}, ${note}`);
     } };
   });
   const notice = el("p", { class: "notice mixed", hidden: true }, el("strong", {}), " ", el("span", {}));
   const element = el("section", { class: "card", "aria-labelledby": "files-title", hidden: true },
-    el("h2", { id: "files-title" }, "Result files"), el("div", { class: "files" }, links.map(({ link }) => link)), notice);
+    el("h2", { id: "files-title" }, "Result files"), el("div", { class: "files" }, links.map(({ entry }) => entry)), notice);
   return {
     element,
     update(job) {

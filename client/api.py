@@ -107,10 +107,10 @@ class Api:
             yield ((event.id, event.data) for event in EventSource(answer).iter_sse())
 
     @contextmanager
-    def result_file(self, job_id: str, kind: str) -> Iterator[ResultDownload]:
-        """Opens a result file. `kind`: successful, failed or unprocessed."""
-        path = f"{_ROOT}/jobs/{_id(job_id)}/{kind}.csv"
-        with translate_transport_errors(), self._client.stream("GET", path, headers={"Accept": "text/csv"}) as answer:
+    def result_file(self, job_id: str, name: str) -> Iterator[ResultDownload]:
+        """Opens a result file. `name`: successful, failed, unprocessed or all, with `.csv` or `.xlsx`."""
+        path = f"{_ROOT}/jobs/{_id(job_id)}/{name}"
+        with translate_transport_errors(), self._client.stream("GET", path, headers={"Accept": "*/*"}) as answer:
             if not answer.is_success:
                 answer.read()
                 raise error_from(answer)

@@ -13,7 +13,13 @@ from client.files.output_file import may_write
 from client.output import words
 
 OutputFile = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it. Default: standard output.")
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where to write it; a workbook if it ends with .xlsx. Default: standard output.",
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Replace a file that is there, without a question.")]
 
@@ -33,12 +39,18 @@ def unprocessed(context: CommandContext, job_id: JobId, target: OutputFile = Non
     return _download(context, job_id, "unprocessed", target, yes)
 
 
+def all_(context: CommandContext, job_id: JobId, target: OutputFile = None, yes: Yes = False) -> ExitStatus:
+    """Fetch the whole list with what became of each row, as CSV."""
+    return _download(context, job_id, "all", target, yes)
+
+
 def _download(context: CommandContext, job_id: str, kind: str, target: Path | None, yes: bool) -> ExitStatus:
     if target is None or str(target) == "-":
-        written = result_file.write_to_stdout(context.api, job_id, kind)
+        written = result_file.write_to_stdout(context.api, job_id, f"{kind}.csv")
     else:
         replace = may_write(target, yes, context.ask)
-        written = result_file.save(context.api, job_id, kind, target, replace)
+        name = f"{kind}.xlsx" if target.suffix.lower() == ".xlsx" else f"{kind}.csv"
+        written = result_file.save(context.api, job_id, name, target, replace)
         context.output.say(f"Wrote {words.printable(str(target))} ({words.size(written.bytes)})")
         context.output.document(
             {

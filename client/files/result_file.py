@@ -18,19 +18,19 @@ class WrittenResult:
     unknown: int
 
 
-def save(api: Api, job_id: str, kind: str, target: Path, replace: bool) -> WrittenResult:
+def save(api: Api, job_id: str, name: str, target: Path, replace: bool) -> WrittenResult:
     """Writes the file. `replace`: an older one, when the new one is complete.
 
     Raises FileExists, OSError, or what `api` raises.
     """
-    return api.retry_policy.call_idempotent(lambda: _save_once(api, job_id, kind, target, replace), api.on_retry)
+    return api.retry_policy.call_idempotent(lambda: _save_once(api, job_id, name, target, replace), api.on_retry)
 
 
-def write_to_stdout(api: Api, job_id: str, kind: str) -> WrittenResult:
+def write_to_stdout(api: Api, job_id: str, name: str) -> WrittenResult:
     """Writes the file to standard output, without a second try. Raises NoAnswer when it breaks off after some bytes."""
     written = 0
     try:
-        with api.result_file(job_id, kind) as download:
+        with api.result_file(job_id, name) as download:
             for chunk in download.chunks:
                 written += sys.stdout.buffer.write(chunk)
     except TryAgain as error:
@@ -41,6 +41,6 @@ def write_to_stdout(api: Api, job_id: str, kind: str) -> WrittenResult:
     return WrittenResult(written, download.complete, download.unknown)
 
 
-def _save_once(api: Api, job_id: str, kind: str, target: Path, replace: bool) -> WrittenResult:
-    with api.result_file(job_id, kind) as download, written_whole(target, replace) as file:
+def _save_once(api: Api, job_id: str, name: str, target: Path, replace: bool) -> WrittenResult:
+    with api.result_file(job_id, name) as download, written_whole(target, replace) as file:
         return WrittenResult(sum(file.write(chunk) for chunk in download.chunks), download.complete, download.unknown)

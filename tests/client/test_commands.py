@@ -86,7 +86,7 @@ def test_a_search_turns_pages_until_it_has_found_enough(run, service):
     ]
 
 
-@pytest.mark.parametrize("kind", ["successful", "failed", "unprocessed"])
+@pytest.mark.parametrize("kind", ["successful", "failed", "unprocessed", "all"])
 def test_result_files_are_written(run, service, tmp_path, kind):
     """As the service sends them."""
     service.respond("GET", f"/jobs/{JOB_ID}/{kind}.csv", csv())
@@ -95,6 +95,14 @@ def test_result_files_are_written(run, service, tmp_path, kind):
     assert result.exit_code == ExitStatus.DONE
     assert target.read_text() == CSV
     assert run(kind, JOB_ID).stdout == CSV
+
+
+def test_a_file_that_ends_with_xlsx_is_a_workbook(run, service, tmp_path):
+    """Standard output gets CSV: nobody reads a workbook there."""
+    workbook = Answer(200, "PK", {"Content-Type": "application/vnd.ms-excel"})
+    service.respond("GET", f"/jobs/{JOB_ID}/failed.xlsx", workbook)
+    assert run("failed", JOB_ID, "-o", tmp_path / "failed.XLSX").exit_code == ExitStatus.DONE
+    assert (tmp_path / "failed.XLSX").read_text() == "PK"
 
 
 def test_rows_of_a_job_that_is_not_over_are_called_so(run, service, tmp_path):

@@ -43,11 +43,19 @@ def encode(event: Event, source: str, traceparent: str | None = None) -> EventRe
         ("ce_type", type(event).__name__.encode()),
         ("ce_source", f"/hospital-bulk/{source}".encode()),
         ("ce_time", event.occurred_at.isoformat().encode()),
+        ("ce_dataschema", data_schema(type(event)).encode()),
         ("content-type", b"application/json"),
     ]
+    if event.subject is not None:
+        headers.append(("ce_subject", event.subject.encode()))
     if traceparent:
         headers.append(("traceparent", traceparent.encode()))
     return EventRecord(event.key.encode(), event.model_dump_json().encode(), headers)
+
+
+def data_schema(kind: type[Event]) -> str:
+    """The name of an event's JSON Schema, as a URI. It changes when the event's `version` does."""
+    return f"urn:hospital-bulk:schemas:v{kind.model_fields['version'].default}/{kind.__name__}.json"
 
 
 def header(headers: Iterable[tuple[str, bytes | None]], name: str) -> str | None:

@@ -7,7 +7,9 @@
                          RowResolved | SendingPaused | SendingResumed
     hospital.processors  ProcessorReported
 
-`event_id` is deterministic, so that an event which a crash makes appear twice can be recognised.
+`event_id` is deterministic, so that an event which a crash makes appear twice can be recognised. No two events share
+one: a row is accepted as `job_id:row:round`, and its result in that round is `job_id:row:round:created`, `:failed` or
+`:unprocessed`.
 An example of each stands in `examples/`, its JSON Schema in `schemas/`.
 """
 
@@ -44,6 +46,11 @@ class Event(Fact):
     def key(self) -> str:
         """The Kafka key."""
         raise NotImplementedError(f"{type(self).__name__} needs a key")
+
+    @property
+    def subject(self) -> str | None:
+        """The CloudEvents subject: the row that the event is about, if it is about one."""
+        return None
 
 
 class JobEvent(Event):
@@ -86,6 +93,10 @@ class RowEvent(JobEvent):
     def event_id(self) -> str:
         return f"{self.job_id}:{self.row}:{self.round}"
 
+    @property
+    def subject(self) -> str:
+        return str(self.row)
+
 
 class RowAccepted(RowEvent):
     """A validated row that must become exactly one hospital."""
@@ -111,6 +122,10 @@ class RowResult(RowEvent):
     attempts: NonNegativeInt
     #: When a processor took the row up.
     started_at: AwareDatetime
+
+    @property
+    def event_id(self) -> str:
+        return f"{super().event_id}:{type(self).__name__.removeprefix('Row').lower()}"
 
 
 class RowCreated(RowResult):
@@ -294,6 +309,10 @@ class RowResolved(JobEvent):
     def event_id(self) -> str:
         # Somebody may change their mind: a reader that drops repeats must not miss the later decision.
         return f"{self.job_id}:{self.row}:RowResolved:{self.round}:{self.occurred_at.timestamp():.3f}"
+
+    @property
+    def subject(self) -> str:
+        return str(self.row)
 
 
 class SendingEvent(Event):

@@ -22,15 +22,17 @@ class RowRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RowHeaders:
-    """The headers of a job's rows. They differ in `ce_id` only, which is the key followed by the round."""
+    """The headers of a job's rows. They differ in `ce_id`, which is the key followed by the round, and `ce_subject`."""
 
     before: Headers
+    between: Headers
     after: Headers
     round: bytes
 
     def of(self, key: bytes) -> Headers:
-        """The headers of the row with this key."""
-        return [*self.before, ("ce_id", key + self.round), *self.after]
+        """The headers of the row with this key, which ends with the row."""
+        row = key.rpartition(b":")[2]
+        return [*self.before, ("ce_id", key + self.round), *self.between, ("ce_subject", row), *self.after]
 
 
 class _RowAccepted(msgspec.Struct, gc=False):
@@ -63,11 +65,13 @@ class RowEncoder:
             address="",
         )
         record = encode(example, SOURCE, draft.traceparent)
-        place = [name for name, _ in record.headers].index("ce_id")
+        names = [name for name, _ in record.headers]
+        its_id, its_row = names.index("ce_id"), names.index("ce_subject")
         self.headers = RowHeaders(
-            before=record.headers[:place],
-            after=record.headers[place + 1 :],
-            round=record.headers[place][1].removeprefix(record.key),
+            before=record.headers[:its_id],
+            between=record.headers[its_id + 1 : its_row],
+            after=record.headers[its_row + 1 :],
+            round=record.headers[its_id][1].removeprefix(record.key),
         )
         #: The bytes that every key of the job begins with.
         self.key_prefix = record.key.removesuffix(b"2")

@@ -172,7 +172,7 @@ class Decoder:
 
 
 def failed_row(record: ConsumerRecord, reason: str) -> RowFailed | None:
-    """A result for a row whose own cannot be read. None unless key (job) and ce_id (job:row:round) name the row."""
+    """A result for a row whose own cannot be read. None unless key (job) and ce_id (job:row:round:…) name it."""
     job_id = (record.key or b"").decode(errors="replace")
     row, round_ = _row_and_round((header(record.headers, "ce_id") or "").removeprefix(f"{job_id}:").split(":"))
     if not job_id or "\0" in job_id or len(job_id.encode()) > LONGEST_ID:

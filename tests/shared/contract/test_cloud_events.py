@@ -13,7 +13,7 @@ NAMED = [("ce_type", b"JobCancelRequested")]
 
 
 def test_a_record_carries_the_required_attributes_of_cloud_events():
-    """specversion, id, type and source are required; time and the content type are ours as well."""
+    """specversion, id, type and source are required; time, schema and content type are ours as well."""
     headers = dict(encode(EVENT, "status").headers)
     assert headers == {
         "ce_specversion": b"1.0",
@@ -21,6 +21,7 @@ def test_a_record_carries_the_required_attributes_of_cloud_events():
         "ce_type": b"JobCancelRequested",
         "ce_source": b"/hospital-bulk/status",
         "ce_time": headers["ce_time"],
+        "ce_dataschema": b"urn:hospital-bulk:schemas:v1/JobCancelRequested.json",
         "content-type": b"application/json",
     }
     assert datetime.fromisoformat(headers["ce_time"].decode()) == EVENT.occurred_at

@@ -119,10 +119,28 @@ def test_the_examples_tell_one_story():
 
 
 def test_no_two_examples_share_an_event_id():
-    """An id names one event, except that a row's results of a round all have the row's: there is one result a round."""
-    ids = [event(name).event_id for name in EVENT_TYPES if name != "RowCreated"]
+    """Not even a row and its result: an id names one event, whatever topics a reader reads."""
+    ids = [event(name).event_id for name in EVENT_TYPES]
     assert len(set(ids)) == len(ids)
-    assert event("RowCreated").event_id == event("RowAccepted").event_id
+
+
+def test_a_result_is_named_by_its_row_its_round_and_what_came_of_it():
+    """The row itself keeps the name that the directory knows it by."""
+    accepted, created = event("RowAccepted"), event("RowCreated")
+    assert accepted.event_id == f"{accepted.job_id}:2:1"
+    assert created.event_id == f"{accepted.event_id}:created"
+    assert {event(name).event_id.rpartition(":")[2] for name in OF_ROWS[2:]} == {"failed", "unprocessed"}
+
+
+@every_event
+def test_a_record_names_its_schema_file_and_its_row(name):
+    """So that a reader need not parse the id."""
+    headers = dict(encode(event(name), "tests").headers)
+    schema = headers["ce_dataschema"].decode().rpartition("/")[2]
+    assert schema.removesuffix(".json") in committed()
+    assert schema == f"{name}.json"
+    row = example(name).get("row")
+    assert headers.get("ce_subject") == (None if row is None else str(row).encode())
 
 
 def test_the_example_record_is_what_a_producer_sends():

@@ -167,5 +167,6 @@ def _declare_publishers(broker: KafkaBroker, settings: ProcessorSettings) -> Non
     topics = settings.topics
     broker.publisher(topics.results, title="ProcessorResults", schema=RowCreated | RowFailed | RowUnprocessed)
     broker.publisher(topics.jobs, title="ProcessorActivationAnswers", schema=BatchActivated | BatchActivationFailed)
+    broker.publisher(topics.jobs, title="ProcessorPauses", schema=SendingPaused | SendingResumed)
     broker.publisher(topics.processors, title="ProcessorReports", schema=ProcessorReported)
     broker.publisher(topics.dead_letters, title="ProcessorDeadLetters", schema=bytes)

@@ -40,6 +40,7 @@ from services.status.result_files.routes import result_file_routes
 from services.status.settings import StatusSettings
 from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.schema_version import check_schema, migrate
+from services.status.web.asyncapi_routes import asyncapi_routes
 from services.status.web.page_files import PageFiles
 from services.status.web.session_routes import session_routes
 from services.status.web.tenant import asking_tenant
@@ -112,6 +113,7 @@ def build(settings: StatusSettings) -> FastAPI:
         "orders": retry_consumer.check,
     }
     app.include_router(health_routes(checks))
+    app.include_router(asyncapi_routes(topics))
     app.mount("/", PageFiles(), name="page")
     return app
 

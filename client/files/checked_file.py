@@ -7,6 +7,7 @@ from client.command_context import CommandContext
 from client.errors import NotConfirmed, OldService, Refused
 from client.files.local_files import LocalFile
 from client.files.reading_options import ReadingOptions
+from client.output.encoding_names import encoding_name
 from client.output.reading_words import has_guessed_columns
 from client.output.words import counted, hospitals, moment, printable
 from client.schemas import Problem, ValidationReport
@@ -41,7 +42,7 @@ def _choose_encoding(context: CommandContext, checked: CheckedFile) -> CheckedFi
     guesses, name = checked.report.encoding_guesses, checked.file.name
     if not guesses or checked.options.encoding is not None:
         return checked
-    samples = [f"{guess.encoding}: {guess.sample}" for guess in guesses]
+    samples = [f"{encoding_name(guess.encoding)}: {guess.sample}" for guess in guesses]
     chosen = context.choose(f"{name} is not UTF-8. Which of these reads right?", samples, "none of them")
     if chosen is None:
         return checked

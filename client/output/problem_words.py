@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from client.output.encoding_names import encoding_name
 from client.output.words import printable, problem
 from client.schemas import ErrorsFound, RowProblem
 
@@ -29,7 +30,8 @@ _OPTIONS: Final = {
 def found(errors: ErrorsFound) -> list[str]:
     """All that is listed of a file's errors, and the encodings that it may be in."""
     guesses = [
-        f"--encoding {guess.encoding} reads it as: {printable(guess.sample)}" for guess in errors.encoding_guesses
+        f"--encoding {guess.encoding} reads it as: {printable(guess.sample)} - {encoding_name(guess.encoding)}"
+        for guess in errors.encoding_guesses
     ]
     return [*grouped(errors.errors, errors.errors_count), *guesses]
 

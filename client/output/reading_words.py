@@ -5,6 +5,7 @@ from typing import Final
 
 from rich.cells import cell_len, set_cell_size
 
+from client.output.encoding_names import encoding_name
 from client.output.problem_words import grouped
 from client.output.words import counted, printable
 from client.schemas import ColumnsRead, SampleRow, ValidationReport
@@ -56,7 +57,7 @@ def _file(report: ValidationReport) -> list[str]:
         f"sheet {report.sheet!r}" + (f" (--sheet reads another: {', '.join(others)})" if others else "")
         if report.sheet
         else "",
-        report.encoding if report.encoding not in (None, "utf-8") else "",
+        encoding_name(report.encoding) if report.encoding not in (None, "utf-8") else "",
         f"separated by {_SIGNS.get(report.delimiter, report.delimiter)}" if report.delimiter not in (None, ",") else "",
         f"header in row {report.header_row}" if report.header_row not in (None, 1) else "",
     ]

@@ -65,12 +65,12 @@ def test_an_encoding_is_chosen_by_what_reads_right(service, file):
     service.respond("POST", "/validate", NOT_READ, read(mapping=OTHER_NAMES, encoding="shift_jis"))
     with terminal(service, "upload", file) as at:
         at.until("hospitals.csv is not UTF-8. Which of these reads right? 1 to 2; Enter: none of them")
-        assert "1  shift_jis: 中央病院" in at.seen
+        assert "1  Shift-JIS (Japanese): 中央病院" in at.seen
         at.type("7\n")
         at.until("Enter: none of them:", times=2)
         at.type("1\n")
         assert at.end() == ExitStatus.DONE
-    assert "Read: shift_jis" in at.seen
+    assert "Read: Shift-JIS (Japanese)" in at.seen
     assert chosen(service, "encoding", "/validate") == [None, "shift_jis"]
     assert chosen(service, "encoding") == ["shift_jis"]
 

@@ -1,15 +1,20 @@
 """How a file is to be read is sent, and how it was read is said before anything is created."""
 
 import json
+import re
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
 
 from client.exit_status import ExitStatus
 from client.output import reading_words
+from client.output.encoding_names import ENCODING_NAMES
 from client.schemas import ValidationReport
+from services.ingest.csv_file.encodings import python_encoding, shown_encoding
 from tests.client.fake_service import JOB_ID, checked, problem, read
 
+PAGE_NAMES = Path(__file__).parents[2] / "services/status/page/upload/encoding_choice.js"
 UNUSED = {"row": 1, "column": "CITY", "code": "unused_column", "message": "The column 'CITY' is not sent."}
 OTHER_NAMES = {"name": ["NAME OF IT"], "address": ["STREET", "CITY"], "phone": [], "unused": ["BEDS", "OWNER"]}
 
@@ -59,7 +64,7 @@ def test_an_upload_says_how_each_column_was_read_and_the_first_hospitals(run, se
     result = run("upload", file)
     assert result.exit_code == ExitStatus.DONE
     assert result.stderr.splitlines()[1:5] == [
-        "Read: shift_jis, separated by semicolons, header in row 3",
+        "Read: Shift-JIS (Japanese), separated by semicolons, header in row 3",
         "Columns: name from NAME OF IT; address from STREET + CITY; no phone; not sent: BEDS, OWNER",
         "As they will be sent:",
         "  row 2  Good Hope  1 Hope Street  +1 555 0101",
@@ -132,7 +137,7 @@ def test_encodings_that_it_may_be_are_named_with_the_option(run, service, file):
     for words in (["validate", file], ["upload", file], ["upload", file, "--yes", "--quiet"]):
         result = run(*words)
         assert result.exit_code == ExitStatus.REFUSED
-        assert "--encoding windows-1252 reads it as: Hôpital" in result.output
+        assert "--encoding windows-1252 reads it as: Hôpital - Windows-1252 (Western Europe)" in result.output
         assert "--encoding macintosh reads it as: HÙpital" in result.output
 
 
@@ -173,3 +178,12 @@ def test_quiet_says_the_job_and_nothing_else(run, service, file):
     service.respond("POST", "/validate", read())
     result = run("validate", file, "-q")
     assert (result.exit_code, result.output) == (ExitStatus.DONE, "")
+
+
+def test_page_and_command_line_call_encodings_alike():
+    """By names that the service takes, and uses itself."""
+    names = re.search(r"const NAMES = \{(.*?)\};", PAGE_NAMES.read_text("utf-8"), re.DOTALL)
+    assert dict(re.findall(r'^  "?([\w-]+)"?: "(.*)",$', names.group(1), re.MULTILINE)) == ENCODING_NAMES
+    assert {name: shown_encoding(python_encoding(name)) for name in ENCODING_NAMES} == {
+        name: name for name in ENCODING_NAMES
+    }

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Page
 
+from services.ingest.csv_file.encodings import python_encoding
 from services.ingest.csv_file.header import Header, find_header
 from services.ingest.csv_file.records import Unreadable, records
 from services.ingest.csv_file.text import text_file
@@ -101,12 +102,13 @@ def test_every_encoding_of_the_service_is_read(page: Page, api: FakeApi) -> None
         "macintosh": "\u00fc",
         "iso-8859-15": "\u20ac",
         "koi8-r": "\u0436",
-        "cp1257": "\u0161",
-        "cp874": "\u0e01",
+        "windows-1257": "\u0161",
+        "windows-874": "\u0e01",
     }
     codecs |= {"utf-16": "\u75c5", "utf-16-le": "\u75c5", "utf-16-be": "\u75c5", "windows-1253": "\u03b1"}
     for codec, sign in codecs.items():
-        python = {"macintosh": "mac-roman"}.get(codec, codec)
+        python = python_encoding(codec)
+        assert python, codec
         asked = {"bytes": list(f"name,address\n{sign},B\n".encode(python)), "headerRow": 1, "delimiter": ","}
         [read] = page.evaluate(READ, [[asked], codec])
         assert read["rows"] == [[1, ["name", "address"]], [2, [sign, "B"]]], codec

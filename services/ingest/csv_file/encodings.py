@@ -11,14 +11,13 @@ from typing import BinaryIO, Final
 
 from charset_normalizer import from_bytes
 
+from services.ingest.csv_file.encoding_samples import telling_samples
 from shared.runtime.http.row_problems import EncodingGuess
 
 CHUNK_BYTES: Final = 1 << 20
 MAX_GUESSES: Final = 3
 #: So many bytes round the first that are not ASCII are looked at for a guess.
 _SAMPLE_BYTES: Final = 64 * 1024
-_SAMPLE_CELLS: Final = 3
-_SAMPLE_CHARS: Final = 120
 #: Byte order marks. UTF-32 stands first, because its mark begins with that of UTF-16.
 _MARKS: Final = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -48,7 +47,7 @@ _COMMON: Final = (
 )
 #: Windows-1252 is by far the commonest: it is shown before others that are hardly more coherent.
 _WESTERN_LEAD: Final = 2.5
-#: Python's names of the commonest ones, in the words of others.
+#: Python's names of the commonest ones, as the list of IANA and browsers call them.
 _SHOWN_AS: Final = {
     "cp1252": "windows-1252",
     "cp1250": "windows-1250",
@@ -57,21 +56,25 @@ _SHOWN_AS: Final = {
     "cp1254": "windows-1254",
     "cp1255": "windows-1255",
     "cp1256": "windows-1256",
+    "cp1257": "windows-1257",
+    "cp1258": "windows-1258",
+    "cp874": "windows-874",
     "cp932": "shift_jis",
-    "shift_jis": "shift_jis",
     "cp949": "euc-kr",
-    "euc_kr": "euc-kr",
-    "mac_roman": "macintosh",
+    "mac-roman": "macintosh",
     "iso8859-1": "iso-8859-1",
     "iso8859-15": "iso-8859-15",
 }
-#: Encodings of others' names that Python reads better by another: real files hold the larger set.
+#: Encodings that Python reads better by another codec, as real files hold the larger set, and names it does not know.
 _READ_AS: Final = {
     "shift_jis": "cp932",
     "euc_kr": "cp949",
     "gb2312": "gb18030",
     "gbk": "gb18030",
-    "macintosh": "mac-roman",
+    "windows_874": "cp874",
+    "windows_949": "cp949",
+    "x_sjis": "cp932",
+    "x_mac_roman": "mac-roman",
 }
 #: Codecs of Python that are no encodings of files, or that give what is no text.
 _NOT_OF_FILES: Final = frozenset(
@@ -99,11 +102,15 @@ def python_encoding(name: str) -> str | None:
     """The codec of an encoding that a request names; None when there is none for text."""
     wanted = name.strip().lower()
     try:
-        codec = codecs.lookup(_READ_AS.get(wanted.replace("-", "_"), wanted))
-        "".encode(codec.name)  # raises LookupError for one that is not of text
+        codec = codecs.lookup(_better(wanted)).name
+        "".encode(codec)  # raises LookupError for one that is not of text
     except (LookupError, ValueError):
         return None
-    return None if codec.name in _NOT_OF_FILES else codec.name
+    return None if codec in _NOT_OF_FILES else codecs.lookup(_better(codec)).name
+
+
+def _better(name: str) -> str:
+    return _READ_AS.get(name.replace("-", "_"), name)
 
 
 def shown_encoding(codec: str) -> str:
@@ -177,10 +184,10 @@ def _guesses(lines: bytes) -> tuple[EncodingGuess, ...]:
         leads = codecs_by_text[text] == _COMMON[0] and _is_mostly_latin(lines)
         return -_letters(text), place - _WESTERN_LEAD if leads else place
 
-    likely = sorted(codecs_by_text, key=rank)
+    likely = sorted(codecs_by_text, key=rank)[:MAX_GUESSES]
     return tuple(
-        EncodingGuess(encoding=shown_encoding(codecs_by_text[text]), sample=_sample(text))
-        for text in likely[:MAX_GUESSES]
+        EncodingGuess(encoding=shown_encoding(codecs_by_text[text]), sample=sample)
+        for text, sample in zip(likely, telling_samples(likely), strict=True)
     )
 
 
@@ -198,13 +205,3 @@ def _letters(text: str) -> float:
 def _is_mostly_latin(lines: bytes) -> bool:
     """Whether most letters are plain ones: accents stand here and there only."""
     return sum(chr(byte).isalpha() for byte in lines if byte < 128) > sum(byte >= 128 for byte in lines)
-
-
-def _sample(text: str) -> str:
-    """The first cells that are not ASCII."""
-    cells = [
-        cell.strip(' "\r\n')
-        for line in text.splitlines()
-        for cell in line.replace(";", ",").replace("\t", ",").split(",")
-    ]
-    return ", ".join([cell for cell in cells if not cell.isascii()][:_SAMPLE_CELLS])[:_SAMPLE_CHARS]

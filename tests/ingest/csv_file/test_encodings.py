@@ -1,12 +1,14 @@
 # ruff: noqa: RUF001, E501 - letters of other scripts are what this is about
 """Encodings: what is not UTF-8 is guessed, shown and asked about, and read as the request says."""
 
+import re
 from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.ingest.csv_file.encoding_samples import telling_samples
 from services.ingest.csv_file.encodings import (
     EncodingUnknown,
     EncodingWrong,
@@ -48,6 +50,44 @@ def test_a_sample_shows_the_cells_that_are_not_ascii(tmp_path):
         find_encoding(written(tmp_path, "name;address\nSt. Mary;1 Main\nCafé;Straße\n".encode("cp1252")))
     best = unknown.value.guesses[0]
     assert (best.encoding, best.sample) == ("windows-1252", "Café, Straße")
+
+
+@pytest.mark.parametrize("encoding", LISTS)
+def test_no_two_guesses_show_the_same_words(encoding, tmp_path):
+    """Else nobody could choose."""
+    with pytest.raises(EncodingUnknown) as unknown:
+        find_encoding(written(tmp_path, LISTS[encoding].encode(python_encoding(encoding))))
+    samples = [guess.sample for guess in unknown.value.guesses]
+    assert len(set(samples)) == len(samples), samples
+
+
+def test_what_tells_the_guesses_apart_is_shown_wherever_it_stands(tmp_path):
+    """Windows-1252 and 1250 have the same é and ö, and another ñ: far down, in the middle of a long cell."""
+    text = "name,address\n" + "Café,Köln\n" * 500 + "Klinik," + "Straße " * 30 + "Peña " + "ö" * 60 + "\n"
+    with pytest.raises(EncodingUnknown) as unknown:
+        find_encoding(written(tmp_path, text.encode("cp1252")))
+    first, second, *_ = unknown.value.guesses
+    assert first.sample.startswith("Café, Köln, \u2026")
+    assert "Peña" in first.sample
+    assert (second.encoding, "Peńa" in second.sample) == ("windows-1250", True)
+    assert all(len(guess.sample) < 140 for guess in unknown.value.guesses)
+
+
+@given(st.lists(st.text(min_size=1, max_size=60), min_size=2, max_size=4, unique=True), st.integers(0, 30))
+def test_different_readings_have_different_samples(endings, lines):
+    """Of as many lines each, since a line end is one in every encoding."""
+    kept = {"é" + re.sub(r"[\s,;\"]", "", ending) for ending in endings}
+    texts = ["Größe,b\n" * lines + ending for ending in sorted(kept)]
+    assert len(set(telling_samples(texts))) == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("windows-874", "cp874"), ("sjis", "cp932"), ("ms949", "cp949"), ("macintosh", "mac-roman"), ("GBK", "gb18030")],
+)
+def test_an_encoding_may_have_other_names(name, codec):
+    """Those of browsers and of spreadsheets; real files hold the larger set of letters."""
+    assert python_encoding(name) == codec
 
 
 @pytest.mark.parametrize("encoding", LISTS)

@@ -1,7 +1,7 @@
 // A text file in whatever encoding, as UTF-8.
 
 /** Names that the service uses and browsers do not know. */
-const LABELS = { "utf-16-le": "utf-16le", "utf-16-be": "utf-16be", "iso8859-15": "iso-8859-15", cp874: "windows-874" };
+const LABELS = { "utf-16-le": "utf-16le", "utf-16-be": "utf-16be" };
 const MARK = [0xef, 0xbb, 0xbf];
 
 /**

@@ -1,25 +1,28 @@
 // The letters of a file can be read in several ways: a person sees the words and chooses.
 import { button, el, quoted } from "../elements.js";
 
-/** What spreadsheets save, in the words of its users. */
+/** What spreadsheets save, in words of their users. The command line has the same (client/output/encoding_names.py). */
 const NAMES = {
-  "utf-8": "Unicode (UTF-8)",
-  "windows-1252": "Western (Windows)",
-  "windows-1250": "Central European (Windows)",
-  "windows-1251": "Cyrillic (Windows)",
-  "windows-1253": "Greek (Windows)",
-  "windows-1254": "Turkish (Windows)",
-  "windows-1255": "Hebrew (Windows)",
-  "windows-1256": "Arabic (Windows)",
-  cp1257: "Baltic (Windows)",
-  cp874: "Thai (Windows)",
-  "iso-8859-15": "Western (ISO)",
-  macintosh: "Western (Mac)",
-  shift_jis: "Japanese (Shift-JIS)",
-  "euc-kr": "Korean",
-  gb18030: "Chinese, simplified",
-  big5: "Chinese, traditional",
-  "koi8-r": "Cyrillic (KOI8-R)",
+  "utf-8": "UTF-8 (all languages)",
+  "windows-1252": "Windows-1252 (Western Europe)",
+  "windows-1250": "Windows-1250 (Central Europe)",
+  "windows-1251": "Windows-1251 (Cyrillic)",
+  "windows-1253": "Windows-1253 (Greek)",
+  "windows-1254": "Windows-1254 (Turkish)",
+  "windows-1255": "Windows-1255 (Hebrew)",
+  "windows-1256": "Windows-1256 (Arabic)",
+  "windows-1257": "Windows-1257 (Baltic)",
+  "windows-1258": "Windows-1258 (Vietnamese)",
+  "windows-874": "Windows-874 (Thai)",
+  "iso-8859-15": "ISO 8859-15 (Western Europe)",
+  macintosh: "Mac Roman (Western Europe, old Macs)",
+  shift_jis: "Shift-JIS (Japanese)",
+  "euc-kr": "EUC-KR (Korean)",
+  gb18030: "GB 18030 (simplified Chinese)",
+  big5: "Big5 (traditional Chinese)",
+  "koi8-r": "KOI8-R (Russian)",
+  "utf-16": "UTF-16 (all languages)",
+  "utf-32": "UTF-32 (all languages)",
 };
 
 export const encodingName = encoding => NAMES[encoding] ?? encoding;

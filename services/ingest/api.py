@@ -14,6 +14,7 @@ from services.ingest.answers import file_checked
 from services.ingest.file_workers import WorkerLost
 from services.ingest.metrics import UPLOADS
 from services.ingest.openapi import DOCUMENTED, READING_PROBLEMS, UPLOAD_PROBLEMS, describe_problems
+from services.ingest.problem_lists import PROBLEM_LIST, problem_list, wants_problem_list
 from services.ingest.problems import interrupted
 from services.ingest.publication.job_transaction import NotPublished, OutcomeUnknown
 from services.ingest.publication.jobs_topic import EndsUnknown
@@ -102,13 +103,22 @@ def upload_routes(
 
         return await _counted(work, tracer)
 
-    @router.post("/validate", response_model=FileChecked, responses=READING_PROBLEMS, openapi_extra=DOCUMENTED)
-    async def validate(request: Request) -> FileChecked:
-        """Checks a file without storing anything, and says how long it would take."""
+    @router.post(
+        "/validate",
+        response_model=FileChecked,
+        responses=READING_PROBLEMS | PROBLEM_LIST,
+        openapi_extra=DOCUMENTED,
+    )
+    async def validate(request: Request) -> FileChecked | Response:
+        """Checks a file without storing anything. `Accept: text/csv` gets all errors and warnings as a list."""
         with _outages_as_problems():
             tenant = await authentication.tenant(request)
             with submission.admission.upload(), spool.upload_directory() as directory:
                 file = await received(request, directory)
+                if wants_problem_list(request.headers.get("accept", "")):
+                    target = directory / "problems.csv"
+                    await submission.check(file, tenant, parameters(request, file), target)
+                    return problem_list(target, file.name)
                 result = await submission.check(file, tenant, parameters(request, file))
                 same_files = await submission.same_files(tenant, file.sha256, AnswerBudget())
         return file_checked(result, settings.estimated_seconds(result.total), same_files)

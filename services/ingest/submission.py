@@ -7,7 +7,8 @@ is reserved. So whoever finds the reservation abandoned opens a later transactio
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ import structlog
 
 from services.ingest.answers import columns_read
 from services.ingest.csv_file.header import HeaderRequest
+from services.ingest.csv_file.problem_file import write_errors
 from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, read_sheet
 from services.ingest.csv_file.workbook import Sheet
 from services.ingest.file_workers import LARGE_FILE_BYTES, FileWorkers
@@ -99,11 +101,15 @@ class Submission:
                     return await self._published(transaction, job, reservation)
             return await self._answer_of_the_faster(request, budget)
 
-    async def check(self, file: UploadedFile, tenant: str, parameters: UploadParameters) -> FileAccepted | FileRejected:
-        """What is wrong with the file, if anything. Raises Problem 413 and 415, WorkerLost."""
-        rules, draft = self._rules(parameters), self._draft(file, tenant)
+    async def check(
+        self, file: UploadedFile, tenant: str, parameters: UploadParameters, problem_file: Path | None = None
+    ) -> FileAccepted | FileRejected:
+        """What is wrong with the file; `problem_file` gets all of it. Raises Problem 413 and 415, WorkerLost."""
+        rules, draft = replace(self._rules(parameters), problem_file=problem_file), self._draft(file, tenant)
         sheet = await self._sheet(file, rules)
         if isinstance(sheet, FileRejected):
+            if problem_file:
+                write_errors(problem_file, sheet.errors)
             return sheet
         result = await self.workers.run(_size(file, sheet), validate_job, file.path, rules, draft, sheet)
         if isinstance(result, FileAccepted | FileRejected):

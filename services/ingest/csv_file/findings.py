@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from services.ingest.csv_file.problem_file import ProblemFile
 from shared.runtime.http.row_problems import RowProblem
 
 MAX_LISTED: Final = 1_000
@@ -36,11 +37,15 @@ class Findings:
     """Errors refuse a file; warnings do so only when they are to count as errors (`strict`)."""
 
     strict: bool = False
+    #: Gets all of them.
+    file: ProblemFile | None = None
     errors: ProblemList = field(default_factory=ProblemList)
     warnings: ProblemList = field(default_factory=ProblemList)
 
     def add(self, problems: Iterable[RowProblem]) -> None:
         """Adds problems of both kinds."""
         for problem in problems:
-            kind = self.warnings if problem.is_warning and not self.strict else self.errors
-            kind.add((problem,))
+            is_warning = problem.is_warning and not self.strict
+            (self.warnings if is_warning else self.errors).add((problem,))
+            if self.file is not None:
+                self.file.add(problem, "warning" if is_warning else "error")

@@ -142,7 +142,7 @@ def _candidates(
 def _nothing_found(text: TextIO, request: HeaderRequest) -> RowProblem:
     text.seek(0)
     if request.row and text.read(1):
-        message = f"Row {request.row} has no header. `header_row` is the row that names the columns, counted from 1."
+        message = f"Row {request.row} names no columns. Choose the row that does, counted from 1 (`header_row`)."
         return RowProblem(row=request.row, column=None, code=ProblemCode.NO_HEADER, message=message)
     return RowProblem(row=None, column=None, code=ProblemCode.EMPTY_FILE, message="The file is empty.")
 

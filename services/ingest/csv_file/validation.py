@@ -17,6 +17,7 @@ from services.ingest.csv_file.header import (
     find_header,
     header_warnings,
 )
+from services.ingest.csv_file.problem_file import ProblemFile, write_errors
 from services.ingest.csv_file.rows import Row, RowReader, RowRejected
 from services.ingest.csv_file.text import TextFile, text_file
 from services.ingest.csv_file.workbook import Sheet, WorkbookRejected, WorkbookTooLarge, sheet_as_text
@@ -43,6 +44,8 @@ class Rules:
     encoding: str | None = None
     #: The sheet of a workbook that the request names.
     sheet: str | None = None
+    #: Where all errors and warnings are written as CSV, also those that are not listed.
+    problem_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,18 @@ async def read_sheet(path: Path, rules: Rules) -> Sheet | FileRejected | Unsuita
 
 def validate_file(path: Path, rules: Rules, sheet: Sheet | None = None) -> ValidationResult:
     """Reads the whole file once, in at most about 60 bytes of memory a row. `sheet`: what `read_sheet` made of it."""
+    if rules.problem_file is None:
+        return _validate_file(path, rules, sheet)
+    with ProblemFile(rules.problem_file) as problems:
+        result = _validate_file(path, rules, sheet, problems)
+    if isinstance(result, FileRejected) and not problems.total:  # no row was read
+        write_errors(rules.problem_file, result.errors)
+    return result
+
+
+def _validate_file(
+    path: Path, rules: Rules, sheet: Sheet | None, problems: ProblemFile | None = None
+) -> ValidationResult:
     try:
         file = TextFile(sheet.path, "utf-8") if sheet else text_file(path, rules.encoding)
     except EncodingWrong as error:
@@ -135,11 +150,13 @@ def validate_file(path: Path, rules: Rules, sheet: Sheet | None = None) -> Valid
         header = find_header(text, rules.header, file.spaced, SHEET_DELIMITERS if sheet else DELIMITERS)
     if isinstance(header, HeaderRejected):
         return _rejected(header.errors, FileReading(file, sheet))
-    return _validate_rows(FileReading(file, sheet, header), header, rules)
+    return _validate_rows(FileReading(file, sheet, header), header, rules, problems)
 
 
-def _validate_rows(reading: FileReading, header: Header, rules: Rules) -> FileAccepted | FileRejected | TooManyRows:
-    findings, duplicates, total = Findings(rules.strict), DuplicateRows(), 0
+def _validate_rows(
+    reading: FileReading, header: Header, rules: Rules, problems: ProblemFile | None
+) -> FileAccepted | FileRejected | TooManyRows:
+    findings, duplicates, total = Findings(rules.strict, problems), DuplicateRows(), 0
     sample: list[Row] = []
     findings.add(header_warnings(header))
     reader = RowReader(header, rules.repeat_created)

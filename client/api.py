@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -60,6 +61,27 @@ class Api:
     def upload(self, file: UploadFile, key: str, parameters: Mapping[str, str]) -> AcceptedUpload:
         """Makes the file a job. It is sent again with the same key until it is answered, and stays one job."""
         return self._send_file("/bulk", file, {"Idempotency-Key": key}, parameters, AcceptedUpload)
+
+    def problem_list(self, file: UploadFile, parameters: Mapping[str, str], target: Path) -> bool:
+        """Writes all errors and warnings of a file to `target`, as CSV. False: an older service has no such list."""
+        given: dict[str, Any] = {"params": parameters, "headers": {"Accept": "text/csv"}, "timeout": _UPLOAD}
+
+        def fetch() -> bool:
+            with (
+                translate_transport_errors(),
+                file.open() as part,
+                self._client.stream("POST", f"{_ROOT}/validate", files={"file": part}, **given) as answer,
+            ):
+                if not answer.is_success:
+                    answer.read()
+                    raise error_from(answer)
+                if not answer.headers.get("content-type", "").startswith("text/csv"):
+                    return False
+                with target.open("wb") as whole:
+                    whole.writelines(answer.iter_bytes())
+                return True
+
+        return self.retry_policy.call_idempotent(fetch, self.on_retry)
 
     def job(self, job_id: str) -> Job:
         """The job as it is now."""

@@ -13,7 +13,7 @@ from client.files.local_files import LocalFile
 from client.files.problem_list import ProblemList
 from client.files.reading_options import ReadingOptions
 from client.output import reading_words, words
-from client.schemas import AcceptedUpload
+from client.schemas import AcceptedUpload, ErrorsFound
 from client.upload_file import UploadFile
 
 
@@ -29,6 +29,8 @@ class FileUpload:
     key: str = field(default_factory=lambda: str(uuid4()))
     #: The file's version when it was checked.
     checked_version: tuple[int, int] | None = None
+    #: Whether its errors and warnings are in the list.
+    listed: bool = False
     accepted: AcceptedUpload | None = None
     status: ExitStatus = ExitStatus.DONE
     #: What `--json` prints of it.
@@ -40,7 +42,7 @@ class FileUpload:
         with self.context.on_interrupt("Interrupted: nothing was sent."):
             checked = check_file(self.context, self.file, self.options, ask=not yes)
             self.options = checked.options
-            self.problems.add(self.file.name, "warning", checked.report.warnings)
+            self._add_problems(checked.report)
             for line in reading_words.checked(checked.report):
                 self.context.output.show(line)
             if not (yes and checked.report.valid):
@@ -75,10 +77,16 @@ class FileUpload:
 
     def fail(self, error: ClientError) -> None:
         """Says why it does not go on."""
-        if isinstance(error, Refused):
-            self.problems.add(self.file.name, "error", error.problem.errors)
         self.status, self.document = error.exit_status, error.document()
         self.context.report(error, self.about)
+        if isinstance(error, Refused):
+            self._add_problems(error.problem)
+
+    def _add_problems(self, found: ErrorsFound) -> None:
+        """Once: what the check has found is all there is."""
+        if not self.listed:
+            self.listed = True
+            self.problems.add(self.file, self.options, found)
 
     def _send(self, file: UploadFile, advice: str) -> AcceptedUpload:
         try:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -30,7 +31,7 @@ Files = Annotated[
 ]
 ErrorsFile = Annotated[
     Path | None,
-    typer.Option("--errors", metavar="FILE", help="Write every error and warning that is listed there, as CSV."),
+    typer.Option("--errors", metavar="FILE", help="Write every error and warning there, as CSV."),
 ]
 
 
@@ -116,8 +117,7 @@ def validate(
                 context.report(error, about)
                 results.append((error.exit_status, error.document()))
                 continue
-            problems.add(file.name, "error", checked.report.errors)
-            problems.add(file.name, "warning", checked.report.warnings)
+            problems.add(file, checked.options, checked.report)
             _say_verdict(context, checked, about)
             results.append((ExitStatus.DONE if checked.report.valid else ExitStatus.REFUSED, checked.report.raw()))
     _write_documents(context, list(zip(arguments, [document for _, document in results], strict=True)))
@@ -150,11 +150,14 @@ def _say_verdict(context: CommandContext, checked: CheckedFile, about: str) -> N
 @contextmanager
 def _listed_problems(context: CommandContext, target: Path | None, yes: bool) -> Iterator[ProblemList]:
     """Collects the problems that are found, and writes them to the file of `--errors`."""
-    replace = may_write(target, yes, context.ask) if target else False
-    yield (problems := ProblemList())
-    if target:
-        problems.save(target, replace)
-        context.output.say(f"Wrote {words.printable(str(target))} ({words.counted(len(problems), 'line', 'lines')})")
+    if target is None:
+        yield ProblemList(context.api, None)
+        return
+    replace = may_write(target, yes, context.ask)
+    with TemporaryDirectory(prefix="hospital-bulk-") as folder:
+        yield (problems := ProblemList(context.api, Path(folder)))
+        count = problems.save(target, replace)
+    context.output.say(f"Wrote {words.printable(str(target))} ({words.counted(count, 'line', 'lines')})")
 
 
 def _write_documents(context: CommandContext, documents: list[tuple[str, dict[str, Any]]]) -> None:

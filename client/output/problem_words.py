@@ -44,7 +44,7 @@ def grouped(problems: Sequence[RowProblem], total: int) -> list[str]:
     lines = [line for alike in kinds.values() for line in _lines(alike)]
     rest = total - len(problems)
     if problems and rest > 0:
-        lines.append(f"{rest:,} more are not listed.")
+        lines.append(f"{rest:,} more are not listed here; --errors FILE writes them all.")
     hinted = dict.fromkeys(_OPTIONS[each.code] for each in problems if each.code in _OPTIONS)
     return lines + [f"Option: {hint}" for hint in hinted]
 

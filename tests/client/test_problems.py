@@ -2,10 +2,12 @@
 
 import csv
 
+import pytest
+
 from client.exit_status import ExitStatus
 from client.output import problem_words
 from client.schemas import RowProblem
-from tests.client.fake_service import problem, read
+from tests.client.fake_service import Answer, problem, read
 
 
 def errors(code, message, rows, column="phone", value=None):
@@ -74,7 +76,7 @@ def test_the_number_of_errors_is_the_true_one(run, service, file):
         "The file has 50,000 errors; nothing was sent.",
         "1,000 rows, name: The name is missing.",
         "  rows 2, 3, 4, 5, 6 and 995 more",
-        "49,000 more are not listed.",
+        "49,000 more are not listed here; --errors FILE writes them all.",
     ]
 
 
@@ -99,6 +101,40 @@ def test_the_whole_list_can_be_written(run, service, file, tmp_path):
         assert len(rows) == amount
         assert ["hospitals.csv", "2", "phone", "error", "invalid_phone", "No phone.", "'=HYPERLINK(1)"] in rows
         assert ["hospitals.csv", "3", "phone", "error", "shortened_phone", "Shortened.", "+49 13"] in rows
+
+
+LIST = "\ufeffrow,column,kind,code,message,value\r\n" + "".join(
+    f"{row},phone,error,invalid_phone,No phone.,'=1\r\n" for row in range(2, 50_002)
+)
+
+
+@pytest.mark.parametrize("words", [["validate"], ["upload"], ["upload", "--yes"], ["upload", "--yes", "--quiet"]])
+def test_errors_that_are_not_listed_are_fetched(run, service, file, tmp_path, words):
+    """All 50,000 of them, with the parameters of the command; nothing is fetched when nobody wants them."""
+    found = {"errors": errors("invalid_phone", "No phone.", range(2, 1_002)), "errors_total": 50_000}
+    refused = [read(valid=False, **found)] * (words[-1] != "--quiet")
+    service.respond("POST", "/validate", *refused, Answer(200, LIST, {"Content-Type": "text/csv; charset=utf-8"}))
+    service.respond("POST", "/bulk", problem(400, "invalid_file", "It has 50,000 errors.", **found))
+    target = tmp_path / "errors.csv"
+    result = run(*words, file, "--allow-duplicates", "--errors", target)
+    assert result.exit_code == ExitStatus.REFUSED
+    head, *lines = csv.reader(target.read_text("utf-8-sig").splitlines())
+    assert head == ["file", "row", "column", "kind", "code", "message", "value"]
+    assert len(lines) == 50_000
+    assert lines[-1] == ["hospitals.csv", "50001", "phone", "error", "invalid_phone", "No phone.", "'=1"]
+    fetched = service.calls("POST", "/validate")[-1]
+    assert (fetched.headers["accept"], fetched.query) == ("text/csv", "allow_duplicates=true")
+    service.respond("POST", "/validate", read(valid=False, **found))
+    assert run("validate", file).exit_code == ExitStatus.REFUSED
+    assert service.requests[-1].headers["accept"] == "application/json"
+
+
+def test_an_older_service_gives_what_it_lists(run, service, file, tmp_path):
+    """It answers JSON whatever is asked for."""
+    found = errors("invalid_phone", "No phone.", range(2, 1_002))
+    service.respond("POST", "/validate", read(valid=False, errors=found, errors_total=50_000))
+    assert run("validate", file, "--errors", tmp_path / "errors.csv").exit_code == ExitStatus.REFUSED
+    assert len((tmp_path / "errors.csv").read_text("utf-8-sig").splitlines()) == 1_001
 
 
 def test_a_list_that_is_there_is_not_replaced_unasked(run, service, file, tmp_path):

@@ -11,11 +11,13 @@ from typing import Any
 
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
+from starlette.responses import Response
 
 from services.ingest.answers import file_checked
 from services.ingest.csv_file.header import HeaderRequest
 from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, read_sheet, validate_file
 from services.ingest.csv_file.workbook import Sheet
+from services.ingest.problem_lists import wants_problem_list
 from services.ingest.upload.multipart import FilePart
 from services.ingest.upload.parameters import UploadParameters, upload_parameters
 
@@ -50,24 +52,27 @@ def sent_file(request: Request) -> SentFile:
     return SentFile(part.file_name, content.getvalue(), fields)
 
 
-def checked(request: Request) -> dict[str, Any]:
+def checked(request: Request) -> Any:
     """What the real service says of the file of a request: for tests that have to hold against it."""
     sent = sent_file(request)
     asked = sent.parameters
-    rules = Rules(
-        max_rows=1_000_000,
-        allow_duplicates=asked.allow_duplicates,
-        repeat_created=asked.repeat_created,
-        header=HeaderRequest(asked.mapping, asked.header_row),
-        encoding=asked.encoding,
-        sheet=asked.sheet,
-    )
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "upload"
+        path, problems = Path(folder) / "upload", Path(folder) / "problems.csv"
+        rules = Rules(
+            max_rows=1_000_000,
+            allow_duplicates=asked.allow_duplicates,
+            repeat_created=asked.repeat_created,
+            header=HeaderRequest(asked.mapping, asked.header_row),
+            encoding=asked.encoding,
+            sheet=asked.sheet,
+            problem_file=problems,
+        )
         path.write_bytes(sent.content)
         sheet = sheet_of(path, rules)
         result = validate_file(path, rules, sheet)
-    assert isinstance(result, FileAccepted | FileRejected), result
+        assert isinstance(result, FileAccepted | FileRejected), result
+        if wants_problem_list(request.headers["accept"]):
+            return Response(problems.read_bytes(), media_type="text/csv")
     return file_checked(result, 2.5, []).model_dump(mode="json")
 
 

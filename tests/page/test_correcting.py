@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from services.ingest.csv_file.validation import FileAccepted, Rules, validate_file
 from services.status.web.page_files import PAGE
-from shared.runtime.http.problems import Problem
+from shared.runtime.http.problems import Problem, kafka_down
 from shared.runtime.http.row_problems import ProblemCode, RowProblem
 from tests.page.fake_api import FakeApi, finding, valid
 from tests.page.sent_file import checked, sheet_of
@@ -331,6 +331,62 @@ def test_the_list_of_errors_can_be_taken_along(page: Page, api: FakeApi) -> None
         ("2", "phone", "invalid_phone", "'=cmd()"),
         ("3", "name", "missing_value", ""),
     ]
+
+
+def test_errors_that_are_not_listed_are_in_the_list_too(page: Page, api: FakeApi) -> None:
+    """The service writes it, for the same reading of the file."""
+    lines = "name,address\nCafé,1\n" + "".join(f"A{row},\n" for row in range(3, 2_003))
+    choose(page, api, buffer=lines.encode("cp1252"))
+    page.get_by_role("button", name="Windows-1252 (Western Europe)").click()
+    expect(page.get_by_role("heading", name="hospitals.csv has 2,000 errors")).to_be_focused()
+    with page.expect_download() as download:
+        press(page, "Get the list as CSV")
+    assert download.value.suggested_filename == "hospitals-errors.csv"
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"))))
+    assert [int(each["row"]) for each in rows] == list(range(3, 2_003))
+    api.validations[0] = valid(valid=False, errors=[], errors_total=3_000)
+    with page.expect_download() as download:
+        press(page, "Get the list as CSV")
+    expect(page.get_by_text("Only the first 1,000 are in it.")).to_be_visible()
+    assert len(download.value.path().read_text("utf-8-sig").splitlines()) == 1_001
+    api.validations[0] = kafka_down().response()
+    press(page, "Get the list as CSV")
+    expect(page.get_by_text(kafka_down().detail)).to_be_visible()
+
+
+def test_the_row_of_the_header_can_be_chosen(page: Page, api: FakeApi) -> None:
+    """A title that looks like a header: from the keyboard, and what was chosen before is not lost."""
+    text = "Institution,Location\nThe registry,Town hall\nname,address\nA,1 Road\nB,2 Road\n"
+    choose(page, api, buffer=text.encode())
+    expect(page.get_by_text("the columns are named in row 1.")).to_be_visible()
+    page.get_by_text("Read it another way").click()
+    field = page.get_by_label("Row that names the columns")
+    expect(field).to_have_value("1")
+    field.press("ControlOrMeta+a")
+    page.keyboard.type("3")
+    expect(page.get_by_role("button", name="Check again")).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Ready to upload 2 hospitals")).to_be_focused()
+    assert [sent.fields for sent in api.sent("validate")] == [{}, {"header_row": "3"}]
+    page.get_by_text("Read it another way").click()
+    field.fill("9")
+    press(page, "Read it this way")
+    expect(page.get_by_text("Row 9 names no columns. Choose the row that does, counted from 1.")).to_be_visible()
+    expect(field).to_have_value("9")
+    field.fill("")
+    press(page, "Read it this way")
+    expect(page.get_by_text("the columns are named in row 1.")).to_be_visible()
+    assert api.sent("validate")[-1].fields == {}
+
+
+def test_where_no_header_was_found_its_row_can_be_said(page: Page, api: FakeApi) -> None:
+    """It stands further down than it is looked for."""
+    title = "".join(f"Part {number} of the report,12,2026\n" for number in range(25))
+    choose(page, api, buffer=f"{title}name,address\nA,1 Road\n".encode())
+    expect(page.get_by_role("heading", name="hospitals.csv has 1 error")).to_be_focused()
+    page.get_by_label("Row that names the columns").fill("26")
+    press(page, "Read it this way")
+    expect(page.get_by_role("heading", name="Ready to upload 1 hospital", exact=True)).to_be_focused()
 
 
 def test_a_million_rows_are_corrected_without_a_pause(page: Page, api: FakeApi) -> None:

@@ -1,4 +1,4 @@
-// Sends one file to the API with XMLHttpRequest: fetch cannot report the progress of sending.
+// Sends one file to the API. With XMLHttpRequest, where its progress is shown: fetch cannot report it.
 import { Problem, parse } from "../problem.js";
 import { signedIn } from "../session.js";
 
@@ -27,11 +27,33 @@ export function postFile(url, file, { headers = {}, fields = {}, onProgress, sig
     request.addEventListener("error", async () => reject(await isReadable(file) ? new Problem(0) : new Problem(400, CHANGED)));
     request.addEventListener("abort", () => reject(new DOMException("Another file was chosen", "AbortError")));
     request.addEventListener("loadend", () => signal.removeEventListener("abort", abort));
-    const form = new FormData();
-    for (const [name, value] of Object.entries(fields)) form.append(name, value);
-    form.append("file", file, file.name);
-    request.send(form);
+    request.send(formOf(file, fields));
   }));
+}
+
+/**
+ * All errors and warnings of a file as a CSV, a Blob; null when an older service has no such list. Throws Problem, or an
+ * AbortError after `signal`.
+ */
+export function fetchProblemList(url, file, fields, signal) {
+  return signedIn(async () => {
+    let answer;
+    try {
+      answer = await fetch(url, { method: "POST", body: formOf(file, fields), headers: { Accept: "text/csv" }, cache: "no-store", signal });
+    } catch (error) {
+      throw error.name === "AbortError" ? error : new Problem(0);
+    }
+    if (answer.headers.get("Content-Type")?.startsWith("text/csv")) return answer.blob();
+    parse(answer.status, name => answer.headers.get(name), await answer.text());
+    return null;
+  });
+}
+
+function formOf(file, fields) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  form.append("file", file, file.name);
+  return form;
 }
 
 /** Browsers refuse a file that another program has written meanwhile. */

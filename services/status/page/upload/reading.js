@@ -2,11 +2,14 @@
 import { button, el, quoted, scrolling, table } from "../elements.js";
 import { count } from "../words.js";
 import { encodingMenu, encodingName } from "./encoding_choice.js";
+import { isAboutHeader } from "./kinds.js";
 
 const FIELDS = [["name", "Name"], ["address", "Address"], ["phone", "Phone"]];
 const DELIMITERS = { ",": "commas", ";": "semicolons", "\t": "tabs" };
 /** So many names are listed. */
 const MOST = 12;
+/** The service takes no later one. */
+const LAST_HEADER_ROW = 10_000;
 /** No column has this name. */
 const NONE = "\u0000";
 
@@ -21,14 +24,17 @@ export function reading(verdict, columns, chosen, apply) {
   });
   const choices = [...menus.map(({ element }) => element), ...otherMenus(verdict, chosen)];
   const use = button("Read it this way", () => apply(parameters(form, menus, verdict, chosen)), "main");
+  const offer = () => { use.hidden = false; };
   use.hidden = true;
-  const form = el("div", { class: "reading", onchange: () => { use.hidden = false; } }, choices);
+  const isHeaderInDoubt = Boolean(verdict.header_row || chosen.header_row) || verdict.errors.some(isAboutHeader);
+  const fields = columns.length > 0 ? choices : [];
+  const form = el("div", { class: "reading", onchange: offer, oninput: offer }, fields, isHeaderInDoubt && headerRow(verdict, chosen, () => use.click()));
   const said = facts(verdict);
-  if (!columns.length && !said) return null;
+  if (!form.children.length && !said) return null;
   return el("section", { class: "stack", "aria-labelledby": "reading-title" },
     el("h4", { id: "reading-title" }, "How it was read"), said && el("p", { class: "soft" }, said), unused(verdict.mapping?.unused ?? []),
     sample(verdict),
-    columns.length > 0 && el("details", { open: !verdict.sample.length }, el("summary", {}, "Read it another way"), form, el("div", { class: "buttons" }, use)));
+    form.children.length > 0 && el("details", { open: !verdict.sample.length }, el("summary", {}, "Read it another way"), form, el("div", { class: "buttons" }, use)));
 }
 
 /**
@@ -77,19 +83,29 @@ function otherMenus(verdict, chosen) {
   ];
 }
 
+/** Where the columns are named: titles may stand above, and one of them may look like a header. */
+function headerRow(verdict, chosen, apply) {
+  const onkeydown = event => event.key === "Enter" && apply();
+  const row = el("input", { id: "header-row", type: "number", min: 1, max: LAST_HEADER_ROW, value: verdict.header_row ?? chosen.header_row ?? null, onkeydown });
+  return el("div", {}, el("label", { for: "header-row" }, "Row that names the columns"), el("div", { class: "menus" }, row));
+}
+
 /** The parameters that the menus say. Columns that nobody touched are left to the service. */
 function parameters(form, menus, verdict, chosen) {
   const value = id => form.querySelector(`#${id}`)?.value;
-  const [encoding, sheet] = [value("encoding"), value("sheet")];
+  const [encoding, sheet, row] = [value("encoding"), value("sheet"), Number(value("header-row")) || null];
   const changed = menus.filter(menu => menu.changed).map(menu => [menu.field, menu.changed.length ? menu.changed : null]);
   const mapping = { ...chosen.mapping, ...Object.fromEntries(changed) };
   const isOtherSheet = sheet !== undefined && sheet !== verdict.sheet;
+  const isOtherRow = row !== (verdict.header_row ?? chosen.header_row ?? null);
   return {
     ...chosen,
     ...encoding && { encoding },
     ...sheet && { sheet },
-    // Another sheet has columns of its own.
-    mapping: isOtherSheet || !Object.keys(mapping).length ? null : mapping,
+    ...isOtherRow && { header_row: row },
+    // Another sheet has columns of its own, named in a row of its own; so has another row.
+    ...isOtherSheet && !isOtherRow && { header_row: null },
+    mapping: isOtherSheet || isOtherRow || !Object.keys(mapping).length ? null : mapping,
   };
 }
 

@@ -1,6 +1,5 @@
 // What the service says of a file: what has to be corrected, or what will be sent.
 import { button, el, quoted } from "../elements.js";
-import { problemList } from "../file/problem_list.js";
 import { saveFile } from "../file/save_file.js";
 import { icon } from "../icons.js";
 import { bytes, count, counted, duration, hospitals } from "../words.js";
@@ -9,6 +8,7 @@ import { columnsOf, correction } from "./correction.js";
 import { earlierRows, sameFile } from "./earlier_uploads.js";
 import { encodingChoice } from "./encoding_choice.js";
 import { findings } from "./findings.js";
+import { listButton } from "./list_button.js";
 import { heading } from "./panels.js";
 import { reading } from "./reading.js";
 import { saveHelp } from "./save_help.js";
@@ -24,8 +24,7 @@ export function verdictPanel(mine, verdict, todo) {
   const mending = correction(mine, verdict, problems, file => todo.check({ file, parameters: mine.parametersOf(file) }));
   const apply = async parameters => todo.check({ file: await mending.current(), parameters });
   const send = button("", todo.send);
-  const isCut = verdict.errors_total + verdict.warnings_total > problems.length;
-  const list = button(isCut ? `Get the first ${count(problems.length)} as CSV` : "Get the list as CSV", () => saveFile(problemList(mine.file.name, problems)));
+  const list = listButton(mine, verdict);
   const parts = { mending, apply, send, list, how: el("div", { hidden: true }) };
   let isReadAnew = false;
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,31 @@ async def ingest(
         httpx.AsyncClient(base_url=url, timeout=60, limits=httpx.Limits(max_connections=None)) as client,
     ):
         yield client
+
+
+@contextmanager
+def ingest_in_thread(directory: Path, **values: Any) -> Iterator[str]:
+    """The URL of a running ingest service, for tests without an event loop. Without Kafka it checks files."""
+    end = threading.Event()
+    found: Future[str] = Future()
+
+    async def run() -> None:
+        try:
+            async with ingest(directory, **values) as client:
+                found.set_result(str(client.base_url))
+                await asyncio.to_thread(end.wait)
+        except BaseException as error:
+            if not found.done():
+                found.set_exception(error)
+            raise
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    try:
+        yield found.result(60)
+    finally:
+        end.set()
+        thread.join()
 
 
 async def ready(client: httpx.AsyncClient) -> None:

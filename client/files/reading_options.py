@@ -48,7 +48,12 @@ class ReadingOptions:
     ] = None
     sheet: Annotated[str | None, typer.Option(metavar="NAME", help="Of a workbook. Default: the first.")] = None
     header_row: Annotated[
-        int | None, typer.Option(metavar="ROW", min=1, help="The row that names the columns. Default: it is found.")
+        int | None,
+        typer.Option(
+            metavar="ROW",
+            min=0,
+            help="The row that names the columns. Default: it is found. 0: none does; --map name=B goes by letters.",
+        ),
     ] = None
     allow_duplicates: Annotated[bool, typer.Option("--allow-duplicates", help="Rows that are alike are all meant.")] = (
         False
@@ -75,7 +80,7 @@ class ReadingOptions:
             "mapping": json.dumps(chosen, ensure_ascii=False) if chosen else None,
             "encoding": self.encoding,
             "sheet": self.sheet,
-            "header_row": str(self.header_row) if self.header_row else None,
+            "header_row": None if self.header_row is None else str(self.header_row),
             **{name: "true" for name in ("allow_duplicates", "repeat_created", "strict") if getattr(self, name)},
         }
         return {name: value for name, value in said.items() if value}

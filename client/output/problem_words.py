@@ -13,7 +13,8 @@ _VALUE_CHARS: Final = 40
 _FIELDS: Final = ("name", "address", "phone")
 #: The option of this command that each kind can be settled with.
 _OPTIONS: Final = {
-    "no_header": "--header-row ROW, if the row that names the columns stands further down.",
+    "no_header": "--header-row ROW, if a row further down names the columns; "
+    "--header-row 0 --map name=A --map address=B, if none does.",
     "missing_column": "--map FIELD=COLUMN says which column it is; several are joined.",
     "ambiguous_column": "--map FIELD=COLUMN says which column it is.",
     "unknown_column": "--map FIELD=COLUMN names one of these.",

@@ -59,10 +59,14 @@ def _file(report: ValidationReport) -> list[str]:
         else "",
         encoding_name(report.encoding) if report.encoding not in (None, "utf-8") else "",
         f"separated by {_SIGNS.get(report.delimiter, report.delimiter)}" if report.delimiter not in (None, ",") else "",
-        f"header in row {report.header_row}" if report.header_row not in (None, 1) else "",
+        _header(report.header_row),
     ]
     parts = [part for part in said if part]
     return [printable(f"Read: {', '.join(parts)}")] if parts else []
+
+
+def _header(row: int | None) -> str:
+    return "no header" if row == 0 else f"header in row {row}" if row not in (None, 1) else ""
 
 
 def _sample(rows: Sequence[SampleRow]) -> list[str]:

@@ -1,7 +1,7 @@
 """How a file was read, as the API answers it."""
 
 from services.ingest.csv_file.encodings import shown_encoding
-from services.ingest.csv_file.header import Header
+from services.ingest.csv_file.header import NO_HEADER, Header
 from services.ingest.csv_file.known_columns import HospitalField
 from services.ingest.csv_file.validation import FileAccepted, FileRejected
 from services.ingest.schemas import ColumnsRead, FileChecked, SameFileAs, SampleRow
@@ -32,7 +32,7 @@ def file_checked(
         encoding=shown_encoding(reading.file.encoding) if reading and not sheet else None,
         encoding_guesses=list(rejected.encoding_guesses) if rejected else [],
         delimiter=header.delimiter if header and not sheet else None,
-        header_row=header.row if header else None,
+        header_row=(NO_HEADER if header.is_lettered else header.row) if header else None,
         sheet=sheet.name if sheet else None,
         sheets=list(sheet.names) if sheet else [],
         sample=[

@@ -13,7 +13,8 @@ PARAMETERS: Final = {
     "column, a list of columns to join, or null for none. What is not named is found by its name.",
     "encoding": "The encoding of a file that is not UTF-8, for example windows-1252 or shift_jis.",
     "sheet": "The sheet of a workbook; without it the first that is visible.",
-    "header_row": "The row that names the columns, from 1; without it the first of 20 rows that names them.",
+    "header_row": "The row that names the columns, from 1; without it the first of 20 rows that names them. "
+    "0: none does, and `mapping` names the columns by their letters, A for the first.",
     "allow_duplicates": "true takes a file that has the same hospital several times.",
     "repeat_created": "true takes rows that a result file says were created, and creates them once more.",
     "strict": "true makes warnings errors.",

@@ -125,7 +125,7 @@ class FileChecked(BaseModel):
     encoding: str | None = Field(description="Null when it is not known, and for workbooks.")
     encoding_guesses: list[EncodingGuess] = Field(description="When the encoding is not known: up to three.")
     delimiter: str | None = Field(description="What separates the columns; null for workbooks.")
-    header_row: int | None = Field(description="The row that names the columns, from 1.")
+    header_row: int | None = Field(description="The row that names the columns, from 1; 0 when none does.")
     sheet: str | None = Field(description="The sheet that was read; null when the file is no workbook.")
     sheets: list[str] = Field(description="The sheets that can be chosen.")
     sample: list[SampleRow] = Field(description="The first five hospitals as they will be sent.")

@@ -76,10 +76,10 @@ def _is_none(value: object) -> bool:
 
 
 class RowEvent(JobEvent):
-    """Something that has happened to one row. `row` is the line that a spreadsheet shows: the first data row is 2."""
+    """Something that has happened to one row. `row` is the line that a spreadsheet shows: 2 below a header."""
 
     batch_id: str
-    row: Annotated[int, Field(ge=2)]
+    row: Annotated[int, Field(ge=1)]
     round: PositiveInt = 1
     #: As the directory is told it.
     name: str
@@ -299,7 +299,7 @@ class RowResolved(JobEvent):
     Counts only in front of the JobRetryRequested of the row's next round. "Absent" does not undo a found hospital.
     """
 
-    row: Annotated[int, Field(ge=2)]
+    row: Annotated[int, Field(ge=1)]
     round: PositiveInt = 1
     #: The hospital that was found in the directory; None when it is known to be absent.
     hospital_id: int | str | None

@@ -18,6 +18,8 @@ from shared.runtime.http.row_problems import ProblemCode, RowProblem
 from tests.page.fake_api import FakeApi, finding, valid
 from tests.page.sent_file import checked, sheet_of
 from tests.page.test_upload import choose, drop, press
+from tests.support.ingest.workbooks import xlsx
+from tests.support.ingest.written_csv import csv_bytes
 
 MARK = "\ufeff".encode()
 OLD_EXPORT = (
@@ -387,6 +389,30 @@ def test_where_no_header_was_found_its_row_can_be_said(page: Page, api: FakeApi)
     page.get_by_label("Row that names the columns").fill("26")
     press(page, "Read it this way")
     expect(page.get_by_role("heading", name="Ready to upload 1 hospital", exact=True)).to_be_focused()
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_columns_without_a_header_are_chosen_by_their_letters(page: Page, api: FakeApi, kind: str) -> None:
+    """One question: which column is which. A bad row is corrected as everywhere, and keeps its number."""
+    rows = [["X1A", "Trust One", "Hill House", "Town", "01482 1"], ["X1C", "Trust Two", "Point 5", "", "call us"]]
+    book = xlsx({"List": rows}) if kind == "xlsx" else csv_bytes(rows)
+    choose(page, api, name=f"trusts.{kind}", buffer=book)
+    expect(page.get_by_text("The first line looks like data")).to_be_visible()
+    page.get_by_label("Name", exact=True).select_option("B: Trust One")
+    page.get_by_label("Address", exact=True).select_option("C: Hill House")
+    page.get_by_label("Address, column 2").select_option("D: Town")
+    page.get_by_label("Phone", exact=True).select_option("E: 01482 1")
+    press(page, "Read it this way")
+    expect(page.get_by_role("heading", name=f"trusts.{kind} has 1 error")).to_be_focused()
+    expect(page.get_by_text("no row names the columns")).to_be_visible()
+    row(page, 2).get_by_label("E", exact=True).fill("01482 2")
+    press(page, "Check again with 1 corrected row")
+    expect(page.locator("tbody tr")).to_have_text(["1Trust OneHill House, Town01482 1", "2Trust TwoPoint 501482 2"])
+    press(page, "Upload 2 hospitals")
+    page.wait_for_url("**/#/jobs/*")
+    [sent] = api.sent("bulk")
+    assert sent.fields["header_row"] == "0"
+    assert sent.mapping == {"name": ["B"], "address": ["C", "D"], "phone": ["E"]}
 
 
 def test_a_million_rows_are_corrected_without_a_pause(page: Page, api: FakeApi) -> None:

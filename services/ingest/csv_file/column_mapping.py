@@ -45,7 +45,7 @@ def is_ours(name: str) -> bool:
 
 
 def map_columns(row: int, cells: Sequence[str], requested: RequestedMapping) -> ColumnMapping:
-    """Finds the columns of each field in the cells of a header, with what is wrong about them."""
+    """Finds the columns of each field in the cells of a header, with what is wrong about them. `row` 0: of none."""
     found = {each: _requested(row, cells, each, names) for each, names in requested.items()}
     taken = {index for columns in found.values() if isinstance(columns, tuple) for index in columns}
     free = [index for index, name in enumerate(cells) if name.strip() and index not in taken and not is_ours(name)]
@@ -100,12 +100,17 @@ def _missing(
                 message = (
                     f"`mapping` says that no column holds the {wanted}. Every hospital needs one: name its column."
                 )
+            elif not row:
+                message = (
+                    f"There is no header. Choose the column that holds the {wanted} by its letter, A to {cells[-1]} "
+                    "(`mapping`)."
+                )
             else:
                 message = (
                     f"No column looks like the {wanted}. The header in row {row} has: {_listed(cells)}. "
                     f"Rename the column that holds it to `{wanted}`, or choose it (`mapping`)."
                 )
-            yield RowProblem(row=row, column=wanted, code=ProblemCode.MISSING_COLUMN, message=message)
+            yield RowProblem(row=row or None, column=wanted, code=ProblemCode.MISSING_COLUMN, message=message)
 
 
 def _ambiguous(row: int, wanted: HospitalField, names: Sequence[str]) -> RowProblem:
@@ -120,8 +125,10 @@ def _ambiguous(row: int, wanted: HospitalField, names: Sequence[str]) -> RowProb
 
 
 def _unknown(row: int, cells: Sequence[str], wanted: HospitalField, name: str) -> RowProblem:
-    message = f"`mapping` names the column {shown(name)!r}, which the header does not have. It has: {_listed(cells)}."
-    return RowProblem(row=row, column=wanted, code=ProblemCode.UNKNOWN_COLUMN, message=message, value=shown(name))
+    message = f"`mapping` names the column {shown(name)!r}, which the file does not have. It has: {_listed(cells)}."
+    return RowProblem(
+        row=row or None, column=wanted, code=ProblemCode.UNKNOWN_COLUMN, message=message, value=shown(name)
+    )
 
 
 def _useful(

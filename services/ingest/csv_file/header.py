@@ -7,6 +7,7 @@ import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from string import ascii_uppercase
 from typing import Final, TextIO
 
 from services.ingest.csv_file.column_mapping import ColumnMapping, RequestedMapping, is_ours, map_columns
@@ -17,6 +18,8 @@ from shared.runtime.http.row_problems import ProblemCode, RowProblem, shown
 
 DELIMITERS: Final = (",", ";", "\t")
 MAX_COLUMNS: Final = 1_000
+#: In place of the header's row.
+NO_HEADER: Final = 0
 #: How far down a header is looked for.
 SEARCHED_ROWS: Final = 20
 #: Excel's own line that names the delimiter.
@@ -28,7 +31,7 @@ class HeaderRequest:
     """What a request says about the header; nothing is the rule."""
 
     mapping: RequestedMapping = field(default_factory=dict)
-    #: In which row it stands, from 1; None: it is looked for.
+    #: In which row it stands, from 1; NO_HEADER: the columns are called A, B, C; None: it is looked for.
     row: int | None = None
 
 
@@ -56,6 +59,8 @@ class Header:
 
     #: How a row begins that may be the header once more: its cell of the name, in small letters.
     folded_name: str
+    #: Whether there is none: the columns have the letters of a spreadsheet, and data may begin in row 1.
+    is_lettered: bool = False
 
     @property
     def delimiter(self) -> str:
@@ -111,7 +116,7 @@ def find_header(
                 best = found
     if best is None or (unreadable and not any(map(best.mapping.of, REQUIRED))):
         return HeaderRejected((unreadable or _nothing_found(text, request),))
-    return _header(best, text)
+    return _header(best, text, is_lettered=request.row == NO_HEADER)
 
 
 def _sep_line(text: TextIO) -> tuple[str | None, int]:
@@ -125,6 +130,9 @@ def _candidates(
     text: TextIO, record_format: RecordFormat, above: int, request: HeaderRequest
 ) -> Iterator[_Candidate | RowProblem]:
     text.seek(0)
+    if request.row == NO_HEADER:
+        yield from _without_header(text, record_format, above, request)
+        return
     last = request.row or SEARCHED_ROWS
     for row, cells in records(text, record_format):
         if row <= above or (request.row and row < request.row):
@@ -139,6 +147,27 @@ def _candidates(
             yield _Candidate(row, record_format, cells, map_columns(row, cells[:MAX_COLUMNS], request.mapping))
 
 
+def _without_header(
+    text: TextIO, record_format: RecordFormat, above: int, request: HeaderRequest
+) -> Iterator[_Candidate | RowProblem]:
+    """The columns of the first rows, by their letters."""
+    width = 0
+    for row, cells in islice(records(text, record_format), above, SEARCHED_ROWS):
+        if isinstance(cells, Unreadable):
+            yield cells.problem(row)
+        else:
+            width = max(width, len(cells))
+    if width:
+        letters = [_letters(index) for index in range(width)]
+        yield _Candidate(above, record_format, letters, map_columns(NO_HEADER, letters[:MAX_COLUMNS], request.mapping))
+
+
+def _letters(index: int) -> str:
+    """What a spreadsheet calls the column: A for 0, AA for 26."""
+    above, place = divmod(index, len(ascii_uppercase))
+    return (_letters(above - 1) if above else "") + ascii_uppercase[place]
+
+
 def _nothing_found(text: TextIO, request: HeaderRequest) -> RowProblem:
     text.seek(0)
     if request.row and text.read(1):
@@ -147,7 +176,7 @@ def _nothing_found(text: TextIO, request: HeaderRequest) -> RowProblem:
     return RowProblem(row=None, column=None, code=ProblemCode.EMPTY_FILE, message="The file is empty.")
 
 
-def _header(found: _Candidate, text: TextIO) -> Header | HeaderRejected:
+def _header(found: _Candidate, text: TextIO, is_lettered: bool) -> Header | HeaderRejected:
     cells, mapping = found.cells, found.mapping
     if len(cells) > MAX_COLUMNS:
         message = f"The header has {len(cells):,} columns. At most {MAX_COLUMNS:,} are read."
@@ -155,7 +184,8 @@ def _header(found: _Candidate, text: TextIO) -> Header | HeaderRejected:
         return HeaderRejected((problem,))
     if mapping.problems:
         text.seek(0)
-        return HeaderRejected(why_no_header(list(islice(text, SEARCHED_ROWS)), cells) or mapping.problems)
+        reasons = () if is_lettered else why_no_header(list(islice(text, SEARCHED_ROWS)), cells)
+        return HeaderRejected(reasons or mapping.problems)
     named = [index for index, name in enumerate(cells) if name.strip()]
     indices = tuple(index for index in named if not is_ours(cells[index]))
     return Header(
@@ -170,6 +200,7 @@ def _header(found: _Candidate, text: TextIO) -> Header | HeaderRejected:
         all_named=len(indices) == len(cells),
         ours={cells[index].strip().casefold(): index for index in named if is_ours(cells[index])},
         folded_name=", ".join(cells[index].strip() for index in mapping.name).lower(),
+        is_lettered=is_lettered,
     )
 
 

@@ -47,7 +47,8 @@ def why_no_header(lines: Sequence[str], cells: Cells) -> tuple[RowProblem, ...]:
         return _problem(
             ProblemCode.NO_HEADER,
             f"The first line looks like data ({first!r}). "
-            "Insert a row at the top that names the columns: name, address, phone.",
+            "Insert a row at the top that names the columns: name, address, phone. "
+            "Or choose the columns by their letters (`mapping`).",
         )
     return ()
 

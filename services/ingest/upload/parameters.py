@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from services.ingest.csv_file.column_mapping import RequestedMapping
 from services.ingest.csv_file.encodings import python_encoding
-from services.ingest.csv_file.header import SEARCHED_ROWS
+from services.ingest.csv_file.header import NO_HEADER, SEARCHED_ROWS
 from services.ingest.csv_file.known_columns import HospitalField
 from shared.runtime.http.problems import Problem
 
@@ -59,7 +59,7 @@ class UploadParameters:
             "repeat_created": self.repeat_created,
             "strict": self.strict,
         }
-        said = {name: value for name, value in chosen.items() if value}
+        said = {name: value for name, value in chosen.items() if value or (name == "header_row" and value == NO_HEADER)}
         # Requests of an earlier version have the same fingerprint as long as they say nothing new.
         return f"{self.allow_duplicates}:{json.dumps(said)}" if said else str(self.allow_duplicates)
 
@@ -120,10 +120,11 @@ def _encoding(name: str) -> str:
 
 
 def _header_row(text: str) -> int:
-    if text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= _MAX_HEADER_ROW:
+    if text.isascii() and text.isdecimal() and NO_HEADER <= int(text[:9]) <= _MAX_HEADER_ROW:
         return int(text)
     raise _invalid(
-        "header_row", f"has to be the row of the header, from 1 (without it rows 1 to {SEARCHED_ROWS} are tried)."
+        "header_row",
+        f"has to be the row of the header, from 1, or 0 for none (without it rows 1 to {SEARCHED_ROWS} are tried).",
     )
 
 

@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.csv_file.header import MAX_COLUMNS, Header, HeaderRejected, HeaderRequest, find_header
+from services.ingest.csv_file.header import (
+    MAX_COLUMNS,
+    NO_HEADER,
+    Header,
+    HeaderRejected,
+    HeaderRequest,
+    find_header,
+)
 from services.ingest.csv_file.known_columns import HospitalField
+from services.ingest.csv_file.rows import Row, RowReader
 
 
 def header_of(text: str) -> Header:
@@ -187,6 +195,40 @@ def test_the_request_says_where_the_header_stands():
     missing = find_header(io.StringIO(text), HeaderRequest(row=7))
     assert isinstance(missing, HeaderRejected)
     assert missing.errors[0].code == "no_header"
+
+
+def test_columns_without_a_header_have_letters():
+    """Then every row is data, but for Excel's own line. A letter may be small."""
+    mapping = {HospitalField.NAME: ("b",), HospitalField.ADDRESS: ("C", "AB")}
+    for above in ("", "sep=,\n"):
+        text = io.StringIO(f"{above}1,Mercy,2 Road{',' * 25}Town\n2,Hope,3 Road\n")
+        found = find_header(text, HeaderRequest(mapping, NO_HEADER))
+        assert isinstance(found, Header)
+        assert (found.row, found.is_lettered, found.width) == (bool(above), True, 28)
+        assert found.columns[24:] == ("Y", "Z", "AA", "AB")
+        rows = [row for row in RowReader(found).read(text) if isinstance(row, Row)]
+        assert [row[1:3] for row in rows] == [("Mercy", "2 Road, Town"), ("Hope", "3 Road")]
+        assert rows[0].row == 1 + bool(above)
+
+
+@pytest.mark.parametrize(
+    ("text", "mapping", "codes"),
+    [
+        ("a;b,c\nd;e\n", {}, ["missing_column", "missing_column"]),
+        ("a;b,c\nd;e\n", {HospitalField.NAME: ("A",), HospitalField.ADDRESS: ("C",)}, ["unknown_column"]),
+        ("", {}, ["empty_file"]),
+        ('"a,b\n', {}, ["broken_quotes"]),
+        ("a," * 1_000 + "b\n", {HospitalField.NAME: ("A",), HospitalField.ADDRESS: ("B",)}, ["too_many_columns"]),
+    ],
+)
+def test_letters_that_are_missing_or_wrong_are_told(text, mapping, codes):
+    """About no row, since none names them."""
+    found = find_header(io.StringIO(text), HeaderRequest(mapping, NO_HEADER))
+    assert isinstance(found, HeaderRejected)
+    assert [error.code for error in found.errors] == codes
+    if codes == ["missing_column"] * 2:
+        assert found.errors[0].row is None
+        assert "by its letter, A to B" in found.errors[0].message
 
 
 @pytest.mark.parametrize(

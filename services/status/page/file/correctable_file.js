@@ -2,7 +2,9 @@
 import { asUtf8 } from "./text_encoding.js";
 import { cellsOf, recordOf } from "./cells.js";
 import { findSpans } from "./record_spans.js";
+import { lettersOf } from "./sheet_cells.js";
 
+const SEP_LINE = /^sep=([!-~\t])/i;
 const DELIMITERS = [",", ";", "\t"];
 const BEGINNING = 200_000;
 /** Spreadsheets see by it that the file is UTF-8. */
@@ -12,18 +14,22 @@ const INVISIBLE = /[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u20
 
 /**
  * Finds the `wanted` rows (a Set; the first row of the file is 1). `reading`: { encoding, delimiter, headerRow }, each null
- * when it is not known. Throws when the browser cannot read the file as text.
+ * when it is not known; `headerRow` 0: there is none. Throws when the browser cannot read the file as text.
  */
 export async function openFile(file, { encoding, delimiter, headerRow }, wanted, signal) {
   const text = await asUtf8(file, encoding ?? "utf-8");
-  const separator = delimiter ?? await likelyDelimiter(text, headerRow ?? 1);
-  const spans = await findSpans(text, separator, new Set([...wanted, headerRow ?? 1]), signal);
+  const separator = delimiter ?? await likelyDelimiter(text, headerRow || 1);
+  const spans = await findSpans(text, separator, new Set([...wanted, headerRow ?? 1, 1, 2]), signal);
   const recordAt = async row => spans.has(row) ? text.slice(...spans.get(row)).text() : null;
+  const cellsAt = async row => cellsOf(await recordAt(row) ?? "", separator);
+  // Excel's line that names the delimiter is no row of the list.
+  const first = SEP_LINE.test(await recordAt(1) ?? "") ? await cellsAt(2) : await cellsAt(1);
   const changes = new Map();
   return {
     headerRow: headerRow ?? 1,
-    /** The names of the columns. */
-    header: cellsOf(await recordAt(headerRow ?? 1) ?? "", separator).map(name => name.replace(INVISIBLE, "").trim()),
+    /** The names of the columns; without a header the letters of a spreadsheet. */
+    header: headerRow === 0 ? first.map((_, index) => lettersOf(index)) : (await cellsAt(headerRow ?? 1)).map(name => name.replace(INVISIBLE, "").trim()),
+    first,
     /** The row as it is written; null when the file has no such row. */
     record: recordAt,
     /** A row's cells; null when the file has no such row. */
@@ -55,7 +61,7 @@ export async function openFile(file, { encoding, delimiter, headerRow }, wanted,
 /** The sign that gives that row the most cells. Excel may name it in the first line. */
 async function likelyDelimiter(text, row) {
   const beginning = text.slice(0, BEGINNING);
-  const named = (await beginning.slice(0, 10).text()).match(/^sep=([!-~\t])/i);
+  const named = (await beginning.slice(0, 10).text()).match(SEP_LINE);
   if (named) return named[1];
   const widths = await Promise.all(DELIMITERS.map(async delimiter => {
     const span = (await findSpans(beginning, delimiter, new Set([row]))).get(row);

@@ -13,7 +13,7 @@ export async function openWorkbook(file, { sheet, headerRow }, wanted) {
   if (zip.size(path) > LARGEST) throw new TypeError("too large");
   const xml = await zip.text(path);
   const texts = await sharedTexts(zip);
-  const places = await rowPlaces(xml, new Set([...wanted, headerRow]));
+  const places = await rowPlaces(xml, new Set([...wanted, headerRow, 1]));
   const changes = new Map();
 
   /** From the column A on, however many stand empty. A row with a formula is null: other cells may depend on it. */
@@ -36,11 +36,13 @@ export async function openWorkbook(file, { sheet, headerRow }, wanted) {
     return `${tag.replace(/\/?>$/, ">").replace(/\sspans="[^"]*"/, "")}${written.join("")}</row>`;
   }
 
-  const header = cellsOf(headerRow);
+  const first = cellsOf(1) ?? [];
+  const header = headerRow === 0 ? first.map((_, index) => lettersOf(index)) : cellsOf(headerRow);
   if (!header) throw new TypeError("no header that can be read");
   return {
     headerRow,
     header: header.map(name => name.trim()),
+    first,
     record: async () => null,
     cells: async row => cellsOf(row),
     change: (row, cells) => cells === null ? changes.delete(row) : changes.set(row, rewritten(row, cells)),

@@ -20,7 +20,7 @@ export function newAttempt(source, { file = source, parameters = {} } = {}) {
 
 /** The parameters as form fields. */
 export function fieldsOf(parameters) {
-  const given = Object.entries(parameters).filter(([, value]) => value);
+  const given = Object.entries(parameters).filter(([, value]) => value || value === 0);
   return Object.fromEntries(given.map(([name, value]) => [name, typeof value === "object" ? JSON.stringify(value) : String(value)]));
 }
 

@@ -6,13 +6,17 @@ import { button, write } from "../elements.js";
 import { counted } from "../words.js";
 import { isAboutHeader } from "./kinds.js";
 
+/** Of a cell that stands beside the letter of its column. */
+const LONGEST = 40;
+
 /**
  * `mine`: the attempt (attempt.js); `verdict`: what the service says of its file, with `problems`. `check(file)`: the
  * corrected file is to be checked. Returns { opened, current(), onChange(), isChanged, buttons }: `opened` is a promise of
  * the file, of null when it cannot be corrected here; `current()` promises the file with what was corrected so far.
  */
 export function correction(mine, verdict, problems, check) {
-  const headerRow = verdict.header_row ?? problems.find(isAboutHeader)?.row ?? null;
+  const about = problems.find(isAboutHeader);
+  const headerRow = verdict.header_row ?? (about ? about.row ?? 0 : null);
   const opened = headerRow === null ? Promise.resolve(null) : open(mine, verdict, headerRow, problems);
   const again = button("", async () => check(await current()), "main");
   const save = button("Save the corrected file", async () => saveFile(await file.corrected(renamed(mine.file.name, "corrected", verdict.sheet && "xlsx"))));
@@ -43,8 +47,9 @@ async function open(mine, { encoding, delimiter, sheet }, headerRow, problems) {
   }
 }
 
-/** The names of all columns: those of the file in its order, else what the service tells of them. */
+/** The names of all columns: those of the file in its order, else what the service tells of them; each with what the menus say. */
 export function columnsOf(verdict, file) {
+  if (file?.headerRow === 0) return new Map(file.header.map((letters, index) => [letters, [letters, file.first[index].trim().slice(0, LONGEST)].filter(Boolean).join(": ")]));
   const told = verdict.mapping ? ["name", "address", "phone", "unused"].flatMap(field => verdict.mapping[field]) : [];
-  return [...new Set(file ? file.header.filter(name => name.trim()) : told)];
+  return new Map((file ? file.header.filter(name => name.trim()) : told).map(name => [name, name]));
 }

@@ -14,20 +14,21 @@ const LAST_HEADER_ROW = 10_000;
 const NONE = "\u0000";
 
 /**
- * `verdict`: the service's answer; `columns`: the names of all columns; `chosen`: the parameters that a person has chosen so
- * far. `apply(parameters)`: somebody chose others. Returns an element, null when nothing was read.
+ * `verdict`: the service's answer; `columns`: the names of all columns, each with what the menus say; `chosen`: the parameters that
+ * a person has chosen so far; `isLettered`: no row names the columns. `apply(parameters)`: somebody chose others. Returns an
+ * element, null when nothing was read.
  */
-export function reading(verdict, columns, chosen, apply) {
+export function reading(verdict, columns, chosen, isLettered, apply) {
   const menus = FIELDS.map(([field, title]) => {
-    const nothing = verdict.mapping || verdict.errors.some(({ column }) => column === field) ? "choose a column" : "found by its name";
+    const nothing = isLettered || verdict.mapping || verdict.errors.some(({ column }) => column === field) ? "choose a column" : "found by its name";
     return fieldMenus(field, title, nothing, verdict.mapping?.[field] ?? null, chosen.mapping?.[field] ?? [], columns);
   });
   const choices = [...menus.map(({ element }) => element), ...otherMenus(verdict, chosen)];
-  const use = button("Read it this way", () => apply(parameters(form, menus, verdict, chosen)), "main");
+  const use = button("Read it this way", () => apply(parameters(form, menus, verdict, chosen, isLettered)), "main");
   const offer = () => { use.hidden = false; };
   use.hidden = true;
-  const isHeaderInDoubt = Boolean(verdict.header_row || chosen.header_row) || verdict.errors.some(isAboutHeader);
-  const fields = columns.length > 0 ? choices : [];
+  const isHeaderInDoubt = verdict.header_row !== null || Boolean(chosen.header_row) || verdict.errors.some(isAboutHeader);
+  const fields = columns.size > 0 ? choices : [];
   const form = el("div", { class: "reading", onchange: offer, oninput: offer }, fields, isHeaderInDoubt && headerRow(verdict, chosen, () => use.click()));
   const said = facts(verdict);
   if (!form.children.length && !said) return null;
@@ -50,12 +51,12 @@ function fieldMenus(field, title, nothing, before, wanted, columns) {
     const first = field === "phone" && before ? [] : [el("option", { value: "" }, index ? "and nothing more" : nothing)];
     const none = field === "phone" ? [el("option", { value: NONE, selected: before && !value }, "none")] : [];
     menus.append(el("select", { id: `column-${field}-${index}`, "aria-label": index ? `${title}, column ${index + 1}` : null, onchange: () => field === "address" && grow() },
-      first, none, columns.map(column => el("option", { value: column, selected: column === value }, column))));
+      first, none, [...columns].map(([column, words]) => el("option", { value: column, selected: column === value }, words))));
   }
 
   /** Always an empty one at the end, so that another column can be joined. */
   function grow() {
-    if (menus.lastChild.value && menus.children.length < columns.length) add("");
+    if (menus.lastChild.value && menus.children.length < columns.size) add("");
   }
 
   for (const value of used.length ? used : [""]) add(value);
@@ -83,26 +84,29 @@ function otherMenus(verdict, chosen) {
   ];
 }
 
+/** The row that names the columns, as far as there is one. */
+const rowOf = (verdict, chosen) => (verdict.header_row ?? chosen.header_row) || null;
+
 /** Where the columns are named: titles may stand above, and one of them may look like a header. */
 function headerRow(verdict, chosen, apply) {
   const onkeydown = event => event.key === "Enter" && apply();
-  const row = el("input", { id: "header-row", type: "number", min: 1, max: LAST_HEADER_ROW, value: verdict.header_row ?? chosen.header_row ?? null, onkeydown });
+  const row = el("input", { id: "header-row", type: "number", min: 1, max: LAST_HEADER_ROW, value: rowOf(verdict, chosen), placeholder: "none", onkeydown });
   return el("div", {}, el("label", { for: "header-row" }, "Row that names the columns"), el("div", { class: "menus" }, row));
 }
 
 /** The parameters that the menus say. Columns that nobody touched are left to the service. */
-function parameters(form, menus, verdict, chosen) {
+function parameters(form, menus, verdict, chosen, isLettered) {
   const value = id => form.querySelector(`#${id}`)?.value;
   const [encoding, sheet, row] = [value("encoding"), value("sheet"), Number(value("header-row")) || null];
   const changed = menus.filter(menu => menu.changed).map(menu => [menu.field, menu.changed.length ? menu.changed : null]);
   const mapping = { ...chosen.mapping, ...Object.fromEntries(changed) };
   const isOtherSheet = sheet !== undefined && sheet !== verdict.sheet;
-  const isOtherRow = row !== (verdict.header_row ?? chosen.header_row ?? null);
+  const isOtherRow = row !== rowOf(verdict, chosen);
   return {
     ...chosen,
     ...encoding && { encoding },
     ...sheet && { sheet },
-    ...isOtherRow && { header_row: row },
+    ...isOtherRow ? { header_row: row } : isLettered && { header_row: 0 },
     // Another sheet has columns of its own, named in a row of its own; so has another row.
     ...isOtherSheet && !isOtherRow && { header_row: null },
     mapping: isOtherSheet || isOtherRow || !Object.keys(mapping).length ? null : mapping,
@@ -114,7 +118,7 @@ function facts(verdict) {
     verdict.sheet && `sheet “${verdict.sheet}”`,
     verdict.encoding && `letters: ${encodingName(verdict.encoding)}`,
     verdict.delimiter && `columns separated by ${DELIMITERS[verdict.delimiter] ?? verdict.delimiter}`,
-    verdict.header_row && `the columns are named in row ${verdict.header_row}`,
+    verdict.header_row === 0 ? "no row names the columns" : verdict.header_row && `the columns are named in row ${verdict.header_row}`,
   ];
   const said = parts.filter(Boolean).join(", ");
   return said && `${said[0].toUpperCase()}${said.slice(1)}.`;

@@ -40,7 +40,7 @@ export function verdictPanel(mine, verdict, todo) {
   });
   parts.found = (these, left) => findings(these, left, verdict.mapping, mending.opened, onChange);
   mending.opened.then(file => {
-    const element = reading(verdict, columnsOf(verdict, file), mine.parameters, apply);
+    const element = reading(verdict, columnsOf(verdict, file), mine.parameters, file?.headerRow === 0, apply);
     parts.how.hidden = !element;
     if (element) parts.how.append(element);
   });
@@ -72,7 +72,7 @@ function refused(mine, verdict, { mending, apply, list, how, found }, todo) {
 function advice(verdict, mending) {
   const words = el("p", {}, "Nothing was stored. ");
   mending.opened.then(file => words.append(
-    verdict.header_row === null ? columnsOf(verdict, file).length ? "Say below which column is which, or correct your file and choose it again." : "Correct your file and choose it again."
+    verdict.header_row === null ? columnsOf(verdict, file).size ? "Say below which column is which, or correct your file and choose it again." : "Correct your file and choose it again."
       : file ? "Correct the rows here and check again, or correct your file and choose it again."
         : "This file cannot be corrected here: correct it in your spreadsheet, and choose it again."));
   return words;

@@ -79,7 +79,7 @@ def confirm(context: CommandContext, checked: CheckedFile) -> None:
     report, name = checked.report, printable(checked.file.name)
     if not report.valid:
         raise invalid_file(report)
-    if doubts := " ".join(_doubts(name, report)):
+    if doubts := " ".join(_doubts(name, checked)):
         answer = context.ask(f"{doubts} Send it all the same?")
         if not answer:
             advice = " Say --yes if that is meant." if answer is None else ""
@@ -88,17 +88,24 @@ def confirm(context: CommandContext, checked: CheckedFile) -> None:
         raise NotConfirmed(f"Not sent: {name}.", report)
 
 
-def _doubts(name: str, report: ValidationReport) -> list[str]:
-    doubts = []
+def _doubts(name: str, checked: CheckedFile) -> list[str]:
+    report, doubts = checked.report, []
     if report.same_file_as:
         before = report.same_file_as[0]
         doubts.append(f"{name} was accepted before, as job {before.job_id} on {moment(before.created_at)}.")
         doubts.append(f"Its {hospitals(report.total_hospitals)} would be created a second time.")
     elif again := report.already_created.count:
         doubts.append(f"{hospitals(again)} of {name} would be created a second time: earlier jobs have created them.")
-    if report.warnings_count:
+    if report.warnings_count and not (checked.asked and _is_about_columns(report)):
         doubts.append(f"{name} has {counted(report.warnings_count, 'warning', 'warnings')}.")
     return doubts
+
+
+def _is_about_columns(report: ValidationReport) -> bool:
+    """Whether only columns that are not sent are warned of: nobody is asked a second time for that."""
+    return len(report.warnings) == report.warnings_count and all(
+        warning.code == "unused_column" for warning in report.warnings
+    )
 
 
 def _is_new_to_a_person(context: CommandContext, checked: CheckedFile) -> bool:

@@ -110,7 +110,7 @@ class FakeService:
     requests: list[ReceivedRequest] = field(default_factory=list)
 
     def respond(self, method: str, path: str, *answers: Any) -> None:
-        """Sets the answers to a call under /api/v1/hospitals. A dict is sent as JSON, with 202 for an upload."""
+        """Sets the answers to a call under /api/v1/hospitals. A dict is sent as JSON; a function gets the request."""
         self.answers[method, ROOT + path] = deque(answers)
 
     def calls(self, method: str, path: str) -> list[ReceivedRequest]:
@@ -124,6 +124,8 @@ class FakeService:
         if answers is None:
             return problem(404, "not_found", "Not Found")
         given = answers.popleft() if len(answers) > 1 else answers[0]
+        if callable(given):
+            given = given(request)
         if isinstance(given, dict):
             return Answer(202 if request.path.endswith("/bulk") else 200, json.dumps(given))
         return given

@@ -13,6 +13,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 from opentelemetry.trace import Tracer
+from structlog.testing import capture_logs
 
 from services.ingest.publication.job_transaction import JobTransaction
 from services.ingest.service import LIMITS, Limits, build
@@ -70,7 +71,10 @@ async def ingest(
 
 @contextmanager
 def ingest_in_thread(directory: Path, **values: Any) -> Iterator[str]:
-    """The URL of a running ingest service, for tests without an event loop. Without Kafka it checks files."""
+    """The URL of a running ingest service, for tests without an event loop. Without Kafka it checks files.
+
+    It logs nothing: what it writes would stand among what a command under test writes.
+    """
     end = threading.Event()
     found: Future[str] = Future()
 
@@ -85,12 +89,13 @@ def ingest_in_thread(directory: Path, **values: Any) -> Iterator[str]:
             raise
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    try:
-        yield found.result(60)
-    finally:
-        end.set()
-        thread.join()
+    with capture_logs():
+        thread.start()
+        try:
+            yield found.result(60)
+        finally:
+            end.set()
+            thread.join()
 
 
 async def ready(client: httpx.AsyncClient) -> None:

@@ -21,6 +21,8 @@ from tests.support.until import until
 IDLE_SECONDS = sized(1, 330)
 AWAY_SECONDS = 400
 ROWS = sized(20, 1000)
+#: Little enough that a rate limit of 10 a second has soon let them through.
+FEW_ROWS = 20
 PROCESSORS, PARTITIONS = sized((3, 2), (8, 6))
 JOBS = sized(3, 12)
 #: How much of a core an idle processor may use; it polls and keeps its place in the group. It is about a hundredth.
@@ -81,9 +83,9 @@ async def test_with_more_processors_than_partitions_every_job_is_activated(
 async def test_idle_processors_use_little_of_a_core(system: ProcessorSystem, rate: str, kept: Kept):
     """With and without a rate limit, after they had work: nobody looks for more without a pause."""
     processors = await system.start_processors(2, RATE_LIMIT_REQUESTS=rate)
-    job = make_job(ROWS)
+    job = make_job(FEW_ROWS)
     await system.publish(job)
-    await system.wait_for_results(ROWS, 40)
+    await system.wait_for_results(FEW_ROWS, 40)
     await asyncio.sleep(1)
     before = [cpu_seconds(each) for each in processors]
     await asyncio.sleep(MEASURED_SECONDS)

@@ -16,8 +16,8 @@ async def test_a_public_list_is_read_with_at_most_one_question(tmp_path, file):
         answer = await upload(client, file.content, None, path=VALIDATE, file_name=file.name, params=parameters)
         if file.reads_right:
             right = [guess for guess in answer.json()["encoding_guesses"] if file.reads_right in guess["sample"]]
-            parameters["encoding"] = right[0]["encoding"]
-            assert len(right) == 1
+            parameters["encoding"] = file.encoding
+            assert [guess["encoding"] for guess in right] == [file.encoding]
             answer = await upload(client, file.content, None, path=VALIDATE, file_name=file.name, params=parameters)
     found = answer.json()
     assert (found["valid"], found["total_hospitals"]) == (True, len(file.hospitals))

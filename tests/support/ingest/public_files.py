@@ -18,6 +18,8 @@ class PublicFile(NamedTuple):
     hospitals: Sequence[Hospital]
     #: What a person answers to the one question, where there is one: the words that read right.
     reads_right: str | None = None
+    #: What it is called, by which they read so.
+    encoding: str | None = None
     #: What a person has to say of a file without a header: the columns by their letters.
     letters: Mapping[str, Sequence[str]] = {}
 
@@ -99,7 +101,7 @@ def _japan() -> PublicFile:
     names, addresses, phones = zip(*hospitals, strict=True)
     filled = {"名称": names, "住所": addresses, "電話番号": phones, "FAX番号": ["000-555-9999"] * 3}
     content = csv_bytes([_JAPAN, *_table(_JAPAN, filled, "")]).decode().encode("cp932")
-    return PublicFile("医療機関一覧.csv", content, hospitals, reads_right="市区町村名")
+    return PublicFile("医療機関一覧.csv", content, hospitals, reads_right="市区町村名", encoding="shift_jis")
 
 
 def _korea() -> PublicFile:
@@ -110,7 +112,7 @@ def _korea() -> PublicFile:
     filled = {"요양기관명": names, "주소": addresses, "전화번호": phones, "우편번호": ["01234"] * 3}
     rows = _table(_KOREA, filled, "1")
     content = csv_bytes([_KOREA, *rows]).decode().encode(python_encoding("euc-kr") or "")
-    return PublicFile("병원정보서비스.csv", content, hospitals, reads_right="요양기관명")
+    return PublicFile("병원정보서비스.csv", content, hospitals, reads_right="요양기관명", encoding="euc-kr")
 
 
 PUBLIC_FILES: Final = [_hifld(), _cms(), _nhs(), _japan(), _korea()]

@@ -4,7 +4,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-_ZIP: Final = b"PK\x03\x04"
+#: With parts, without any, and in pieces.
+_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _OLE: Final = b"\xd0\xcf\x11\xe0"
 #: The first bytes of other files that people upload by mistake.
 _OTHER_KINDS: Final = {
@@ -36,7 +37,7 @@ def file_kind(path: Path) -> FileKind:
     """How the file is to be read, whatever its name ends with. Raises NotCsv."""
     with path.open("rb") as file:
         start = file.read(16)
-    if start.startswith((_ZIP, _OLE)):
+    if start.startswith((*_ZIP, _OLE)):
         return FileKind.WORKBOOK
     for mark, kind in _OTHER_KINDS.items():
         if start.startswith(mark):

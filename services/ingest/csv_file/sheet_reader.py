@@ -10,13 +10,19 @@ standard input is closed: then nobody waits for it any more.
 import csv
 import json
 import os
+import re
 import resource
 import sys
 import threading
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
+from xml.etree import ElementTree
+from xml.sax.saxutils import unescape
 
 from python_calamine import (
     CalamineError,
@@ -37,6 +43,20 @@ MAX_COLUMNS: Final = 1_001
 #: Rows with cells that may stand above the data: titles and the header.
 _ROWS_ABOVE: Final = 21
 _NICENESS: Final = 5
+_CHUNK_BYTES: Final = 1 << 20
+#: A cell's XML, with its formula.
+_LONGEST_CELL: Final = 32 << 10
+_ERROR_CELL: Final = re.compile(
+    rb'<(?:\w+:)?c\b(?=[^>]*\bt="e")[^>]*\br="([A-Z]{1,3})(\d{1,7})"[^>]*>(?:(?!</(?:\w+:)?c>).)*?<(?:\w+:)?v>([^<]{1,20})<',
+    re.DOTALL,
+)
+_RELATION_ID: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+#: What a spreadsheet shows for a number that is too large.
+_NO_NUMBER: Final = "#NUM!"
+_PROTECTED: Final = {
+    "code": "protected_workbook",
+    "message": "The workbook is protected by a password. Save it without one, or export the list as CSV UTF-8.",
+}
 _NOT_A_WORKBOOK: Final = (
     "The file is neither a CSV nor a workbook that can be read. Export the list as CSV UTF-8 and upload that."
 )
@@ -73,13 +93,72 @@ def write_sheet(workbook: Path, target: Path, max_rows: int, wanted: str | None)
             return {"code": "empty_file", "message": "The workbook has no visible sheet with cells."}
         sheet = opened.get_sheet_by_name(wanted if wanted is not None else names[0])
     except PasswordError:
-        message = "The workbook is protected by a password. Save it without one, or export the list as CSV UTF-8."
-        return {"code": "protected_workbook", "message": message}
+        return _PROTECTED
     except CalamineError:
+        return _PROTECTED if _is_protected(workbook) else {"not_a_workbook": _NOT_A_WORKBOOK}
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # the library's code in Rust has met what it did not expect
+            raise
         return {"not_a_workbook": _NOT_A_WORKBOOK}
+    errors = formula_errors(workbook, sheet.name)
     with target.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(_lines(sheet, max_rows))
+        csv.writer(file).writerows(_lines(sheet, max_rows, errors))
     return {"name": sheet.name, "names": names}
+
+
+def _is_protected(workbook: Path) -> bool:
+    """Whether it has a password. Only by the ending of its name does the library know which kind it has to be."""
+    for ending in (".xls", ".xlsx", ".ods"):
+        named = workbook.with_suffix(ending)
+        named.hardlink_to(workbook)
+        try:
+            load_workbook(named)
+        except PasswordError:
+            return True
+        except CalamineError:
+            continue
+        finally:
+            named.unlink()
+    return False
+
+
+def formula_errors(workbook: Path, sheet: str) -> dict[int, dict[int, str]]:
+    """The errors in the cells of an .xlsx, such as #N/A, by row and column from 0. The library gives them as empty."""
+    found: dict[int, dict[int, str]] = {}
+    try:
+        with zipfile.ZipFile(workbook) as packed, packed.open(_part_of(packed, sheet)) as part:
+            before = b""
+            while chunk := part.read(_CHUNK_BYTES):
+                joined = before + chunk
+                if b't="e"' in joined:
+                    for cell in _ERROR_CELL.finditer(joined):
+                        letters, row, text = (each.decode() for each in cell.groups())
+                        found.setdefault(int(row) - 1, {})[_index(letters)] = unescape(text)
+                before = joined[-_LONGEST_CELL:]
+    except (KeyError, zipfile.BadZipFile, ElementTree.ParseError, zlib.error, NotImplementedError, RuntimeError):
+        pass  # another kind of workbook, or one that only the library understands
+    return found
+
+
+def _part_of(packed: zipfile.ZipFile, sheet: str) -> str:
+    """The name of a sheet's part; one that there is not, when it cannot be told."""
+    sheets, relations = map(_elements(packed), ("xl/workbook.xml", "xl/_rels/workbook.xml.rels"))
+    named = (each for each in sheets if each.tag.endswith("}sheet") and each.get("name") == sheet)
+    id_ = next((each.get(_RELATION_ID) for each in named), None)
+    target = next((each.get("Target", "") for each in relations if each.get("Id") == id_), "")
+    return target[1:] if target.startswith("/") else f"xl/{target}"
+
+
+def _elements(packed: zipfile.ZipFile) -> Callable[[str], Iterator[ElementTree.Element]]:
+    # Whatever somebody has put in there: this process has limits.
+    return lambda part: ElementTree.fromstring(packed.read(part)).iter()  # noqa: S314
+
+
+def _index(letters: str) -> int:
+    index = 0
+    for letter in letters:
+        index = index * 26 + ord(letter) - ord("A") + 1
+    return index - 1
 
 
 def _names(workbook: CalamineWorkbook) -> list[str]:
@@ -95,10 +174,15 @@ def _listed(names: list[str]) -> str:
     return listed if len(names) <= 10 else f"{listed} and {len(names) - 10:,} more"
 
 
-def _lines(sheet: CalamineSheet, max_rows: int) -> Iterator[list[str]]:
+def _lines(sheet: CalamineSheet, max_rows: int, errors: dict[int, dict[int, str]]) -> Iterator[list[str]]:
     """The sheet from its first row on; at most so many that have a cell, with what stands above and one too many."""
     left = max_rows + _ROWS_ABOVE + 1
-    for row in sheet.iter_rows():
+    # The library leaves out empty columns before the first, though not empty rows.
+    before = [""] * sheet.start[1] if sheet.start else []
+    for number, found in enumerate(sheet.iter_rows()):
+        row = [*before, *found] if before else found
+        for place, text in errors.get(number, {}).items():
+            row[place : place + 1] = [text]
         cells = [cell if type(cell) is str else _text(cell) for cell in _cut(row)]
         while cells and not cells[-1]:
             cells.pop()
@@ -123,7 +207,7 @@ def _text(cell: Any) -> str:
         case bool():
             return "TRUE" if cell else "FALSE"
         case float():
-            return str(int(cell)) if cell.is_integer() else repr(cell)
+            return _NO_NUMBER if not isfinite(cell) else str(int(cell)) if cell.is_integer() else repr(cell)
         case datetime():
             return cell.date().isoformat() if cell.time() == time() else cell.isoformat(" ")
         case date() | time():

@@ -25,6 +25,10 @@ MAX_PARTS: Final = 10_000
 READING_SECONDS: Final = 180.0
 #: The program that reads a sheet, by its place: it needs nothing of ours, and runs wherever the service was started.
 _READER: Final = Path(__file__).with_name("sheet_reader.py")
+#: One of these is in each: of Excel (also its binary kind), of LibreOffice.
+_PARTS_OF_WORKBOOKS: Final = frozenset(
+    {"[Content_Types].xml", "xl/workbook.xml", "xl/workbook.bin", "content.xml", "mimetype"}
+)
 _TOO_MUCH: Final = (
     "The workbook holds more than can be read, or has a cell far outside of the list. "
     "Save the list as CSV UTF-8 and upload that."
@@ -113,5 +117,7 @@ def _check_size(workbook: Path) -> None:
             parts = packed.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return  # an old workbook, or a damaged one
+    if not any(part.filename in _PARTS_OF_WORKBOOKS for part in parts):
+        raise NotCsv("The file is a ZIP archive. Unpack it, and upload the list that is in it.")
     if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:
         raise WorkbookTooLarge(_TOO_MUCH)

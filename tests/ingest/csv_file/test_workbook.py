@@ -1,6 +1,7 @@
 """Workbooks: read as they are, in a process of their own that cannot harm the service."""
 
 import asyncio
+import io
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -45,7 +47,7 @@ def test_rows_have_the_numbers_that_the_spreadsheet_shows(tmp_path):
     """With blank rows and columns above, between and beside the list."""
     rows = [[], ["", "Our hospitals"], [], ["", "Name", "", "Address"], [], ["", "Mercy", "", "2 Main\nStreet"]]
     found = accepted(tmp_path, xlsx({"List": rows})).reading
-    assert found.header.row == 4
+    assert (found.header.row, found.header.cells) == (4, ["", "Name", "", "Address"])
     assert [(row.row, row.name, row.address) for row in found.sample] == [(6, "Mercy", "2 Main\nStreet")]
 
 
@@ -56,6 +58,26 @@ def test_cells_are_what_the_spreadsheet_shows(tmp_path):
     book = xlsx({"List": [header, cells]}, default_date_format="yyyy-mm-dd")
     (row,) = accepted(tmp_path, book).reading.sample
     assert row.cells == ["Mercy", "12", "4915112345678", "1.5", "TRUE", "2026-03-02", "2026-03-02 09:30:00"]
+
+
+def test_an_error_in_a_cell_is_no_empty_cell(tmp_path):
+    """Else a phone that a look-up did not find would be lost without a word. On whichever sheet, between any rows."""
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
+        book.add_worksheet("A & B").write_row(0, 0, ["x"])
+        sheet = book.add_worksheet("List <1>")
+        sheet.write_row(1, 1, ["name", "address", "phone"])
+        for row in range(2, 30_000):
+            sheet.write_row(row, 1, [f"Mercy {row}", "2 Main Street", "555-0102"])
+        for row, error in {4: "#N/A", 29_999: "#DIV/0!"}.items():
+            sheet.write_formula(row, 3, "=" + "1+" * 3_000 + "1", None, error)
+            sheet.write_row(row, 1, [f"Hope {row}", "3 Main Street"])
+    result = read(written(tmp_path, file.getvalue()), Rules(100_000, sheet="List <1>"))
+    assert isinstance(result, FileRejected)
+    assert [(error.row, error.code, error.value) for error in result.errors] == [
+        (5, "invalid_phone", "#N/A"),
+        (30_000, "invalid_phone", "#DIV/0!"),
+    ]
 
 
 def test_the_workbooks_of_libreoffice_are_read(tmp_path):

@@ -79,6 +79,17 @@ def with_empty_rows(book: bytes, rows: int) -> bytes:
     return _replaced(book, "xl/worksheets/sheet1.xml", b"</sheetData>", more + b"</sheetData>")
 
 
+def with_parts(book: bytes, parts: Mapping[str, bytes | str | None]) -> bytes:
+    """The workbook with these parts in place of its own, or added; None: without the part."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(book)) as before, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as after:
+        kept = {each.filename: before.read(each) for each in before.infolist()}
+        for name, content in (kept | dict(parts)).items():
+            if content is not None:
+                after.writestr(name, content)
+    return file.getvalue()
+
+
 def _replaced(book: bytes, part: str, old: bytes, new: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(book)) as before, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as after:

@@ -58,6 +58,9 @@ bench: $(STAMP) ## Measure: engine, projection, uploads and a huge job, beside w
 	@$(BIN)/python -m tests.bench.ingest
 	@$(BIN)/python -m tests.bench.status
 
+consumers: $(STAMP) ## Run the example consumers (Python, JavaScript, Java) on the topics of make run
+	@$(BIN)/python -m tests.support.example_consumers
+
 browser: ## Install Debian's Chromium for the page's tests, where it is missing and we may
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
 		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
@@ -82,4 +85,4 @@ lock: ## Lock the newest allowed dependencies again, with hashes (only what is n
 		$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 			--no-strip-extras $(UPGRADE) --extra $$extra pyproject.toml --output-file requirements-$$extra.txt || exit 1; done
 
-.PHONY: help setup run test coverage check chaos model simulate bench browser up down lock
+.PHONY: help setup run test coverage check chaos model simulate bench consumers browser up down lock

@@ -10,6 +10,7 @@ from faststream.kafka import KafkaBroker
 from pydantic import RootModel
 
 from services.status.commands.retry_transactions import PURPOSE
+from services.status.webhooks.webhook_consumer import PURPOSE as WEBHOOKS
 from shared.contract.events import (
     BatchActivated,
     BatchActivationFailed,
@@ -31,6 +32,7 @@ _PROJECTED: Final = "Projected into tables. Acknowledged by the database: offset
 _CARRIED_OUT: Final = (
     "Carried out once by the partition's owner. Acknowledged by Kafka: offsets are written with the rows of the round."
 )
+_POSTED: Final = "Posted as a webhook, at least once. Acknowledged by Kafka, with what is delivered after the offset."
 _NEW_ROUND: Final = "Rows of a retry, in one transaction with the offset of its request. Key job_id:row."
 
 _JobEvents = (
@@ -70,6 +72,7 @@ def declare(settings: KafkaSettings) -> KafkaBroker:
     ):
         _reads(broker, topic, topics.group("status"), title, payload, _PROJECTED)
     _reads(broker, topics.jobs, topics.group(PURPOSE), "StatusRetryRequests", JobRetryRequested, _CARRIED_OUT)
+    _reads(broker, topics.jobs, topics.group(WEBHOOKS), "StatusWebhooks", JobFinished, _POSTED)
     broker.publisher(
         topics.jobs,
         title="StatusJobEvents",
@@ -87,7 +90,7 @@ def declare(settings: KafkaSettings) -> KafkaBroker:
     broker.publisher(
         topics.dead_letters,
         title="StatusDeadLetters",
-        description="A record that cannot be decoded, as received; headers: reason, topic, partition, offset.",
+        description="A record that cannot be decoded, or a JobFinished whose webhook nobody took, as received.",
         schema=bytes,
     )
     return broker

@@ -22,3 +22,7 @@ RETRIED_ROWS = Counter("hospital_status_rows_retried_total", "Rows that were wri
 DELETED = Counter("hospital_status_jobs_deleted_total", "Jobs that were deleted after JOB_RETENTION_DAYS")
 FINISHES = Counter("hospital_status_job_finished_total", "JobFinished that were sent")
 WATCHERS = Gauge("hospital_status_watchers", "Event streams that are open")
+WEBHOOKS_PENDING = Gauge("hospital_status_webhooks_pending", "Messages that are still to be delivered", ["tenant"])
+WEBHOOK_TRIES = Counter(
+    "hospital_status_webhook_tries_total", "Messages posted: delivered, failed, and given up after 24 h", ["result"]
+)

@@ -44,6 +44,11 @@ from services.status.web.asyncapi_routes import asyncapi_routes
 from services.status.web.page_files import PageFiles
 from services.status.web.session_routes import session_routes
 from services.status.web.tenant import asking_tenant
+from services.status.webhooks.deliveries import Deliveries
+from services.status.webhooks.job_ends import JobEnds
+from services.status.webhooks.job_statuses import JobStatuses
+from services.status.webhooks.receiver import HttpReceiver
+from services.status.webhooks.webhook_consumer import WebhookConsumer
 from shared.contract.events import now
 from shared.runtime.databases import create_engine
 from shared.runtime.http.head import HeadAnswers
@@ -64,7 +69,8 @@ def build(settings: StatusSettings) -> FastAPI:
     writing, reading = create_engine(settings.url, pool_size=5), create_engine(settings.url, CONNECTIONS, reading=True)
     positions, change_signal, priority = Positions(), ChangeSignal(), CallerPriority()
     publisher, writer, ends = Publisher(settings, "status"), CommandWriter(settings), TopicEnds(settings)
-    decoder = Decoder(topics, DeadLetterTopic(publisher, topics.dead_letters), priority)
+    dead_letters = DeadLetterTopic(publisher, topics.dead_letters)
+    decoder = Decoder(topics, dead_letters, priority)
     projector = Projector(settings, writing, decoder, positions, change_signal, priority)
     finishing = Finishing(writing, publisher, topics.jobs, positions, change_signal)
     retry_consumer = RetryConsumer(settings, writing)
@@ -76,6 +82,17 @@ def build(settings: StatusSettings) -> FastAPI:
     job_watchers = JobWatchers(database, change_signal)
     activation = Activation(database, lookup, writer, change_signal)
     commands = Commands(lookup, writer, settings.settling_seconds)
+    job_ends, receiver = JobEnds(database, change_signal, now), HttpReceiver()
+    deliveries = Deliveries(
+        settings.webhook_addresses,
+        settings.webhook_key,
+        JobStatuses(database, now),
+        job_ends,
+        receiver,
+        dead_letters,
+        now,
+    )
+    webhooks = WebhookConsumer(settings, deliveries)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -89,11 +106,13 @@ def build(settings: StatusSettings) -> FastAPI:
             publisher.warm_up(),
             writer.warm_up(),
             job_watchers.run(),
+            *((webhooks.run(), job_ends.run()) if settings.webhook_addresses else ()),
         )
         warming = database.warm_up(lambda connection: job_answer(connection, None, "", now()))
         async with _running(*work, warming, _count_jobs(writing)):
             yield
-        await asyncio.gather(publisher.close(), writer.close(), ends.close(), writing.dispose(), database.close())
+        closing = (publisher.close(), writer.close(), ends.close(), receiver.close())
+        await asyncio.gather(*closing, writing.dispose(), database.close())
 
     app = FastAPI(title="Hospital bulk: status", summary="What became of each upload and each row", lifespan=lifespan)
     answer_with_problems(app)

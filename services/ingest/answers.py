@@ -1,10 +1,11 @@
 """How a file was read, as the API answers it."""
 
+from services.ingest.csv_file import created_before
 from services.ingest.csv_file.encodings import shown_encoding
 from services.ingest.csv_file.header import NO_HEADER, Header
 from services.ingest.csv_file.known_columns import HospitalField
 from services.ingest.csv_file.validation import FileAccepted, FileRejected
-from services.ingest.schemas import ColumnsRead, FileChecked, SameFileAs, SampleRow
+from services.ingest.schemas import AlreadyCreated, ColumnsRead, CreatedBefore, FileChecked, SameFileAs, SampleRow
 
 
 def columns_read(header: Header) -> ColumnsRead:
@@ -12,6 +13,12 @@ def columns_read(header: Header) -> ColumnsRead:
     used = {index for field in HospitalField for index in header.mapping.of(field)}
     names = {str(field): [header.cells[index] for index in header.mapping.of(field)] for field in HospitalField}
     return ColumnsRead(**names, unused=[header.cells[index] for index in header.indices if index not in used])
+
+
+def already_created(found: created_before.AlreadyCreated) -> AlreadyCreated:
+    """Which rows were created before."""
+    rows = [CreatedBefore(row=row, job_id=created.job_id, job_row=created.row) for row, created in found.rows]
+    return AlreadyCreated(count=found.count, rows=rows)
 
 
 def file_checked(
@@ -41,4 +48,6 @@ def file_checked(
         ],
         estimated_seconds=estimated_seconds,
         same_file_as=same_files,
+        already_created=already_created(result.already_created),
+        corrects=result.correction.job_id if result.correction else None,
     )

@@ -17,3 +17,5 @@ PUBLISHING: Final = Gauge("hospital_ingest_publishing", "Uploads that are being 
 SETTLED: Final = Counter(
     "hospital_ingest_settled_total", "Abandoned reservations by what was found: accepted or freed", ["found"]
 )
+CREATED_ROWS: Final = Counter("hospital_ingest_created_rows_total", "Created rows that were read from the results")
+CREATED_ROWS_BEHIND: Final = Gauge("hospital_ingest_created_rows_behind", "Results that are still to be read")

@@ -16,8 +16,10 @@ PARAMETERS: Final = {
     "header_row": "The row that names the columns, from 1; without it the first of 20 rows that names them. "
     "0: none does, and `mapping` names the columns by their letters, A for the first.",
     "allow_duplicates": "true takes a file that has the same hospital several times.",
-    "repeat_created": "true takes rows that a result file says were created, and creates them once more.",
+    "repeat_created": "true takes rows that were created before, and creates them once more.",
     "strict": "true makes warnings errors.",
+    "max_failures": "More failed rows than this stop the job: a number (50) or a share of its rows (5%).",
+    "corrects": "The id of the job whose failed rows stand in the file again. A result file says it by itself.",
 }
 
 

@@ -35,9 +35,10 @@ def unsuitable(result: Unsuitable | JobTooLarge) -> Problem:
 
 
 def _job_too_large(result: JobTooLarge) -> Problem:
+    rows = f", and a list of corrected rows of {result.correction_bytes:,} bytes" if result.correction_bytes else ""
     detail = (
-        f"The file would become a job of {result.batches:,} batches, with column names of {result.name_bytes:,} bytes: "
-        "together more than the record of a job can hold. "
+        f"The file would become a job of {result.batches:,} batches, with column names of {result.name_bytes:,} bytes"
+        f"{rows}: together more than the record of a job can hold. "
         "Shorten the column names, or split the file and upload the parts one by one."
     )
     return Problem(413, "job_too_large", detail)

@@ -29,6 +29,10 @@ _UNUSED_COLUMN: Final[dict[str, JsonValue]] = {
     "message": "The column 'CITY' is not sent to the directory.",
     "value": None,
 }
+_CREATED: Final[dict[str, JsonValue]] = {
+    "count": 1,
+    "rows": [{"row": 9, "job_id": "b7f3a2de-96b5-4e6a-8a49-6f3f6a3d4c10", "job_row": 4}],
+}
 _SAME_FILE: Final[dict[str, JsonValue]] = {
     "job_id": "b7f3a2de-96b5-4e6a-8a49-6f3f6a3d4c10",
     "created_at": "2026-03-01T09:30:00Z",
@@ -40,6 +44,21 @@ class SameFileAs(BaseModel):
 
     job_id: str
     created_at: datetime
+
+
+class CreatedBefore(BaseModel):
+    """A row that is alike to one that an earlier job has created."""
+
+    row: int
+    job_id: str
+    job_row: int
+
+
+class AlreadyCreated(BaseModel):
+    """The rows that are alike to rows which jobs of the last 30 days have created."""
+
+    count: int
+    rows: list[CreatedBefore] = Field(description="The first ten.")
 
 
 class ColumnsRead(BaseModel):
@@ -75,6 +94,8 @@ class UploadAccepted(BaseModel):
                 "mapping": _MAPPING,
                 "warnings_total": 0,
                 "same_file_as": [],
+                "already_created": {"count": 0, "rows": []},
+                "corrects": None,
             }
         }
     )
@@ -87,6 +108,8 @@ class UploadAccepted(BaseModel):
     mapping: ColumnsRead
     warnings_total: int
     same_file_as: list[SameFileAs]
+    already_created: AlreadyCreated
+    corrects: str | None = Field(description="The job whose rows stand in the file again; null for a new list.")
 
 
 class FileChecked(BaseModel):
@@ -111,6 +134,8 @@ class FileChecked(BaseModel):
                 "sample": [{"row": 2, "name": "St. Mary", "address": "1 Main Street", "phone": "+1 555 0101"}],
                 "estimated_seconds": 2.5,
                 "same_file_as": [_SAME_FILE],
+                "already_created": _CREATED,
+                "corrects": None,
             }
         }
     )
@@ -131,3 +156,5 @@ class FileChecked(BaseModel):
     sample: list[SampleRow] = Field(description="The first five hospitals as they will be sent.")
     estimated_seconds: float | None = Field(description="At the configured rate; null when there is no limit.")
     same_file_as: list[SameFileAs]
+    already_created: AlreadyCreated
+    corrects: str | None = Field(description="The job whose rows stand in the file again; null for a new list.")

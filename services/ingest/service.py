@@ -12,6 +12,9 @@ from opentelemetry import trace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.api import create_app
+from services.ingest.created_rows.known_rows import KnownRows
+from services.ingest.created_rows.projection import PROJECTION_TIMINGS, CreatedRowsProjection, ProjectionTimings
+from services.ingest.created_rows.store import CreatedRowsStore
 from services.ingest.file_workers import FileWorkers
 from services.ingest.keys.lease import RENEWAL_SECONDS
 from services.ingest.keys.recovery import Recovery
@@ -27,7 +30,7 @@ from services.ingest.submission import Submission
 from services.ingest.upload.admission import ADMISSION_LIMITS, Admission, AdmissionLimits
 from services.ingest.upload.body import BODY_TIMEOUTS, BodyTimeouts
 from services.ingest.upload.spool import Spool
-from shared.runtime.databases import Database, create_engine
+from shared.runtime.databases import Database, DatabaseDown, create_engine
 from shared.runtime.http.answer_budget import AnswerBudget
 from shared.runtime.kafka.topic_admin import check_topics, wait_for_topics
 
@@ -39,6 +42,10 @@ _WARM_UP_SECONDS: Final = 30.0
 #: How long the end of the service waits until the uploads that it cut off have freed their keys.
 _CUT_OFF_SECONDS: Final = 1.0
 _CHECK_SECONDS: Final = 1.5
+#: How often created rows are deleted that are not remembered any more.
+_FORGET_SECONDS: Final = 600.0
+#: How long the end of the service waits for what runs in the background.
+_END_SECONDS: Final = 1.0
 #: How long what runs in the background rests after a fault.
 _RESTART_SECONDS: Final = 5.0
 
@@ -51,6 +58,7 @@ class Limits:
     admission: AdmissionLimits = ADMISSION_LIMITS
     kafka: UploadTimeouts = UPLOAD_TIMEOUTS
     renewal_seconds: float = RENEWAL_SECONDS
+    created_rows: ProjectionTimings = PROJECTION_TIMINGS
 
 
 LIMITS: Final = Limits()
@@ -70,6 +78,9 @@ def build(
     jobs = JobsTopic(settings)
     pool = ConnectionPool(settings)
     recovery = Recovery(pool, reservations, jobs)
+    store = CreatedRowsStore(database, is_alone=engine.dialect.name == "sqlite")
+    topics_ready = asyncio.Event()
+    created_rows = CreatedRowsProjection(settings, store, topics_ready.wait, limits.created_rows)
     workers = FileWorkers()
     spool = Spool()
     submission = Submission(
@@ -79,6 +90,7 @@ def build(
         replays=Replays(reservations, recovery),
         jobs=jobs,
         pool=pool,
+        known_rows=KnownRows(store),
         admission=Admission(limits.admission),
         timeouts=limits.kafka,
         renewal_seconds=limits.renewal_seconds,
@@ -89,14 +101,17 @@ def build(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await _migrate_sqlite(engine)
         works: dict[str, Callable[[], Awaitable[None]]] = {
-            "follow_kafka": lambda: _follow_kafka(pool, jobs),
+            "follow_kafka": lambda: _follow_kafka(pool, jobs, topics_ready),
             "sweep": recovery.sweep,
+            "created_rows": created_rows.run,
+            "forget_created_rows": lambda: _forget(store),
         }
         background = [asyncio.create_task(keep_running(name, work)) for name, work in works.items()]
         yield
         await submission.admission.empty(_CUT_OFF_SECONDS)
         for task in background:
             task.cancel()
+        await asyncio.wait(background, timeout=_END_SECONDS)
         pool.close()
         workers.close()
         spool.close()
@@ -106,7 +121,11 @@ def build(
         await check_topics(settings)
         jobs.check()
 
-    checks = {"kafka": check_kafka, "database": lambda: database.run(check_schema, _CHECK_SECONDS)}
+    checks = {
+        "kafka": check_kafka,
+        "database": lambda: database.run(check_schema, _CHECK_SECONDS),
+        "created_rows": created_rows.state,
+    }
     return create_app(settings, submission, spool, checks, lifespan, limits.body, tracer)
 
 
@@ -122,12 +141,20 @@ async def keep_running(
         await asyncio.sleep(restart_seconds)
 
 
-async def _follow_kafka(pool: ConnectionPool, jobs: JobsTopic) -> None:
+async def _follow_kafka(pool: ConnectionPool, jobs: JobsTopic, topics_ready: asyncio.Event) -> None:
     await wait_for_topics(pool.settings)
+    topics_ready.set()
     with suppress(NotPublished):
         # A new cluster takes a second to make its topic of transactions. The first upload should not wait for it.
         await fence(pool, "ingest-start", AnswerBudget(_WARM_UP_SECONDS))
     await jobs.keep_current()
+
+
+async def _forget(store: CreatedRowsStore) -> None:
+    while True:
+        with suppress(DatabaseDown):
+            await store.delete_expired()
+        await asyncio.sleep(_FORGET_SECONDS)
 
 
 async def _migrate_sqlite(engine: AsyncEngine) -> None:

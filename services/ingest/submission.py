@@ -14,7 +14,9 @@ from uuid import uuid4
 
 import structlog
 
-from services.ingest.answers import columns_read
+from services.ingest.answers import already_created, columns_read
+from services.ingest.created_rows.known_rows import KnownRows
+from services.ingest.csv_file.created_before import CreatedRows
 from services.ingest.csv_file.header import HeaderRequest
 from services.ingest.csv_file.problem_file import write_errors
 from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, read_sheet
@@ -51,6 +53,9 @@ from shared.runtime.telemetry import current_traceparent
 log = structlog.get_logger(__name__)
 
 WORKBOOKS_AT_ONCE: Final = 2
+#: How long the rows that were created before are waited for. Then only what is known of them counts.
+_KNOWN_SECONDS: Final = 0.5
+_KNOWN_SECONDS_OF_LARGE: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class Submission:
     replays: Replays
     jobs: JobsTopic
     pool: ConnectionPool
+    known_rows: KnownRows
     admission: Admission
     timeouts: UploadTimeouts = UPLOAD_TIMEOUTS
     renewal_seconds: float = RENEWAL_SECONDS
@@ -93,7 +99,8 @@ class Submission:
         async with self._admitted(size) as budget:
             if known := await self.replays.answer_to(request, budget):
                 return _replayed(known)
-            work = self.workers.run(size, prepare, file.path, rules, self._draft(file, tenant), sheet)
+            rules = replace(rules, created=await budget.compute(self._created(file, tenant, size)))
+            work = self.workers.run(size, prepare, file.path, rules, self._draft(file, tenant, parameters), sheet)
             job = _prepared(await budget.compute(work))
             reservation = await self._reservation(request, job, budget)
             async with self._publishing_slot(size, budget), self._transaction(reservation, job, budget) as transaction:
@@ -105,13 +112,16 @@ class Submission:
         self, file: UploadedFile, tenant: str, parameters: UploadParameters, problem_file: Path | None = None
     ) -> FileAccepted | FileRejected:
         """What is wrong with the file; `problem_file` gets all of it. Raises Problem 413 and 415, WorkerLost."""
-        rules, draft = replace(self._rules(parameters), problem_file=problem_file), self._draft(file, tenant)
+        rules = replace(self._rules(parameters), problem_file=problem_file)
+        draft = self._draft(file, tenant, parameters)
         sheet = await self._sheet(file, rules)
         if isinstance(sheet, FileRejected):
             if problem_file:
                 write_errors(problem_file, sheet.errors)
             return sheet
-        result = await self.workers.run(_size(file, sheet), validate_job, file.path, rules, draft, sheet)
+        size = _size(file, sheet)
+        rules = replace(rules, created=await self._created(file, tenant, size))
+        result = await self.workers.run(size, validate_job, file.path, rules, draft, sheet)
         if isinstance(result, FileAccepted | FileRejected):
             return result
         raise unsuitable(result)
@@ -157,9 +167,16 @@ class Submission:
             header=HeaderRequest(parameters.mapping, parameters.header_row),
             encoding=parameters.encoding,
             sheet=parameters.sheet,
+            corrects=parameters.corrects,
         )
 
-    def _draft(self, file: UploadedFile, tenant: str) -> JobDraft:
+    async def _created(self, file: UploadedFile, tenant: str, size: int) -> CreatedRows:
+        """What the tenant's jobs have created, as far as it is known soon."""
+        if size > LARGE_FILE_BYTES:
+            return await self.known_rows.saved(tenant, _KNOWN_SECONDS_OF_LARGE, file.path.with_suffix(".created"))
+        return await self.known_rows.of(tenant, _KNOWN_SECONDS)
+
+    def _draft(self, file: UploadedFile, tenant: str, parameters: UploadParameters) -> JobDraft:
         return JobDraft(
             tenant=tenant,
             job_id=str(uuid4()),
@@ -170,6 +187,7 @@ class Submission:
             batch_rows=self.settings.batch_rows,
             express_max_rows=self.settings.express_max_rows,
             partitions=self.settings.kafka_topic_partitions,
+            max_failures=parameters.max_failures,
         )
 
     async def _reservation(self, request: KeyedRequest, job: PreparedJob, budget: AnswerBudget) -> Reservation:
@@ -181,6 +199,8 @@ class Submission:
             mapping=columns_read(job.header),
             warnings_total=job.warnings_total,
             same_file_as=await self.same_files(request.tenant, accepted.file_sha256, budget),
+            already_created=already_created(job.already_created),
+            corrects=accepted.corrects,
         )
         partition = self.jobs.partition_of(accepted.job_id)
         return Reservation(

@@ -114,6 +114,8 @@ async def test_a_dry_run_needs_no_kafka_and_no_key(client):
         ],
         "estimated_seconds": 0.3,
         "same_file_as": [],
+        "already_created": {"count": 0, "rows": []},
+        "corrects": None,
     }
 
 
@@ -180,6 +182,8 @@ async def test_strict_makes_warnings_errors(client):
         ("encoding", "nothing"),
         ("strict", "perhaps"),
         ("repeat_created", "2"),
+        ("max_failures", "101%"),
+        ("corrects", "the last one"),
     ],
 )
 async def test_a_malformed_parameter_is_400_and_named(client, name, value):

@@ -33,7 +33,8 @@ def test_migrate_makes_the_tables(tmp_path):
 
     with sqlite3.connect(tmp_path / "ingest.db") as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert tables == {"ingest_reservations", "ingest_accepted_files", "ingest_alembic_version"}
+    made = {"reservations", "accepted_files", "created_chunks", "created_progress", "alembic_version"}
+    assert tables == {f"ingest_{name}" for name in made}
 
 
 def test_a_wrong_value_is_named_in_one_line(tmp_path):

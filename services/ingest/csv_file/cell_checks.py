@@ -44,7 +44,8 @@ _PLAIN_PHONE: Final = re.compile(r"[+(]?[0-9][0-9 ()/-]{7,}")
 _ORDINARY_PHONE: Final = re.compile(
     rf"(?!(?:{_EXPONENT.pattern}|{_DECIMAL.pattern})\Z)(?=(?:\D*\d){{4}})[^eE\\&=\"'<>]+"
 )
-_CREATED: Final = frozenset({"created", "created_and_activated"})
+#: What `result_status` says of a row that became a hospital.
+CREATED: Final = frozenset({"created", "created_and_activated"})
 _UNKNOWN: Final = "outcome_unknown"
 
 
@@ -186,7 +187,7 @@ class CellChecks:
 
     def _earlier_result(self, row: int, cells: Cells) -> Iterator[RowProblem]:
         status, code = self._ours(cells, "result_status"), self._ours(cells, "result_error_code")
-        if status in _CREATED and not self._repeat_created:
+        if status in CREATED and not self._repeat_created:
             hospital = self._ours(cells, "result_hospital_id")
             message = (
                 f"This row was created before{f' as hospital {shown(hospital)}' if hospital else ''}. Delete the row, "

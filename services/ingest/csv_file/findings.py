@@ -42,10 +42,11 @@ class Findings:
     errors: ProblemList = field(default_factory=ProblemList)
     warnings: ProblemList = field(default_factory=ProblemList)
 
-    def add(self, problems: Iterable[RowProblem]) -> None:
-        """Adds problems of both kinds."""
+    def add(self, problems: Iterable[RowProblem], unlisted: int = 0) -> None:
+        """Adds problems of both kinds. `unlisted`: errors that are counted only."""
         for problem in problems:
             is_warning = problem.is_warning and not self.strict
             (self.warnings if is_warning else self.errors).add((problem,))
             if self.file is not None:
                 self.file.add(problem, "warning" if is_warning else "error")
+        self.errors.total += unlisted

@@ -6,10 +6,10 @@ from itertools import dropwhile
 from typing import Final, NamedTuple, TextIO
 
 from services.ingest.csv_file.cell_checks import CellChecks, is_ordinary
+from services.ingest.csv_file.corrections import CorrectedRows
 from services.ingest.csv_file.header import Header
 from services.ingest.csv_file.records import Cells, Unreadable, records
 from shared.contract.hospital_columns import value_at, western_digits
-from shared.contract.hospital_matching import MatchingKey, matching_key
 from shared.runtime.http.row_problems import RowProblem
 
 MAX_FIELD_CHARS: Final = 1_000
@@ -25,11 +25,6 @@ class Row(NamedTuple):
     #: A cell for each of the header's columns. Empty ones at the end are left out.
     cells: list[str]
 
-    @property
-    def matching_key(self) -> MatchingKey:
-        """Equal for two rows that name the same hospital."""
-        return matching_key(self.name, self.address, self.phone)
-
 
 @dataclass(frozen=True, slots=True)
 class RowRejected:
@@ -40,10 +35,14 @@ class RowRejected:
 
 @dataclass(slots=True)
 class RowReader:
-    """Reads the data rows of a text. `warnings` gets what does not stand in the way of a row."""
+    """Reads the data rows of a text. `warnings` gets what does not stand in the way of a row.
+
+    `corrected` is shown each row that can be read.
+    """
 
     header: Header
     repeat_created: bool = False
+    corrected: CorrectedRows | None = None
     warnings: list[RowProblem] = field(default_factory=list)
 
     def read(self, text: TextIO) -> Iterator[Row | RowRejected]:
@@ -53,6 +52,8 @@ class RowReader:
             if isinstance(cells, Unreadable):
                 yield RowRejected([cells.problem(row)])
                 continue
+            if self.corrected is not None:
+                self.corrected.add(row, cells)
             name, address, phone = self._values(cells)
             if not self._is_ordinary(cells, name, address, phone):
                 errors, warnings = checks.problems(row, cells, name, address, phone)

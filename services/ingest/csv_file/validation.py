@@ -1,14 +1,23 @@
 """Whether a file can become a job, how it was read, and every reason why not with its row."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from services.ingest.csv_file.duplicates import MAX_DUPLICATES, DuplicateRows
+from services.ingest.csv_file.corrections import CorrectedRows, Correction
+from services.ingest.csv_file.created_before import (
+    LISTED_ROWS,
+    NONE_CREATED,
+    AlreadyCreated,
+    CreatedBefore,
+    CreatedRows,
+    created_problems,
+)
+from services.ingest.csv_file.duplicates import MAX_DUPLICATES, Duplicate, DuplicateRows, RowHash
 from services.ingest.csv_file.encodings import EncodingUnknown, EncodingWrong
 from services.ingest.csv_file.file_kind import FileKind, NotCsv, file_kind
-from services.ingest.csv_file.findings import Findings
+from services.ingest.csv_file.findings import MAX_LISTED, Findings
 from services.ingest.csv_file.header import (
     DELIMITERS,
     Header,
@@ -27,6 +36,8 @@ from shared.runtime.http.row_problems import EncodingGuess, ProblemCode, RowProb
 SAMPLE_ROWS: Final = 5
 #: What separates the columns of a sheet that was written as text.
 SHEET_DELIMITERS: Final = (",",)
+#: Most rows created before that the CSV of all problems names; each is kept in memory until then.
+MAX_CREATED_IN_FILE: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,7 @@ class Rules:
 
     max_rows: int
     allow_duplicates: bool = False
-    #: Rows that a result file of ours says were created may be created once more.
+    #: Rows that were created before, by what we remember or a result file of ours says, may be created once more.
     repeat_created: bool = False
     #: Warnings are errors.
     strict: bool = False
@@ -46,6 +57,10 @@ class Rules:
     sheet: str | None = None
     #: Where all errors and warnings are written as CSV, also those that are not listed.
     problem_file: Path | None = None
+    #: The job that the request says is corrected.
+    corrects: str | None = None
+    #: What the tenant's jobs have created; None: nothing is known.
+    created: CreatedRows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +85,8 @@ class FileAccepted:
     occurrences: dict[int, int]
     warnings: list[RowProblem] = field(default_factory=list)
     warnings_total: int = 0
+    already_created: AlreadyCreated = NONE_CREATED
+    correction: Correction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +100,8 @@ class FileRejected:
     warnings_total: int = 0
     reading: FileReading | None = None
     encoding_guesses: tuple[EncodingGuess, ...] = ()
+    already_created: AlreadyCreated = NONE_CREATED
+    correction: Correction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +176,11 @@ def _validate_rows(
     reading: FileReading, header: Header, rules: Rules, problems: ProblemFile | None
 ) -> FileAccepted | FileRejected | TooManyRows:
     findings, duplicates, total = Findings(rules.strict, problems), DuplicateRows(), 0
+    hash_of = RowHash(rules.created.key if rules.created else b"").of
     sample: list[Row] = []
     findings.add(header_warnings(header))
-    reader = RowReader(header, rules.repeat_created)
+    corrected = CorrectedRows(header, rules.corrects)
+    reader = RowReader(header, rules.repeat_created, corrected if corrected.are_named else None)
     with reading.file.open() as text:
         for outcome in reader.read(text):
             total += 1
@@ -171,20 +192,43 @@ def _validate_rows(
             if isinstance(outcome, RowRejected):
                 findings.add(outcome.errors)
                 continue
-            duplicates.add(outcome.row, outcome.matching_key)
+            duplicates.add(outcome.row, hash_of(outcome.name, outcome.address, outcome.phone))
             if len(sample) < SAMPLE_ROWS:
                 sample.append(outcome)
     if not total:
         message = "The file has a header, but no rows."
         findings.add((RowProblem(row=None, column=None, code=ProblemCode.NO_ROWS, message=message),))
     occurrences: dict[int, int] = {}
-    findings.add(_duplicate_problems(duplicates, rules, occurrences))
+    already_created = _compare(duplicates, rules, occurrences, findings)
+    findings.add(corrected.problems())
     reading = FileReading(reading.file, reading.sheet, header, tuple(sample))
     warnings, warnings_total = findings.warnings.listed, findings.warnings.total
     if findings.errors.total:
         errors = findings.errors
-        return FileRejected(errors.listed, errors.total, total, warnings, warnings_total, reading)
-    return FileAccepted(reading, header, total, occurrences, warnings, warnings_total)
+        return FileRejected(
+            errors.listed,
+            errors.total,
+            total,
+            warnings,
+            warnings_total,
+            reading,
+            already_created=already_created,
+            correction=corrected.correction(),
+        )
+    correction = corrected.correction()
+    return FileAccepted(reading, header, total, occurrences, warnings, warnings_total, already_created, correction)
+
+
+def _compare(rows: DuplicateRows, rules: Rules, occurrences: dict[int, int], findings: Findings) -> AlreadyCreated:
+    """Compares the rows with one another, and with what was created before."""
+    refuses = rules.strict and not rules.repeat_created
+    listed = MAX_CREATED_IN_FILE if rules.problem_file else MAX_LISTED
+    before = CreatedBefore(rules.created, rows, listed if refuses else LISTED_ROWS)
+    findings.add(_duplicate_problems(rows.duplicates(before.look_at), rules, occurrences))
+    found = before.result()
+    if refuses:
+        findings.add(created_problems(found), unlisted=found.count - len(found.rows))
+    return AlreadyCreated(found.count, found.rows[:LISTED_ROWS])
 
 
 def _rejected(
@@ -202,8 +246,10 @@ def _encoding_unknown() -> RowProblem:
     return RowProblem(row=None, column=None, code=ProblemCode.UNKNOWN_ENCODING, message=message)
 
 
-def _duplicate_problems(duplicates: DuplicateRows, rules: Rules, occurrences: dict[int, int]) -> Iterator[RowProblem]:
-    for duplicate in duplicates.duplicates():
+def _duplicate_problems(
+    duplicates: Iterable[Duplicate], rules: Rules, occurrences: dict[int, int]
+) -> Iterator[RowProblem]:
+    for duplicate in duplicates:
         occurrences[duplicate.row] = duplicate.occurrence
         if not rules.allow_duplicates:
             message = (

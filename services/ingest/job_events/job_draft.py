@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.ingest.job_events.max_failures import MaxFailures
+
 
 @dataclass(frozen=True, slots=True)
 class JobDraft:
@@ -18,3 +20,5 @@ class JobDraft:
     express_max_rows: int
     #: How many partitions the topics of rows have.
     partitions: int
+    #: More failed rows than this stop the job.
+    max_failures: MaxFailures | None = None

@@ -22,11 +22,13 @@ _BATCH_ID_BYTES: Final = 39
 
 @dataclass(frozen=True, slots=True)
 class JobTooLarge:
-    """The event of the job, which names its batches and columns, does not fit into a Kafka record."""
+    """The event of the job, which names its batches, columns and corrected rows, does not fit into a Kafka record."""
 
     batches: int
     #: Of the column names, in bytes.
     name_bytes: int
+    #: Of the rows of the job that it corrects, in bytes.
+    correction_bytes: int = 0
 
 
 NoJob = FileRejected | Unsuitable | JobTooLarge
@@ -38,14 +40,15 @@ def validate_job(path: Path, rules: Rules, draft: JobDraft, sheet: Sheet | None 
     if not isinstance(valid, FileAccepted):
         return valid
     batches = count_batches(valid.total, valid.occurrences.values(), draft.batch_rows)
-    size = len(job_accepted(draft, valid, ()).model_dump_json().encode()) + batches * _BATCH_ID_BYTES
-    if size > MAX_EVENT_BYTES:
-        return JobTooLarge(batches, sum(len(name.encode()) for name in valid.header.columns))
+    event = job_accepted(draft, valid, ())
+    if len(event.model_dump_json().encode()) + batches * _BATCH_ID_BYTES > MAX_EVENT_BYTES:
+        return JobTooLarge(batches, sum(len(name.encode()) for name in event.columns), len(event.corrected_rows))
     return valid
 
 
 def job_accepted(draft: JobDraft, valid: FileAccepted, batch_ids: Sequence[str]) -> JobAccepted:
     """The event of the whole job."""
+    correction = valid.correction
     return JobAccepted(
         occurred_at=draft.accepted_at,
         tenant=draft.tenant,
@@ -58,6 +61,9 @@ def job_accepted(draft: JobDraft, valid: FileAccepted, batch_ids: Sequence[str])
         delimiter=valid.header.delimiter,
         express=valid.total <= draft.express_max_rows,
         fields=_fields(valid.header),
+        max_failures=draft.max_failures.rows(valid.total) if draft.max_failures else None,
+        corrects=correction.job_id if correction else None,
+        corrected_rows=correction.rows if correction else "",
     )
 
 

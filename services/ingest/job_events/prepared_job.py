@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
+from services.ingest.csv_file.created_before import AlreadyCreated
 from services.ingest.csv_file.header import Header
 from services.ingest.csv_file.rows import Row, RowReader
 from services.ingest.csv_file.validation import FileAccepted, Rules
@@ -40,6 +41,7 @@ class PreparedJob:
     headers: RowHeaders
     header: Header
     warnings_total: int
+    already_created: AlreadyCreated
 
     def job_accepted_record(self) -> EventRecord:
         """The record of JobAccepted, which is sent after every row."""
@@ -58,8 +60,15 @@ def prepare(path: Path, rules: Rules, draft: JobDraft, sheet: Sheet | None = Non
         for row in _rows(valid):
             writer.add(encoder.record(row, batches.batch_for(valid.occurrences.get(row.row, 0))))
         writer.finish()
-    accepted = job_accepted(draft, valid, batches.ids)
-    return PreparedJob(accepted, draft.traceparent, records, encoder.headers, valid.header, valid.warnings_total)
+    return PreparedJob(
+        accepted=job_accepted(draft, valid, batches.ids),
+        traceparent=draft.traceparent,
+        records=records,
+        headers=encoder.headers,
+        header=valid.header,
+        warnings_total=valid.warnings_total,
+        already_created=valid.already_created,
+    )
 
 
 def bundles(records: Path) -> Iterator[Bundle]:

@@ -1,14 +1,17 @@
 """What a request says about its file: in the query, or as form fields beside it."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.ingest.csv_file.column_mapping import RequestedMapping
+from services.ingest.csv_file.corrections import job_id_in
 from services.ingest.csv_file.encodings import python_encoding
 from services.ingest.csv_file.header import NO_HEADER, SEARCHED_ROWS
 from services.ingest.csv_file.known_columns import HospitalField
+from services.ingest.job_events.max_failures import MaxFailures
 from shared.runtime.http.problems import Problem
 
 _BOOLEANS: Final = {
@@ -24,6 +27,8 @@ _BOOLEANS: Final = {
 _MAX_HEADER_ROW: Final = 10_000
 #: Most columns that become one field.
 MAX_JOINED: Final = 20
+#: Most characters of a fingerprint: so many are stored.
+MAX_FINGERPRINT: Final = 63
 NAMES: Final = (
     "mapping",
     "encoding",
@@ -32,6 +37,8 @@ NAMES: Final = (
     "allow_duplicates",
     "repeat_created",
     "strict",
+    "max_failures",
+    "corrects",
 )
 
 
@@ -47,6 +54,9 @@ class UploadParameters:
     allow_duplicates: bool = False
     repeat_created: bool = False
     strict: bool = False
+    max_failures: MaxFailures | None = None
+    #: The id of the job that the file corrects.
+    corrects: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -58,10 +68,13 @@ class UploadParameters:
             "header_row": self.header_row,
             "repeat_created": self.repeat_created,
             "strict": self.strict,
+            "max_failures": str(self.max_failures) if self.max_failures else None,
+            "corrects": self.corrects,
         }
         said = {name: value for name, value in chosen.items() if value or (name == "header_row" and value == NO_HEADER)}
         # Requests of an earlier version have the same fingerprint as long as they say nothing new.
-        return f"{self.allow_duplicates}:{json.dumps(said)}" if said else str(self.allow_duplicates)
+        text = f"{self.allow_duplicates}:{json.dumps(said)}" if said else str(self.allow_duplicates)
+        return text if len(text) <= MAX_FINGERPRINT else hashlib.sha256(text.encode()).hexdigest()[:MAX_FINGERPRINT]
 
 
 def upload_parameters(query: Mapping[str, Sequence[str]], form: Mapping[str, Sequence[str]]) -> UploadParameters:
@@ -75,6 +88,8 @@ def upload_parameters(query: Mapping[str, Sequence[str]], form: Mapping[str, Seq
         allow_duplicates=_boolean(said, "allow_duplicates"),
         repeat_created=_boolean(said, "repeat_created"),
         strict=_boolean(said, "strict"),
+        max_failures=_max_failures(said["max_failures"]) if "max_failures" in said else None,
+        corrects=_corrects(said["corrects"]) if "corrects" in said else None,
     )
 
 
@@ -126,6 +141,18 @@ def _header_row(text: str) -> int:
         "header_row",
         f"has to be the row of the header, from 1, or 0 for none (without it rows 1 to {SEARCHED_ROWS} are tried).",
     )
+
+
+def _max_failures(text: str) -> MaxFailures:
+    if found := MaxFailures.parse(text):
+        return found
+    raise _invalid("max_failures", f"has to be a number of rows (50) or a share of them (5%), not {text[:100]!r}.")
+
+
+def _corrects(text: str) -> str:
+    if job_id := job_id_in(text):
+        return job_id
+    raise _invalid("corrects", f"has to be the id of the job that is corrected, not {text[:100]!r}.")
 
 
 def _boolean(said: Mapping[str, str], name: str) -> bool:

@@ -43,6 +43,7 @@ class ProblemCode(StrEnum):
     DUPLICATE_ROW = "duplicate_row"
     ALREADY_CREATED = "already_created"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    OTHER_JOB = "other_job"
     # Warnings.
     UNUSED_COLUMN = "unused_column"
     UNUSED_CELLS = "unused_cells"
@@ -52,6 +53,8 @@ class ProblemCode(StrEnum):
     TYPOGRAPHIC_QUOTES = "typographic_quotes"
     ESCAPED_QUOTES = "escaped_quotes"
     DECIMAL_PHONE = "decimal_phone"
+    CREATED_BEFORE = "created_before"
+    SEVERAL_JOBS = "several_jobs"
 
 
 #: Codes that never refuse a file, unless `strict` makes them errors.
@@ -65,6 +68,8 @@ WARNINGS: Final = frozenset(
         ProblemCode.TYPOGRAPHIC_QUOTES,
         ProblemCode.ESCAPED_QUOTES,
         ProblemCode.DECIMAL_PHONE,
+        ProblemCode.CREATED_BEFORE,
+        ProblemCode.SEVERAL_JOBS,
     }
 )
 

@@ -5,17 +5,16 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.csv_file.duplicates import DuplicateRows
+from services.ingest.csv_file.duplicates import DuplicateRows, RowHash
 from services.ingest.job_events.batches import Batches, count_batches
-from shared.contract.hospital_matching import matching_key
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=80), st.integers(1, 5))
 def test_no_batch_holds_a_hospital_twice_or_more_rows_than_its_size(names, size):
     """Whatever is repeated however often."""
-    rows = DuplicateRows()
+    rows, hash_of = DuplicateRows(), RowHash().of
     for row, name in enumerate(names, start=2):
-        rows.add(row, matching_key(name, "street", None))
+        rows.add(row, hash_of(name, "street", None))
     occurrences = {duplicate.row: duplicate.occurrence for duplicate in rows.duplicates()}
     batches = Batches(size)
     members: dict[str, list[str]] = defaultdict(list)

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import update
 
+from services.ingest.created_rows.tables import created_chunks
 from services.ingest.keys.reservations import (
     Abandoned,
     Answered,
@@ -226,6 +227,7 @@ async def test_the_migrations_make_the_tables_that_the_code_uses(engine):
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    assert created_chunks.metadata is metadata
     await migrate(engine)
     async with engine.connect() as connection:
         differences = await connection.run_sync(

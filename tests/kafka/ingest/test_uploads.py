@@ -8,6 +8,7 @@ import pytest
 
 from shared.contract.cloud_events import header
 from shared.contract.events import JobAccepted, RowAccepted
+from shared.contract.row_set import decode_rows
 from shared.runtime.telemetry import configure_tracing
 from tests.support.ingest.ingest_server import CSV, VALIDATE, ingest, ready, settings, upload
 from tests.support.ingest.published_jobs import jobs, records
@@ -60,6 +61,21 @@ async def test_the_example_becomes_a_job_of_25_rows(client, tmp_path, where):
     assert sorted(row.row for row in rows) == list(range(2, 27))
     assert {row.batch_id for row in rows} == set(body["batch_ids"])
     assert next(row for row in rows if row.row == 11).address == "2100 River Road\nBuilding C"
+
+
+async def test_a_corrected_result_file_says_by_itself_what_it_corrects(client, tmp_path, where):
+    """In the answers and in the event. How many rows may fail is told as a number of rows."""
+    earlier = "6f1c1f0e-52f4-4f0e-9d4e-0d9f2a1b7c11"
+    rows = "".join(f"Hospital {row},b,{earlier},{row},failed,rejected\n" for row in (4, 7, 9))
+    content = f"name,address,result_job_id,result_row,result_status,result_error_code\n{rows}".encode()
+
+    checked = await upload(client, content, None, path=VALIDATE)
+    answer = await upload(client, content, params={"max_failures": "50%"})
+
+    assert checked.json()["corrects"] == answer.json()["corrects"] == earlier
+    accepted, _ = (await jobs(settings(tmp_path, **where)))[answer.json()["job_id"]]
+    assert (accepted.corrects, list(decode_rows(accepted.corrected_rows))) == (earlier, [4, 7, 9])
+    assert (accepted.max_failures, accepted.columns) == (1, ("name", "address"))
 
 
 async def test_all_events_of_an_upload_share_one_trace(client, tmp_path, where):

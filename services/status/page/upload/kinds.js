@@ -29,6 +29,7 @@ const KINDS = {
   duplicate_row: "The same hospital twice",
   already_created: "Created before",
   outcome_unknown: "Nobody knows yet what became of it",
+  other_job: "Of another upload",
   unused_column: "Columns that are not sent",
   unused_cells: "Columns that are not sent",
   footer: "Lines below the list",
@@ -37,6 +38,8 @@ const KINDS = {
   typographic_quotes: "Quotes that stay in the value",
   escaped_quotes: "Backslashes that stay in the value",
   decimal_phone: "Phone numbers that were numbers",
+  created_before: "Created by an earlier upload",
+  several_jobs: "Rows of several uploads",
 };
 
 /** They name the header's row, or a column by it. */

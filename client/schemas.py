@@ -68,17 +68,27 @@ class SampleRow(Document):
     phone: str | None = None
 
 
+class CreatedBefore(Document):
+    """A row that is alike to one that an earlier job has created."""
+
+    row: int
+    job_id: str
+    job_row: int
+
+
 class AlreadyCreated(Document):
-    """Rows that are alike to rows of earlier jobs."""
+    """Rows that are alike to rows of earlier jobs; the first ten are listed."""
 
     count: int = 0
+    rows: list[CreatedBefore] = []
 
 
 class AcceptedUpload(Document):
-    """The answer to an upload: the file is a job now."""
+    """The answer to an upload: the file is a job now. `corrects`: the job whose rows it has again."""
 
     job_id: str
     total_hospitals: int
+    corrects: str | None = None
 
 
 class ErrorsFound(Document):
@@ -110,6 +120,7 @@ class ValidationReport(ErrorsFound):
     sheets: list[str] = []
     sample: list[SampleRow] = []
     already_created: AlreadyCreated = AlreadyCreated()
+    corrects: str | None = None
     estimated_seconds: float | None = None
     same_file_as: list[SameFile] = []
 

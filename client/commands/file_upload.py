@@ -64,6 +64,8 @@ class FileUpload:
         about = f"{words.printable(self.about)}: " if self.about else ""
         total = words.hospitals(self.accepted.total_hospitals)
         context.output.say(f"{about}Accepted: {total}, job {self.accepted.job_id}")
+        if self.accepted.corrects:
+            context.output.say(f"{about}It corrects rows of job {words.printable(self.accepted.corrects)}")
         if context.quiet:
             context.output.answer(self.accepted.job_id)
 

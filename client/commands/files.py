@@ -53,8 +53,8 @@ def upload(
 
     First it says how each file is read: its columns, its first hospitals as they will be sent, its warnings. At a
     terminal it asks when something is in doubt: an encoding, a sheet, a column of another name, a warning, a file that
-    was accepted before. Where nobody can be asked, the last two need --yes, and the encoding --encoding. With --yes
-    --quiet it is sent at once.
+    was accepted before, hospitals that were created before. Where nobody can be asked, the last three need --yes, and
+    the encoding --encoding. With --yes --quiet it is sent at once.
 
     Of several files none is sent when one has errors. Each is one job however often the sending has to be repeated: its
     key is made once and kept.
@@ -142,7 +142,7 @@ def _say_verdict(context: CommandContext, checked: CheckedFile, about: str) -> N
     for job in report.same_file_as:
         say(f"It was accepted before, as job {job.job_id} on {words.moment(job.created_at)}.")
     if again := report.already_created.count:
-        say(f"{words.hospitals(again)} of it would be created a second time: earlier jobs have created them.")
+        say(f"{words.hospitals(again)} of it would be created a second time.")
     if checked.asked:
         say(f"Send it so with: {context.command('upload', checked.file.argument, *checked.options.words)}")
 

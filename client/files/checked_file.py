@@ -1,5 +1,6 @@
 """The check of a file before it is sent: how it is read, what is wrong with it, and what somebody has to confirm."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -82,23 +83,36 @@ def confirm(context: CommandContext, checked: CheckedFile) -> None:
     if doubts := " ".join(_doubts(name, checked)):
         answer = context.ask(f"{doubts} Send it all the same?")
         if not answer:
-            advice = " Say --yes if that is meant." if answer is None else ""
+            advice = _advice(checked) if answer is None else ""
             raise NotConfirmed(f"Not sent: {doubts}{advice}", report)
     elif _is_new_to_a_person(context, checked) and not context.ask(f"Send these {hospitals(report.total_hospitals)}?"):
         raise NotConfirmed(f"Not sent: {name}.", report)
 
 
+def _advice(checked: CheckedFile) -> str:
+    """What to say on the command line, where nobody can be asked."""
+    is_repeated = checked.report.already_created.count and not checked.options.repeat_created
+    return f" Say --yes if that is meant{', or --repeat-created' if is_repeated else ''}."
+
+
 def _doubts(name: str, checked: CheckedFile) -> list[str]:
+    """What somebody has to confirm."""
     report, doubts = checked.report, []
-    if report.same_file_as:
-        before = report.same_file_as[0]
-        doubts.append(f"{name} was accepted before, as job {before.job_id} on {moment(before.created_at)}.")
-        doubts.append(f"Its {hospitals(report.total_hospitals)} would be created a second time.")
-    elif again := report.already_created.count:
-        doubts.append(f"{hospitals(again)} of {name} would be created a second time: earlier jobs have created them.")
+    if not checked.options.repeat_created:
+        doubts += _repetitions(name, report)
     if report.warnings_count and not (checked.asked and _is_about_columns(report)):
         doubts.append(f"{name} has {counted(report.warnings_count, 'warning', 'warnings')}.")
     return doubts
+
+
+def _repetitions(name: str, report: ValidationReport) -> Iterator[str]:
+    """What would be created a second time."""
+    if report.same_file_as:
+        before = report.same_file_as[0]
+        yield f"{name} was accepted before, as job {before.job_id} on {moment(before.created_at)}."
+        yield f"Its {hospitals(report.total_hospitals)} would be created a second time."
+    elif again := report.already_created.count:
+        yield f"{hospitals(again)} of {name} would be created a second time: earlier jobs have created them."
 
 
 def _is_about_columns(report: ValidationReport) -> bool:

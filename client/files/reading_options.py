@@ -1,4 +1,4 @@
-"""How a file is to be read, as far as the person says it: which column is which, the encoding, the sheet."""
+"""What a person says of a file: which column is which, the encoding, the sheet, what it corrects."""
 
 import json
 from dataclasses import dataclass
@@ -31,7 +31,10 @@ def _field(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReadingOptions:
-    """The options of a command that say how its files are to be read. Nothing said: the service finds it."""
+    """The options of a command that say how its files are to be read, and what becomes of them.
+
+    Nothing said: the service finds it.
+    """
 
     columns: Annotated[
         list[str] | None,
@@ -59,9 +62,19 @@ class ReadingOptions:
         False
     )
     repeat_created: Annotated[
-        bool, typer.Option("--repeat-created", help="Create once more what a result file says is created.")
+        bool, typer.Option("--repeat-created", help="Create once more what was created before.")
     ] = False
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Warnings are errors, and so are hospitals that were created before.")
+    ] = False
+    max_failures: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER|SHARE%", help="Stop the job when more rows have failed: 50, or 5% of its rows."),
+    ] = None
+    corrects: Annotated[
+        str | None,
+        typer.Option(metavar="JOB", help="The job whose failed rows these are. A file of `failed` says it by itself."),
+    ] = None
 
     @property
     def chosen_columns(self) -> dict[str, list[str]]:
@@ -81,6 +94,8 @@ class ReadingOptions:
             "encoding": self.encoding,
             "sheet": self.sheet,
             "header_row": None if self.header_row is None else str(self.header_row),
+            "max_failures": self.max_failures,
+            "corrects": self.corrects,
             **{name: "true" for name in ("allow_duplicates", "repeat_created", "strict") if getattr(self, name)},
         }
         return {name: value for name, value in said.items() if value}
@@ -94,7 +109,9 @@ class ReadingOptions:
         words += [] if self.header_row is None else ["--header-row", str(self.header_row)]
         words += ["--allow-duplicates"] * self.allow_duplicates
         words += ["--repeat-created"] * self.repeat_created
-        return words + ["--strict"] * self.strict
+        words += ["--strict"] * self.strict
+        words += [] if self.max_failures is None else ["--max-failures", self.max_failures]
+        return words + ([] if self.corrects is None else ["--corrects", self.corrects])
 
     @property
     def unknown_to_old_services(self) -> str | None:

@@ -24,6 +24,9 @@ _OPTIONS: Final = {
     "unknown_sheet": "--sheet NAME says which one.",
     "duplicate_row": "--allow-duplicates if they are all meant.",
     "already_created": "--repeat-created if they are to be created once more.",
+    "created_before": "--repeat-created if they are to be created once more.",
+    "several_jobs": "--corrects JOB says which of them is corrected.",
+    "other_job": "without --corrects the job of the file is corrected.",
     "outcome_unknown": "`hospital-bulk resolve` settles a row, after a look into the directory.",
 }
 

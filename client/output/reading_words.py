@@ -7,8 +7,8 @@ from rich.cells import cell_len, set_cell_size
 
 from client.output.encoding_names import encoding_name
 from client.output.problem_words import grouped
-from client.output.words import counted, printable
-from client.schemas import ColumnsRead, SampleRow, ValidationReport
+from client.output.words import counted, hospitals, printable
+from client.schemas import AlreadyCreated, ColumnsRead, SampleRow, ValidationReport
 
 _SIGNS: Final = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _CELL: Final = 48
@@ -16,8 +16,8 @@ _NAMED_COLUMNS: Final = 10
 
 
 def checked(report: ValidationReport) -> list[str]:
-    """How it was read, and what looks wrong."""
-    lines = reading(report)
+    """How it was read, what it corrects, what was created before, and what looks wrong."""
+    lines = [*reading(report), *_corrects(report), *_created_before(report.already_created)]
     if report.warnings_count:
         lines.append(f"{counted(report.warnings_count, 'warning', 'warnings')}:")
         lines += [f"  {line}" for line in grouped(report.warnings, report.warnings_count)]
@@ -48,6 +48,21 @@ def has_guessed_columns(mapping: ColumnsRead, chosen: Sequence[str]) -> bool:
     return any(
         name.strip().casefold() != field for field, names in fields.items() if field not in chosen for name in names
     )
+
+
+def _corrects(report: ValidationReport) -> list[str]:
+    return [printable(f"It corrects rows of job {report.corrects}.")] if report.corrects else []
+
+
+def _created_before(found: AlreadyCreated) -> list[str]:
+    """Such as "2 hospitals were created before:" with the rows that created them."""
+    if not found.count:
+        return []
+    lines = [f"  row {row.row}: row {row.job_row} of job {row.job_id}" for row in found.rows]
+    if lines and (rest := found.count - len(found.rows)) > 0:
+        lines.append(f"  and {rest:,} more")
+    head = f"{hospitals(found.count)} {'was' if found.count == 1 else 'were'} created before"
+    return [f"{head}{':' if lines else '.'}", *map(printable, lines)]
 
 
 def _file(report: ValidationReport) -> list[str]:

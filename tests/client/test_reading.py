@@ -30,7 +30,7 @@ def test_what_is_chosen_goes_with_the_check_and_the_upload(run, service, file):
     service.respond("POST", "/validate", read())
     words = ["--map", "name=Hospital Name", "--map", "Address=STREET", "--map", "address=a=b", "--map", "phone="]
     words += ["--encoding", "windows-1252", "--sheet", "List 1", "--header-row", "3"]
-    words += ["--allow-duplicates", "--repeat-created", "--strict"]
+    words += ["--allow-duplicates", "--repeat-created", "--strict", "--max-failures", "5%", "--corrects", JOB_ID]
     assert run("upload", file, *words).exit_code == ExitStatus.DONE
     parameters = [sent(request) for request in service.requests]
     assert parameters[0] == parameters[1]
@@ -46,6 +46,8 @@ def test_what_is_chosen_goes_with_the_check_and_the_upload(run, service, file):
         "allow_duplicates": "true",
         "repeat_created": "true",
         "strict": "true",
+        "max_failures": "5%",
+        "corrects": JOB_ID,
     }
 
 
@@ -121,10 +123,36 @@ def test_yes_shows_the_warnings_and_sends(run, service, file):
 def test_hospitals_of_earlier_jobs_need_a_yes_too(run, service, file):
     """Also when the file is not the same byte for byte."""
     service.accept_uploads()
-    service.respond("POST", "/validate", read(already_created={"count": 3, "rows": []}))
+    rows = [{"row": 4, "job_id": JOB_ID, "job_row": 9}]
+    service.respond("POST", "/validate", read(already_created={"count": 3, "rows": rows}))
     result = run("upload", file)
     assert result.exit_code == ExitStatus.NOT_SENT
+    assert f"3 hospitals were created before:\n  row 4: row 9 of job {JOB_ID}\n  and 2 more\n" in result.stderr
     assert "3 hospitals of hospitals.csv would be created a second time" in result.stderr
+    assert "--repeat-created" in result.stderr
+    for allowed in ("--yes", "--repeat-created"):
+        assert run("upload", file, allowed).exit_code == ExitStatus.DONE
+    assert [sent(each).get("repeat_created") for each in service.calls("POST", "/bulk")] == [None, "true"]
+
+
+def test_the_same_file_may_be_meant_with_repeat_created(run, service, file):
+    """That says it of every hospital. A warning still needs a yes."""
+    service.accept_uploads()
+    before = {"job_id": JOB_ID, "created_at": "2026-03-01T09:30:00Z"}
+    service.respond("POST", "/validate", read(same_file_as=[before]))
+    assert run("upload", file).exit_code == ExitStatus.NOT_SENT
+    assert run("upload", file, "--repeat-created").exit_code == ExitStatus.DONE
+    service.respond("POST", "/validate", read(same_file_as=[before], warnings=[UNUSED], warnings_total=1))
+    assert run("upload", file, "--repeat-created").exit_code == ExitStatus.NOT_SENT
+
+
+def test_a_corrected_file_says_which_job_it_corrects(run, service, file):
+    """At the check and when it was accepted."""
+    service.accept_uploads(corrects=JOB_ID)
+    service.respond("POST", "/validate", read(corrects=JOB_ID))
+    result = run("upload", file)
+    assert result.exit_code == ExitStatus.DONE
+    assert result.output.count(f"It corrects rows of job {JOB_ID}") == 2
 
 
 def test_encodings_that_it_may_be_are_named_with_the_option(run, service, file):

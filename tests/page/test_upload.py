@@ -122,11 +122,21 @@ def test_the_same_file_may_be_meant(page: Page, api: FakeApi) -> None:
     assert len(api.keys()) == 1
 
 
+def test_a_file_that_corrects_an_upload_says_which(page: Page, api: FakeApi) -> None:
+    """Its rows say so by themselves; nothing has to be chosen."""
+    api.validations[0] = valid(corrects="earlier")
+    choose(page, api)
+    expect(page.get_by_role("heading", name="Ready to upload 25 hospitals")).to_be_focused()
+    expect(page.get_by_role("link", name="an earlier upload")).to_have_attribute("href", "#/jobs/earlier")
+
+
 def test_hospitals_that_were_created_before_are_asked_about(page: Page, api: FakeApi) -> None:
     """Also when the file is another one: each row leads to the upload that created it."""
     rows = [{"row": 3, "job_id": "earlier", "job_row": 7}]
     api.validations[0] = valid(already_created={"count": 12, "rows": rows})
     choose(page, api)
+    expect(page.get_by_role("heading", name="Create 12 hospitals a second time?")).to_be_focused()
+    expect(page.get_by_role("button", name="Yes, upload all 25 hospitals")).to_be_visible()
     expect(page.get_by_text("12 hospitals of this file were created before.")).to_be_visible()
     expect(page.get_by_role("link", name="row 7 of an earlier upload")).to_have_attribute("href", "#/jobs/earlier")
     expect(page.get_by_text("and 11 more")).to_be_visible()

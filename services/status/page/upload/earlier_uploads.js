@@ -1,4 +1,4 @@
-// What was uploaded before: the same file, or the same hospitals.
+// What was uploaded before: the same file, the same hospitals, or what this file corrects.
 import { el } from "../elements.js";
 import { count, counted, hospitals, moment } from "../words.js";
 
@@ -11,6 +11,11 @@ export function sameFile(same, size) {
     el("ul", {}, same.slice(0, 5).map(job =>
       el("li", {}, el("a", { href: address(job.job_id) }, `Upload of ${moment(job.created_at)}`)))),
     same.length > 5 && el("p", {}, `and ${counted(same.length - 5, "earlier upload", "earlier uploads")}`));
+}
+
+/** `jobId`: the upload whose rows the file has again, corrected. */
+export function correctedUpload(jobId) {
+  return el("p", { class: "notice busy" }, "This file corrects rows of ", el("a", { href: address(jobId) }, "an earlier upload"), ".");
 }
 
 /** `before`: rows alike to rows that were created in the last 30 days. */

@@ -5,7 +5,7 @@ import { icon } from "../icons.js";
 import { bytes, count, counted, duration, hospitals } from "../words.js";
 import { allowances } from "./allowances.js";
 import { columnsOf, correction } from "./correction.js";
-import { earlierRows, sameFile } from "./earlier_uploads.js";
+import { correctedUpload, earlierRows, sameFile } from "./earlier_uploads.js";
 import { encodingChoice } from "./encoding_choice.js";
 import { findings } from "./findings.js";
 import { listButton } from "./list_button.js";
@@ -86,13 +86,15 @@ function warningList(warnings, total, found) {
 function ready(mine, verdict, { mending, apply, send, list, how, found }, todo) {
   const { warnings_total: warned, same_file_as: same, already_created: before } = verdict;
   const size = hospitals(verdict.total_hospitals);
-  const isRepeated = same.length > 0 || before?.count > 0;
-  const title = same.length ? "Upload the same file again?" : warned ? `Look at ${counted(warned, "warning", "warnings")} first` : `Ready to upload ${size}`;
-  send.textContent = same.length ? "Yes, upload it again" : warned ? `Upload ${size} as they are` : `Upload ${size}`;
+  const again = before?.count > 0 && `Create ${hospitals(before.count)} a second time?`;
+  const title = same.length ? "Upload the same file again?" : again || (warned ? `Look at ${counted(warned, "warning", "warnings")} first` : `Ready to upload ${size}`);
+  const isRepeated = same.length > 0 || Boolean(again);
+  send.textContent = same.length ? "Yes, upload it again" : again ? `Yes, upload all ${size}` : warned ? `Upload ${size} as they are` : `Upload ${size}`;
   send.className = isRepeated ? "danger" : "main";
   return el("div", {}, heading(title), facts(mine, verdict),
     same.length > 0 && sameFile(same, size),
-    before?.count > 0 && earlierRows(before),
+    again && earlierRows(before),
+    verdict.corrects && correctedUpload(verdict.corrects),
     warned > 0 && warningList(verdict.warnings, warned, found),
     allowances([], mine.parameters, apply),
     how,

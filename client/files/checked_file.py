@@ -97,7 +97,8 @@ def _advice(checked: CheckedFile) -> str:
 
 def _doubts(name: str, checked: CheckedFile) -> list[str]:
     """What somebody has to confirm."""
-    report, doubts = checked.report, []
+    report = checked.report
+    doubts: list[str] = []
     if not checked.options.repeat_created:
         doubts += _repetitions(name, report)
     if report.warnings_count and not (checked.asked and _is_about_columns(report)):

@@ -1,10 +1,10 @@
 """How a file was read, as the API answers it."""
 
-from services.ingest.csv_file import created_before
 from services.ingest.csv_file.encodings import shown_encoding
 from services.ingest.csv_file.header import NO_HEADER, Header
 from services.ingest.csv_file.known_columns import HospitalField
 from services.ingest.csv_file.validation import FileAccepted, FileRejected
+from services.ingest.row_matching import created_before
 from services.ingest.schemas import AlreadyCreated, ColumnsRead, CreatedBefore, FileChecked, SameFileAs, SampleRow
 
 

@@ -16,7 +16,6 @@ import structlog
 
 from services.ingest.answers import already_created, columns_read
 from services.ingest.created_rows.known_rows import KnownRows
-from services.ingest.csv_file.created_before import CreatedRows
 from services.ingest.csv_file.header import HeaderRequest
 from services.ingest.csv_file.problem_file import write_errors
 from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, read_sheet
@@ -40,6 +39,7 @@ from services.ingest.publication.upload_budgets import (
     UploadBudget,
     UploadTimeouts,
 )
+from services.ingest.row_matching.created_before import CreatedRows
 from services.ingest.schemas import SameFileAs, UploadAccepted
 from services.ingest.settings import IngestSettings
 from services.ingest.upload.admission import Admission

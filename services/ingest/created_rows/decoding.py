@@ -8,7 +8,7 @@ import msgspec
 from aiokafka import ConsumerRecord
 
 from services.ingest.created_rows.chunks import HashedRow, tenant_key
-from services.ingest.csv_file.duplicates import RowHash
+from services.ingest.row_matching.duplicates import RowHash
 from shared.contract.cloud_events import header
 from shared.contract.events import RowCreated
 

@@ -14,8 +14,8 @@ from struct import Struct
 from typing import Final
 
 from services.ingest.created_rows.chunks import HASH_BYTES, Chunk
-from services.ingest.csv_file.created_before import CreatedRow
-from services.ingest.csv_file.duplicates import HASH_BITS, HashRange
+from services.ingest.row_matching.created_before import CreatedRow
+from services.ingest.row_matching.duplicates import HASH_BITS, HashRange
 
 #: Hash, number of the job, row.
 _RECORD: Final = Struct("<QII")

@@ -6,15 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from services.ingest.csv_file.corrections import CorrectedRows, Correction
-from services.ingest.csv_file.created_before import (
-    LISTED_ROWS,
-    NONE_CREATED,
-    AlreadyCreated,
-    CreatedBefore,
-    CreatedRows,
-    created_problems,
-)
-from services.ingest.csv_file.duplicates import MAX_DUPLICATES, Duplicate, DuplicateRows, RowHash
 from services.ingest.csv_file.encodings import EncodingUnknown, EncodingWrong
 from services.ingest.csv_file.file_kind import FileKind, NotCsv, file_kind
 from services.ingest.csv_file.findings import MAX_LISTED, Findings
@@ -30,6 +21,15 @@ from services.ingest.csv_file.problem_file import ProblemFile, write_errors
 from services.ingest.csv_file.rows import Row, RowReader, RowRejected
 from services.ingest.csv_file.text import TextFile, text_file
 from services.ingest.csv_file.workbook import Sheet, WorkbookRejected, WorkbookTooLarge, sheet_as_text
+from services.ingest.row_matching.created_before import (
+    LISTED_ROWS,
+    NONE_CREATED,
+    AlreadyCreated,
+    CreatedBefore,
+    CreatedRows,
+    created_problems,
+)
+from services.ingest.row_matching.duplicates import MAX_DUPLICATES, Duplicate, DuplicateRows, RowHash
 from shared.runtime.http.row_problems import EncodingGuess, ProblemCode, RowProblem
 
 #: How many rows are shown as they will be sent.

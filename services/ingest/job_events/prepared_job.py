@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-from services.ingest.csv_file.created_before import AlreadyCreated
 from services.ingest.csv_file.header import Header
 from services.ingest.csv_file.rows import Row, RowReader
 from services.ingest.csv_file.validation import FileAccepted, Rules
@@ -16,6 +15,7 @@ from services.ingest.job_events.job_draft import JobDraft
 from services.ingest.job_events.job_validation import NoJob, job_accepted, validate_job
 from services.ingest.job_events.row_encoder import SOURCE, RowEncoder, RowHeaders, RowRecord
 from services.ingest.job_events.row_partitioner import RowPartitioner
+from services.ingest.row_matching.created_before import AlreadyCreated
 from shared.contract.cloud_events import EventRecord, encode
 from shared.contract.events import JobAccepted
 

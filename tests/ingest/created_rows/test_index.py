@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from services.ingest.created_rows.chunks import CHUNK_ROWS, HashedRow, add_rows
 from services.ingest.created_rows.index import CreatedIndex
-from services.ingest.csv_file.created_before import CreatedRow
-from services.ingest.csv_file.duplicates import HashRange
+from services.ingest.row_matching.created_before import CreatedRow
+from services.ingest.row_matching.duplicates import HashRange
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 JOBS = [str(uuid4()) for _ in range(4)]

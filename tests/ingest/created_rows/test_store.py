@@ -9,9 +9,9 @@ import pytest
 from services.ingest.created_rows.chunks import CHUNK_ROWS, HashedRow, tenant_key
 from services.ingest.created_rows.known_rows import KnownRows
 from services.ingest.created_rows.store import CreatedRowsStore, ProgressMoved
-from services.ingest.csv_file.created_before import CreatedRow
-from services.ingest.csv_file.duplicates import RowHash
 from services.ingest.keys.schema_version import migrate
+from services.ingest.row_matching.created_before import CreatedRow
+from services.ingest.row_matching.duplicates import RowHash
 from shared.runtime.databases import Database, create_engine, database_url
 
 LEASE = timedelta(seconds=15)

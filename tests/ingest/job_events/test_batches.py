@@ -5,8 +5,8 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.csv_file.duplicates import DuplicateRows, RowHash
 from services.ingest.job_events.batches import Batches, count_batches
+from services.ingest.row_matching.duplicates import DuplicateRows, RowHash
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=80), st.integers(1, 5))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.ingest.csv_file.duplicates import Duplicate, DuplicateRows, HashRange, RowHash
+from services.ingest.row_matching.duplicates import Duplicate, DuplicateRows, HashRange, RowHash
 from shared.contract.hospital_matching import matching_key
 
 HASH = RowHash(b"a key")

@@ -6,7 +6,7 @@ from heapq import nsmallest
 from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
-from services.ingest.csv_file.duplicates import HASH_BITS, DuplicateRows, HashRange
+from services.ingest.row_matching.duplicates import HASH_BITS, DuplicateRows, HashRange
 from shared.runtime.http.row_problems import ProblemCode, RowProblem
 
 #: How many of them are listed in an answer.

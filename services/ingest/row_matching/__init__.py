@@ -1,0 +1,1 @@
+"""Rows that are the same hospital: in one file, or as one that was created before."""

@@ -36,6 +36,9 @@ def joint_health_routes(
         """Answers 200 when every service can do its work, else 503; each is named with what it lacks."""
         return await services_health.combined("/health/ready", ("ready", "not_ready"))
 
+    # Anything else that is asked of these paths would be forwarded to status.
+    for path, answer in (("/health", health), ("/health/ready", ready)):
+        router.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
     return router
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from services.processor.engine import Engine
 from services.processor.settings import ProcessorSettings
+from shared.runtime.http.head import HeadAnswers
 from shared.runtime.http.health import health_routes
 from shared.runtime.http.http_server import serve
 from shared.runtime.http.problems import answer_with_problems
@@ -42,4 +43,5 @@ def build(settings: ProcessorSettings) -> Service:
         checks["rate_slots"] = engine.report_reader.check
     app.include_router(health_routes(checks, engine.liveness.check))
     answer_with_problems(app)
+    app.add_middleware(HeadAnswers)
     return Service(engine, app)

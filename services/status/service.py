@@ -41,7 +41,7 @@ from services.status.settings import StatusSettings
 from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.schema_version import check_schema, migrate
 from services.status.web.asyncapi_routes import asyncapi_routes
-from services.status.web.page_files import PageFiles
+from services.status.web.page_files import PageMount
 from services.status.web.session_routes import session_routes
 from services.status.web.tenant import asking_tenant
 from services.status.webhooks.deliveries import Deliveries
@@ -133,7 +133,7 @@ def build(settings: StatusSettings) -> FastAPI:
     }
     app.include_router(health_routes(checks))
     app.include_router(asyncapi_routes(topics))
-    app.mount("/", PageFiles(), name="page")
+    app.router.routes.append(PageMount())
     return app
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers
 from starlette.responses import Response
+from starlette.routing import Match, Mount
 from starlette.types import Scope
 
 PAGE: Final = Path(__file__).parents[1] / "page"
@@ -21,6 +22,17 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+
+class PageMount(Mount):
+    """The page at `/`. It leaves what is below /api/ to the API: a wrong method is a 405 there, not a missing file."""
+
+    def __init__(self) -> None:
+        super().__init__("/", PageFiles(), name="page")
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the path is the page's."""
+        return (Match.NONE, {}) if scope["path"].startswith("/api/") else super().matches(scope)
 
 
 class PageFiles(StaticFiles):

@@ -7,8 +7,9 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from shared.runtime.http.row_problems import EncodingGuess, RowProblem
 
@@ -17,20 +18,23 @@ log = structlog.get_logger(__name__)
 KAFKA_DOWN = "Service temporarily unavailable. The message queue is currently down. Please try again later."
 
 
-class ProblemDocument(BaseModel):
-    """What the body of every error looks like, for the API's documentation."""
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+#: Where the words of the status differ between versions of Python.
+_ERROR_TYPES = {413: "body_too_large", 422: "unprocessable"}
+INTERNAL_ERROR = "Something went wrong on our side. It has been logged; please try again."
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    error_type: str
-    #: What is wrong with a file: the first 1,000 things.
-    errors: list[RowProblem] | None = None
-    #: How many things are wrong with it.
-    errors_total: int | None = None
-    #: Of a file whose encoding is not known.
-    encoding_guesses: list[EncodingGuess] | None = None
+
+class ProblemDocument(BaseModel):
+    """What the body of every error looks like (RFC 9457), for the API's documentation."""
+
+    type: str = Field(description="A URI that names `error_type`.")
+    title: str = Field(description="The words of the HTTP status.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="For a person: what is wrong, and what to do.")
+    error_type: str = Field(description="For a program. A type never changes its meaning; new ones may come.")
+    errors: list[RowProblem] = Field([], description="What is wrong with a file: the first 1,000 things.")
+    errors_total: int = Field(0, description="How many things are wrong with it.")
+    encoding_guesses: list[EncodingGuess] = Field([], description="How a file of unknown encoding may be read.")
 
 
 class Problem(Exception):
@@ -70,7 +74,11 @@ class Problem(Exception):
             body["errors_total"] = self.errors_total or len(self.errors)
         if self.encoding_guesses:
             body["encoding_guesses"] = [guess.model_dump() for guess in self.encoding_guesses]
-        headers = {"Retry-After": str(self.retry_after)} if self.retry_after is not None else None
+        headers = {"Retry-After": str(self.retry_after)} if self.retry_after is not None else {}
+        if self.status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = (
+                "ApiKey"  # RFC 9110 wants one; browsers ask nobody for a scheme they do not know
+            )
         return JSONResponse(body, self.status, headers, media_type="application/problem+json")
 
 
@@ -89,6 +97,19 @@ def database_down() -> Problem:
     )
 
 
+def _allowed_methods(request: Request) -> list[str]:
+    """The methods of the path, when routes say so. A path may have several routes, and each knows only its own."""
+    routes = request.app.routes
+    allowed = [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    if len(allowed) == len(_METHODS):  # the page and the proxy take every method, and refuse some by themselves
+        return []
+    return ["GET", "HEAD", *allowed[1:]] if "GET" in allowed else allowed
+
+
 def answer_with_problems(app: FastAPI) -> None:
     """Makes every error of the app a problem document, the unexpected ones too."""
 
@@ -102,14 +123,16 @@ def answer_with_problems(app: FastAPI) -> None:
         return Problem(400, "invalid_request", words).response()
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        name = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-        answer = Problem(error.status_code, name, str(error.detail)).response()
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        status = error.status_code
+        name = _ERROR_TYPES.get(status) or HTTPStatus(status).phrase.lower().replace(" ", "_")
+        answer = Problem(status, name, str(error.detail)).response()
         answer.headers.update(error.headers or {})
+        if status == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := _allowed_methods(request)):
+            answer.headers["Allow"] = ", ".join(allowed)
         return answer
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("unexpected_error", path=request.url.path, exc_info=error)
-        detail = "Something went wrong on our side. It has been logged; please try again."
-        return Problem(500, "internal_error", detail).response()
+        return Problem(500, "internal_error", INTERNAL_ERROR).response()

@@ -13,6 +13,8 @@ from shared.runtime.settings import ApiKey
 
 #: The tenant of everybody where no keys are set.
 OPEN_TENANT: Final = "default"
+KEY_HEADER: Final = "X-API-Key"
+UNAUTHORIZED: Final = f"Send a valid API key in the header {KEY_HEADER}."
 #: What the page keeps its key in, since a browser's downloads and event streams send no headers of ours.
 SESSION_COOKIE: Final = "hospital_session"
 
@@ -26,7 +28,7 @@ def tenant_of(request: Request, keys: Sequence[ApiKey]) -> str:
     # Every key is compared, each in constant time, so that the time taken tells nothing.
     matches = [key.tenant for key in keys if hmac.compare_digest(key.sha256, digest)]
     if not given or not matches:
-        raise Problem(401, "unauthorized", "Send a valid API key in the header X-API-Key.")
+        raise Problem(401, "unauthorized", UNAUTHORIZED)
     return matches[0]
 
 

@@ -60,6 +60,8 @@ async def client(log):
     async def limited(limit: int):
         return limit
 
+    app.add_api_route("/session", limited, methods=["POST"])
+    app.add_api_route("/session", limited, methods=["DELETE"])
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
         yield client
@@ -135,4 +137,9 @@ async def test_a_wrong_parameter_is_named(client):
 async def test_headers_of_an_error_are_kept(client):
     """A browser needs them to know what to do."""
     assert (await client.get("/closed")).headers["www-authenticate"] == "ApiKey"
-    assert (await client.post("/kafka")).headers["allow"] == "GET"
+    assert (await client.post("/kafka")).headers["allow"] == "GET, HEAD"
+
+
+async def test_a_wrong_method_is_told_all_that_are_right(client):
+    """Each of a path's routes knows only its own. HEAD is answered wherever GET is."""
+    assert (await client.get("/session")).headers["allow"] == "POST, DELETE"

@@ -94,17 +94,28 @@ def upload_parameters(query: Mapping[str, Sequence[str]], form: Mapping[str, Seq
 
 
 def _one(name: str, values: Sequence[str]) -> str | None:
-    """The value, when all that were sent are the same. An empty one counts as not sent."""
-    different = {value for value in values if value}
-    if len(different) > 1:
+    """The value, when all that were sent mean the same. An empty one counts as not sent."""
+    sent = [value for value in values if value]
+    if len({_meaning(value) for value in sent}) > 1:
         raise _invalid(name, "is sent with different values. Send it once, in the query or as a form field.")
-    return different.pop() if different else None
+    return sent[0] if sent else None
+
+
+def _meaning(value: str) -> str:
+    """Equal for texts that mean the same: `True` and `1`, or an object with its names in another order."""
+    folded = value.lower()
+    if folded in _BOOLEANS:
+        return str(_BOOLEANS[folded])
+    try:
+        return json.dumps(json.loads(value), sort_keys=True)
+    except (ValueError, RecursionError):
+        return value
 
 
 def _mapping(text: str) -> RequestedMapping:
     try:
         said: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _invalid("mapping", 'is not JSON. Send an object such as {"name": "Hospital Name"}.') from None
     if not isinstance(said, dict):
         raise _invalid("mapping", 'is not a JSON object. Send one such as {"name": "Hospital Name"}.')

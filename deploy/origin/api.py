@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from starlette.routing import Route
 
-from deploy.origin.forwarding import ReverseProxy
+from deploy.origin.forwarding import BODY_SECONDS, ReverseProxy
 from deploy.origin.joint_health import ANSWER_SECONDS, joint_health_routes
 from deploy.origin.openapi import Document, merge
 from shared.runtime.http.problems import Problem, answer_with_problems
@@ -20,11 +20,15 @@ DOCUMENT_TIMEOUT = aiohttp.ClientTimeout(total=4.0)
 
 
 def create_app(
-    session: aiohttp.ClientSession, services: Mapping[str, str], health_seconds: float = ANSWER_SECONDS
+    session: aiohttp.ClientSession,
+    services: Mapping[str, str],
+    health_seconds: float = ANSWER_SECONDS,
+    body_seconds: float = BODY_SECONDS,
 ) -> FastAPI:
     """The origin's app. It closes the session when it ends.
 
     `services`: the addresses of `ingest`, `status` and `processor`. `health_seconds`: how long `/health` waits for one.
+    `body_seconds`: how long a client may be silent before its body is whole.
     """
 
     @asynccontextmanager
@@ -51,7 +55,7 @@ def create_app(
     answer_with_problems(app)
     app.include_router(joint_health_routes(session, services, health_seconds))
     app.add_api_route("/metrics", _no_metrics_here(services), include_in_schema=False)
-    app.mount("/", ReverseProxy(session, services))
+    app.mount("/", ReverseProxy(session, services, body_seconds))
     return app
 
 

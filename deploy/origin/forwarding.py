@@ -1,6 +1,7 @@
 """Forwards requests to the services. Both bodies are streamed: memory stays small, whatever their size."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
 import structlog
@@ -17,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_SECONDS = 2.0
 READ_TIMEOUT_SECONDS = 300.0
+#: Longer than the services' 20 s, so that a service that knows of the request answers in its own words.
+BODY_SECONDS = 25.0
 
 
 def client_session() -> aiohttp.ClientSession:
@@ -55,15 +58,43 @@ class RelayedResponse(StreamingResponse):
             self._answer.close()
 
 
+class _Body:
+    """A request's body as it comes. `is_late` once nothing of it has come for so many seconds."""
+
+    def __init__(self, request: Request, seconds: float) -> None:
+        self._request = request
+        self._seconds = seconds
+        self.is_late = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Raises TimeoutError when it is late."""
+        stream = self._request.stream()
+        # aiohttp sends the head with the first piece of the body. A service that wants no body answers the head.
+        yield b""
+        try:
+            while True:
+                async with asyncio.timeout(self._seconds):
+                    chunk = await anext(stream, None)
+                if chunk is None:
+                    return
+                yield chunk
+        except TimeoutError:
+            self.is_late = True
+            raise
+
+
 class ReverseProxy:
     """The ASGI app that forwards each request to its service.
 
     A service may answer before it has read the whole body. The client receives that answer, since uvicorn goes on
-    reading what the client still sends.
+    reading what the client still sends. `body_seconds`: how long a client may be silent before its body is whole.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, services: Mapping[str, str]) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, services: Mapping[str, str], body_seconds: float = BODY_SECONDS
+    ) -> None:
         self._session = session
+        self._body_seconds = body_seconds
         self._services = {name: yarl.URL(url) for name, url in services.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,15 +110,18 @@ class ReverseProxy:
 
     async def _answer(self, request: Request) -> Response:
         service = service_for(request.scope["path"])
+        body = _Body(request, self._body_seconds)
         try:
             answer = await self._session.request(
                 request.method,
                 self._target(service, request),
                 headers=headers.request_headers(request.headers.raw, request.client, request.url),
-                data=request.stream() if _has_body(request) else None,
+                data=body.chunks() if _has_body(request) else None,
                 allow_redirects=False,
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if body.is_late:
+                raise Problem(408, "request_timeout", "The body did not come in time. Please send it again.") from error
             log.warning("service_unreachable", service=service, reason=str(error) or type(error).__name__)
             raise service_unavailable(service) from error
         return RelayedResponse(answer)

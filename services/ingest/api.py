@@ -22,6 +22,7 @@ from services.ingest.publication.upload_budgets import KafkaSilent
 from services.ingest.schemas import FileChecked, UploadAccepted
 from services.ingest.settings import IngestSettings
 from services.ingest.submission import Answer, Submission
+from services.ingest.upload.admission import AdmittedUpload
 from services.ingest.upload.authentication import Authentication
 from services.ingest.upload.body import BODY_TIMEOUTS, BodyTimeouts, UploadedFile, receive_file
 from services.ingest.upload.parameters import UploadParameters, upload_parameters
@@ -80,8 +81,8 @@ def upload_routes(
         query = request.query_params
         return upload_parameters({name: query.getlist(name) for name in query}, file.fields)
 
-    async def received(request: Request, directory: Path) -> UploadedFile:
-        return await receive_file(request, directory, settings.max_upload_bytes, timeouts)
+    async def received(request: Request, directory: Path, upload: AdmittedUpload) -> UploadedFile:
+        return await receive_file(request, directory, settings.max_upload_bytes, upload, timeouts)
 
     @router.post(
         "/bulk", status_code=202, response_model=UploadAccepted, responses=UPLOAD_PROBLEMS, openapi_extra=DOCUMENTED
@@ -97,8 +98,8 @@ def upload_routes(
 
         async def work() -> Response:
             key, tenant = await authentication.keyed_tenant(request, idempotency_key_ or [])
-            with submission.admission.upload(), spool.upload_directory() as directory:
-                file = await received(request, directory)
+            with submission.admission.upload() as admitted, spool.upload_directory() as directory:
+                file = await received(request, directory, admitted)
                 return _accepted(await submission.submit(file, key, tenant, parameters(request, file)))
 
         return await _counted(work, tracer)
@@ -113,8 +114,8 @@ def upload_routes(
         """Checks a file without storing anything. `Accept: text/csv` gets all errors and warnings as a list."""
         with _outages_as_problems():
             tenant = await authentication.tenant(request)
-            with submission.admission.upload(), spool.upload_directory() as directory:
-                file = await received(request, directory)
+            with submission.admission.upload() as admitted, spool.upload_directory() as directory:
+                file = await received(request, directory, admitted)
                 if wants_problem_list(request.headers.get("accept", "")):
                     target = directory / "problems.csv"
                     await submission.check(file, tenant, parameters(request, file), target)

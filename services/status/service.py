@@ -54,6 +54,7 @@ from shared.runtime.databases import create_engine
 from shared.runtime.http.head import HeadAnswers
 from shared.runtime.http.health import health_routes
 from shared.runtime.http.problems import answer_with_problems
+from shared.runtime.http.small_bodies import BODY_SECONDS, SmallBodies
 from shared.runtime.kafka.publisher import Publisher
 from shared.runtime.kafka.topic_admin import check_topics
 
@@ -62,8 +63,11 @@ log = structlog.get_logger(__name__)
 _COUNT_SECONDS: Final = 10.0
 
 
-def build(settings: StatusSettings) -> FastAPI:
-    """The service as an ASGI app. It connects when it is started, and stops when that ends."""
+def build(settings: StatusSettings, body_seconds: float = BODY_SECONDS) -> FastAPI:
+    """The service as an ASGI app. It connects when it is started, and stops when that ends.
+
+    `body_seconds`: how long a request's body may take.
+    """
     topics = settings.topics
     # Readers have connections of their own, so that they never wait for the projection.
     writing, reading = create_engine(settings.url, pool_size=5), create_engine(settings.url, CONNECTIONS, reading=True)
@@ -117,6 +121,7 @@ def build(settings: StatusSettings) -> FastAPI:
     app = FastAPI(title="Hospital bulk: status", summary="What became of each upload and each row", lifespan=lifespan)
     answer_with_problems(app)
     app.add_middleware(HeadAnswers)
+    app.add_middleware(SmallBodies, seconds=body_seconds)
     dependencies = RouteDependencies(database, lookup, asking_tenant(settings.tenants))
     app.include_router(api_routes(dependencies))
     app.include_router(result_file_routes(dependencies))

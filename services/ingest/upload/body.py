@@ -12,6 +12,7 @@ from fastapi import Request
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 
+from services.ingest.upload.admission import AdmittedUpload
 from services.ingest.upload.multipart import FilePart, FileTooLarge, MalformedBody
 from shared.runtime.http.problems import Problem
 
@@ -26,6 +27,8 @@ class BodyTimeouts:
 
     #: To send anything more of the body.
     chunk_seconds: float = 20.0
+    #: From then on the upload does not count any more, until it goes on.
+    silent_seconds: float = 1.0
     #: To send all of it.
     body_seconds: float = 600.0
     #: How long the rest of a refused body is read. A client that is still sending may not read the answer.
@@ -48,11 +51,11 @@ class UploadedFile:
 
 
 async def receive_file(
-    request: Request, directory: Path, max_bytes: int, timeouts: BodyTimeouts = BODY_TIMEOUTS
+    request: Request, directory: Path, max_bytes: int, upload: AdmittedUpload, timeouts: BodyTimeouts = BODY_TIMEOUTS
 ) -> UploadedFile:
     """The part `file` of the request's body, written into `directory`. Raises Problem: 400, 408, 413, 415, 503."""
     try:
-        return await _receive_file(request, directory, max_bytes, timeouts)
+        return await _receive_file(request, directory, max_bytes, _chunks(request, upload, timeouts))
     except Problem:
         await drain_body(request, timeouts.drain_seconds)
         raise
@@ -66,14 +69,16 @@ async def drain_body(request: Request, seconds: float) -> None:
                 pass
 
 
-async def _receive_file(request: Request, directory: Path, max_bytes: int, timeouts: BodyTimeouts) -> UploadedFile:
+async def _receive_file(
+    request: Request, directory: Path, max_bytes: int, chunks: AsyncIterator[bytes]
+) -> UploadedFile:
     boundary = _boundary(request)
     _refuse_by_headers(request, max_bytes)
     path = directory / "upload.csv"
     with path.open("wb") as file:
         try:
             part = FilePart(boundary, file, max_bytes)
-            await _feed(part, _chunks(request, timeouts), max_bytes + WRAPPING_BYTES)
+            await _feed(part, chunks, max_bytes + WRAPPING_BYTES)
         except MalformedBody as error:
             raise Problem(400, "malformed_body", str(error)) from error
         except FileTooLarge as error:
@@ -116,14 +121,24 @@ async def _feed(part: FilePart, chunks: AsyncIterator[bytes], max_body: int) -> 
     part.finish()
 
 
-async def _chunks(request: Request, timeouts: BodyTimeouts) -> AsyncIterator[bytes]:
-    """The body as it arrives. Raises Problem 408 when it takes too long, and MalformedBody when it breaks off."""
+async def _chunks(request: Request, upload: AdmittedUpload, timeouts: BodyTimeouts) -> AsyncIterator[bytes]:
+    """The body as it arrives. The upload counts while it does, and from its end on.
+
+    Raises Problem 408 when it takes too long, 503 when it goes on and there are too many, and MalformedBody when it
+    breaks off.
+    """
     chunks = request.stream()
+    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeouts.body_seconds):
             while True:
-                async with asyncio.timeout(timeouts.chunk_seconds):
-                    chunk = await anext(chunks, None)
+                silence = loop.call_later(timeouts.silent_seconds, upload.discount)
+                try:
+                    async with asyncio.timeout(timeouts.chunk_seconds):
+                        chunk = await anext(chunks, None)
+                finally:
+                    silence.cancel()
+                upload.count()
                 if chunk is None:
                     return
                 yield chunk

@@ -6,11 +6,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import cast
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from shared.runtime.http.request_heads import HEAD_SECONDS, BoundedHeads
 from shared.runtime.settings import HttpSettings, stop
 
 log = structlog.get_logger(__name__)
@@ -53,11 +56,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: FastAPI, listening: socket.socket) -> None:
-    """Runs the app on the socket; returns after a signal, when open requests have been answered (at most 8 s)."""
+async def serve(app: FastAPI, listening: socket.socket, head_seconds: float = HEAD_SECONDS) -> None:
+    """Runs the app on the socket; returns after a signal, when open requests have been answered (at most 8 s).
+
+    `head_seconds`: how long a client may take to send the head of a request.
+    """
     host, port, *_ = listening.getsockname()
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS, lifespan="on"
+        app,
+        http=cast("type[asyncio.Protocol]", partial(BoundedHeads, head_seconds=head_seconds)),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+        lifespan="on",
     )
     log.info("listening", url=f"http://{host}:{port}")
     await _Server(config).serve(sockets=[listening])

@@ -292,6 +292,43 @@ def send_all_then_read(url: str, size: int) -> tuple[int, bytes]:
         connection.close()
 
 
+@pytest.mark.parametrize("sent", [b"", b"name"], ids=["never begins", "stops"])
+async def test_a_body_that_does_not_come_is_408_and_the_service_is_let_go(sent):
+    """The origin waits no longer than it says, also for a service that never gives up."""
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def patient(request: web.Request) -> web.Response:
+        try:
+            return web.Response(body=await request.read())
+        finally:
+            ended.set_result(None)
+
+    async with upstream(patient) as ingest, origin({"body_seconds": 0.3}, ingest=ingest) as running:
+        reader, writer = await asyncio.open_connection(*running.url.removeprefix("http://").split(":"))
+        head = b"POST /api/v1/hospitals/bulk HTTP/1.1\r\nHost: o\r\nContent-Length: 1000000\r\n\r\n"
+        writer.write(head + sent)
+        async with asyncio.timeout(10):
+            answered = await reader.readuntil(b"}")
+            assert b" 408 " in answered.partition(b"\r\n")[0]
+            assert b"request_timeout" in answered
+            await ended
+        writer.close()
+
+
+async def test_a_service_that_answers_without_the_body_is_heard_at_once():
+    """The client is silent, and the service does not want its body: neither waits for the other."""
+
+    async def refuse(request: web.Request) -> web.Response:
+        return web.json_response({"title": "no"}, status=401)
+
+    async with upstream(refuse) as ingest, origin({"body_seconds": 60}, ingest=ingest) as running:
+        reader, writer = await asyncio.open_connection(*running.url.removeprefix("http://").split(":"))
+        writer.write(b"POST /api/v1/hospitals/bulk HTTP/1.1\r\nHost: o\r\nContent-Length: 1000000\r\n\r\n")
+        async with asyncio.timeout(10):
+            assert b" 401 " in await reader.readline()
+        writer.close()
+
+
 @pytest.mark.parametrize("path", ["/api/v1/hospitals/bulk", "/api/v1/hospitals/jobs"])
 async def test_a_service_that_is_down_is_503_with_advice(session, path):
     """As a problem document, soon, and also in the middle of an upload."""

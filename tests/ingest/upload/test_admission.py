@@ -22,11 +22,30 @@ def admission(**limits) -> Admission:
 def test_uploads_are_admitted_up_to_the_limit():
     """And again when one has left."""
     one = admission(uploads=1)
-    with one.upload(), pytest.raises(Problem), one.upload():
-        pytest.fail("there was no room")
+    with one.upload() as upload:
+        upload.count()
+        with pytest.raises(Problem), one.upload():
+            pytest.fail("there was no room")
 
     with one.upload():
         pass
+
+
+def test_an_upload_whose_client_is_silent_does_not_count():
+    """Others take its place. It is told so when it goes on."""
+    one = admission(uploads=1)
+    with one.upload() as silent, one.upload() as other:
+        silent.count()
+        silent.discount()
+        other.count()
+        other.count()
+        with pytest.raises(Problem) as refusal:
+            silent.count()
+        assert refusal.value.error_type == "busy"
+        other.discount()
+        silent.count()
+    with one.upload() as upload:
+        upload.count()
 
 
 @pytest.mark.parametrize("kind", ["small", "large"])

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from structlog.testing import capture_logs
 from services.ingest.publication.job_transaction import JobTransaction
 from services.ingest.service import LIMITS, Limits, build
 from services.ingest.settings import IngestSettings
+from shared.runtime.http.request_heads import HEAD_SECONDS, BoundedHeads
 
 UPLOAD = "/api/v1/hospitals/bulk"
 VALIDATE = "/api/v1/hospitals/validate"
@@ -35,11 +37,12 @@ def settings(directory: Path, **values: Any) -> IngestSettings:
 
 
 @asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[str]:
-    """The URL of the app while it is served."""
+async def served(app: FastAPI, head_seconds: float = HEAD_SECONDS) -> AsyncIterator[str]:
+    """The URL of the app while it is served as in production."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=3))
+    http = partial(BoundedHeads, head_seconds=head_seconds)
+    server = uvicorn.Server(uvicorn.Config(app, http=http, log_config=None, lifespan="on", timeout_graceful_shutdown=3))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
         assert not serving.done(), "the server did not start"

@@ -1,0 +1,46 @@
+"""Bodies that FastAPI reads into memory. It would take any size, and wait for one that never comes for ever."""
+
+import asyncio
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+#: How long a client may take to send a small body.
+BODY_SECONDS: Final = 20.0
+MAX_BODY_BYTES: Final = 64 * 1024
+_WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class SmallBodies:
+    """Raises 408 in a route whose request's body is not whole after `seconds`, and 413 when it is over `max_bytes`."""
+
+    def __init__(self, app: ASGIApp, seconds: float = BODY_SECONDS, max_bytes: int = MAX_BODY_BYTES) -> None:
+        self._app = app
+        self._seconds = seconds
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http" or scope["method"] in _WITHOUT_BODY:
+            await self._app(scope, receive, send)
+            return
+        deadline = asyncio.get_running_loop().time() + self._seconds
+        received, whole = 0, False
+
+        async def receive_small() -> Message:
+            nonlocal received, whole
+            if whole:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "The body did not come in time. Please send it again.") from None
+            received += len(message.get("body", b""))
+            if received > self._max_bytes:
+                raise HTTPException(413, f"The body has more than {self._max_bytes:,} bytes.")
+            whole = not message.get("more_body", False)
+            return message
+
+        await self._app(scope, receive_small, send)

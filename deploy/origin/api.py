@@ -14,8 +14,17 @@ from starlette.routing import Route
 from deploy.origin.forwarding import BODY_SECONDS, ReverseProxy
 from deploy.origin.joint_health import ANSWER_SECONDS, joint_health_routes
 from deploy.origin.openapi import Document, merge
+from shared.runtime.http.openapi import OPERATIONS_TAG, describe
 from shared.runtime.http.problems import Problem, answer_with_problems
 
+DESCRIPTION = """Upload a file of hospitals, and see what became of every row.
+
+1. `POST /hospitals/validate` shows how a file is read and what is wrong with it.
+2. `POST /hospitals/bulk` makes a job of it. Send an `Idempotency-Key`, and repeat the request whenever no answer came.
+3. `GET /hospitals/status/{job_id}`, or the job's events, until `completed_at` is there.
+4. `GET /hospitals/jobs/{job_id}/rows`, or the result files, tell what became of each row.
+
+HEAD is answered wherever GET is. Errors are problem documents (RFC 9457)."""
 DOCUMENT_TIMEOUT = aiohttp.ClientTimeout(total=4.0)
 
 
@@ -41,8 +50,9 @@ def create_app(
 
     app = FastAPIOffline(
         title="Hospital bulk upload",
-        description="Upload a CSV of hospitals, and see what became of every row.",
+        description=DESCRIPTION,
         version="1",
+        openapi_tags=[{"name": OPERATIONS_TAG, "description": "Whether all services do their work."}],
         # Swagger UI comes from our own address, so that the page works without the internet,
         # and from under /docs, so that one nginx location covers it.
         docs_url="/docs",
@@ -55,6 +65,7 @@ def create_app(
     answer_with_problems(app)
     app.include_router(joint_health_routes(session, services, health_seconds))
     app.add_api_route("/metrics", _no_metrics_here(services), include_in_schema=False)
+    describe(app, keys_in_use=False)
     app.mount("/", ReverseProxy(session, services, body_seconds))
     return app
 

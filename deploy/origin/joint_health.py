@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from fastapi import APIRouter
@@ -26,12 +26,14 @@ def joint_health_routes(
     router = APIRouter(tags=["operations"])
     services_health = _ServicesHealth(session, services, seconds)
 
-    @router.get("/health", response_model=Readiness, responses={503: {"model": Readiness}})
+    lacking: dict[int | str, dict[str, Any]] = {503: {"model": Readiness, "description": "A service is missing."}}
+
+    @router.get("/health", operation_id="health", response_model=Readiness, responses=lacking)
     async def health() -> JSONResponse:
         """Answers 200 while every service is of use, 503 when one is down or has to be restarted."""
         return await services_health.combined("/health", ("alive", "not_alive"))
 
-    @router.get("/health/ready", response_model=Readiness, responses={503: {"model": Readiness}})
+    @router.get("/health/ready", operation_id="readiness", response_model=Readiness, responses=lacking)
     async def ready() -> JSONResponse:
         """Answers 200 when every service can do its work, else 503; each is named with what it lacks."""
         return await services_health.combined("/health/ready", ("ready", "not_ready"))

@@ -13,8 +13,16 @@ from opentelemetry import trace
 from services.ingest.answers import file_checked
 from services.ingest.file_workers import WorkerLost
 from services.ingest.metrics import UPLOADS
-from services.ingest.openapi import DOCUMENTED, READING_PROBLEMS, UPLOAD_PROBLEMS, describe_problems
-from services.ingest.problem_lists import PROBLEM_LIST, problem_list, wants_problem_list
+from services.ingest.openapi import (
+    DESCRIPTION,
+    SCHEMAS,
+    TAGS,
+    UPLOAD_ANSWERS,
+    UPLOAD_REQUEST,
+    VALIDATE_ANSWERS,
+    VALIDATE_REQUEST,
+)
+from services.ingest.problem_lists import problem_list, wants_problem_list
 from services.ingest.problems import interrupted
 from services.ingest.publication.job_transaction import NotPublished, OutcomeUnknown
 from services.ingest.publication.jobs_topic import EndsUnknown
@@ -32,6 +40,7 @@ from shared.runtime.databases import DatabaseDown
 from shared.runtime.http.answer_budget import AnswerBudget
 from shared.runtime.http.head import HeadAnswers
 from shared.runtime.http.health import Check, health_routes
+from shared.runtime.http.openapi import describe
 from shared.runtime.http.problems import Problem, answer_with_problems, database_down, kafka_down
 
 #: The answer to each kind of outage.
@@ -57,7 +66,9 @@ def create_app(
     """The app: uploads under /api/v1, health and metrics at the root, its documentation at /docs."""
     app = FastAPI(
         title="Hospital bulk ingest",
-        description="Uploads CSV files of hospitals. Every accepted file is a job; its rows become hospitals.",
+        description=DESCRIPTION,
+        version="1",
+        openapi_tags=TAGS,
         lifespan=lifespan,
     )
     answer_with_problems(app)
@@ -65,7 +76,7 @@ def create_app(
     router = upload_routes(settings, submission, spool, timeouts, tracer or trace.get_tracer(__name__))
     app.include_router(router, prefix="/api/v1/hospitals")
     app.include_router(health_routes(checks))
-    describe_problems(app)
+    describe(app, keys_in_use=bool(settings.tenants), schemas=SCHEMAS)
     return app
 
 
@@ -85,14 +96,17 @@ def upload_routes(
         return await receive_file(request, directory, settings.max_upload_bytes, upload, timeouts)
 
     @router.post(
-        "/bulk", status_code=202, response_model=UploadAccepted, responses=UPLOAD_PROBLEMS, openapi_extra=DOCUMENTED
+        "/bulk",
+        operation_id="upload_hospitals",
+        summary="Upload a file",
+        status_code=202,
+        response_model=UploadAccepted,
+        responses=UPLOAD_ANSWERS,
+        openapi_extra=UPLOAD_REQUEST,
     )
     async def upload(
         request: Request,
-        idempotency_key_: Annotated[
-            list[str] | None,
-            Header(alias="Idempotency-Key", description="Required. The same key replays the first answer."),
-        ] = None,
+        idempotency_key_: Annotated[list[str] | None, Header(alias="Idempotency-Key", include_in_schema=False)] = None,
     ) -> Response:
         """Turns a file into a job: all of its rows or none. The same request with the same key is the same job."""
 
@@ -106,12 +120,17 @@ def upload_routes(
 
     @router.post(
         "/validate",
+        operation_id="validate_hospitals",
+        summary="Check a file",
         response_model=FileChecked,
-        responses=READING_PROBLEMS | PROBLEM_LIST,
-        openapi_extra=DOCUMENTED,
+        responses=VALIDATE_ANSWERS,
+        openapi_extra=VALIDATE_REQUEST,
     )
     async def validate(request: Request) -> FileChecked | Response:
-        """Checks a file without storing anything. `Accept: text/csv` gets all errors and warnings as a list."""
+        """Checks a file without storing anything, and says how long it would take.
+
+        `Accept: text/csv` gets all errors and warnings as a list.
+        """
         with _outages_as_problems():
             tenant = await authentication.tenant(request)
             with submission.admission.upload() as admitted, spool.upload_directory() as directory:

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 from urllib.parse import quote
 
 from fastapi.responses import StreamingResponse
@@ -13,14 +13,10 @@ CSV_TYPE: Final = "text/csv"
 _CHUNK_BYTES: Final = 256 * 1024
 _NAME_CHARS: Final = 100
 #: How the documentation tells of it.
-PROBLEM_LIST: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "content": {
-            CSV_TYPE: {
-                "schema": {"type": "string"},
-                "example": "row,column,kind,code,message,value\r\n7,name,error,missing_value,The name is missing.,\r\n",
-            }
-        }
+PROBLEM_LIST: Final = {
+    CSV_TYPE: {
+        "schema": {"type": "string"},
+        "example": "row,column,kind,code,message,value\r\n7,name,error,missing_value,The name is missing.,\r\n",
     }
 }
 

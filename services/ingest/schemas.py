@@ -1,12 +1,14 @@
-"""What the API answers, with examples for its documentation."""
+"""What the API answers, and a mapping as it is asked for, with examples for its documentation."""
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from shared.runtime.http.row_problems import EncodingGuess, RowProblem
 
+#: Most columns that become one field.
+MAX_JOINED: Final = 20
 _JOB_ID: Final = "6f1c1f0e-52f4-4f0e-9d4e-0d9f2a1b7c11"
 _BATCH_ID: Final = "0b0f5f5e-7c39-4f35-8b0d-2f4a4f3c9d21"
 _MAPPING: Final[dict[str, JsonValue]] = {
@@ -59,6 +61,25 @@ class AlreadyCreated(BaseModel):
 
     count: int
     rows: list[CreatedBefore] = Field(description="The first ten.")
+
+
+ColumnName = Annotated[str, Field(min_length=1)]
+#: A column, or several that are joined.
+Columns = (
+    ColumnName | Annotated[list[ColumnName], Field(max_length=MAX_JOINED, json_schema_extra={"uniqueItems": True})]
+)
+
+
+class ColumnMapping(BaseModel):
+    """Which columns are which, as a request says it. Null means none; what is left out is found by its name."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"name": "Hospital Name", "address": ["ADDRESS1", "CITY"]}}
+    )
+
+    name: Columns | None = None
+    address: Columns | None = None
+    phone: Columns | None = None
 
 
 class ColumnsRead(BaseModel):

@@ -11,6 +11,7 @@ from services.processor.settings import ProcessorSettings
 from shared.runtime.http.head import HeadAnswers
 from shared.runtime.http.health import health_routes
 from shared.runtime.http.http_server import serve
+from shared.runtime.http.openapi import describe
 from shared.runtime.http.problems import answer_with_problems
 from shared.runtime.kafka.topic_admin import check_topics
 
@@ -44,4 +45,5 @@ def build(settings: ProcessorSettings) -> Service:
     app.include_router(health_routes(checks, engine.liveness.check))
     answer_with_problems(app)
     app.add_middleware(HeadAnswers)
+    describe(app, keys_in_use=False)
     return Service(engine, app)

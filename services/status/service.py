@@ -35,12 +35,14 @@ from services.status.queries.lookup import JobLookup
 from services.status.queries.read_database import CONNECTIONS, ReadDatabase
 from services.status.queries.route_dependencies import RouteDependencies
 from services.status.queries.routes import api_routes
+from services.status.queries.schemas import WITH_EXAMPLES
 from services.status.queries.topic_ends import TopicEnds
 from services.status.result_files.routes import result_file_routes
 from services.status.settings import StatusSettings
 from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.schema_version import check_schema, migrate
 from services.status.web.asyncapi_routes import asyncapi_routes
+from services.status.web.openapi import DESCRIPTION, TAGS
 from services.status.web.page_files import PageMount
 from services.status.web.session_routes import session_routes
 from services.status.web.tenant import asking_tenant
@@ -53,6 +55,7 @@ from shared.contract.events import now
 from shared.runtime.databases import create_engine
 from shared.runtime.http.head import HeadAnswers
 from shared.runtime.http.health import health_routes
+from shared.runtime.http.openapi import describe, model_schemas
 from shared.runtime.http.problems import answer_with_problems
 from shared.runtime.http.small_bodies import BODY_SECONDS, SmallBodies
 from shared.runtime.kafka.publisher import Publisher
@@ -118,7 +121,13 @@ def build(settings: StatusSettings, body_seconds: float = BODY_SECONDS) -> FastA
         closing = (publisher.close(), writer.close(), ends.close(), receiver.close())
         await asyncio.gather(*closing, writing.dispose(), database.close())
 
-    app = FastAPI(title="Hospital bulk: status", summary="What became of each upload and each row", lifespan=lifespan)
+    app = FastAPI(
+        title="Hospital bulk: status",
+        description=DESCRIPTION,
+        version="1",
+        openapi_tags=TAGS,
+        lifespan=lifespan,
+    )
     answer_with_problems(app)
     app.add_middleware(HeadAnswers)
     app.add_middleware(SmallBodies, seconds=body_seconds)
@@ -139,6 +148,7 @@ def build(settings: StatusSettings, body_seconds: float = BODY_SECONDS) -> FastA
     app.include_router(health_routes(checks))
     app.include_router(asyncapi_routes(topics))
     app.router.routes.append(PageMount())
+    describe(app, keys_in_use=bool(settings.tenants), schemas=model_schemas(*WITH_EXAMPLES))
     return app
 
 

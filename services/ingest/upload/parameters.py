@@ -12,6 +12,7 @@ from services.ingest.csv_file.encodings import python_encoding
 from services.ingest.csv_file.header import NO_HEADER, SEARCHED_ROWS
 from services.ingest.csv_file.known_columns import HospitalField
 from services.ingest.job_events.max_failures import MaxFailures
+from services.ingest.schemas import MAX_JOINED
 from shared.runtime.http.problems import Problem
 
 _BOOLEANS: Final = {
@@ -25,8 +26,6 @@ _BOOLEANS: Final = {
     "off": False,
 }
 _MAX_HEADER_ROW: Final = 10_000
-#: Most columns that become one field.
-MAX_JOINED: Final = 20
 #: Most characters of a fingerprint: so many are stored.
 MAX_FINGERPRINT: Final = 63
 NAMES: Final = (

@@ -8,9 +8,10 @@ from pydantic import BaseModel
 
 from services.status.commands.activation import Activated, Activation, Refused, Unanswered
 from services.status.queries.route_dependencies import RouteDependencies
-from services.status.web.openapi import EVERYWHERE, Documented, problems
+from services.status.web.openapi import EVERYWHERE, problems
 from services.status.web.tenant import Tenant
 from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.http.openapi import Documented
 from shared.runtime.http.problems import Problem
 
 
@@ -23,25 +24,27 @@ class ActivationAnswer(BaseModel):
     error_message: str | None = None
 
 
-_UNANSWERED: Documented = {202: {"model": ActivationAnswer, "description": "It takes over 20 s; the status will tell"}}
+_UNANSWERED: Documented = {202: {"model": ActivationAnswer, "description": "It takes over 20 s. The status will tell."}}
 
 
 def activation_routes(activation: Activation, dependencies: RouteDependencies) -> APIRouter:
     """The route under /api/v1/hospitals/bulk."""
-    router = APIRouter(prefix="/api/v1/hospitals/bulk", tags=["jobs"], responses=EVERYWHERE)
+    router = APIRouter(prefix="/api/v1/hospitals/bulk", tags=["commands"], responses=EVERYWHERE)
     CallerTenant = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
     Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
 
     @router.patch(
         "/batch/{batch_id}/activate",
+        operation_id="activate_batch",
+        summary="Activate a batch",
         response_model=ActivationAnswer,
         responses=_UNANSWERED
         | problems(
-            _404="No such batch", _409="Its job still runs", _502="The directory refused: its words are in `detail`"
+            _404="No such batch.", _409="Its job still runs.", _502="The directory refused: its words are in `detail`."
         ),
     )
     async def activate(
-        batch_id: Annotated[str, Path(description="From the answer to the upload")],
+        batch_id: Annotated[str, Path(description="From the answer to the upload.")],
         tenant: CallerTenant,
         budget: Budget,
     ) -> JSONResponse:

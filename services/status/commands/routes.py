@@ -4,15 +4,16 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from services.status.commands.commands import CommandAccepted, Commands
 from services.status.queries.route_dependencies import RouteDependencies
 from services.status.tables.column_limits import LARGEST
-from services.status.web.openapi import EVERYWHERE, JobId, problems
+from services.status.web.openapi import EVERYWHERE, TAKES_BODY, JobId, problems
 from services.status.web.tenant import Tenant
 from shared.runtime.http.answer_budget import AnswerBudget
 
-RowNumber = Annotated[int, Path(description="The line that a spreadsheet shows", ge=0, le=LARGEST)]
+RowNumber = Annotated[int, Path(description="The line that a spreadsheet shows.", ge=0, le=LARGEST)]
 #: Text that every database and every log can keep.
 HospitalId = (
     Annotated[int, Field(strict=True)]
@@ -20,9 +21,9 @@ HospitalId = (
 )
 
 _RESPONSES = EVERYWHERE | problems(
-    _404="No such job or row",
-    _503="Kafka or the database is down: the command was not taken, unless `error_type` is `command_outcome_unknown` "
-    "(nobody knows yet) or `command_not_shown` (it was taken)",
+    _404="No such job or row.",
+    _503="Kafka or the database is down, and the command was not taken. But `command_outcome_unknown` means that "
+    "nobody knows yet, and `command_not_shown` that it was taken.",
 )
 
 
@@ -43,10 +44,15 @@ class ResolutionAnswer(CommandAnswer):
 class Resolution(BaseModel):
     """What a person found in the directory: the hospital, or that it is absent."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"minProperties": 1, "maxProperties": 1, "examples": [{"hospital_id": 17}, {"absent": True}]},
+    )
 
-    hospital_id: Annotated[HospitalId | None, Field(description="The hospital in the directory")] = None
-    absent: Annotated[Literal[True] | None, Field(description="It is not in the directory")] = None
+    hospital_id: Annotated[HospitalId | SkipJsonSchema[None], Field(description="The hospital in the directory.")] = (
+        None
+    )
+    absent: Annotated[Literal[True] | SkipJsonSchema[None], Field(description="It is not in the directory.")] = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Resolution":
@@ -63,9 +69,11 @@ def command_routes(commands: Commands, dependencies: RouteDependencies) -> APIRo
 
     @router.post(
         "/{job_id}/cancel",
+        operation_id="cancel_job",
+        summary="Cancel a job",
         status_code=202,
         response_model=CommandAnswer,
-        responses=problems(_409="The job has ended"),
+        responses=problems(_409="The job has ended."),
     )
     async def cancel(job_id: JobId, tenant: CallerTenant, budget: Budget) -> CommandAnswer:
         """Rows that have not been sent become `unprocessed`. What was created stays created: there is no undo."""
@@ -73,9 +81,11 @@ def command_routes(commands: Commands, dependencies: RouteDependencies) -> APIRo
 
     @router.post(
         "/{job_id}/retry",
+        operation_id="retry_job",
+        summary="Retry a job",
         status_code=202,
         response_model=CommandAnswer,
-        responses=problems(_409="The job runs, or there is nothing to retry"),
+        responses=problems(_409="The job runs, or there is nothing to retry."),
     )
     async def retry(job_id: JobId, tenant: CallerTenant, budget: Budget) -> CommandAnswer:
         """Failed and unprocessed rows run again in the same job, as its next round. Twice at once is once."""
@@ -83,11 +93,12 @@ def command_routes(commands: Commands, dependencies: RouteDependencies) -> APIRo
 
     @router.post(
         "/{job_id}/rows/{row}/resolve",
+        operation_id="resolve_row",
+        summary="Settle a row",
         status_code=202,
         response_model=ResolutionAnswer,
-        responses=problems(
-            _400="Neither a hospital nor `absent`, or both", _409="The outcome of the row is not unknown"
-        ),
+        responses=TAKES_BODY
+        | problems(_400="Neither a hospital nor `absent`, or both.", _409="The outcome of the row is not unknown."),
     )
     async def resolve(
         job_id: JobId, row: RowNumber, resolution: Resolution, tenant: CallerTenant, budget: Budget

@@ -24,9 +24,10 @@ from services.status.live.first_state import FirstStates
 from services.status.live.job_watchers import JobState, JobWatchers
 from services.status.queries.job_summaries import summaries
 from services.status.queries.route_dependencies import RouteDependencies
-from services.status.web.openapi import EVERYWHERE, Documented, JobId, problems
+from services.status.web.openapi import EVERYWHERE, JobId, problems
 from services.status.web.tenant import Tenant
 from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.http.openapi import CACHE_CONTROL, Documented
 
 log = structlog.get_logger(__name__)
 
@@ -35,11 +36,27 @@ _GRACE_SECONDS: Final = 2.0
 #: After how long a browser comes back when the stream broke.
 _RETRY_MS: Final = 2_000
 
+#: One event. `itemSchema` is OpenAPI 3.2's; readers of 3.1 take the stream for a text.
+_EVENT: Final = {
+    "type": "object",
+    "required": ["event", "id", "data"],
+    "properties": {
+        "event": {"type": "string", "enum": ["progress", "finished"]},
+        "id": {"type": "string"},
+        "retry": {"type": "integer"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/JobSummary"},
+        },
+    },
+}
 _STREAM: Final[Documented] = {
     200: {
         "description": "`event: progress` whenever the job has changed, `event: finished` with its final state at the "
         "end. `data` is the status without `batch_ids` and `result`; send the last `id` as `Last-Event-ID` to go on.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"itemSchema": _EVENT}},
+        "headers": CACHE_CONTROL,
     }
 }
 
@@ -51,15 +68,19 @@ def event_stream_routes(watchers: JobWatchers, first_states: FirstStates, depend
     Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
 
     @router.get(
-        "/{job_id}/events", response_class=EventSourceResponse, responses=_STREAM | problems(_404="No such job")
+        "/{job_id}/events",
+        operation_id="job_events",
+        summary="Progress as it happens",
+        response_class=EventSourceResponse,
+        responses=_STREAM | problems(_404="No such job."),
     )
     async def events(
         job_id: JobId,
         tenant: CallerTenant,
         budget: Budget,
-        last_event_id: Annotated[str | None, Header(description="The last `id` that was received")] = None,
+        last_event_id: Annotated[str | None, Header(description="The last `id` that was received.")] = None,
     ) -> EventSourceResponse:
-        """Progress as it happens. Ends with the final state."""
+        """Server-Sent Events. They end with the final state."""
 
         loop = asyncio.get_running_loop()
 

@@ -37,9 +37,15 @@ def batch_routes(dependencies: RouteDependencies) -> APIRouter:
     CallerTenant = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
     Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
 
-    @router.get("/{job_id}/batches", response_model=BatchList, responses=problems(_404="No such job"))
+    @router.get(
+        "/{job_id}/batches",
+        operation_id="list_batches",
+        summary="The batches of a job",
+        response_model=BatchList,
+        responses=problems(_404="No such job."),
+    )
     async def batches(job_id: JobId, tenant: CallerTenant, budget: Budget) -> BatchList:
-        """The job's batches, each with its activation."""
+        """Each with its activation."""
 
         def find(connection: Connection) -> BatchList | None:
             job = job_queries.job(connection, tenant, job_id, dependencies.clock())

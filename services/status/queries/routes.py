@@ -17,7 +17,7 @@ from services.status.web.openapi import EVERYWHERE, JobId, problems
 from services.status.web.tenant import Tenant
 from shared.runtime.http.answer_budget import AnswerBudget
 
-Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=500)]
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.", max_length=500)]
 
 
 def api_routes(dependencies: RouteDependencies) -> APIRouter:
@@ -27,9 +27,15 @@ def api_routes(dependencies: RouteDependencies) -> APIRouter:
     Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
     lookup, clock = dependencies.lookup, dependencies.clock
 
-    @router.get("/status/{job_id}", response_model=JobAnswer, responses=problems(_404="No such job"))
+    @router.get(
+        "/status/{job_id}",
+        operation_id="job_status",
+        summary="How a job is",
+        response_model=JobAnswer,
+        responses=problems(_404="No such job."),
+    )
     async def status(job_id: JobId, tenant: CallerTenant, budget: Budget) -> Response:
-        """How a job is. One that was just accepted is never 404."""
+        """A job that was just accepted is never 404. Ask again until `completed_at` is there, or read its events."""
 
         def find(connection: Connection) -> JobAnswer | None:
             return job_summaries.job_answer(connection, tenant, job_id, clock())
@@ -38,18 +44,24 @@ def api_routes(dependencies: RouteDependencies) -> APIRouter:
         # The question that is asked most: FastAPI would check and walk through the answer once more.
         return Response(answer.model_dump_json(), media_type="application/json")
 
-    @router.get("/jobs", response_model=JobList, responses=problems(_400="A parameter is wrong"))
+    @router.get(
+        "/jobs",
+        operation_id="list_jobs",
+        summary="All jobs",
+        response_model=JobList,
+        responses=problems(_400="A parameter is wrong."),
+    )
     async def jobs(
         tenant: CallerTenant,
         budget: Budget,
-        status: Annotated[JobStatus | None, Query(description="Only jobs in this state")] = None,
+        status: Annotated[JobStatus | None, Query(description="Only jobs in this state.")] = None,
         q: Annotated[
-            str | None, Query(description="Only jobs with this in file name or id, in any case", max_length=200)
+            str | None, Query(description="Only jobs with this in file name or id, in any case.", max_length=200)
         ] = None,
-        limit: Annotated[int, Query(ge=1, le=200)] = 20,
+        limit: Annotated[int, Query(description="At most so many.", ge=1, le=200)] = 20,
         cursor: Cursor = None,
     ) -> JobList:
-        """All jobs, newest first."""
+        """The newest first."""
         after = after_job(cursor)
         wanted = JobFilter(status, (q or "").replace("\0", ""))  # no database keeps a NUL, so no job has one
         return await dependencies.database.read(
@@ -58,18 +70,20 @@ def api_routes(dependencies: RouteDependencies) -> APIRouter:
 
     @router.get(
         "/jobs/{job_id}/rows",
+        operation_id="list_rows",
+        summary="The rows of a job",
         response_model=RowList,
-        responses=problems(_400="A parameter is wrong", _404="No such job"),
+        responses=problems(_400="A parameter is wrong.", _404="No such job."),
     )
     async def rows(
         job_id: JobId,
         tenant: CallerTenant,
         budget: Budget,
-        outcome: Annotated[RowStatus | None, Query(description="Only rows of which this became")] = None,
-        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+        outcome: Annotated[RowStatus | None, Query(description="Only rows of which this became.")] = None,
+        limit: Annotated[int, Query(description="At most so many.", ge=1, le=1_000)] = 100,
         cursor: Cursor = None,
     ) -> RowList:
-        """The rows that have a result, in the order of the file."""
+        """Those that have a result, in the order of the file."""
         after = after_row(cursor)
 
         def find(connection: Connection) -> RowList | None:

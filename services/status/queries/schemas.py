@@ -1,12 +1,13 @@
 """What the service answers: the shapes, for people's programs and for the API's documentation."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.status.model.eta import WaitingFor
 from services.status.model.job_state import JobStatus
+from services.status.queries.examples import JOB, JOB_IN_FULL, ROW
 from shared.contract.events import JobOutcome
 
 RowAnswerStatus = Literal["created", "created_and_activated", "failed", "unprocessed"]
@@ -34,6 +35,8 @@ class ResultAnswer(BaseModel):
 
 class JobSummary(BaseModel):
     """A job in the list."""
+
+    model_config = ConfigDict(json_schema_extra={"example": JOB})
 
     job_id: str
     file_name: str
@@ -71,6 +74,8 @@ class JobSummary(BaseModel):
 class JobAnswer(JobSummary):
     """A job in full."""
 
+    model_config = ConfigDict(json_schema_extra={"example": JOB_IN_FULL})
+
     batch_ids: list[str]
     result: Annotated[ResultAnswer | None, Field(description="For jobs of up to 1,000 rows; see the rows for others")]
 
@@ -85,6 +90,8 @@ class JobList(BaseModel):
 
 class RowAnswer(BaseModel):
     """A row that has a result. `row` is the line that a spreadsheet shows: the first data row is 2."""
+
+    model_config = ConfigDict(json_schema_extra={"example": ROW})
 
     row: int
     name: str
@@ -102,3 +109,7 @@ class RowList(BaseModel):
 
     rows: list[RowAnswer]
     next_cursor: Annotated[str | None, Field(description="Give it as `cursor` for the next page; null on the last")]
+
+
+#: Their examples have nulls, which FastAPI would leave out.
+WITH_EXAMPLES: Final = (JobAnswer, JobList, RowList)

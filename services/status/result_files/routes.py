@@ -18,37 +18,47 @@ from services.status.result_files.result_file import (
     ResultFormat,
     WantedFile,
 )
-from services.status.web.openapi import EVERYWHERE, Documented, JobId, problems
+from services.status.web.openapi import EVERYWHERE, JobId, problems
 from services.status.web.tenant import Tenant
 from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.http.openapi import CACHE_CONTROL, Documented, header
 
 _HEADERS: Final = {
-    "X-Job-Status": {"description": "As in the job's status", "schema": {"type": "string"}},
-    "X-Result-Complete": {
-        "description": "`false` while rows have no result yet: the file holds what there is so far, and its name ends "
-        "with `-partial`",
-        "schema": {"type": "string", "enum": ["true", "false"]},
-    },
-    "X-Result-Unknown": {
-        "description": "How many of the rows may be in the directory all the same (`outcome_unknown`): look, "
-        "and resolve them, before they are uploaded again",
-        "schema": {"type": "integer"},
-    },
+    **CACHE_CONTROL,
+    "Content-Disposition": header("The name to save it under, from that of the upload.", type="string"),
+    "X-Job-Status": header("As in the job's status.", type="string"),
+    "X-Result-Complete": header(
+        "`false` while rows have no result yet: the file holds what there is so far, and its name ends with `-partial`.",
+        type="string",
+        enum=["true", "false"],
+    ),
+    "X-Result-Unknown": header(
+        "How many of the rows may be in the directory all the same (`outcome_unknown`): look, and resolve them, "
+        "before they are uploaded again.",
+        type="integer",
+    ),
 }
 _CSV_FILES: Final[Documented] = {
     200: {
-        "description": "UTF-8, in the order of the file, with the delimiter of the upload",
+        "description": "UTF-8, in the order of the file, with the delimiter of the upload.",
         "content": {ResultFormat.CSV.media_type: {"schema": {"type": "string"}}},
         "headers": _HEADERS,
     }
 }
 _WORKBOOKS: Final[Documented] = {
     200: {
-        "description": "One sheet, in the order of the file. Every cell of the upload is text; what is longer than "
-        "Excel's 32,767 characters is cut",
+        "description": "One sheet, in the order of the file. Every cell of the upload is text. What is longer than "
+        "Excel's 32,767 characters is cut.",
         "content": {ResultFormat.XLSX.media_type: {"schema": {"type": "string", "format": "binary"}}},
         "headers": _HEADERS,
     }
+}
+
+_ROWS: Final = {
+    ResultFileName.SUCCESSFUL: "The created rows",
+    ResultFileName.FAILED: "The failed rows",
+    ResultFileName.UNPROCESSED: "The rows that were not sent",
+    ResultFileName.ALL: "All rows",
 }
 
 ByteOrderMark = Annotated[
@@ -68,16 +78,18 @@ def result_file_routes(dependencies: RouteDependencies, limits: PageLimits = PAG
         router.add_api_route(
             f"/{{job_id}}/{name}.csv",
             _csv_route(name, files, dependencies),
-            name=f"{name} rows as a CSV",
+            operation_id=f"download_{name}",
+            summary=f"{_ROWS[name]} as a CSV",
             response_class=StreamingResponse,
-            responses=_CSV_FILES | problems(_404="No such job"),
+            responses=_CSV_FILES | problems(_400="A parameter is wrong.", _404="No such job."),
         )
         router.add_api_route(
             f"/{{job_id}}/{name}.xlsx",
             _workbook_route(name, files, dependencies),
-            name=f"{name} rows as a workbook",
+            operation_id=f"download_{name}_workbook",
+            summary=f"{_ROWS[name]} as a workbook",
             response_class=StreamingResponse,
-            responses=_WORKBOOKS | problems(_404="No such job", _409="More than a workbook can hold"),
+            responses=_WORKBOOKS | problems(_404="No such job.", _409="More than a workbook can hold."),
         )
     return router
 
@@ -92,7 +104,7 @@ def _csv_route(
         job_id: JobId,
         tenant: CallerTenant,
         budget: Budget,
-        accept: Annotated[str, Header()] = "",
+        accept: Annotated[str, Header(include_in_schema=False)] = "",
         bom: ByteOrderMark = None,
     ) -> StreamingResponse:
         """The rows as they were uploaded, and what became of each in `result_*` columns, which an upload leaves out."""

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
@@ -22,6 +23,13 @@ class Dependency(BaseModel):
     detail: str | None = None
 
 
+class Aliveness(BaseModel):
+    """`alive`, or `stuck` with the reason."""
+
+    status: str
+    detail: str | None = None
+
+
 class Readiness(BaseModel):
     """Whether the service can do its work, and what it lacks."""
 
@@ -32,8 +40,10 @@ class Readiness(BaseModel):
 def health_routes(checks: Mapping[str, Check], alive: Check | None = None) -> APIRouter:
     """The three routes. `alive` raises when only a restart can help."""
     router = APIRouter(tags=["operations"])
+    stuck: dict[int | str, dict[str, Any]] = {503: {"model": Aliveness, "description": "It has to be restarted."}}
+    lacking: dict[int | str, dict[str, Any]] = {503: {"model": Readiness, "description": "A dependency is missing."}}
 
-    @router.get("/health")
+    @router.get("/health", operation_id="health", response_model=Aliveness, responses=stuck)
     async def health() -> JSONResponse:
         """Answers 200 while the process is of use, 503 when it has to be restarted."""
         found = await _examine(alive) if alive else Dependency(status="ok")
@@ -41,7 +51,7 @@ def health_routes(checks: Mapping[str, Check], alive: Check | None = None) -> AP
             return JSONResponse({"status": "alive"})
         return JSONResponse({"status": "stuck", "detail": found.detail}, 503)
 
-    @router.get("/health/ready", response_model=Readiness, responses={503: {"model": Readiness}})
+    @router.get("/health/ready", operation_id="readiness", response_model=Readiness, responses=lacking)
     async def ready() -> JSONResponse:
         """Answers 200 when every dependency is usable, else 503; each is named."""
         answers = await asyncio.gather(*(_examine(check) for check in checks.values()))
@@ -50,7 +60,7 @@ def health_routes(checks: Mapping[str, Check], alive: Check | None = None) -> AP
         body = Readiness(status="ready" if well else "not_ready", dependencies=dependencies)
         return JSONResponse(body.model_dump(exclude_none=True), 200 if well else 503)
 
-    @router.get("/metrics", response_class=Response)
+    @router.get("/metrics", operation_id="metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Prometheus' text format."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

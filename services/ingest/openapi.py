@@ -52,7 +52,7 @@ PARAMETERS: Final[dict[str, Document]] = {
     "strict": _TRUE | {"description": "Treat warnings as errors."},
     "max_failures": {
         "type": "string",
-        "pattern": "^[0-9]+%?$",
+        "pattern": "^([0-9]+%?)?$",
         "description": "More failed rows than this stop the job: a number, or a share of its rows.",
         "examples": ["50", "5%"],
     },

@@ -20,6 +20,10 @@ CSV = b"Facility;Street;City\nSt. Mary;1 Main Street;Springfield\nMercy;2 Main S
 #: So many requests for each way that schemathesis varies an operation. SCHEMATHESIS_EXAMPLES=200 looks deeper.
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "4")
 
+#: The generator makes a file of BYTES, and knows no other binary type.
+WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+BYTES = "application/octet-stream"
+
 
 @pytest.fixture(scope="module")
 def system(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSystem]:
@@ -32,7 +36,7 @@ def system(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> It
 def package(system: WholeSystem, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """The client that openapi-python-client makes of the document, imported."""
     folder = tmp_path_factory.mktemp("generated")
-    (folder / "config.yaml").write_text("post_hooks: []\n")
+    (folder / "config.yaml").write_text(f"post_hooks: []\ncontent_type_overrides: {{{WORKBOOK}: {BYTES}}}\n")
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none", "--fail-on-warning"]
     command += ["--url", f"{system.url}/openapi.json", "--output-path", str(folder / "hospital_bulk_api")]
     made = subprocess.run(

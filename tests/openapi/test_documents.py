@@ -20,7 +20,11 @@ OPERATIONS = {
     "uploads": ["upload_hospitals", "validate_hospitals"],
     "jobs": ["job_status", "list_jobs", "list_rows", "list_batches", "job_events"],
     "commands": ["cancel_job", "retry_job", "resolve_row", "activate_batch"],
-    "result files": ["download_successful", "download_failed", "download_unprocessed"],
+    "result files": [
+        f"download_{rows}{kind}"
+        for rows in ("successful", "failed", "unprocessed", "all")
+        for kind in ("", "_workbook")
+    ],
     "session": ["log_in", "log_out"],
     "operations": ["health", "readiness"],
 }

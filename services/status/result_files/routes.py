@@ -28,7 +28,7 @@ _HEADERS: Final = {
     "Content-Disposition": header("The name to save it under, from that of the upload.", type="string"),
     "X-Job-Status": header("As in the job's status.", type="string"),
     "X-Result-Complete": header(
-        "`false` while rows have no result yet: the file holds what there is so far, and its name ends with `-partial`.",
+        "`false` while rows have no result yet: the file holds what there is so far. Its name ends with `-partial`.",
         type="string",
         enum=["true", "false"],
     ),

@@ -87,6 +87,8 @@ async def test_kills_freezes_and_takeovers_let_no_call_too_many_through(
     await system.publish(job, express=False)
     troubles = []
     for _ in range(TROUBLES):
+        # All that had lanes may have been killed.
+        await until("somebody has lanes", lambda: bool(alive(system)), 60)
         trouble, victim = chance.choice(["freeze", "kill", "replace"]), chance.choice(alive(system))
         troubles.append(trouble)
         if trouble == "freeze":

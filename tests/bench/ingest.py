@@ -4,6 +4,7 @@
 2. Two such uploads at once, and how long small ones take meanwhile.
 3. 200 small uploads at once.
 4. From the upload of a large file to its first row at the directory.
+5. The check of a large file beside as many created rows, and without: other rows, and the same.
 
 BENCH_FULL=1 takes 1,000,000 rows, else 200,000.
 """
@@ -19,16 +20,28 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from itertools import islice
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
+import psutil
 
 from deploy.local.broker.kafka import Broker
-from services.ingest.csv_file.validation import Rules
+from services.ingest.created_rows.chunks import HashedRow, tenant_key
+from services.ingest.created_rows.known_rows import KnownRows
+from services.ingest.created_rows.store import CreatedRowsStore
+from services.ingest.csv_file.header import Header, find_header
+from services.ingest.csv_file.rows import RowReader
+from services.ingest.csv_file.validation import FileAccepted, Rules, validate_file
 from services.ingest.job_events.job_draft import JobDraft
 from services.ingest.job_events.prepared_job import PreparedJob, prepare
+from services.ingest.keys.schema_version import migrate
+from services.ingest.matching.created_before import CreatedRows
+from services.ingest.matching.duplicates import RowHash
 from shared.contract.events import now
+from shared.runtime.databases import Database, create_engine, database_url
 from tests.support.ingest.ingest_process import IngestProcess
 from tests.support.ingest.raw_upload import raw_upload
 from tests.support.processor.processor_system import ProcessorSystem
@@ -58,6 +71,7 @@ async def main() -> None:
         await crowd(process)
         process.terminate()
         await first_row(broker.bootstrap, directory, large)
+        await created_before(directory, large)
 
 
 def csv_of(rows: int, name: str = "Hospital") -> bytes:
@@ -144,6 +158,66 @@ async def first_row(bootstrap: str, directory: Path, large: bytes) -> None:
         print(f"first row at the directory after {seconds:.1f} s, {seconds - answered:+.1f} s to the upload's answer")
         process.terminate()
         await system.stop_processors()
+
+
+async def created_before(directory: Path, large: bytes) -> None:
+    """Stores as many created rows as the file has, and prints how much longer the file's check takes with them."""
+    engine = create_engine(database_url(f"sqlite:///{directory / 'created.db'}"))
+    await migrate(engine)
+    database = Database(engine, 1)
+    store = CreatedRowsStore(database, is_alone=True)
+    path = directory / "created.csv"
+    path.write_bytes(large)
+    await store_created(store, path)
+    began, before = time.process_time(), psutil.Process().memory_info().rss
+    known = KnownRows(store)
+    index = await known.of("default", 600)
+    grown = psutil.Process().memory_info().rss - before
+    seconds = time.process_time() - began
+    print(f"{ROWS:,} created rows: read in {seconds:.1f} s of CPU, {grown / ROWS:.0f} B of memory each", flush=True)
+    assert len(index) == ROWS
+    saved = await known.saved("default", 600, directory / "created.rows")
+    for name, content in (("other rows", csv_of(ROWS, "Clinic")), ("the same rows", large)):
+        path.write_bytes(content)
+        without, with_ = (best_check(path, created) for created in (None, saved))
+        found = with_[1].already_created.count
+        print(f"check of {ROWS:,} {name}, {found:,} created before: {with_[0] / without[0]:.3f} of {without[0]:.1f} s")
+    print("    (aim: below 1.1)")
+    await database.close()
+    print(f"    a created row in the database: {bytes_of(directory / 'created.db') / ROWS:.1f} B (aim: below 16)")
+
+
+def bytes_of(path: Path) -> int:
+    """The size of a file."""
+    return path.stat().st_size
+
+
+async def store_created(store: CreatedRowsStore, path: Path) -> None:
+    """Stores every row of the file as a created one, of jobs of 100,000 rows."""
+    progress = await store.take("bench", timedelta(minutes=1))
+    hash_of = RowHash(tenant_key(progress.secret, "default")).of
+    with path.open(encoding="utf-8") as text:
+        header = find_header(text)
+        assert isinstance(header, Header)
+        rows = iter(RowReader(header).read_again(text))
+        for number in range(0, ROWS, 2_000):
+            job_id, moment = str(UUID(int=number // 100_000)), now()
+            some = [
+                HashedRow("default", job_id, row.row, hash_of(row.name, row.address, row.phone), moment)
+                for row in islice(rows, 2_000)
+            ]
+            progress = await store.write(progress, some, {0: number}, timedelta(minutes=1))
+
+
+def best_check(path: Path, created: CreatedRows | None) -> tuple[float, FileAccepted]:
+    """The CPU seconds that the quicker of three checks took, and what it found."""
+    seconds = []
+    for _ in range(3):
+        began = time.process_time()
+        result = validate_file(path, Rules(ROWS, created=created))
+        seconds.append(time.process_time() - began)
+    assert isinstance(result, FileAccepted)
+    return min(seconds), result
 
 
 async def has_requests(system: ProcessorSystem) -> bool:

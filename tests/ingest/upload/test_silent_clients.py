@@ -27,8 +27,8 @@ TIMEOUTS = BodyTimeouts(chunk_seconds=5, silent_seconds=0.1, drain_seconds=0.1)
 
 
 async def test_silent_clients_take_nobodys_place_and_are_answered(tmp_path):
-    """As many as there may be uploads at a time, of every kind."""
-    limits = Limits(body=TIMEOUTS, admission=AdmissionLimits(uploads=len(SILENT)))
+    """Three that begin, as many as there may be uploads at a time, and two that do not even begin."""
+    limits = Limits(body=TIMEOUTS, admission=AdmissionLimits(uploads=3))
     async with ingest(tmp_path, limits=limits) as client, AsyncExitStack() as stack, asyncio.timeout(60):
         answers = []
         for sent in SILENT.values():

@@ -13,7 +13,16 @@ from httpx_sse import EventSource
 from client.errors import UnexpectedResponse
 from client.responses import error_from, parse, translate_transport_errors
 from client.retry import OnRetry, RetryPolicy, ignore_retry
-from client.schemas import AcceptedUpload, Activation, CommandResponse, Document, Job, JobPage, ValidationReport
+from client.schemas import (
+    AcceptedUpload,
+    Activation,
+    CommandResponse,
+    Document,
+    Job,
+    JobPage,
+    Receipt,
+    ValidationReport,
+)
 from client.upload_file import UploadFile
 
 D = TypeVar("D", bound=Document)
@@ -139,6 +148,10 @@ class Api:
             unknown = answer.headers.get("x-result-unknown", "0")  # an older service does not tell
             complete = answer.headers.get("x-result-complete") != "false"
             yield ResultDownload(answer.iter_bytes(), complete, int(unknown) if unknown.isdecimal() else 0)
+
+    def receipt(self, job_id: str) -> Receipt:
+        """What a finished job finished with."""
+        return self._read(f"/jobs/{_id(job_id)}/receipt", {}, Receipt)
 
     def _send_file(
         self, path: str, file: UploadFile, headers: dict[str, str], parameters: Mapping[str, str], kind: type[D]

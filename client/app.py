@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from client.commands import files, jobs, results
+from client.commands import files, jobs, receipts, results
 from client.options import command, shared_options
 
 _HELP: Final = """Upload files of hospitals (CSV, workbooks), and see what becomes of every row.
@@ -12,7 +12,8 @@ _HELP: Final = """Upload files of hospitals (CSV, workbooks), and see what becom
 The exit status tells how it ended: 0 as asked, and of a watched job: all created and activated; 1 some rows failed;
 2 the command is wrong, or a file cannot be read or written; 3 no row was created; 4 the job was cancelled; 5 the
 service cannot be reached; 6 the service refused; 7 not sent, since nobody confirmed a warning or a file that was
-accepted before, or since the file was saved again meanwhile; 8 all created, but not activated; 130 Ctrl-C. Of several
+accepted before, or since the file was saved again meanwhile; 8 all created, but not activated; 9 a file is
+not what its job finished with; 130 Ctrl-C. Of several
 files: that of the first that ended otherwise than 0.
 
 Questions are asked at a terminal only. Where nobody can be asked, what would need a yes is refused; --yes says it.
@@ -37,6 +38,8 @@ command(app, results.successful)
 command(app, results.failed)
 command(app, results.unprocessed)
 command(app, results.all_)
+command(app, receipts.receipt)
+command(app, receipts.verify)
 command(app, jobs.cancel)
 command(app, jobs.retry)
 command(app, jobs.resolve)

@@ -7,6 +7,7 @@ ClientError              one line for a person, and the exit status
 ├── FileChanged          final: nothing was sent, since the file is not any more what was checked
 ├── OldService           final: the service does not know an option of the command
 ├── FileExists           final: the file to write is there, and nobody gave it up
+├── NotAReceipt          final: the file is not the receipt of a job
 └── TryAgain             the same request may succeed later
     ├── NeverSent        there was no connection: the request had no effect
     ├── Busy             the service answered that it cannot now
@@ -46,6 +47,12 @@ class UnexpectedResponse(ClientError):
     """The response is not one of this API: probably another service answers at the address."""
 
     exit_status = ExitStatus.NOT_REACHED
+
+
+class NotAReceipt(ClientError):
+    """The file is not the receipt of a job."""
+
+    exit_status = ExitStatus.USAGE
 
 
 class NotConfirmed(ClientError):

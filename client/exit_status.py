@@ -27,6 +27,8 @@ class ExitStatus(IntEnum):
     NOT_SENT = 7
     #: Every hospital is created, but not activated.
     NOT_ACTIVATED = 8
+    #: A result file is not what its job finished with.
+    DIFFERENT = 9
     #: Ctrl-C.
     INTERRUPTED = 130
 

@@ -1,9 +1,9 @@
 """The service's JSON documents, as far as this command reads them. Unknown members are kept for `--json`."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 
@@ -22,6 +22,31 @@ class CommandResponse(Document):
     """The answer to a command: a sentence for the person."""
 
     message: str | None = None
+
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class OutcomeRoots(Document):
+    """The root of the Merkle tree over the rows of each outcome."""
+
+    created: Sha256
+    failed: Sha256
+    unprocessed: Sha256
+
+    def of(self, outcome: str) -> str:
+        """That of one outcome."""
+        root: str = getattr(self, outcome)
+        return root
+
+
+class Receipt(Document):
+    """What a job finished with."""
+
+    job_id: str
+    round: int
+    outcomes_root: Sha256
+    outcome_roots: OutcomeRoots
 
 
 class SameFile(Document):

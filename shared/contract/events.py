@@ -240,6 +240,17 @@ class JobOutcome(StrEnum):
     CANCELLED = "cancelled"
 
 
+_Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class OutcomeRoots(Fact):
+    """The root of the Merkle tree over the rows of each outcome; `shared.contract.outcomes_tree` says how."""
+
+    created: _Sha256
+    failed: _Sha256
+    unprocessed: _Sha256
+
+
 class JobFinished(JobEvent):
     """Every row of the round has a result. When people settle the last failure by hand, that is one more round.
 
@@ -258,6 +269,9 @@ class JobFinished(JobEvent):
     unprocessed_hospitals: NonNegativeInt
     batch_ids: tuple[str, ...]
     outcomes_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    #: The same with the cells of each row, so that a file of one outcome can be checked alone. None before 0.2.0.
+    outcomes_root: _Sha256 | None = None
+    outcome_roots: OutcomeRoots | None = None
 
     @property
     def event_id(self) -> str:

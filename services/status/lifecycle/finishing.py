@@ -6,6 +6,7 @@ under the same ce_id.
 """
 
 import asyncio
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,6 +23,7 @@ from services.status.projection.positions import Positions
 from services.status.tables.change_signal import ChangeSignal
 from services.status.tables.definitions import batches, jobs
 from shared.contract.events import JobFinished
+from shared.contract.outcomes_tree import outcomes_root
 from shared.runtime.kafka.publisher import KafkaUnavailable, Publisher
 from shared.runtime.timeouts import run_with_timeout
 
@@ -105,7 +107,7 @@ class Finishing:
 
     async def _event(self, job: Row[Any]) -> JobFinished | None:
         """The job's JobFinished. None when its rows changed while they were read: it stays due, and is read again."""
-        manifest = await read_manifest(self._engine, job.job_id, self._limits.page_rows)
+        manifest = await read_manifest(self._engine, job.job_id, json.loads(job.columns), self._limits.page_rows)
         if manifest.total != job.total_hospitals:
             return None
         statement = select(batches.c.batch_id).where(batches.c.job_id == job.job_id).order_by(batches.c.position)
@@ -122,6 +124,8 @@ class Finishing:
             unprocessed_hospitals=manifest.unprocessed,
             batch_ids=tuple(batch_ids),
             outcomes_sha256=manifest.sha256,
+            outcomes_root=outcomes_root(manifest.roots),
+            outcome_roots=manifest.roots,
         )
 
 

@@ -42,6 +42,8 @@ class JobFacts:
     finished_round: int = 0
     finished_outcome: str | None = None
     finished_at: Micros | None = None
+    #: JSON: what the last JobFinished says of the rows, None when it has no roots.
+    receipt: str | None = None
     batches_activated: int = 0
     batches_refused: int = 0
     answered_at: Micros | None = None
@@ -119,7 +121,16 @@ def _finished(facts: JobFacts, event: JobFinished) -> JobFacts:
         finished_round=event.round,
         finished_outcome=event.outcome.value,
         finished_at=micros(event.occurred_at),
+        receipt=_receipt(event),
     )
+
+
+def _receipt(event: JobFinished) -> str | None:
+    if event.outcomes_root is None or event.outcome_roots is None:
+        return None
+    counts = {"total_hospitals", "created_hospitals", "failed_hospitals", "unprocessed_hospitals"}
+    said = event.model_dump(mode="json", include={"round", "outcome", "outcomes_root", "outcome_roots"} | counts)
+    return json.dumps(said | {"finished_at": event.occurred_at.isoformat()})
 
 
 def _newer(round_: int, event: JobEvent, known_round: int, known_at: Micros | None) -> bool:

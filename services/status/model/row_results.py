@@ -6,7 +6,7 @@ matter.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -171,6 +171,18 @@ def _record(
         micros(event.occurred_at),
         to_json(event.cells if event.columns is None else event.columns).decode(),
     )
+
+
+def own_cells(stored: str, columns: Sequence[str]) -> list[str]:
+    """A row's own cells, one for each column, from what the table has of them: those that it does not have are empty.
+
+    Rows that version 0.1.0 accepted have them by the names of their columns.
+    """
+    uploaded: list[str] | dict[str, str] = json.loads(stored)
+    if isinstance(uploaded, dict):
+        return [uploaded.get(column, "") for column in columns]
+    width = len(columns)
+    return uploaded[:width] + [""] * (width - len(uploaded))
 
 
 def _id_text(hospital_id: int | str) -> str:

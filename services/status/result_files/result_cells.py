@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
-from services.status.model.row_results import RowStatus
+from services.status.model.row_results import RowStatus, own_cells
 from services.status.queries.row_queries import shown_status
 from shared.contract.events import RowErrorCode
 from shared.contract.result_columns import RESULT_COLUMNS
@@ -67,7 +67,7 @@ class ResultCells:
         `undecided`: rows of unknown outcome about which nobody has decided.
         """
         return [
-            *self._own_cells(json.loads(row.columns)),
+            *own_cells(row.columns, self.own_columns),
             row.row,
             shown_status(row, self._activated),
             _hospital_id(row.hospital_id),
@@ -77,12 +77,6 @@ class ResultCells:
             guarded(_code(row, undecided)),
             guarded((row.error or "")[:_MAX_ERROR_CHARS]),
         ]
-
-    def _own_cells(self, uploaded: list[str] | dict[str, str]) -> list[str]:
-        if isinstance(uploaded, dict):
-            return [uploaded.get(column, "") for column in self.own_columns]
-        width = len(self.own_columns)
-        return uploaded[:width] + [""] * (width - len(uploaded))
 
 
 def _code(row: Row[Any], undecided: Collection[int]) -> str:

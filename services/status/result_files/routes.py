@@ -8,6 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from services.status.queries.lookup import Find
 from services.status.queries.route_dependencies import RouteDependencies
+from services.status.result_files.receipt import Receipt, read_receipt
 from services.status.result_files.result_cells import ResultFileName
 from services.status.result_files.result_file import (
     PAGE_LIMITS,
@@ -91,6 +92,20 @@ def result_file_routes(dependencies: RouteDependencies, limits: PageLimits = PAG
             response_class=StreamingResponse,
             responses=_WORKBOOKS | problems(_404="No such job.", _409="More than a workbook can hold."),
         )
+    CallerTenant = Annotated[Tenant, Depends(dependencies.tenant)]  # noqa: N806 - a type
+    Budget = Annotated[AnswerBudget, Depends(dependencies.budget)]  # noqa: N806 - a type
+
+    @router.get(
+        "/{job_id}/receipt",
+        response_model=Receipt,
+        responses=problems(_404="No such job", _409="The job has not finished, or an older version finished it"),
+    )
+    async def receipt(job_id: JobId, tenant: CallerTenant, budget: Budget) -> Receipt:
+        """What the job finished with: hashes by which result files can be checked later, without this service."""
+        return await dependencies.lookup.job(
+            job_id, lambda connection: read_receipt(connection, tenant, job_id, dependencies.clock), budget
+        )
+
     return router
 
 

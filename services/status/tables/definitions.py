@@ -86,6 +86,8 @@ class Job(StatusTable, table=True):
     finished_round: int
     finished_outcome: str | None = Field(default=None, sa_type=Text)
     finished_at: int | None = Field(default=None, sa_type=BigInteger)
+    #: JSON: what the last JobFinished says of the rows. Null when it has no roots (version 0.1.0).
+    receipt: str | None = Field(default=None, sa_type=Text)
     batches_activated: int
     batches_refused: int
     answered_at: int | None = Field(default=None, sa_type=BigInteger)

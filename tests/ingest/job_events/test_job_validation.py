@@ -7,7 +7,7 @@ from services.ingest.job_events.job_draft import JobDraft
 from services.ingest.job_events.job_validation import MAX_EVENT_BYTES, JobTooLarge, validate_job
 from services.ingest.job_events.prepared_job import PreparedJob, prepare
 from services.ingest.problems import unsuitable
-from shared.contract.events import JobAccepted, JobFinished, JobOutcome, now
+from shared.contract.events import JobAccepted, JobFinished, JobOutcome, OutcomeRoots, now
 from shared.contract.topics import MAX_MESSAGE_BYTES
 from tests.support.ingest.written_csv import written
 
@@ -73,7 +73,13 @@ def test_what_fits_into_the_first_event_of_a_job_fits_into_its_last(tmp_path):
     first = JobAccepted(**common, file_name="a", file_sha256="ab" * 32, columns=("name", "address"))
     counts = dict.fromkeys(("created_hospitals", "failed_hospitals", "unprocessed_hospitals"), 1_000_000)
     last = JobFinished(
-        **common, **counts, outcome=JobOutcome.NONE_CREATED, outcomes_sha256="ab" * 32, round=1_000_000_000
+        **common,
+        **counts,
+        outcome=JobOutcome.NONE_CREATED,
+        outcomes_sha256="ab" * 32,
+        round=1_000_000_000,
+        outcomes_root="ab" * 32,
+        outcome_roots=OutcomeRoots(created="ab" * 32, failed="ab" * 32, unprocessed="ab" * 32),
     )
 
     longer = len(last.model_dump_json()) - len(first.model_dump_json())

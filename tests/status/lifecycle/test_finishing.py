@@ -9,6 +9,7 @@ from services.status.lifecycle.finishing import Finishing, FinishingLimits
 from services.status.projection.positions import Positions
 from services.status.tables.change_signal import ChangeSignal
 from shared.contract.events import JobOutcome, RowErrorCode
+from shared.contract.outcomes_tree import OutcomesTree, outcomes_root
 from shared.runtime.kafka.publisher import KafkaUnavailable
 from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_api import JOBS, FakePublisher
@@ -46,6 +47,11 @@ async def test_a_complete_round_is_finished_with_its_counts(finishing, publisher
     counts = (event.total_hospitals, event.created_hospitals, event.failed_hospitals, event.unprocessed_hospitals)
     assert counts == (3, 2, 1, 0)
     assert event.outcomes_sha256 == hashlib.sha256(b"2:created:20\n3:failed:\n4:created:40\n").hexdigest()
+    tree, cells = OutcomesTree(), ("1 Long Street", "12")
+    tree.add(2, "created", 20, ["Hospital 2", *cells])
+    tree.add(3, "failed", None, ["Hospital 3", *cells])
+    tree.add(4, "created", 40, ["Hospital 4", *cells])
+    assert (event.outcome_roots, event.outcomes_root) == (tree.roots(), outcomes_root(tree.roots()))
 
 
 async def test_the_manifest_says_what_people_settled(finishing, publisher, sqlite):

@@ -1,0 +1,12 @@
+"""What a job finished with, as its receipt."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    """Jobs that have finished already have none."""
+    op.add_column("status_jobs", sa.Column("receipt", sa.Text))

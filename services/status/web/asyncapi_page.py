@@ -46,7 +46,7 @@ def _topic(name: str, channel: Node, document: Node) -> str:
     facts = [(word, channel[key]) for word, key in _GUARANTEES]
     facts.append(("Partitions", str(channel["bindings"]["kafka"]["partitions"])))
     facts.append(("Configuration", ", ".join(f"{key}={_plain(value)}" for key, value in configuration)))
-    facts += [("Who", text) for text in _users(name, document["operations"].values())]
+    facts += _users(name, document["operations"].values())
     listed = "".join(f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>" for word, text in facts)
     address = escape(channel["address"])
     return (
@@ -55,13 +55,14 @@ def _topic(name: str, channel: Node, document: Node) -> str:
     )
 
 
-def _users(name: str, operations: Iterable[Node]) -> Iterable[str]:
+def _users(name: str, operations: Iterable[Node]) -> Iterable[tuple[str, str]]:
     for operation in operations:
         if operation["channel"]["$ref"] == f"#/channels/{name}":
             group = operation.get("bindings", {}).get("kafka", {}).get("groupId", {}).get("const")
             where = f", group {group}" if group else ""
             words = operation.get("description")
-            yield f"{operation['summary']}{where}." + (f" {words}" if words else "")
+            verb = "Written" if operation["action"] == "send" else "Read"
+            yield verb, f"{operation['summary']}{where}." + (f" {words}" if words else "")
 
 
 def _message(message: Node, document: Node) -> str:

@@ -5,7 +5,8 @@ is reserved. So whoever finds the reservation abandoned opens a later transactio
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -69,7 +70,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Everything that is needed to turn uploads into jobs."""
+    """Everything that is needed to turn uploads into jobs. `clock`: seconds, never going back."""
 
     settings: IngestSettings
     workers: FileWorkers
@@ -82,6 +83,7 @@ class Submission:
     timeouts: UploadTimeouts = UPLOAD_TIMEOUTS
     renewal_seconds: float = RENEWAL_SECONDS
     transaction_type: type[JobTransaction] = JobTransaction
+    clock: Callable[[], float] = time.monotonic
     #: Each process that reads one may take over a gigabyte.
     workbooks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WORKBOOKS_AT_ONCE))
 
@@ -145,10 +147,10 @@ class Submission:
         if size > LARGE_FILE_BYTES:
             yield LargeUploadBudget(self.pool, self.timeouts)
             return
-        budget = UploadBudget(self.timeouts.busy_seconds)
+        budget = UploadBudget(self.timeouts.busy_seconds, self.clock)
         async with self.admission.small(budget) as slot:
             try:
-                yield budget if slot.waited else RenewedBudget(self.timeouts.small_seconds)
+                yield budget if slot.waited else RenewedBudget(self.timeouts.small_seconds, self.clock)
             except (NotPublished, OutcomeUnknown, EndsUnknown, DatabaseDown) as error:
                 if slot.others_were_answered:
                     raise busy() from error

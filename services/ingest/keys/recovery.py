@@ -1,6 +1,8 @@
 """Finds out what became of uploads that broke off: the job exists, or it never will."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -26,12 +28,22 @@ class NotSettled(RuntimeError):
 
 
 class Recovery:
-    """Settles reservations. It fences the job's producer first: a job that is not there afterwards will never be."""
+    """Settles reservations. It fences the job's producer first: a job that is not there afterwards will never be.
 
-    def __init__(self, pool: ConnectionPool, reservations: Reservations, jobs: JobsTopic) -> None:
+    `clock`: seconds, never going back.
+    """
+
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        reservations: Reservations,
+        jobs: JobsTopic,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._connections = pool
         self._reservations = reservations
         self._jobs = jobs
+        self._clock = clock
 
     async def settle(self, reservation: Reservation, budget: AnswerBudget) -> None:
         """Accepts or frees the reservation. It may be done twice, or by two replicas at once.
@@ -59,7 +71,7 @@ class Recovery:
         await self._reservations.delete_expired()
         for reservation in await self._reservations.abandoned():
             try:
-                await self.settle(reservation, AnswerBudget(_SETTLE_SECONDS))
+                await self.settle(reservation, AnswerBudget(_SETTLE_SECONDS, self._clock))
             except (NotSettled, NotPublished) as error:
                 log.warning("settling_put_off", job_id=reservation.job_id, reason=str(error))
             except DatabaseDown:

@@ -1,5 +1,7 @@
 """Replays the answer of an upload when the same request comes again."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,11 +24,12 @@ SETTLE_SECONDS: Final = 1.4
 
 @dataclass(frozen=True, slots=True)
 class Replays:
-    """Looks up keys. Settles the reservation of a key that was abandoned."""
+    """Looks up keys. Settles the reservation of a key that was abandoned. `clock`: seconds, never going back."""
 
     reservations: Reservations
     recovery: Recovery
     settle_seconds: float = SETTLE_SECONDS
+    clock: Callable[[], float] = time.monotonic
 
     async def answer_to(self, request: KeyedRequest, budget: AnswerBudget) -> Answered | None:
         """The first answer to the same request; None when the key is free.
@@ -45,7 +48,8 @@ class Replays:
         if not isinstance(state, Abandoned):
             return state
         try:
-            await self.recovery.settle(state.reservation, AnswerBudget(min(self.settle_seconds, budget.remaining)))
+            seconds = min(self.settle_seconds, budget.remaining)
+            await self.recovery.settle(state.reservation, AnswerBudget(seconds, self.clock))
         except NotSettled:
             return state
         return await self.reservations.look_up(request)

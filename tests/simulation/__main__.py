@@ -14,6 +14,7 @@ def main() -> int:
     parser.add_argument("--history", action="store_true", help="with --seed: print everything that happened")
     parser.add_argument("--seeds", type=int, default=100, help="run so many")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--kind", help="only the seeds of this kind: see tests/simulation/kinds.py")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--until-found", action="store_true", help="one after the other, until a promise is broken")
     parser.add_argument("--short", action="store_true", help="less trouble in each, for runs that have little time")
@@ -26,8 +27,8 @@ def main() -> int:
     if options.seed is not None:
         return run_one(options.seed, history=options.history, in_short=options.short)
     if options.until_found:
-        return run_until_found(options.first, options.seeds)
-    return run_all(options.first, options.seeds, options.processes, in_short=options.short)
+        return run_until_found(options.first, options.seeds, options.kind)
+    return run_all(options.first, options.seeds, options.processes, options.kind, in_short=options.short)
 
 
 if __name__ == "__main__":

@@ -4,33 +4,27 @@ import gc
 import json
 import os
 import selectors
+import signal
 import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from tests.simulation.run import Outcome, short, simulate
-from tests.simulation.world import Plan
+from tests.simulation.kinds import kind_of
+from tests.simulation.run import Outcome, simulate
 
 #: A process runs so many seeds, and a new one goes on: what killed processors leave behind goes with it.
 SHARE = 25
 #: So many seeds run twice.
 REPLAYED = 2
 
-Change = Callable[[Plan], Plan]
-
-
-def as_planned(plan: Plan) -> Plan:
-    """No change."""
-    return plan
-
 
 def run_one(seed: int, *, history: bool, in_short: bool) -> NoReturn:
     """Runs one seed and prints how it went. Returns 1 when a promise was broken."""
     gc.disable()
-    outcome = simulate(seed, *([short] if in_short else []), keep_trace=True)
+    outcome = simulate(seed, in_short=in_short, keep_trace=True)
     if history:
         for at, machine, text in outcome.trace:
             print(f"{at:10.4f} {machine:14} {text}")
@@ -45,7 +39,7 @@ def run_one(seed: int, *, history: bool, in_short: bool) -> NoReturn:
 
 def _line(outcome: Outcome) -> str:
     return (
-        f"seed {outcome.seed}: {outcome.rows} rows, {outcome.faults} faults, "
+        f"seed {outcome.seed}, {kind_of(outcome.seed)}: {outcome.rows} rows, {outcome.faults} faults, "
         f"{outcome.simulated_seconds:.0f} s simulated, "
         f"{outcome.cpu_seconds:.2f} s of CPU, {len(outcome.violations)} violations, "
         f"digest {outcome.digest:08x}"
@@ -55,28 +49,32 @@ def _line(outcome: Outcome) -> str:
 class _Child:
     """A child process that runs seeds, and tells of each in a line of JSON. It leaves nothing behind."""
 
-    def __init__(self, seeds: range, change: Change) -> None:
+    def __init__(self, seeds: Sequence[int], *, in_short: bool) -> None:
         reading, writing = os.pipe()
         self._pid = os.fork()
         if not self._pid:
             os.close(reading)
-            self._run(seeds, change, writing)
+            self._run(seeds, in_short, writing)
         os.close(writing)
         # Unbuffered: a line that is in a buffer already would not wake a selector.
         self.lines = os.fdopen(reading, "rb", buffering=0)
 
     @staticmethod
-    def _run(seeds: range, change: Change, writing: int) -> NoReturn:
+    def _run(seeds: Sequence[int], in_short: bool, writing: int) -> NoReturn:
         status = 1
         try:
             with os.fdopen(writing, "w") as lines:
                 for seed in seeds:
-                    print(json.dumps(_figures_of(simulate(seed, change))), file=lines, flush=True)
+                    print(json.dumps(_figures_of(simulate(seed, in_short=in_short))), file=lines, flush=True)
             status = 0
         except BaseException:  # noqa: BLE001 - nothing of the parent may go on here
             traceback.print_exc()
         finally:
             os._exit(status)  # what killed processors left behind must not be freed
+
+    def kill(self) -> None:
+        """It is not needed any more."""
+        os.kill(self._pid, signal.SIGKILL)
 
     def ended(self) -> bool:
         """Waits for its end. Returns whether it ran all its seeds."""
@@ -97,35 +95,44 @@ def _figures_of(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def run_until_found(first: int, seeds: int) -> NoReturn:
+def _shares(first: int, seeds: int, kind: str | None) -> list[Sequence[int]]:
+    """The seeds of a kind among so many, or all of these, by process."""
+    chosen = [seed for seed in range(first, first + seeds) if kind in (None, kind_of(seed))]
+    return [chosen[start : start + SHARE] for start in range(0, len(chosen), SHARE)]
+
+
+def run_until_found(first: int, seeds: int, kind: str | None) -> NoReturn:
     """Runs seeds one after the other until a promise is broken, and says after how many that was."""
     gc.disable()
-    for count, seed in enumerate(range(first, first + seeds), start=1):
-        child = _Child(range(seed, seed + 1), as_planned)
-        told = json.loads(child.lines.readline())
-        child.ended()
-        if told["violations"]:
-            print(f"found after {count} seeds, by seed {seed}: {told['violations'][0]}", flush=True)
-            os._exit(1)
+    for share in _shares(first, seeds, kind):
+        child = _Child(share, in_short=False)
+        while line := child.lines.readline():
+            told = json.loads(line)
+            if told["violations"]:
+                child.kill()
+                seed = told["seed"]
+                print(f"found after {seed - first + 1} seeds, by seed {seed}: {told['violations'][0]}", flush=True)
+                os._exit(1)
+        if not child.ended():
+            os._exit(2)
     print(f"not found in {seeds} seeds", flush=True)
     os._exit(0)
 
 
-def run_all(first: int, seeds: int, processes: int, *, in_short: bool) -> int:
+def run_all(first: int, seeds: int, processes: int, kind: str | None, *, in_short: bool) -> int:
     """Runs them all, prints violations at once and the figures at the end. Returns 1 when there was any.
 
     The last seeds of some shares run once more, in a process of their own: they have to go the same way.
     """
     began = time.monotonic()
     gc.disable()  # when something is freed must not depend on what ran before
-    change = short if in_short else as_planned
-    shares = [range(start, min(start + SHARE, first + seeds)) for start in range(first, first + seeds, SHARE)]
+    shares = _shares(first, seeds, kind)
     shares += [share[-1:] for share in shares[:REPLAYED]]
     figures = _Figures()
     with selectors.DefaultSelector() as running:
         while shares or running.get_map():
             while shares and len(running.get_map()) < processes:
-                child = _Child(shares.pop(0), change)
+                child = _Child(shares.pop(0), in_short=in_short)
                 running.register(child.lines, selectors.EVENT_READ, child)
             for key, _ in running.select():
                 if line := key.data.lines.readline():

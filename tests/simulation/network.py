@@ -42,9 +42,14 @@ class Way:
     #: New connections are refused until then, and old ones broken.
     refused_until: float = 0.0
 
-    def delay(self, chance: random.Random) -> float:
-        """How long bytes take now."""
-        return self.shortest + chance.random() * (self.longest - self.shortest)
+    def delay(self, chance: random.Random, now: float = 0.0) -> float:
+        """How long bytes take that are sent now, or again when the way is open.
+
+        A kernel sends again at ever longer intervals, so after a cut it may wait for as long as the cut lasted.
+        """
+        cut = max(self.cut_until - now, 0.0)
+        waits = cut * (1 + chance.random()) if cut else 0.0
+        return waits + self.shortest + chance.random() ** 3 * (self.longest - self.shortest)
 
 
 @dataclass(eq=False)
@@ -72,7 +77,7 @@ class Connection:
 
     def _send_to_server(self, data: bytes | None, expires: float | None) -> None:
         loop, network = self.network.loop, self.network
-        arrives = max(loop.now, self.way.cut_until) + self.way.delay(network.chance)
+        arrives = loop.now + self.way.delay(network.chance, loop.now)
         arrives = self._last_to_server = max(arrives, self._last_to_server)
         if expires is not None and arrives > expires:
             network.later(expires, self._breaks)
@@ -98,7 +103,7 @@ class Connection:
 
     def _send_to_client(self, data: bytes | None) -> None:
         loop = self.network.loop
-        arrives = max(loop.now, self.way.cut_until) + self.way.delay(self.network.chance)
+        arrives = loop.now + self.way.delay(self.network.chance, loop.now)
         arrives = self._last_to_client = max(arrives, self._last_to_client)
         self.network.later(arrives, self._answers, data)
 
@@ -157,8 +162,7 @@ class Transport(asyncio.Transport):
         expires = None
         if self._socket is not None:  # one that expires, see services.processor.directory.sockets
             seconds = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) / 1000
-            began = self.connection.state.pop("connecting_since", self._loop.now)
-            expires = began + seconds if seconds else None
+            expires = self._loop.now + seconds if seconds else None
         self.connection.to_server(bytes(data), expires)
 
     def writelines(self, list_of_data: Any) -> None:
@@ -240,7 +244,7 @@ class Network:
         self.connections: dict[Connection, None] = {}
         self.happened: Counter[str] = Counter()
         self._ways: dict[tuple[str, Address], Way] = {}
-        self._addresses: dict[int, tuple[Address, float]] = {}
+        self._addresses: dict[int, Address] = {}
         #: Told of each connection that a machine opens, and of each message that it writes or gets, just before.
         self.on_moment: Callable[[Machine, Address], None] = lambda _machine, _address: None
         self._context = loop.on(loop.world)
@@ -264,10 +268,12 @@ class Network:
         way = self.way(machine, address)
         way.refused_until = max(way.refused_until, self.loop.now + seconds)
 
-    def heal(self) -> None:
-        """All ways are open."""
-        for way in self._ways.values():
+    def heal(self, slow: Address) -> None:
+        """All ways are open, and the way to an address that may have been slow is not."""
+        for (_, address), way in self._ways.items():
             way.cut_until = way.refused_until = 0.0
+            if address == slow:
+                way.longest = min(way.longest, 0.05)
 
     def break_connections(self, address: Address, machine: Machine | None = None) -> None:
         """Breaks all connections to an address, or those of one machine."""
@@ -283,9 +289,8 @@ class Network:
 
     async def connect_socket(self, sock: socket.socket, address: Address) -> None:
         """What `connect` of a socket does."""
-        began = self.loop.now
         await self._handshake(self.loop.machine, address)
-        self._addresses[sock.fileno()] = (address, began)
+        self._addresses[sock.fileno()] = address
 
     async def connect(
         self,
@@ -295,9 +300,9 @@ class Network:
         sock: socket.socket | None,
     ) -> tuple[Transport, asyncio.BaseProtocol]:
         """What `create_connection` of the loop does."""
-        machine, began = self.loop.machine, self.loop.now
+        machine = self.loop.machine
         if sock is not None:
-            address, began = self._addresses.pop(sock.fileno())
+            address = self._addresses.pop(sock.fileno())
         else:
             address = (str(host), int(port or 0))
             await self._handshake(machine, address)
@@ -305,7 +310,6 @@ class Network:
         transport = Transport(self.loop, protocol, sock)
         server = self.servers[address]
         connection = Connection(self, machine, address, self.way(machine, address), server, transport, self.loop.now)
-        connection.state["connecting_since"] = began
         transport.connection = connection
         self.connections[connection] = None
         server.connected(connection)

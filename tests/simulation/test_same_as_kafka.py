@@ -7,8 +7,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.simulation.kafka.cluster import LEADER, Cluster
+from tests.simulation.kafka.comparison import Schedule, Seen
 from tests.simulation.kafka.server import serve
-from tests.simulation.kafka_comparison import Schedule, Seen
 from tests.simulation.library_clocks import clocks_of
 from tests.simulation.network import Network
 from tests.simulation.virtual_loop import VirtualLoop

@@ -96,6 +96,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         #: Where the simulation itself runs: the servers, the clerks, and who checks them.
         self.world = Machine("world", wall_at=wall_at)
         self.network: Any = None
+        #: Takes what is to run in a thread. Without it there are none.
+        self.on_thread: Callable[..., asyncio.Future[Any]] | None = None
         self.on_count: Callable[[Machine], None] = lambda _machine: None
         #: Errors that nobody caught.
         self.errors: list[str] = []
@@ -265,8 +267,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     async def getaddrinfo(self, host: Any, port: Any, **_options: Any) -> NoReturn:
         raise RuntimeError(f"the simulation has no names: {host}:{port}")
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> NoReturn:
-        raise RuntimeError(f"the simulation has no threads: {func}")
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+        if self.on_thread is None:
+            raise RuntimeError(f"the simulation has no threads: {func}")
+        return self.on_thread(func, *args)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """There is none."""

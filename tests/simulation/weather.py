@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from tests.simulation.directory import CREATE, LOOK_UP, CallFate
 from tests.simulation.kafka.server import Fate
+from tests.simulation.processors.directory import CREATE, LOOK_UP, CallFate
 
 COORDINATOR_NOT_AVAILABLE: Final = 15
 NOT_COORDINATOR: Final = 16
@@ -40,7 +40,14 @@ class Weather:
     """How likely each request and call meets trouble. `kafka` and `directory`: the levels of this run's storms."""
 
     def __init__(
-        self, chance: random.Random, now: Callable[[], float], *, kafka: float, directory: float, timeout: float
+        self,
+        chance: random.Random,
+        now: Callable[[], float],
+        *,
+        kafka: float,
+        directory: float,
+        timeout: float,
+        lateness: int = 1,
     ) -> None:
         self.faults: Counter[str] = Counter()
         self._chance = chance
@@ -49,6 +56,7 @@ class Weather:
         self._levels = {"kafka": 0.0, "directory": 0.0}
         self._changes_at = 0.0
         self._timeout = timeout
+        self._lateness = lateness
         self._clear = False
         #: Storms that every call of a kind meets in the same way, such as a wrong token.
         self._same: CallFate | None = None
@@ -144,7 +152,7 @@ class Weather:
                 CallFate("never answered", creates="later", status=None),
                 CallFate("reset", creates="later", resets=True, delay=soon),
                 CallFate("503", creates="later", status=503, delay=soon),
-            ] * 2
+            ] * (2 * self._lateness)
         if kind == LOOK_UP:
             fates += [CallFate("part", status=200, body="part", delay=soon)] * 2
         return chance.choice(fates)

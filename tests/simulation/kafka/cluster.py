@@ -90,6 +90,8 @@ class Cluster:
         self.topics: dict[str, list[PartitionLog]] = {}
         self.groups = Groups(later, initial_delay)
         self.transactions = Transactions(later, self._end_in_partition, self.groups.end_transaction, marker_seconds)
+        #: The other coordinator is that of groups.
+        self.transaction_coordinator = COORDINATOR
         self._later = later
         #: Fetches that wait for records: what they would like to read, and what wakes them.
         self._waiting: dict[PartitionLog, dict[Callable[[], None], None]] = {}
@@ -152,7 +154,8 @@ class Cluster:
         answer(request.RESPONSE_TYPE(errors))
 
     def _find_coordinator(self, request: Any, answer: Answer) -> None:
-        answer(request.RESPONSE_TYPE(0, 0, None, COORDINATOR.node, COORDINATOR.host, COORDINATOR.port))
+        broker = self.transaction_coordinator if request.coordinator_type else COORDINATOR
+        answer(request.RESPONSE_TYPE(0, 0, None, broker.node, broker.host, broker.port))
 
     def _produce(self, request: Any, answer: Answer) -> None:
         topics = []

@@ -5,6 +5,7 @@ They know nothing but the committed records, as the real ones.
 
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiokafka import TopicPartition
 
@@ -68,7 +69,9 @@ class Job:
 class Clerks:
     """Ingest and status of one simulation."""
 
-    def __init__(self, cluster: Cluster, topics: Topics, chance: random.Random) -> None:
+    def __init__(
+        self, cluster: Cluster, topics: Topics, chance: random.Random, cell_bytes: int = 0, refused: int = 2
+    ) -> None:
         self.jobs: dict[str, Job] = {}
         self.accepted: list[RowAccepted] = []
         self.undecodable: list[tuple[str, int, int]] = []
@@ -80,6 +83,9 @@ class Clerks:
         self._new_results = CommittedReader(cluster, topics.results)
         self._new_job_events = CommittedReader(cluster, topics.jobs)
         self._asked = 0
+        self._more_cells = ("x" * cell_bytes,) if cell_bytes else ()
+        #: Of a hundred rows so many are of that kind.
+        self.kinds = {"Hospital": 95 - refused, "Refused": refused, "Breaks": 3, "Unreadable": 2}
 
     # ---- ingest ------------------------------------------------------------------------------------------------------
 
@@ -105,7 +111,7 @@ class Clerks:
         job_id = f"job-{len(self.jobs) + 1}"
         made = {}
         for number in range(2, rows + 2):
-            kind = self._chance.choices(("Hospital", "Refused", "Breaks", "Unreadable"), (40, 2, 2, 1))[0]
+            kind = self._chance.choices(list(self.kinds), list(self.kinds.values()))[0]
             made[number] = self._row(job_id, number, f"{job_id}-batch-{number % batches}", kind)
         job = Job(job_id, made, self._topics.rows_express if express else self._topics.rows_bulk)
         job.members[1] = set(made)
@@ -114,7 +120,9 @@ class Clerks:
     def _row(self, job_id: str, number: int, batch_id: str, kind: str) -> RowAccepted:
         name, address = f"{kind} {number} of {job_id}", f"{number} Main St"
         # Some as version 0.1.0 wrote them.
-        cells = {"columns": {"name": name, "address": address}} if number % 5 == 0 else {"cells": (name, address)}
+        cells: dict[str, Any] = {"cells": (name, address, *self._more_cells)}
+        if number % 5 == 0:
+            cells = {"columns": {"name": name, "address": address}}
         return RowAccepted(
             tenant="public", job_id=job_id, batch_id=batch_id, row=number, name=name, address=address, phone="555-0101",
             **cells,

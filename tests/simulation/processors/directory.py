@@ -60,10 +60,21 @@ class Character:
     unknown_is_404: bool = False
     #: Writes names in another case and with other spaces.
     refolds: bool = False
+    #: Writes names in its own words.
+    rewrites: bool = False
+    #: So many rows in a hundred are refused.
+    refused: int = 2
     #: How long it usually takes at most, in seconds.
     latency: float = 0.0
     #: Mutant: a call is delivered twice.
     doubles: bool = False
+
+
+_SICK: Final = (
+    CallFate("sick: 503", creates="never", status=503),
+    CallFate("sick: never answered", creates="never", status=None),
+    CallFate("sick: reset", creates="never", resets=True),
+)
 
 
 @dataclass
@@ -91,6 +102,8 @@ class Directory:
         self._unknown_is_404 = character.unknown_is_404
         self._trouble = trouble or _NoTrouble()
         self._batches: dict[str, list[dict[str, Any]]] = {}
+        #: Batches for which some kinds of calls fail.
+        self.sick: dict[str, tuple[str, ...]] = {}
         self._next_id = 1000
         network.servers[ADDRESS] = self
 
@@ -120,6 +133,8 @@ class Directory:
         call = Call(connection.machine.name, kind, batch_id, fields, headers.get("idempotency-key", ""))
         self.calls.append((self._network.loop.now, call.machine, kind, call.key or batch_id))
         fate = self._trouble.with_call(call.machine, kind) or self._usual(kind)
+        if kind in self.sick.get(batch_id, ()):
+            fate = self._chance.choice(_SICK)
         self.happened[f"{kind} {fate.name}"] += 1
         self._carry_out(connection, call, fate)
         if self._character.doubles and kind == CREATE and self._chance.random() < 0.05:
@@ -139,7 +154,7 @@ class Directory:
         if fate.creates != "never":
             takes = self._chance.random() * min(answers_in, self._character.settle * 0.9)
             if fate.creates == "later":
-                takes = self._chance.random() * self._character.settle * 0.9
+                takes = max(self._chance.random(), self._chance.random()) * self._character.settle * 0.97
             self._later(takes, lambda: made.extend(self._effect(call)))
         self._later(answers_in, lambda: self._answer(connection, call, fate, made))
 
@@ -162,6 +177,8 @@ class Directory:
             return [{"conflict": True}]
         self._next_id += 1
         stored = name.upper().replace(" ", "  ") if self._character.refolds else name
+        if self._character.rewrites:
+            stored = f"No. {self._next_id}"
         hospital = {**call.body, "id": self._next_id, "name": stored, "active": False, "sent": call.body}
         known.append(hospital)
         self.creations.append(

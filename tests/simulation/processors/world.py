@@ -7,19 +7,22 @@ import asyncio
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from services.processor.engine import Engine
 from services.processor.lane.lane import Lane
+from services.processor.memory.sizes import charge
 from services.processor.settings import ProcessorSettings
-from tests.simulation import directory
-from tests.simulation.clerks import Clerks
-from tests.simulation.directory import Character, Directory
+from shared.contract.events import RowErrorCode, RowFailed
 from tests.simulation.kafka.cluster import BROKERS, COORDINATOR, LEADER, Cluster
 from tests.simulation.kafka.server import serve
 from tests.simulation.network import Network
+from tests.simulation.processors import directory
+from tests.simulation.processors.clerks import Clerks
+from tests.simulation.processors.directory import Character, Directory
 from tests.simulation.virtual_loop import Machine, VirtualLoop
 from tests.simulation.weather import Weather
 from tests.support.history import History, Violation, violations
@@ -27,10 +30,9 @@ from tests.support.history import History, Violation, violations
 BROKER_ADDRESSES = [(broker.host, broker.port) for broker in BROKERS]
 ADDRESSES = [*BROKER_ADDRESSES, directory.ADDRESS]
 STOP_SECONDS = 90.0
+TOO_MUCH = "a processor holds more than it may"
 #: Callbacks of a processor from one strike to the next, on average, where there are any.
 STRIKES_EVERY = 8_000
-#: Messages to and from Kafka are so many times more frequent than calls, and struck so much more seldom.
-MESSAGES_PER_CALL = 60
 
 
 @dataclass(eq=False)
@@ -69,6 +71,29 @@ class Plan:
     strikes: float
     #: After the trouble Kafka forgets the group's offsets.
     forgets: bool
+    #: See `scenarios`.
+    scenario: str = "anything"
+    #: How much likelier a message to or from the directory is struck than one to or from Kafka, upside down.
+    kafka_strikes: float = 1 / 60
+    #: How many of the strikes kill; the others freeze, for about so many seconds.
+    deaths: float = 0.3
+    freezes: tuple[float, ...] = (0.5, 3.0, 8.0, 15.0)
+    #: How often something goes wrong at some time, and which of `run.TROUBLES` may. Empty: some of all.
+    troubles: tuple[int, ...] = (0, 2, 5, 10, 20)
+    kinds: tuple[str, ...] = ()
+    #: How many rows jobs may have, and how many jobs there may be.
+    rows: tuple[int, ...] = (1, 3, 10, 30)
+    jobs: tuple[int, ...] = (1, 2, 3)
+    #: The bytes of a further cell of each row.
+    cell_bytes: int = 0
+    #: How much likelier than else the directory creates late.
+    lateness: int = 1
+    #: How long bytes to and from the directory take at most, in seconds; 0: as others.
+    directory_way: float = 0.0
+    #: Transactions are coordinated by the leader, not by the broker that coordinates the group.
+    transactions_apart: bool = False
+    #: Trouble that stays for a while after the other has ended, and must not keep healthy rows waiting. See `lasting`.
+    lasting: str = ""
 
 
 class World:
@@ -83,13 +108,16 @@ class World:
             kafka=plan.kafka,
             directory=plan.directory,
             timeout=plan.settings.hospital_api_timeout,
+            lateness=plan.lateness,
         )
         self.cluster = Cluster(self._later, self._marker_seconds, initial_delay=0.1 + chance.random())
+        if plan.transactions_apart:
+            self.cluster.transaction_coordinator = LEADER
         self.brokers = serve(self.cluster, self.network, self.weather)
         self.directory = Directory(self.network, plan.character, self.weather)
         for topic in plan.settings.topics.all():
             self.cluster.create_topic(topic.name, topic.partitions)
-        self.clerks = Clerks(self.cluster, plan.settings.topics, chance)
+        self.clerks = Clerks(self.cluster, plan.settings.topics, chance, plan.cell_bytes, plan.character.refused)
         self.processors: list[Processor] = []
         self.trace: list[tuple[float, str, str]] = []
         self.crashes: list[Violation] = []
@@ -131,6 +159,8 @@ class World:
         for address in ADDRESSES:
             way = self.network.way(machine, address)
             way.longest = 0.0005 + chance.random() * plan.slow_network
+            if address == directory.ADDRESS and plan.directory_way and self.troubled:
+                way.longest = plan.directory_way
         settings = plan.settings.model_copy(update={"instance_id": machine.name})
         self.happens("start", machine.name)
         self._arm(machine)
@@ -168,7 +198,7 @@ class World:
         Faults at random times mostly meet processors that wait. The dangerous moments are those between two steps, and
         most of them belong to calls.
         """
-        likely = self.plan.strikes / (1 if address == directory.ADDRESS else MESSAGES_PER_CALL)
+        likely = self.plan.strikes * (1 if address == directory.ADDRESS else self.plan.kafka_strikes)
         if self.troubled and likely and self.chance.random() < likely:
             machine.count_down = self.chance.randrange(12)
 
@@ -178,10 +208,10 @@ class World:
         self._arm(machine)
         processor = next(each for each in self.processors if each.machine is machine)
         if processor.alive and not processor.stopping:
-            if self.chance.random() < 0.3:
+            if self.chance.random() < self.plan.deaths:
                 self._die(processor)
             else:
-                self.freeze(processor, self.chance.choice((0.5, 3.0, 8.0, 15.0)) * (0.5 + self.chance.random()))
+                self.freeze(processor, self.chance.choice(self.plan.freezes) * (0.5 + self.chance.random()))
 
     def _arm(self, machine: Machine) -> None:
         if self.plan.strikes:
@@ -223,6 +253,10 @@ class World:
         self.happens("cut", f"{processor.machine.name} from {_named(address)} for {seconds:.2f} s")
         self.network.cut(processor.machine, address, seconds)
 
+    def heal(self) -> None:
+        """All ways are open, and fast."""
+        self.network.heal(slow=directory.ADDRESS)
+
     def freeze_broker(self, seconds: float) -> None:
         """A broker answers nothing for so long."""
         broker = self.chance.choice(self.brokers)
@@ -254,11 +288,47 @@ class World:
 
     def check(self, *, complete: bool) -> list[Violation]:
         """The broken promises."""
-        return violations(self.history(complete=complete))
+        return [*violations(self.history(complete=complete)), *self._unknown_without_a_call()]
 
-    def faults(self) -> int:
-        """How many things went wrong."""
-        return self.weather.faults.total() + self.happened.total()
+    def _unknown_without_a_call(self) -> Iterator[Violation]:
+        """Where all calls arrive and lanes keep their owner, only what was sent may have an unknown outcome."""
+        if not self.plan.character.rewrites:
+            return
+        sent = {unquote(key) for _, _, kind, key in self.directory.calls if kind == directory.CREATE}
+        known = {(row.job_id, row.row, row.round): row for row in self.clerks.accepted}
+        for result in self.clerks.results:
+            if isinstance(result, RowFailed) and result.code is RowErrorCode.OUTCOME_UNKNOWN:
+                row = known[result.job_id, result.row, result.round]
+                if not row.may_exist and row.event_id not in sent:
+                    yield Violation("outcome unknown, and was never sent", row.event_id, (repr(result),))
+
+    def look(self) -> bool:
+        """What can be seen of it now and then. Returns whether everything has ended."""
+        for processor in self.alive:
+            memory, lanes = processor.engine._memory, self.plan.settings.kafka_topic_partitions
+            most = memory.limit + 2 * lanes * charge(b"", b" " * (self.plan.cell_bytes + 2_000))
+            if memory.held > most and not any(crash.rule == TOO_MUCH for crash in self.crashes):
+                self.crashes.append(Violation(TOO_MUCH, processor.machine.name, (f"{memory.held} bytes, not {most}",)))
+        return self.clerks.look()
+
+    @property
+    def rows(self) -> int:
+        """How many rows there were, each round by itself."""
+        return len(self.clerks.accepted)
+
+    def what_happened(self) -> Counter[str]:
+        """Everything that went wrong, or was done to it."""
+        return self.happened + self.weather.faults
+
+    def digest(self) -> str:
+        """What two runs of a seed have in common: every call to the directory and its moment, and all timers."""
+        return repr((self.loop.now, self.loop.timers_set, self.directory.calls, self.directory.creations))
+
+    def dispose(self) -> list[Any]:
+        """Nothing of it ever runs again."""
+        for processor in self.processors:
+            self.loop.kill(processor.machine)
+        return list(self.processors)
 
 
 def _named(address: directory.Address) -> str:

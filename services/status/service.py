@@ -18,7 +18,9 @@ from services.status.commands.command_writer import CommandWriter
 from services.status.commands.commands import Commands
 from services.status.commands.retry_consumer import RetryConsumer
 from services.status.commands.routes import command_routes
+from services.status.lifecycle.due_commands import DueCommands
 from services.status.lifecycle.finishing import Finishing
+from services.status.lifecycle.matching import Matching
 from services.status.lifecycle.retention import Retention
 from services.status.live.first_state import FirstStates
 from services.status.live.job_watchers import JobWatchers
@@ -80,6 +82,8 @@ def build(settings: StatusSettings, body_seconds: float = BODY_SECONDS) -> FastA
     decoder = Decoder(topics, dead_letters, priority)
     projector = Projector(settings, writing, decoder, positions, change_signal, priority)
     finishing = Finishing(writing, publisher, topics.jobs, positions, change_signal)
+    due_commands = DueCommands(writing, publisher, topics.jobs, positions, change_signal, settings.settling_seconds)
+    matching = Matching(writing, topics.jobs, positions, change_signal)
     retry_consumer = RetryConsumer(settings, writing)
     retention = Retention(
         writing, positions, topics.jobs, lambda job_id: ends.partition_of(job_id).partition, settings.job_retention_days
@@ -108,6 +112,8 @@ def build(settings: StatusSettings, body_seconds: float = BODY_SECONDS) -> FastA
         work = (
             projector.run(),
             finishing.run(),
+            due_commands.run(),
+            matching.run(),
             retry_consumer.run(),
             retention.run(),
             publisher.warm_up(),

@@ -15,6 +15,7 @@ An example of each stands in `examples/`, its JSON Schema in `schemas/`.
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import not_
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
@@ -152,12 +153,16 @@ class RowFailed(RowResult):
     #: For a person: the directory's own words where there are any.
     message: str
     http_status: int | None = None
+    #: The row was not to run in this round, so this is its result of the round before; written only then.
+    carried_over: Annotated[bool, Field(exclude_if=not_)] = False
 
 
 class RowUnprocessed(RowResult):
     """The row was not sent: its job was cancelled, or a later round took its place."""
 
     message: str
+    #: As in RowFailed.
+    carried_over: Annotated[bool, Field(exclude_if=not_)] = False
 
 
 RowOutcome = RowCreated | RowFailed | RowUnprocessed
@@ -215,6 +220,8 @@ class JobCancelRequested(JobEvent):
     #: reach: lease + time-out + settle time after the request. Rows without a result count as unprocessed from then on.
     settles_at: AwareDatetime | None = None
     reason: CancelReason = CancelReason.USER
+    #: Whose key gave the command; empty when nobody did, and in events of version 0.1.0.
+    requested_by: str = ""
 
     @property
     def event_id(self) -> str:
@@ -222,9 +229,13 @@ class JobCancelRequested(JobEvent):
 
 
 class JobRetryRequested(JobEvent):
-    """Failed and unprocessed rows are to run again, as `round`."""
+    """Failed and unprocessed rows are to run again, as `round`; those that a correction names are carried over."""
 
     round: Annotated[int, Field(ge=2)]
+    #: Only rows that failed with one of these codes run again, or were not sent (`unprocessed`); empty = all.
+    codes: tuple[str, ...] = ()
+    #: As in JobCancelRequested.
+    requested_by: str = ""
 
     @property
     def event_id(self) -> str:
@@ -291,7 +302,13 @@ class BatchEvent(JobEvent):
 
 
 class BatchActivationRequested(BatchEvent):
-    """Somebody asked by hand for the activation of a batch."""
+    """Somebody asked by hand for the activation of a batch, or the last row of a job was created after correction.
+
+    `request_id` is `corrected:<round>` then.
+    """
+
+    #: As in JobCancelRequested.
+    requested_by: str = ""
 
 
 class BatchActivated(BatchEvent):

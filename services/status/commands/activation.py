@@ -20,6 +20,7 @@ from services.status.tables.definitions import activations
 from services.status.web.tenant import Tenant
 from shared.contract.events import BatchActivationRequested, now
 from shared.runtime.http.answer_budget import ANSWER_SECONDS, AnswerBudget
+from shared.runtime.http.tenants import OPEN_TENANT
 
 _ASK_AGAIN_SECONDS: Final = 0.25
 
@@ -78,13 +79,17 @@ class Activation:
         if (done := await self._answer(batch_id, None, budget.remaining)) is not None:
             return done
         check_activation(job)
-        return await self._wait(batch_id, await self._request(job, batch_id, budget))
+        return await self._wait(batch_id, await self._request(tenant, job, batch_id, budget))
 
-    async def _request(self, job: JobRow, batch_id: str, budget: AnswerBudget) -> str:
+    async def _request(self, tenant: Tenant, job: JobRow, batch_id: str, budget: AnswerBudget) -> str:
         """Asks the processors for it. Returns the request's id."""
         request_id = str(uuid4())
         request = BatchActivationRequested(
-            tenant=job.tenant, job_id=job.job_id, batch_id=batch_id, request_id=request_id
+            tenant=job.tenant,
+            job_id=job.job_id,
+            batch_id=batch_id,
+            request_id=request_id,
+            requested_by=tenant or OPEN_TENANT,
         )
         await append(self._writer, request, budget)
         return request_id

@@ -8,7 +8,7 @@ A command is accepted when it stands and has been projected. Every later answer,
 the database.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -26,7 +26,7 @@ from services.status.commands.preconditions import (
 )
 from services.status.model.row_results import Decision, decision_of
 from services.status.model.timestamps import Clock
-from services.status.queries import job_queries
+from services.status.queries import corrections, job_queries
 from services.status.queries.job_queries import JobRow
 from services.status.queries.lookup import JobLookup
 from services.status.tables.definitions import resolutions, rows
@@ -64,8 +64,10 @@ class CommandAccepted:
 @dataclass(frozen=True, slots=True)
 class _Retryable:
     job: JobRow
-    #: Rows without a hospital of which the columns are known.
+    #: Rows without a hospital that can run again: of the codes that were asked for, and not in any correction.
     hospitals: int
+    #: Corrections that still run, and of which nobody knows yet which rows they correct.
+    unmatched: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +113,37 @@ class Commands:
                 round=job.round,
                 occurred_at=at,
                 settles_at=at + self._settling,
+                requested_by=tenant or OPEN_TENANT,
             )
             await self._append(request, budget)
         left = job.total_hospitals - job.created_hospitals - job.failed_hospitals - job.unprocessed_hospitals
         message = f"The job is being cancelled: what of the {left} hospitals left has not been sent will not be sent."
         return CommandAccepted(job.job_id, job.round, message)
 
-    async def retry(self, tenant: Tenant, job_id: str, budget: AnswerBudget) -> CommandAccepted:
-        """Failed and unprocessed rows are to run again. Raises a problem as `cancel` does: 409 when none can."""
-        found = await self._find(tenant, job_id, _retryable, budget)
+    async def retry(
+        self, tenant: Tenant, job_id: str, budget: AnswerBudget, codes: Collection[str] = ()
+    ) -> CommandAccepted:
+        """Failed and unprocessed rows are to run again: of these codes, or all where none is given.
+
+        Raises a problem as `cancel` does: 409 when none can. Every correction that was accepted before is known: its
+        rows stay where they are.
+        """
+        await self._find(tenant, job_id, lambda _, job: job, budget)
+        await self._lookup.caught_up(budget)
+        found = await self._find(tenant, job_id, lambda connection, job: _retryable(connection, job, codes), budget)
         job, round_ = found.job, found.job.round + 1
-        check_retry(job, found.hospitals)
-        await self._append(JobRetryRequested(tenant=job.tenant, job_id=job.job_id, round=round_), budget)
+        check_retry(job, found.hospitals, found.unmatched, codes)
+        request = JobRetryRequested(
+            tenant=job.tenant,
+            job_id=job.job_id,
+            round=round_,
+            codes=tuple(sorted(codes)),
+            requested_by=tenant or OPEN_TENANT,
+        )
+        await self._append(request, budget)
         check_retried(await self._read(lambda connection: job_queries.requested_round(connection, job_id)), round_)
-        return CommandAccepted(job.job_id, round_, f"{found.hospitals} hospitals run again, as round {round_}.")
+        run = "1 hospital runs" if found.hospitals == 1 else f"{found.hospitals} hospitals run"
+        return CommandAccepted(job.job_id, round_, f"{run} again, as round {round_}.")
 
     async def resolve(
         self, tenant: Tenant, job_id: str, row: int, hospital_id: int | str | None, budget: AnswerBudget
@@ -184,8 +203,9 @@ async def append(writer: CommandWriter, event: JobEvent, budget: AnswerBudget) -
         raise Problem(503, "command_outcome_unknown", OUTCOME_UNKNOWN, retry_after=5) from error
 
 
-def _retryable(connection: Connection, job: JobRow) -> _Retryable:
-    return _Retryable(job, job_queries.retryable_rows(connection, job.job_id))
+def _retryable(connection: Connection, job: JobRow, codes: Collection[str]) -> _Retryable:
+    unmatched = corrections.unmatched_corrections(connection, job.job_id)
+    return _Retryable(job, corrections.retryable_rows(connection, job, codes), unmatched)
 
 
 def _row_of(connection: Connection, job: JobRow, row: int) -> _RowOfJob:

@@ -1,13 +1,15 @@
 """When a command makes sense: pure checks of what the tables say of the job. Each raises a 404 or 409 problem.
 
 cancel    refused when the job has ended, or every row has its result
-retry     refused while the job runs or is being wound up, and when no row can run again
+retry     refused while the job runs or is being wound up, while nobody knows which rows a running correction holds, and
+          when no row can run again
 resolve   refused unless the row's outcome is unknown
 
 What other people did in the same moment is only known when the command has been projected: then it may have come too
 late, and is refused all the same.
 """
 
+from collections.abc import Collection
 from typing import Any, NoReturn
 
 from sqlalchemy import Row
@@ -27,16 +29,23 @@ def check_cancel(job: JobRow) -> None:
         raise Problem(409, "job_ended", "Every hospital of the job has its result: there is nothing left to cancel.")
 
 
-def check_retry(job: JobRow, retryable: int) -> None:
-    """Raises a 409 problem when no retry can begin now. `retryable`: rows that can run again."""
+def check_retry(job: JobRow, retryable: int, unmatched: int = 0, codes: Collection[str] = ()) -> None:
+    """Raises a 409 problem when no retry can begin now.
+
+    `retryable`: rows that can run again; `unmatched`: running corrections that may hold any of the rows; `codes`: those
+    that were asked for.
+    """
     if JobStatus(job.status) not in FINAL:
         detail = "The job still runs: wait for its end, or cancel it; then what failed or was not sent can be retried."
         raise Problem(409, "job_running", detail, retry_after=5)
     if job.finished_round < job.round:
         detail = "The cancelled job is still being wound up: the processors have not passed all of its rows. Try again."
         raise Problem(409, "job_winding_up", detail, retry_after=5)
+    if unmatched:
+        detail = "A correction of this job still runs, and its file does not say which rows it corrects: wait for it."
+        raise Problem(409, "correction_running", detail, retry_after=5)
     if not retryable:
-        raise Problem(409, "nothing_to_retry", _nothing_to_retry(job))
+        raise Problem(409, "nothing_to_retry", _nothing_to_retry(job, codes))
 
 
 def check_activation(job: JobRow) -> None:
@@ -87,9 +96,13 @@ def _processed(job: JobRow) -> int:
     return int(job.created_hospitals + job.failed_hospitals + job.unprocessed_hospitals)
 
 
-def _nothing_to_retry(job: JobRow) -> str:
+def _nothing_to_retry(job: JobRow, codes: Collection[str]) -> str:
     if job.created_hospitals >= job.total_hospitals:
         return "Every hospital of the job was created: there is nothing to retry."
+    if codes:
+        return f"No row of the job that can be retried has failed with {' or '.join(sorted(codes))}."
+    if job.corrected_hospitals:
+        return "Every row that failed or was not sent stands in a correction of this job: look there."
     return "The rows that failed could not be read, so they cannot run again: upload them as a new file."
 
 

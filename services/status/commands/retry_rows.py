@@ -10,13 +10,23 @@ from sqlalchemy import Row, and_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.status.commands.retry_transactions import RetryRecord
+from services.status.model.corrections import NamedRows
 from services.status.model.job_facts import JobFacts
 from services.status.model.row_results import RowStatus
+from services.status.model.timestamps import moment
+from services.status.model.uploaded_rows import uploaded_hospital
+from services.status.queries.corrections import is_chosen, named_rows
 from services.status.tables.definitions import resolutions, rows
 from services.status.tables.row_lookup import last_row, row_range
 from shared.contract.cloud_events import encode
-from shared.contract.events import FieldColumns, JobRetryRequested, RowAccepted, RowErrorCode, RowFailed
-from shared.contract.hospital_columns import Hospital, cells_by_name, hospital_at, hospital_in
+from shared.contract.events import (
+    FieldColumns,
+    JobRetryRequested,
+    RowAccepted,
+    RowErrorCode,
+    RowFailed,
+    RowUnprocessed,
+)
 from shared.contract.topics import Topics
 
 
@@ -79,8 +89,9 @@ async def next_chunk(
     chunk = Chunk(after, limits)
     async with engine.connect() as connection:
         end = await last_row(connection, retry.request.job_id)
+        named = await connection.run_sync(named_rows, retry.request.job_id)
     while not chunk.full and not chunk.last:
-        for record in _records(topics, retry, await _page(engine, retry.request, chunk.row, limits.page)):
+        for record in _records(topics, retry, named, await _page(engine, retry.request, chunk.row, limits.page)):
             chunk.add(record)
         chunk.row = min(chunk.row + limits.page, end)
         chunk.last = chunk.row >= end
@@ -103,22 +114,50 @@ async def _page(engine: AsyncEngine, request: JobRetryRequested, after: int, num
         return list(await connection.execute(statement))
 
 
-def _records(topics: Topics, retry: Retry, page: list[Row[Any]]) -> Iterator[RetryRecord]:
+def _records(topics: Topics, retry: Retry, named: NamedRows, page: list[Row[Any]]) -> Iterator[RetryRecord]:
     for row in page:
-        event = retried(row, retry)
-        topic = topics.results if isinstance(event, RowFailed) else topics.rows[0 if retry.express else 1]
+        runs = row.row not in named and is_chosen(row, retry.request.codes)
+        event = retried(row, retry) if runs else carried_over(row, retry)
+        topic = topics.rows[0 if retry.express else 1] if isinstance(event, RowAccepted) else topics.results
         yield topic, encode(event, "status", retry.traceparent)
 
 
-def retried(row: Row[Any], retry: Retry) -> RowAccepted | RowFailed:
+def retried(row: Row[Any], retry: Retry) -> RowAccepted | RowFailed | RowUnprocessed:
     """The row's event for the round, always the same for the same request.
 
-    A row whose event could not be read fails in this round as it did before: nobody knows what to send, and every row
-    has one result a round.
+    A row whose event could not be read is carried over: nobody knows what to send.
     """
+    hospital = uploaded_hospital(json.loads(row.columns), retry.fields, retry.columns)
+    if hospital is None:
+        return carried_over(row, retry)
+    fields = {"name": hospital.name, "address": hospital.address, "phone": hospital.phone}
+    return RowAccepted(**_about(row, retry), **fields, may_exist=may_exist(row, retry.request))
+
+
+def carried_over(row: Row[Any], retry: Retry) -> RowFailed | RowUnprocessed:
+    """The result of the round before once more: the row does not run, and every row has one result a round."""
+    hospital = uploaded_hospital(json.loads(row.columns), retry.fields, retry.columns)
+    about = _about(row, retry) | {
+        "name": row.name,
+        "address": hospital.address if hospital else None,
+        "phone": hospital.phone if hospital else None,
+        "attempts": row.attempts,
+        "started_at": moment(row.started_at),
+        "carried_over": True,
+    }
+    if row.status == RowStatus.UNPROCESSED.value:
+        return RowUnprocessed(**about, message=row.error or "The row was not sent.")
+    code = RowErrorCode(row.error_code or RowErrorCode.UNDECODABLE)
+    if code is RowErrorCode.OUTCOME_UNKNOWN and row.decided:
+        code = RowErrorCode.ATTEMPTS_EXHAUSTED  # a person has looked: it is not unknown any more
+    message = row.error or "The row's event could not be read."
+    return RowFailed(**about, code=code, message=message, http_status=row.http_status)
+
+
+def _about(row: Row[Any], retry: Retry) -> dict[str, Any]:
     request, uploaded = retry.request, json.loads(row.columns)
     by_name = isinstance(uploaded, dict)
-    about = {
+    return {
         "occurred_at": request.occurred_at,
         "tenant": request.tenant,
         "job_id": request.job_id,
@@ -127,26 +166,6 @@ def retried(row: Row[Any], retry: Retry) -> RowAccepted | RowFailed:
         "round": request.round,
         "columns" if by_name else "cells": uploaded,  # as it came, so that processors of then and now can read it
     }
-    hospital = _hospital(uploaded, retry)
-    if hospital is not None:
-        fields = {"name": hospital.name, "address": hospital.address, "phone": hospital.phone}
-        return RowAccepted(**about, **fields, may_exist=may_exist(row, request))
-    return RowFailed(
-        **about,
-        name=row.name,
-        attempts=0,
-        started_at=request.occurred_at,
-        code=RowErrorCode.UNDECODABLE,
-        message=row.error or "The row's event could not be read.",
-    )
-
-
-def _hospital(uploaded: Any, retry: Retry) -> Hospital | None:
-    if isinstance(uploaded, dict):
-        return hospital_in(uploaded)
-    if retry.fields is not None:
-        return hospital_at(retry.fields, uploaded)
-    return hospital_in(cells_by_name(retry.columns, uploaded))
 
 
 def may_exist(row: Row[Any], request: JobRetryRequested) -> bool:

@@ -20,6 +20,9 @@ HospitalId = (
     | Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 )
 
+#: `undecodable` is not among them: nobody knows what to send.
+RetryCode = Literal["rejected", "attempts_exhausted", "outcome_unknown", "unprocessed"]
+
 _RESPONSES = EVERYWHERE | problems(
     _404="No such job or row.",
     _503="Kafka or the database is down, and the command was not taken. But `command_outcome_unknown` means that "
@@ -39,6 +42,20 @@ class ResolutionAnswer(CommandAnswer):
     """The decision was taken, and the row shows it."""
 
     row: int
+
+
+class RetryChoice(BaseModel):
+    """Which rows run again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    codes: Annotated[
+        list[RetryCode],
+        Field(
+            description="Only rows that failed with one of these codes, or were not sent (`unprocessed`); none: all",
+            max_length=20,
+        ),
+    ] = []
 
 
 class Resolution(BaseModel):
@@ -85,11 +102,17 @@ def command_routes(commands: Commands, dependencies: RouteDependencies) -> APIRo
         summary="Retry a job",
         status_code=202,
         response_model=CommandAnswer,
-        responses=problems(_409="The job runs, or there is nothing to retry."),
+        responses=problems(_400="There is no such code.", _409="The job runs, or there is nothing to retry."),
     )
-    async def retry(job_id: JobId, tenant: CallerTenant, budget: Budget) -> CommandAnswer:
-        """Failed and unprocessed rows run again in the same job, as its next round. Twice at once is once."""
-        return CommandAnswer(**_fields(await commands.retry(tenant, job_id, budget)))
+    async def retry(
+        job_id: JobId, tenant: CallerTenant, budget: Budget, choice: RetryChoice | None = None
+    ) -> CommandAnswer:
+        """Failed and unprocessed rows run again in the same job, as its next round. Twice at once is once.
+
+        Rows that stand again in a correction of the job do not run.
+        """
+        codes = frozenset(choice.codes if choice else ())
+        return CommandAnswer(**_fields(await commands.retry(tenant, job_id, budget, codes)))
 
     @router.post(
         "/{job_id}/rows/{row}/resolve",

@@ -24,7 +24,17 @@ from services.status.metrics import DELETED
 from services.status.model.job_state import FINAL, JobStatus
 from services.status.model.timestamps import Micros, micros
 from services.status.projection.positions import Positions
-from services.status.tables.definitions import activations, batches, jobs, pace, resolutions, rows, tallies
+from services.status.tables.definitions import (
+    activations,
+    batches,
+    corrections,
+    history,
+    jobs,
+    pace,
+    resolutions,
+    rows,
+    tallies,
+)
 from shared.contract.events import now
 
 log = structlog.get_logger(__name__)
@@ -37,7 +47,7 @@ _FINAL: Final = sorted(status.value for status in FINAL)
 _HIDDEN: Final[dict[str, Any]] = dict.fromkeys(
     (
         *("tenant", "file_name", "searched", "file_sha256", "total_hospitals", "batches", "columns", "delimiter"),
-        *("fields", "express", "created_at", "outcome", "completed_at", "due_round"),
+        *("fields", "express", "max_failures", "created_at", "outcome", "completed_at", "due_round", "due_command"),
     )
 ) | {"status": JobStatus.PROCESSING.value, "activated": False}
 
@@ -118,7 +128,9 @@ async def delete_expired(
 
 
 async def _hide(engine: AsyncEngine, before: Micros, ours: Callable[[str], bool]) -> None:
-    expired = and_(jobs.c.status.in_(_FINAL), jobs.c.completed_at < before, jobs.c.created_at.is_not(None))
+    expired = and_(
+        jobs.c.status.in_(_FINAL), jobs.c.completed_at < before, jobs.c.created_at.is_not(None), ~_corrects_another()
+    )
     async with engine.connect() as connection:
         found = [
             each for each in (await connection.execute(select(jobs.c.job_id).where(expired))).scalars() if ours(each)
@@ -128,6 +140,13 @@ async def _hide(engine: AsyncEngine, before: Micros, ours: Callable[[str], bool]
             # Asked again for each: a retry may have come meanwhile.
             statement = update(jobs).where(expired, jobs.c.job_id.in_(found[begin : begin + _AT_ONCE]))
             await connection.execute(statement.values(_HIDDEN))
+
+
+def _corrects_another() -> ColumnElement[bool]:
+    """A correction is kept as long as what it corrects: else nobody would know of what is open there."""
+    other = jobs.alias()
+    there = other.c.job_id == corrections.c.corrects, other.c.tenant == jobs.c.tenant, other.c.job_id != jobs.c.job_id
+    return exists().where(corrections.c.job_id == jobs.c.job_id, *there)
 
 
 def _hidden(before: Micros) -> ColumnElement[bool]:
@@ -162,6 +181,8 @@ async def _delete_job(engine: AsyncEngine, job_id: str, before: Micros) -> bool:
     async with engine.begin() as connection:
         if (await connection.execute(delete(jobs).where(*gone))).rowcount != 1:
             return False
-        for table in (batches, activations, resolutions, tallies, pace):
+        for table in (batches, activations, resolutions, tallies, pace, history):
             await connection.execute(delete(table).where(table.c.job_id == job_id))
+        # Its own link stays: the rows that it names must not run again in a job that is still there.
+        await connection.execute(delete(corrections).where(corrections.c.corrects == job_id))
     return True

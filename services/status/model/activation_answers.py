@@ -7,6 +7,8 @@ from services.status.model.job_facts import JobFacts
 from services.status.model.timestamps import Micros, micros
 from shared.contract.events import BatchActivated, BatchActivationFailed
 
+#: How the ids of requests for activation begin that follow the last correction.
+CORRECTED_REQUEST = "corrected:"
 #: batch_id and request_id.
 AnswerKey = tuple[str, str]
 
@@ -59,7 +61,7 @@ def _rank(answer: BatchAnswer) -> tuple[bool, Micros]:
 def counted(facts: JobFacts, answers: Iterable[BatchAnswer]) -> JobFacts:
     """The facts with all answers about the job's batches counted.
 
-    A batch is refused when the activation after JobFinished failed, and none has succeeded since.
+    A batch is refused when an activation that nobody asked for failed, and none has succeeded since.
     """
     found = _settled(facts, answers)
     still = sorted(found.refused)
@@ -89,9 +91,14 @@ def recounted(facts: JobFacts, before: Iterable[BatchAnswer], after: Iterable[Ba
     )
 
 
-def automatic_request(facts: JobFacts) -> str:
-    """The id of the request for activation that follows the last JobFinished."""
-    return f"finished:{facts.finished_round}"
+def automatic_requests(facts: JobFacts) -> tuple[str, str]:
+    """The ids of the requests that nobody makes: after the last JobFinished, and after the last correction."""
+    return f"finished:{facts.finished_round}", corrected_request(facts.finished_round)
+
+
+def corrected_request(finished_round: int) -> str:
+    """The id of the request for activation when nothing of a chain of corrections is open any more."""
+    return f"{CORRECTED_REQUEST}{finished_round}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +111,14 @@ class _Settled:
 
 
 def _settled(facts: JobFacts, answers: Iterable[BatchAnswer]) -> _Settled:
-    automatic = automatic_request(facts)
+    automatic = automatic_requests(facts)
     activated: set[str] = set()
     refused: dict[str, str] = {}
     first: dict[str, Micros] = {}
     for answer in answers:
         if answer.activated:
             activated.add(answer.batch_id)
-        elif answer.request_id == automatic:
+        elif answer.request_id in automatic:
             refused[answer.batch_id] = answer.message
         else:
             continue

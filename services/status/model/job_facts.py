@@ -30,6 +30,8 @@ class JobFacts:
     #: JSON: which of the columns became name, address and phone. None: those that are called so.
     fields: str | None = None
     express: bool | None = None
+    #: More failed rows than this in one round stop the job.
+    max_failures: int | None = None
     created_at: Micros | None = None
     started_at: Micros | None = None
     requested_round: int = 1
@@ -39,6 +41,7 @@ class JobFacts:
     cancel_requested_at: Micros | None = None
     #: When rows that have no result by then count as unprocessed.
     cancel_settles_at: Micros | None = None
+    cancel_reason: str | None = None
     finished_round: int = 0
     finished_outcome: str | None = None
     finished_at: Micros | None = None
@@ -48,6 +51,10 @@ class JobFacts:
     batches_refused: int = 0
     answered_at: Micros | None = None
     refusal: str | None = None
+    #: Of a job of which nothing is open any more after its corrections: how many of its batches hold a hospital, and
+    #: of how many the activation was requested therefore.
+    filled_batches: int | None = None
+    activations_requested: int = 0
 
 
 #: By job_id.
@@ -82,6 +89,7 @@ def _accepted(facts: JobFacts, event: JobAccepted) -> JobFacts:
         delimiter=event.delimiter,
         fields=event.fields.model_dump_json() if event.fields else None,
         express=event.express,
+        max_failures=event.max_failures,
         created_at=micros(event.occurred_at),
     )
 
@@ -110,6 +118,7 @@ def _cancelled(facts: JobFacts, event: JobCancelRequested) -> JobFacts:
         cancelled_round=event.round,
         cancel_requested_at=micros(event.occurred_at),
         cancel_settles_at=micros(event.settles_at) if event.settles_at else None,
+        cancel_reason=event.reason.value,
     )
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.status.model.job_facts import JobFacts
-from services.status.model.row_results import UNKNOWN, RowStatus
+from services.status.model.row_results import CARRIED_OVER, CORRECTED, UNKNOWN, RowStatus
 from services.status.model.timestamps import Micros
 from shared.contract.events import JobOutcome
 
@@ -51,11 +51,22 @@ class DerivedState:
     failed_hospitals: int
     unprocessed_hospitals: int
     unknown_hospitals: int
+    #: Of the failed and unprocessed, those that stand again in a correction.
+    corrected_hospitals: int
     status: str
     outcome: str | None
     activated: bool
     completed_at: Micros | None
     due_round: int | None
+    #: The command that the job needs from us, until it has been read back.
+    due_command: str | None
+
+
+class DueCommand(StrEnum):
+    """Commands that no person gives."""
+
+    STOP = "stop"  # more rows failed than JobAccepted.max_failures
+    ACTIVATE = "activate"  # nothing of its chain of corrections is open any more
 
 
 def derive_state(facts: JobFacts, tallies: Mapping[tuple[int, str], int]) -> DerivedState:
@@ -81,12 +92,22 @@ def derive_state(facts: JobFacts, tallies: Mapping[tuple[int, str], int]) -> Der
         failed_hospitals=failed,
         unprocessed_hospitals=unprocessed,
         unknown_hospitals=_of_round(tallies, round_, UNKNOWN),
+        corrected_hospitals=_of_round(tallies, round_, CORRECTED),
         status=_status(outcome if final else None, begun=round_ > 1 or any(tallies.values())),
         outcome=outcome.value if outcome else None,
         activated=activated,
         completed_at=_completed_at(facts) if final else None,
         due_round=round_ + by_hand if complete and (by_hand or not finished) else None,
+        due_command=None if complete or not _goes_wrong(facts, tallies, round_) else DueCommand.STOP.value,
     )
+
+
+def _goes_wrong(facts: JobFacts, tallies: Mapping[tuple[int, str], int], round_: int) -> bool:
+    """Whether more rows have failed in this round than the job may have, and nobody has stopped it."""
+    if facts.max_failures is None or facts.total_hospitals is None or facts.cancelled_round >= round_:
+        return False
+    failed = _of_round(tallies, round_, RowStatus.FAILED) - _of_round(tallies, round_, CARRIED_OVER)
+    return failed > facts.max_failures
 
 
 def _rounds(tallies: Mapping[tuple[int, str], int]) -> Iterable[int]:

@@ -6,7 +6,7 @@ matter.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -31,6 +31,10 @@ DecisionKey = tuple[str, int, int]
 SLOT_SECONDS: Final = 20
 #: Failed rows of which nobody knows whether they are in the directory are counted once more, under this status.
 UNKNOWN: Final = RowErrorCode.OUTCOME_UNKNOWN.value
+#: So are failed rows that were carried over from the round before,
+CARRIED_OVER: Final = "carried_over"
+#: and rows without a hospital that stand again in a correction.
+CORRECTED: Final = "corrected"
 _SLOT: Final = SLOT_SECONDS * 1_000_000
 
 
@@ -59,6 +63,7 @@ class RowRecord(NamedTuple):
     started_at: Micros
     finished_at: Micros
     columns: str
+    carried_over: bool = False
 
     @property
     def key(self) -> RowKey:
@@ -74,6 +79,7 @@ class StoredRow:
     status: str
     finished_at: Micros
     error_code: str | None = None
+    carried_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +100,16 @@ class Decision:
 
 
 Decisions = Mapping[DecisionKey, Decision]
+#: By job: the rows that stand again in its corrections.
+NamedByJob = Mapping[str, Container[int]]
+_NONE_NAMED: Final[NamedByJob] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class RowChanges:
-    """What is to be written: rows, and by how much the counts change."""
+    """What is to be written: rows, and by how much the counts change. `named`: what corrections name, by job."""
 
+    named: NamedByJob = field(default_factory=dict)
     new: list[RowRecord] = field(default_factory=list)
     replacing: list[RowRecord] = field(default_factory=list)
     #: (job_id, round, status) → hospitals.
@@ -109,12 +119,12 @@ class RowChanges:
 
     def add(self, row: RowRecord, before: StoredRow | None) -> None:
         """The row is written, in place of `before` when there was one."""
-        self._count(row.job_id, row.round, row.status, row.finished_at, 1)
+        self._count(row.job_id, row.row, row, 1)
         if before is None:
             self.new.append(row)
         else:
             self.replacing.append(row)
-            self._count(row.job_id, before.round, before.status, before.finished_at, -1)
+            self._count(row.job_id, row.row, before, -1)
 
     def count_unknown(self, key: RowKey, row: RowRecord | StoredRow, decisions: "Decisions", by: int) -> None:
         """Counts the row as unknown, by 1 or -1, if its outcome is unknown and nobody has decided about it."""
@@ -126,9 +136,14 @@ class RowChanges:
         """All of them."""
         return [*self.new, *self.replacing]
 
-    def _count(self, job_id: str, round_: int, status: str, finished_at: Micros, by: int) -> None:
-        self.tallies[job_id, round_, status] += by
-        self.pace[job_id, slot_of(finished_at)] += by
+    def _count(self, job_id: str, number: int, row: RowRecord | StoredRow, by: int) -> None:
+        self.tallies[job_id, row.round, row.status] += by
+        if not row.carried_over:
+            self.pace[job_id, slot_of(row.finished_at)] += by
+        elif row.status == RowStatus.FAILED:
+            self.tallies[job_id, row.round, CARRIED_OVER] += by
+        if self.named and row.status != RowStatus.CREATED and number in self.named.get(job_id, ()):
+            self.tallies[job_id, row.round, CORRECTED] += by
 
 
 def slot_of(moment: Micros) -> int:
@@ -142,9 +157,10 @@ def record_of(event: RowOutcome) -> RowRecord:
         case RowCreated():
             return _record(event, RowStatus.CREATED.value, hospital_id=_id_text(event.hospital_id))
         case RowFailed():
-            return _record(event, RowStatus.FAILED.value, event.code.value, event.message, event.http_status)
+            record = _record(event, RowStatus.FAILED.value, event.code.value, event.message, event.http_status)
         case RowUnprocessed():
-            return _record(event, RowStatus.UNPROCESSED.value, None, event.message)
+            record = _record(event, RowStatus.UNPROCESSED.value, None, event.message)
+    return record._replace(carried_over=True) if event.carried_over else record
 
 
 def _record(
@@ -208,9 +224,14 @@ def resolved(row: RowRecord, decisions: Decisions) -> RowRecord:
     return row._replace(status=RowStatus.FAILED.value, hospital_id=None, error=text)
 
 
-def changes(results: Iterable[RowRecord], stored: Mapping[RowKey, StoredRow], decisions: Decisions) -> RowChanges:
+def changes(
+    results: Iterable[RowRecord],
+    stored: Mapping[RowKey, StoredRow],
+    decisions: Decisions,
+    named: NamedByJob = _NONE_NAMED,
+) -> RowChanges:
     """What new results change."""
-    found = RowChanges()
+    found = RowChanges(named)
     for result in _highest(results).values():
         before = stored.get(result.key)
         if before is None or before.round < result.round:
@@ -235,13 +256,15 @@ def counting(decisions: Iterable[Decision]) -> dict[DecisionKey, Decision]:
     return best
 
 
-def changes_by_decision(rows: Iterable[RowRecord], decisions: Decisions, before: Decisions) -> RowChanges:
+def changes_by_decision(
+    rows: Iterable[RowRecord], decisions: Decisions, before: Decisions, named: NamedByJob = _NONE_NAMED
+) -> RowChanges:
     """What new decisions change in stored rows. `decisions`: all that hold now; `before`: those that held before."""
-    found = RowChanges()
+    found = RowChanges(named)
     for row in rows:
         after = resolved(row, decisions)
         if after != row:
-            found.add(after, StoredRow(row.round, row.status, row.finished_at))
+            found.add(after, StoredRow(row.round, row.status, row.finished_at, carried_over=row.carried_over))
             found.count_unknown(row.key, row, before, -1)
             found.count_unknown(row.key, row, decisions, 1)
     return found

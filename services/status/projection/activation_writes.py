@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.status.model.activation_answers import (
     AnswerKey,
     BatchAnswer,
-    automatic_request,
+    automatic_requests,
     collected,
     counted,
     recounted,
@@ -62,7 +62,7 @@ async def _refusal(connection: AsyncConnection, facts: JobFacts) -> str | None:
     other = activations.alias()
     statement = (
         select(activations.c.message)
-        .where(activations.c.job_id == facts.job_id, activations.c.request_id == automatic_request(facts))
+        .where(activations.c.job_id == facts.job_id, activations.c.request_id.in_(automatic_requests(facts)))
         .where(~activations.c.activated)
         .where(~exists().where(other.c.batch_id == activations.c.batch_id, other.c.activated))
         .order_by(activations.c.batch_id)

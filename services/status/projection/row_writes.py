@@ -12,6 +12,7 @@ from services.status.model.row_results import (
     UNKNOWN,
     Decision,
     DecisionKey,
+    NamedByJob,
     RowChanges,
     RowKey,
     RowRecord,
@@ -42,13 +43,13 @@ class CountChanges:
         self.pace.update(changed.pace)
 
 
-async def write_results(connection: AsyncConnection, results: Sequence[RowRecord]) -> RowChanges:
+async def write_results(connection: AsyncConnection, results: Sequence[RowRecord], named: NamedByJob) -> RowChanges:
     """Writes those results that change something. Returns by how much the counts change: the caller writes them."""
     stored_rows = await row_lookup.stored_rows(connection, {result.key for result in results})
     unknown = {result.key for result in results if result.error_code == UNKNOWN}
     unknown |= {key for key, stored in stored_rows.items() if stored.error_code == UNKNOWN}
     decisions = await decisions_about(connection, unknown)
-    changed = changes(results, stored_rows, decisions)
+    changed = changes(results, stored_rows, decisions, named)
     await _write(connection, changed)
     return changed
 
@@ -69,14 +70,14 @@ def decisions_in_time(facts: Mapping[str, JobFacts], events: Iterable[Positioned
     return found
 
 
-async def write_decisions(connection: AsyncConnection, decided: Sequence[Decision]) -> RowChanges:
+async def write_decisions(connection: AsyncConnection, decided: Sequence[Decision], named: NamedByJob) -> RowChanges:
     """Keeps what people decided, and applies it to the rows that are there; to the others when they come."""
     of_rows = {(decision.job_id, decision.row) for decision in decided}
     known = await decisions_about(connection, of_rows)
     decisions = counting([*known.values(), *decided])
     new = [asdict(decision) for key, decision in decisions.items() if known.get(key) != decision]
     await write(connection, resolutions, new, replacing(resolutions))
-    changed = changes_by_decision(await row_lookup.records(connection, of_rows), decisions, known)
+    changed = changes_by_decision(await row_lookup.records(connection, of_rows), decisions, known, named)
     await _write(connection, changed)
     return changed
 

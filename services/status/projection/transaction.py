@@ -1,15 +1,16 @@
 """The projection: a batch of events and the offsets it reaches become part of the tables together, or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.status.caller_priority import NO_CALLERS, CallerPriority
 from services.status.metrics import COMMIT_SECONDS, RESULTS
-from services.status.model.row_results import RowRecord, record_of
+from services.status.model.row_results import NamedByJob, RowRecord, record_of
 from services.status.model.timestamps import Micros
-from services.status.projection import job_writes
+from services.status.projection import chains, job_writes
+from services.status.projection.chains import ChainFound
 from services.status.projection.event_batch import EventBatch
 from services.status.projection.processor_reports import write_reports
 from services.status.projection.row_writes import (
@@ -36,29 +37,51 @@ async def project(
     Nothing has changed then, unless the answer to the commit was lost: read the stored offsets.
     """
     with COMMIT_SECONDS.time():
-        async with engine.begin() as connection:
-            await stored_offsets.advance(connection, steps)
-            await _apply(connection, batch, priority)
+        others: set[str] = set()
+        while not await _projected(engine, steps, batch, priority, others):
+            pass
     RESULTS.inc(len(batch.results))
 
 
-async def _apply(connection: AsyncConnection, batch: EventBatch, priority: CallerPriority) -> None:
+async def _projected(
+    engine: AsyncEngine, steps: Sequence[Step], batch: EventBatch, priority: CallerPriority, others: set[str]
+) -> bool:
+    """False when the events concern jobs that were not locked: these are `others` now, and nothing has changed."""
+    try:
+        async with engine.begin() as connection:
+            await stored_offsets.advance(connection, steps)
+            await _apply(connection, batch, priority, others)
+    except ChainFound as found:
+        others |= set(found.members)
+        return False
+    return True
+
+
+async def _apply(
+    connection: AsyncConnection, batch: EventBatch, priority: CallerPriority, others: Collection[str]
+) -> None:
     touched = {result.job_id for result in batch.results} | {event.event.job_id for event in batch.job_events}
     if touched:
-        jobs = await job_writes.lock(connection, touched)
+        jobs = await job_writes.lock(connection, touched, others)
+        locked = await chains.load(connection, {*touched, *others}, jobs, batch.job_events)
         counts = CountChanges()
-        job_writes.start(jobs, await _write_results(connection, batch.results, counts, priority))
+        job_writes.start(jobs, await _write_results(connection, batch.results, counts, priority, locked.named))
         if decisions := decisions_in_time(jobs, batch.job_events):
-            counts.add(await write_decisions(connection, decisions))
+            counts.add(await write_decisions(connection, decisions, locked.named))
         await write_counts(connection, counts)
         await job_writes.apply_events(connection, jobs, batch.job_events)
-        await job_writes.save(connection, jobs)
+        await chains.write_links(connection, locked, jobs)
+        await job_writes.save(connection, jobs, locked.links)
     if batch.reports:
         await write_reports(connection, batch.reports)
 
 
 async def _write_results(
-    connection: AsyncConnection, results: Sequence[RowOutcome], counts: CountChanges, priority: CallerPriority
+    connection: AsyncConnection,
+    results: Sequence[RowOutcome],
+    counts: CountChanges,
+    priority: CallerPriority,
+    named: NamedByJob,
 ) -> dict[str, Micros]:
     """Slice by slice. Returns when the jobs' first rows started."""
     first: dict[str, Micros] = {}
@@ -66,7 +89,7 @@ async def _write_results(
         records = await _records(results[begin : begin + _SLICE], priority)
         for record in records:
             first[record.job_id] = min(record.started_at, first.get(record.job_id, record.started_at))
-        counts.add(await write_results(connection, records))
+        counts.add(await write_results(connection, records, named))
     return first
 
 

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, func, or_, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, func, select, tuple_
 
 from services.status.model.job_facts import searched
 from services.status.model.job_state import JobStatus
-from services.status.model.row_results import SLOT_SECONDS, RowStatus, slot_of
+from services.status.model.row_results import SLOT_SECONDS, slot_of
 from services.status.model.timestamps import Micros, micros
 from services.status.queries.cancelled_jobs import Moment, has_status, jobs_as_of, status_as_of
-from services.status.tables.definitions import activations, batches, jobs, pace, processors, rows
+from services.status.queries.corrections import link_columns
+from services.status.tables.definitions import activations, batches, jobs, pace, processors
 from services.status.web.tenant import Tenant
-from shared.contract.events import ProcessorReported, RowErrorCode
+from shared.contract.events import ProcessorReported
 
 #: How many slots of time count as the last minute, the running one included.
 _SLOTS = 60 // SLOT_SECONDS + 1
@@ -76,25 +77,13 @@ def job_page(
     total = connection.execute(counted).scalar_one()
     if after:
         wanted = wanted.where(tuple_(jobs.c.created_at, jobs.c.job_id) < tuple_(*after))
-    newest = wanted.order_by(jobs.c.created_at.desc(), jobs.c.job_id.desc()).limit(limit)
+    newest = wanted.add_columns(*link_columns()).order_by(jobs.c.created_at.desc(), jobs.c.job_id.desc()).limit(limit)
     return JobPage(total, list(connection.execute(newest)))
 
 
 def requested_round(connection: Connection, job_id: str) -> int | None:
     """The last round that was requested; None when the job is not known any more."""
     return connection.execute(select(jobs.c.requested_round).where(jobs.c.job_id == job_id)).scalar_one_or_none()
-
-
-def retryable_rows(connection: Connection, job_id: str) -> int:
-    """How many rows of a finished job can run again."""
-    statement = select(func.count()).where(rows.c.job_id == job_id, *retryable())
-    return int(connection.execute(statement).scalar_one())
-
-
-def retryable() -> tuple[ColumnElement[bool], ...]:
-    """The conditions for a row that can run again: it has no hospital, and its columns could be read."""
-    readable = or_(rows.c.error_code.is_(None), rows.c.error_code != RowErrorCode.UNDECODABLE.value)
-    return rows.c.status != RowStatus.CREATED.value, readable
 
 
 def job_of_batch(connection: Connection, tenant: Tenant, batch_id: str, at: datetime) -> JobRow | None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, Select, Text, bindparam, cast, func, sel
 
 from services.status.model.row_results import slot_of
 from services.status.model.timestamps import micros
+from services.status.queries.corrections import link_columns
 from services.status.queries.job_queries import first_recent_slot, rate, visible
 from services.status.queries.responses import job_in_full, summary
 from services.status.queries.schemas import JobAnswer, JobSummary
@@ -85,6 +86,7 @@ def _shown(*, of_tenant: bool) -> Select[Any]:
         select(func.sum(pace.c.hospitals)).where(recent).scalar_subquery().label("recent_hospitals"),
         select(func.min(pace.c.slot)).where(recent).scalar_subquery().label("oldest_slot"),
         select(func.aggregate_strings(processors.c.report, ",")).scalar_subquery().label("reports"),
+        *link_columns(),
     )
 
 

@@ -56,6 +56,18 @@ class JobLookup:
         """The same for a batch, whose job may be in any partition."""
         return await self._find(batch_id, find, self._ends.partitions(), f"There is no batch {batch_id}.", budget)
 
+    async def caught_up(self, budget: AnswerBudget) -> None:
+        """Waits until the projection has passed all that hospital.jobs holds now, in all of its partitions.
+
+        Raises a 503 problem when it has not within the budget, or Kafka or the database is away.
+        """
+        found = await self._ends_now(self._ends.partitions(), budget)
+        ends = {partition: end for partition, end in found.items() if end}
+        while not await self._passed(ends, budget):
+            if budget.remaining < _ASK_AGAIN_SECONDS + _LAST_QUESTION_SECONDS:
+                raise _not_known_yet()
+            await self._change_signal.wait(_LOOK_AGAIN_SECONDS)
+
     async def read(self, question: Question[T], seconds: float) -> T:
         """The answer of the tables. Raises a 503 problem when the database is away."""
         return await self._database.read(question, seconds)
@@ -94,7 +106,7 @@ class JobLookup:
             if passed:
                 raise Problem(404, "not_found", absent)
             if budget.remaining < _ASK_AGAIN_SECONDS + _LAST_QUESTION_SECONDS:
-                raise Problem(503, "not_known_yet", "The newest events are still being read: try again.", retry_after=2)
+                raise _not_known_yet()
             await self._change_signal.wait(_ASK_AGAIN_SECONDS)
 
     async def _ends_now(
@@ -110,3 +122,7 @@ class JobLookup:
             lambda connection: stored_offsets.read_offsets(connection, list(ends)), budget.remaining
         )
         return all(partition in stored and stored[partition] >= end for partition, end in ends.items())
+
+
+def _not_known_yet() -> Problem:
+    return Problem(503, "not_known_yet", "The newest events are still being read: try again.", retry_after=2)

@@ -9,11 +9,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row
 
 from services.status.model import messages
+from services.status.model.corrections import AnswerOutcome, NamedRows
 from services.status.model.eta import Work, eta_seconds, waiting_for
 from services.status.model.job_state import FINAL, JobStatus
 from services.status.model.row_results import RowStatus
 from services.status.model.timestamps import Micros, micros, moment, moment_or_none
 from services.status.queries import job_queries
+from services.status.queries.corrections import corrected_by, named_rows
 from services.status.queries.cursors import cursor
 from services.status.queries.job_queries import JobFilter, JobRow
 from services.status.queries.row_queries import row_page, shown_status, undecided
@@ -27,7 +29,7 @@ from services.status.queries.schemas import (
     RowList,
 )
 from services.status.web.tenant import Tenant
-from shared.contract.events import JobOutcome, ProcessorReported
+from shared.contract.events import CancelReason, ProcessorReported, RowErrorCode
 
 #: `result` lists the rows of jobs up to this size, as the original application did; larger ones have pages.
 RESULT_ROWS: Final = 1_000
@@ -60,8 +62,8 @@ def row_list(connection: Connection, job: JobRow, outcome: RowStatus | None, aft
     activated = job_queries.activated_batches(connection, job.job_id)
     shown = found[:limit]
     following = cursor(shown[-1].row) if len(found) > limit else None
-    unknown = undecided(connection, job, shown)
-    return RowList(rows=[_row(row, activated, unknown) for row in shown], next_cursor=following)
+    unknown, named = undecided(connection, job, shown), named_rows(connection, job.job_id)
+    return RowList(rows=[_row(row, activated, unknown, named) for row in shown], next_cursor=following)
 
 
 def _summaries(connection: Connection, jobs: Sequence[JobRow], at: datetime) -> list[JobSummary]:
@@ -75,11 +77,13 @@ def summary(
     job: JobRow, rate: float, reports: Sequence[ProcessorReported], batch_id: str | None, at: datetime
 ) -> JobSummary:
     """The job in the list. `rate`: rows per second of late; `batch_id`: the one that its message may name."""
-    status, outcome = JobStatus(job.status), JobOutcome(job.outcome) if job.outcome else None
+    status, outcome = JobStatus(job.status), AnswerOutcome(job.outcome) if job.outcome else None
     processed = _processed(job)
     work = Work(job.total_hospitals - processed, rate, job.express)
     reason = None if status in FINAL else waiting_for(work, reports, at)
-    cancelled_at = job.cancel_requested_at if job.cancelled_round >= job.round else None
+    cancelled = job.cancelled_round >= job.round
+    cancelled_at = job.cancel_requested_at if cancelled else None
+    stopped = CancelReason(job.cancel_reason) if cancelled and job.cancel_reason else None
     return JobSummary(
         job_id=job.job_id,
         file_name=job.file_name,
@@ -92,8 +96,11 @@ def summary(
             created=job.created_hospitals,
             failed=job.failed_hospitals,
             unprocessed=job.unprocessed_hospitals,
+            corrected=job.corrected_hospitals,
             cancelling=cancelled_at is not None,
+            most_failures=job.max_failures if stopped is CancelReason.MAX_FAILURES else None,
             activated=job.activated,
+            refused=job.refusal is not None,
             batch_id=batch_id,
         ),
         total_hospitals=job.total_hospitals,
@@ -102,16 +109,20 @@ def summary(
         failed_hospitals=job.failed_hospitals,
         unprocessed_hospitals=job.unprocessed_hospitals,
         unknown_hospitals=job.unknown_hospitals,
+        corrects=job.corrects,
+        corrected_by=corrected_by(job),
+        corrected_hospitals=job.corrected_hospitals,
         progress_percentage=_percentage(processed, job.total_hospitals),
         activated=job.activated,
         created_at=moment(job.created_at),
         started_at=moment_or_none(job.started_at),
         completed_at=moment_or_none(job.completed_at),
         cancel_requested_at=moment_or_none(cancelled_at),
+        cancel_reason=stopped,
         processing_time_seconds=_processing_time(job),
         eta_seconds=_time_left(job, eta_seconds(work, reason, reports, at), cancelled_at, micros(at)),
         waiting_for=reason,
-        error=messages.error(job.job_id, status, job.refusal),
+        error=messages.error(job.job_id, status, job.refusal, outcome),
     )
 
 
@@ -155,13 +166,15 @@ def _result(connection: Connection, job: JobRow, batch_id: str) -> ResultAnswer:
     )
 
 
-def _row(row: Row[Any], activated: Collection[str], unknown: Collection[int]) -> RowAnswer:
+def _row(row: Row[Any], activated: Collection[str], unknown: Collection[int], named: NamedRows) -> RowAnswer:
     return RowAnswer(
         row=row.row,
         name=row.name,
         status=shown_status(row, activated),
         hospital_id=None if row.hospital_id is None else json.loads(row.hospital_id),
         attempts=row.attempts,
+        error_code=RowErrorCode(row.error_code) if row.error_code and row.status == RowStatus.FAILED else None,
         error=row.error,
         outcome_unknown=row.row in unknown,
+        corrected=row.status != RowStatus.CREATED and row.row in named,
     )

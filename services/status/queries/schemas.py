@@ -5,10 +5,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.status.model.corrections import AnswerOutcome
 from services.status.model.eta import WaitingFor
 from services.status.model.job_state import JobStatus
 from services.status.queries.examples import JOB, JOB_IN_FULL, ROW
-from shared.contract.events import JobOutcome
+from shared.contract.events import CancelReason, RowErrorCode
 
 RowAnswerStatus = Literal["created", "created_and_activated", "failed", "unprocessed"]
 
@@ -41,7 +42,13 @@ class JobSummary(BaseModel):
     job_id: str
     file_name: str
     status: JobStatus
-    outcome: Annotated[JobOutcome | None, Field(description="How it ended; null while it runs")]
+    outcome: Annotated[
+        AnswerOutcome | None,
+        Field(
+            description="How it ended; null while it runs. `all_created_after_correction`: no row of it is open, since "
+            "the jobs in `corrected_by` created the others"
+        ),
+    ]
     message: Annotated[str, Field(description="For a person")]
     total_hospitals: int
     processed_hospitals: Annotated[int, Field(description="created + failed + unprocessed")]
@@ -55,6 +62,12 @@ class JobSummary(BaseModel):
             "again they could be there twice"
         ),
     ]
+    corrects: Annotated[str | None, Field(description="The job that this one corrects")]
+    corrected_by: Annotated[list[str], Field(description="The jobs that correct this one, oldest first")]
+    corrected_hospitals: Annotated[
+        int,
+        Field(description="Of the failed and unprocessed: stand again in a correction, and are open there if at all"),
+    ]
     progress_percentage: Annotated[float, Field(ge=0, le=100)]
     activated: Annotated[bool, Field(description="Whether all batches are activated in the directory")]
     created_at: datetime
@@ -62,6 +75,10 @@ class JobSummary(BaseModel):
     completed_at: datetime | None
     cancel_requested_at: Annotated[
         datetime | None, Field(description="When somebody cancelled it; null: nobody did, or it was retried since")
+    ]
+    cancel_reason: Annotated[
+        CancelReason | None,
+        Field(description="Who cancelled it: `user`, or `max_failures`, since more rows failed than the upload allows"),
     ]
     processing_time_seconds: Annotated[float | None, Field(description="From started_at to completed_at")]
     eta_seconds: Annotated[
@@ -98,10 +115,12 @@ class RowAnswer(BaseModel):
     status: RowAnswerStatus
     hospital_id: int | str | None
     attempts: int
+    error_code: Annotated[RowErrorCode | None, Field(description="Why it failed; a retry can choose by it")]
     error: str | None
     outcome_unknown: Annotated[
         bool, Field(description="It may be in the directory or not: somebody has to look, and to resolve it")
     ] = False
+    corrected: Annotated[bool, Field(description="It stands again in a correction: it is not open here")] = False
 
 
 class RowList(BaseModel):

@@ -13,6 +13,7 @@ from typing import Final
 from shared.contract.cloud_events import UndecodableEvent
 from shared.contract.events import (
     BatchActivationFailed,
+    BatchActivationRequested,
     BatchEvent,
     Event,
     JobAccepted,
@@ -82,7 +83,7 @@ def _numbers(event: Event) -> tuple[int, ...]:
         case RowFailed():
             return event.row, event.attempts, event.http_status or 0
         case JobAccepted():
-            return (event.total_hospitals,)
+            return event.total_hospitals, event.max_failures or 0
         case RowResolved():
             return (event.row,)
         case BatchActivationFailed():
@@ -103,10 +104,16 @@ def _identifiers(event: Event) -> tuple[str, ...]:
     match event:
         case RowEvent():
             return event.job_id, event.batch_id, event.tenant
-        case JobAccepted() | JobFinished():
+        case JobAccepted():
+            return event.job_id, event.tenant, *event.batch_ids, event.corrects or ""
+        case JobFinished():
             return event.job_id, event.tenant, *event.batch_ids
+        case BatchActivationRequested():
+            return event.job_id, event.tenant, event.batch_id, event.request_id, event.requested_by
         case BatchEvent():
             return event.job_id, event.tenant, event.batch_id, event.request_id
+        case JobCancelRequested() | JobRetryRequested():
+            return event.job_id, event.tenant, event.requested_by
         case RowResolved():
             return event.job_id, event.tenant, event.resolved_by
         case JobEvent():

@@ -5,6 +5,8 @@
     status_batches      which batches a job has, in order
     status_activations  the directory's answer to each request to activate a batch
     status_rows         the latest result of each row
+    status_corrections  which job corrects which, and which of its rows
+    status_history      what people and the service asked for, and how each round ended
     status_resolutions  what a person decided about a row whose outcome was unknown
     status_tallies      how many rows of a job have which outcome from which round
     status_pace         how many rows of a job got their result in each slot of time
@@ -59,6 +61,14 @@ class Job(StatusTable, table=True):
             sqlite_where=text("due_round IS NOT NULL"),
             postgresql_where=text("due_round IS NOT NULL"),
         ),
+        Index(
+            "status_jobs_due_command",
+            "due_command",
+            "partition",
+            "job_id",
+            sqlite_where=text("due_command IS NOT NULL"),
+            postgresql_where=text("due_command IS NOT NULL"),
+        ),
     )
 
     job_id: str = Field(primary_key=True, sa_type=Text)
@@ -75,6 +85,7 @@ class Job(StatusTable, table=True):
     #: JSON: FieldColumns. Null for jobs of version 0.1.0.
     fields: str | None = Field(default=None, sa_type=Text)
     express: bool | None = Field(default=None)
+    max_failures: int | None = Field(default=None)
     created_at: int | None = Field(default=None, sa_type=BigInteger)
     # From results and later events.
     started_at: int | None = Field(default=None, sa_type=BigInteger)
@@ -83,6 +94,7 @@ class Job(StatusTable, table=True):
     cancelled_round: int
     cancel_requested_at: int | None = Field(default=None, sa_type=BigInteger)
     cancel_settles_at: int | None = Field(default=None, sa_type=BigInteger)
+    cancel_reason: str | None = Field(default=None, sa_type=Text)
     finished_round: int
     finished_outcome: str | None = Field(default=None, sa_type=Text)
     finished_at: int | None = Field(default=None, sa_type=BigInteger)
@@ -92,6 +104,8 @@ class Job(StatusTable, table=True):
     batches_refused: int
     answered_at: int | None = Field(default=None, sa_type=BigInteger)
     refusal: str | None = Field(default=None, sa_type=Text)
+    filled_batches: int | None = Field(default=None)
+    activations_requested: int = Field(sa_column_kwargs={"server_default": text("0")})
     # What follows.
     round: int
     created_hospitals: int
@@ -99,12 +113,16 @@ class Job(StatusTable, table=True):
     unprocessed_hospitals: int
     #: Of the failed, those that may be in the directory, and of which nobody has decided.
     unknown_hospitals: int = Field(sa_column_kwargs={"server_default": text("0")})
+    #: Of the failed and unprocessed, those that stand again in a correction.
+    corrected_hospitals: int = Field(sa_column_kwargs={"server_default": text("0")})
     status: str = Field(sa_type=Text)
     outcome: str | None = Field(default=None, sa_type=Text)
     activated: bool
     completed_at: int | None = Field(default=None, sa_type=BigInteger)
     #: The round whose JobFinished is still to be sent, or to be read back.
     due_round: int | None = Field(default=None)
+    #: The command that the service has to give, until it has been read back: DueCommand.
+    due_command: str | None = Field(default=None, sa_type=Text)
 
 
 class Batch(StatusTable, table=True):
@@ -165,7 +183,50 @@ class Row(StatusTable, table=True):
     #: JSON: the row as it was uploaded, as an array of cells in the order of the job's columns. Of rows that version
     #: 0.1.0 accepted: an object, each cell by the name of its column.
     columns: str = Field(sa_type=Text)
+    #: The row was not to run in its round: this is its result of the round before.
+    carried_over: bool = Field(sa_column_kwargs={"server_default": text("false")})
     # Most rows are created: those that were not are found without walking past a million that were.
+
+
+class Correction(StatusTable, table=True):
+    """A job says that it corrects another one. Kept until that one is deleted, so that its rows are never run again."""
+
+    __tablename__ = "status_corrections"
+    __table_args__ = (
+        Index("status_corrections_of_job", "corrects"),
+        Index(
+            "status_corrections_unmatched",
+            "job_id",
+            sqlite_where=text("unmatched"),
+            postgresql_where=text("unmatched"),
+        ),
+    )
+
+    job_id: str = Field(primary_key=True, sa_type=Text)
+    #: As the uploader says: it may be the id of no job, or of another tenant's.
+    corrects: str = Field(sa_type=Text)
+    tenant: str = Field(sa_type=Text)
+    #: Which rows of that job, as `shared.contract.row_set` writes them.
+    named_rows: str = Field(sa_type=Text)
+    #: The file did not say which rows: they are found by name and address when both jobs have ended.
+    unmatched: bool
+
+
+class History(StatusTable, table=True):
+    """What was asked for, and how each round ended. An event that comes again is kept once."""
+
+    __tablename__ = "status_history"
+
+    job_id: str = Field(primary_key=True, sa_type=Text)
+    event_id: str = Field(primary_key=True, sa_type=Text)
+    #: Its place in the job's partition.
+    position: int = Field(sa_type=BigInteger)
+    kind: str = Field(sa_type=Text)
+    round: int | None = Field(default=None)
+    occurred_at: int = Field(sa_type=BigInteger)
+    requested_by: str = Field(sa_type=Text)
+    #: JSON: what else the event says.
+    details: str = Field(sa_type=Text)
 
 
 class Resolution(StatusTable, table=True):
@@ -223,3 +284,5 @@ resolutions: Final = table_of(Resolution)
 tallies: Final = table_of(Tally)
 pace: Final = table_of(Pace)
 processors: Final = table_of(Processor)
+corrections: Final = table_of(Correction)
+history: Final = table_of(History)

@@ -47,8 +47,9 @@ def _arguments(connection: AsyncConnection, keys: Collection[RowKey]) -> dict[st
 
 @cache
 def _select(dialect: str, *, whole: bool) -> Select[Any]:
-    stored_row = [rows.c.job_id, rows.c.row, rows.c.round, rows.c.status, rows.c.finished_at, rows.c.error_code]
-    columns = list(rows.c) if whole else stored_row
+    key = [rows.c.job_id, rows.c.row]
+    stored_row = [rows.c.round, rows.c.status, rows.c.finished_at, rows.c.error_code, rows.c.carried_over]
+    columns = list(rows.c) if whole else key + stored_row
     if dialect == "postgresql":
         given = (
             func.unnest(bindparam("job_ids", type_=ARRAY(Text)), bindparam("rows", type_=ARRAY(Integer)))

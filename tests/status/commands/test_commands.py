@@ -27,6 +27,16 @@ async def api(sqlite):
         yield api
 
 
+def body_of(command):
+    """What the command has to say."""
+    return {"absent": True} if command.endswith("resolve") else None
+
+
+def found_by(command):
+    """The same, by somebody who has found the hospital."""
+    return {"hospital_id": 7} if command.endswith("resolve") else None
+
+
 def said(answer):
     """The status code and the kind of problem."""
     return answer.status_code, answer.json().get("error_type")
@@ -79,6 +89,51 @@ async def test_a_retry_asks_for_the_next_round(api, sqlite):
     [event] = api.publisher.sent
     assert isinstance(event, JobRetryRequested)
     assert (event.tenant, event.job_id, event.round) == ("north", "job-1", 2)
+
+
+async def test_a_retry_may_choose_by_error_code(api, sqlite):
+    """The event says which, and who asked."""
+    rows = [HISTORY.failed(3, code=RowErrorCode.ATTEMPTS_EXHAUSTED), HISTORY.failed(4)]
+    await apply_events(sqlite, *RUNNING, *rows, HISTORY.finished(JobOutcome.SOME_FAILED))
+    answer = await api.post("/jobs/job-1/retry", json={"codes": ["attempts_exhausted"]})
+    assert answer.json()["message"] == "1 hospital runs again, as round 2."
+    [event] = api.publisher.sent
+    assert (event.codes, event.requested_by) == (("attempts_exhausted",), "default")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"codes": ["outcome_unknown"]}, (409, "nothing_to_retry")),
+        ({"codes": ["undecodable"]}, (400, "invalid_request")),
+        ({"code": "rejected"}, (400, "invalid_request")),
+    ],
+)
+async def test_a_retry_of_a_code_that_no_row_has_is_refused(api, sqlite, body, expected):
+    """Nor is a word misspelt that would run all rows."""
+    await apply_events(sqlite, *PARTLY_FAILED)
+    assert said(await api.post("/jobs/job-1/retry", json=body)) == expected
+    assert api.publisher.sent == []
+
+
+async def test_rows_that_stand_in_a_correction_are_not_retried(api, sqlite):
+    """When none is left there is nothing to retry here."""
+    first, second = JobHistory(total=1, job_id="first"), JobHistory(total=1, job_id="second")
+    await apply_events(sqlite, *PARTLY_FAILED, first.corrects(HISTORY, [3]))
+    assert (await api.post("/jobs/job-1/retry")).json()["message"] == "1 hospital runs again, as round 2."
+    await apply_events(sqlite, HISTORY.failed(3, 2, carried_over=True), HISTORY.failed(4, 2))
+    await apply_events(sqlite, HISTORY.finished(JobOutcome.SOME_FAILED, 2, 8), second.corrects(HISTORY, [4]))
+    answer = await api.post("/jobs/job-1/retry")
+    assert said(answer) == (409, "nothing_to_retry")
+    assert "correction" in answer.json()["detail"]
+
+
+async def test_a_retry_waits_until_every_correction_accepted_before_it_is_known(api, sqlite):
+    """It may lie in a partition that is projected late: its rows would run twice."""
+    await apply_events(sqlite, *PARTLY_FAILED)
+    api.ends.end = 5
+    assert said(await api.post("/jobs/job-1/retry")) == (503, "not_known_yet")
+    assert api.publisher.sent == []
 
 
 async def test_a_cancelled_job_can_be_retried(api, sqlite):
@@ -196,7 +251,7 @@ async def test_commands_for_an_unknown_job_are_404(api, sqlite, command):
     """Once hospital.jobs was projected."""
     async with sqlite.begin() as connection:
         await connection.exec_driver_sql("INSERT INTO status_offsets VALUES ('hospital.jobs', 0, 0)")
-    assert said(await api.post(f"/jobs/nobody/{command}", json={"absent": True})) == (404, "not_found")
+    assert said(await api.post(f"/jobs/nobody/{command}", json=body_of(command))) == (404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +262,7 @@ async def test_kafka_being_down_is_503_within_2_seconds(api, sqlite, events, com
     await apply_events(sqlite, *events)
     api.publisher.down = True
     began = time.monotonic()
-    answer = await api.post(f"/jobs/job-1/{command}", json={"absent": True})
+    answer = await api.post(f"/jobs/job-1/{command}", json=body_of(command))
     assert said(answer) == (503, "message_queue_unavailable")
     assert time.monotonic() - began < 2
 
@@ -231,7 +286,7 @@ async def test_the_first_status_after_a_command_knows_of_it(api, sqlite, events,
     """A page that asks again at once must not show the job as it was."""
     await apply_events(sqlite, *events)
     before = (await api.get("/status/job-1")).json()
-    assert (await api.post(f"/jobs/job-1/{command}", json={"hospital_id": 7})).status_code == 202
+    assert (await api.post(f"/jobs/job-1/{command}", json=found_by(command))).status_code == 202
     after = (await api.get("/status/job-1")).json()
     shown = ("status", "message", "created_hospitals")
     assert [before[each] for each in shown] != [after[each] for each in shown]
@@ -243,7 +298,7 @@ async def test_a_command_that_is_not_projected_in_time_is_no_202_and_says_that_i
     await apply_events(sqlite, *events)
     async with api_client(sqlite, shown_seconds=0.1) as api:
         api.writer.lagging = True
-        answer = await api.post(f"/jobs/job-1/{command}", json={"absent": True})
+        answer = await api.post(f"/jobs/job-1/{command}", json=body_of(command))
         assert said(answer) == (503, "command_not_shown")
         assert "was taken" in answer.json()["detail"]
 
@@ -253,7 +308,7 @@ async def test_a_command_of_which_nobody_knows_whether_it_stands_says_so(api, sq
     """Neither a 202 nor the usual 503 would be true."""
     await apply_events(sqlite, *events)
     api.publisher.unsettled = True
-    answer = await api.post(f"/jobs/job-1/{command}", json={"absent": True})
+    answer = await api.post(f"/jobs/job-1/{command}", json=body_of(command))
     assert said(answer) == (503, "command_outcome_unknown")
     assert answer.headers["retry-after"]
 

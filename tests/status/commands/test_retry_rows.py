@@ -8,7 +8,7 @@ from services.status.commands.retry_transactions import RetryProgress, read_prog
 from services.status.model.job_facts import JobFacts, apply_event
 from services.status.tables.definitions import jobs
 from shared.contract.cloud_events import decode
-from shared.contract.events import FieldColumns, RowAccepted, RowErrorCode, RowFailed
+from shared.contract.events import FieldColumns, RowAccepted, RowErrorCode, RowFailed, RowUnprocessed
 from shared.contract.topics import Topics
 from tests.support.status.job_histories import JobHistory, apply_events
 
@@ -194,3 +194,50 @@ def test_progress_that_this_version_does_not_know_is_refused():
     """Guessing would write rows twice or never."""
     with pytest.raises(ValueError, match="v2:x"):
         read_progress(12, "v2:x")
+
+
+async def test_rows_that_stand_in_a_correction_keep_their_result_and_are_not_sent(engine):
+    """Each row has one result a round; a row that is sent here and there would become two hospitals."""
+    new = JobHistory(total=2, job_id="new")
+    rows = HISTORY.failed(3, http_status=422, attempts=3), HISTORY.unprocessed(4), HISTORY.failed(5)
+    await apply_events(engine, HISTORY.accepted(), HISTORY.created(2), *rows, new.corrects(HISTORY, [2, 3, 4]))
+    chunk = await next_chunk(engine, TOPICS, retry(), 0)
+    failed, unsent, again = events(chunk)
+    assert [topic for topic, _ in chunk.records] == [TOPICS.results, TOPICS.results, TOPICS.rows_express]
+    assert isinstance(failed, RowFailed)
+    assert failed.model_dump(exclude={"occurred_at", "round", "carried_over"}) == rows[0].model_dump(
+        exclude={"occurred_at", "round", "carried_over"}
+    )
+    assert isinstance(unsent, RowUnprocessed)
+    assert (failed.round, failed.carried_over, unsent.round, unsent.carried_over) == (2, True, 2, True)
+    assert (again.row, again.round) == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("codes", "again"),
+    [((), [2, 3, 4, 5]), (("rejected",), [2]), (("unprocessed", "outcome_unknown"), [4, 5]), (("other",), [])],
+)
+async def test_only_rows_of_the_chosen_codes_run_again(engine, codes, again):
+    """The others keep their result in the new round."""
+    failed = [
+        HISTORY.failed(row, code=code)
+        for row, code in ((2, "rejected"), (3, "attempts_exhausted"), (4, "outcome_unknown"))
+    ]
+    await apply_events(engine, HISTORY.accepted(), *failed, HISTORY.unprocessed(5))
+    request = Retry(HISTORY.retried(2).model_copy(update={"codes": codes}), True, ("name", "address", "Beds"))
+    found = events(await next_chunk(engine, TOPICS, request, 0))
+    assert [event.row for event in found] == [2, 3, 4, 5]
+    assert [event.row for event in found if isinstance(event, RowAccepted)] == again
+
+
+async def test_a_row_that_somebody_did_not_find_is_not_unknown_again_when_it_is_carried_over(engine):
+    """The decision was about the round before. Should it run later, it is looked up first."""
+    unknown = HISTORY.failed(2, code=RowErrorCode.OUTCOME_UNKNOWN)
+    await apply_events(engine, HISTORY.accepted(), unknown, HISTORY.resolved(2, None), HISTORY.failed(3))
+    request = Retry(HISTORY.retried(2).model_copy(update={"codes": ("rejected",)}), True, ("name", "address", "Beds"))
+    carried, _ = events(await next_chunk(engine, TOPICS, request, 0))
+    assert (carried.code, carried.message) == ("attempts_exhausted", "ann looked: it is not in the directory.")
+    await apply_events(engine, HISTORY.retried(2), carried, HISTORY.failed(3, round_=2))
+    third = Retry(HISTORY.retried(3), True, HISTORY.accepted().columns)
+    again, _ = events(await next_chunk(engine, TOPICS, third, 0))
+    assert again.may_exist

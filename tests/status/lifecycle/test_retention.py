@@ -136,3 +136,15 @@ async def test_a_replica_begins_when_it_has_read_a_partition_to_its_end(sqlite):
         while await stored(sqlite, jobs):  # noqa: ASYNC110 - a database has to be asked
             await asyncio.sleep(0.01)
     running.cancel()
+
+
+async def test_a_correction_stays_as_long_as_the_job_that_it_corrects(engine):
+    """Else its rows would run again in that one. That one may stay for longer when it was retried."""
+    old, events = finished("old", total=3, seconds=50)
+    new = JobHistory(total=1, job_id="new")
+    await apply_events(engine, *events, new.corrects(old, [3], 8), new.created(2, seconds=9))
+    await apply_events(engine, new.finished(JobOutcome.ALL_CREATED, seconds=10), new.activated(seconds=11))
+    assert await delete_expired(engine, micros(at(20)), everywhere) == 0
+    assert await delete_expired(engine, micros(at(60)), everywhere) == 1
+    assert await delete_expired(engine, micros(at(60)), everywhere) == 1
+    assert {name: found for name, found in (await contents(engine)).items() if found} == {}

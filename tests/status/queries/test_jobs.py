@@ -41,12 +41,16 @@ async def test_a_job_just_accepted(api, engine):
         "failed_hospitals": 0,
         "unprocessed_hospitals": 0,
         "unknown_hospitals": 0,
+        "corrects": None,
+        "corrected_by": [],
+        "corrected_hospitals": 0,
         "progress_percentage": 0.0,
         "activated": False,
         "created_at": moment(0),
         "started_at": None,
         "completed_at": None,
         "cancel_requested_at": None,
+        "cancel_reason": None,
         "processing_time_seconds": None,
         "eta_seconds": None,
         "waiting_for": None,
@@ -210,7 +214,7 @@ async def test_rows_come_in_the_order_of_the_file_in_pages(api, engine):
     )
     first = (await api.get("/jobs/job-1/rows?limit=2")).json()
     second = (await api.get("/jobs/job-1/rows", params={"limit": 2, "cursor": first["next_cursor"]})).json()
-    known = {"attempts": 1, "error": None, "outcome_unknown": False}
+    known = {"attempts": 1, "error_code": None, "error": None, "outcome_unknown": False, "corrected": False}
     assert first["rows"] + second["rows"] == [
         {"row": 2, "name": "Hospital 2", "status": "created", "hospital_id": 20} | known,
         {"row": 3, "name": "Hospital 3", "status": "created", "hospital_id": "H-3"} | known,
@@ -220,6 +224,7 @@ async def test_rows_come_in_the_order_of_the_file_in_pages(api, engine):
             "name": "Hospital 4",
             "status": "failed",
             "hospital_id": None,
+            "error_code": "rejected",
             "error": "rejected in round 1",
         },
         known

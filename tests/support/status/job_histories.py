@@ -1,5 +1,6 @@
 """Histories of jobs as events, and what the tables hold of them."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import compress, count
 
@@ -15,6 +16,7 @@ from services.status.tables.definitions import metadata
 from shared.contract.events import (
     BatchActivated,
     BatchActivationFailed,
+    BatchActivationRequested,
     Event,
     JobAccepted,
     JobCancelRequested,
@@ -30,6 +32,7 @@ from shared.contract.events import (
     RowResult,
     RowUnprocessed,
 )
+from shared.contract.row_set import encode_rows
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 #: Lease + time-out + settle time.
@@ -49,24 +52,30 @@ class JobHistory:
         self.about = {"tenant": tenant, "job_id": job_id}
         self.batch_ids = tuple(f"{job_id}-batch-{number}" for number in range(batches))
 
-    def accepted(self, seconds: float = 0) -> JobAccepted:
-        return JobAccepted(
-            **self.about,
-            occurred_at=at(seconds),
-            file_name="hospitals.csv",
-            file_sha256="0" * 64,
-            total_hospitals=self.total,
-            batch_ids=self.batch_ids,
-            columns=("name", "address", "Beds"),
-        )
+    def accepted(self, seconds: float = 0, **more: object) -> JobAccepted:
+        known = {
+            "occurred_at": at(seconds),
+            "file_name": "hospitals.csv",
+            "file_sha256": "0" * 64,
+            "total_hospitals": self.total,
+            "batch_ids": self.batch_ids,
+            "columns": ("name", "address", "Beds"),
+        }
+        return JobAccepted(**self.about | known | more)
+
+    def corrects(self, other: "JobHistory", rows: Iterable[int] | None = None, seconds: float = 10) -> JobAccepted:
+        """Its acceptance as a correction of another job; `rows`: of that one, None when the file does not say."""
+        named = "" if rows is None else encode_rows(rows)
+        return self.accepted(seconds, corrects=other.about["job_id"], corrected_rows=named)
 
     def created(self, row: int, round_: int = 1, seconds: float = 2, **more: object) -> RowCreated:
-        return RowCreated(**self._row(row, round_, seconds), **({"hospital_id": row * 10} | more))
+        return RowCreated(**self._row(row, round_, seconds) | {"hospital_id": row * 10} | more)
 
     def failed(
         self, row: int, round_: int = 1, seconds: float = 2, code: RowErrorCode = RowErrorCode.REJECTED, **more: object
     ) -> RowFailed:
-        return RowFailed(**self._row(row, round_, seconds), code=code, message=f"{code} in round {round_}", **more)
+        said = {"code": code, "message": f"{code} in round {round_}"}
+        return RowFailed(**self._row(row, round_, seconds) | said | more)
 
     def unprocessed(self, row: int, round_: int = 1, seconds: float = 2) -> RowUnprocessed:
         return RowUnprocessed(**self._row(row, round_, seconds), message="The job was cancelled.")
@@ -87,6 +96,13 @@ class JobHistory:
     def cancelled(self, round_: int = 1, seconds: float = 1) -> JobCancelRequested:
         return JobCancelRequested(
             **self.about, round=round_, occurred_at=at(seconds), settles_at=at(seconds + SETTLING_SECONDS)
+        )
+
+    def activation_requested(
+        self, batch: int = 0, request_id: str = "corrected:1", seconds: float = 5
+    ) -> BatchActivationRequested:
+        return BatchActivationRequested(
+            **self.about, batch_id=self.batch_ids[batch], request_id=request_id, occurred_at=at(seconds)
         )
 
     def finished(self, outcome: JobOutcome, round_: int = 1, seconds: float = 4) -> JobFinished:

@@ -1,0 +1,108 @@
+"""Jobs that correct others, and of which of them nothing is open any more. Pure: no database, no clock.
+
+A correction names rows of a job that stand in its own file again. From its acceptance on they are not open where they
+came from: should one fail there, it is open there. A correction may be corrected in turn; all of them are a chain.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from services.status.model.job_facts import JobFacts
+from services.status.model.job_state import DerivedState
+from shared.contract.row_set import decode_rows
+
+
+class AnswerOutcome(StrEnum):
+    """How a job ended, as answers call it: JobOutcome, and one that other jobs decide."""
+
+    ALL_CREATED = "all_created"
+    ALL_CREATED_AFTER_CORRECTION = "all_created_after_correction"  # nothing of its chain is open any more
+    SOME_FAILED = "some_failed"
+    NONE_CREATED = "none_created"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The job `job_id` of this tenant says that it corrects the job `corrects`."""
+
+    job_id: str
+    corrects: str
+    tenant: str
+
+    def joins(self, corrected: JobFacts | None) -> bool:
+        """Whether there is such a job of the same tenant. Else the link is none, and nobody hears of the other job."""
+        return corrected is not None and corrected.tenant == self.tenant and self.job_id != self.corrects
+
+
+class NamedRows:
+    """The rows that some corrections name, a bit for each: a million of them are 125 kB."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._bitmaps = [bitmap for text in texts if (bitmap := _bitmap(text))]
+
+    def __contains__(self, row: object) -> bool:
+        if not isinstance(row, int):
+            return False
+        byte, bit = row >> 3, 1 << (row & 7)
+        return any(byte < len(bitmap) and bitmap[byte] & bit for bitmap in self._bitmaps)
+
+    def __bool__(self) -> bool:
+        return bool(self._bitmaps)
+
+
+@lru_cache(maxsize=16)
+def _bitmap(text: str) -> bytes:
+    """Empty for what `row_set` cannot read: a correction that names nothing is still a correction."""
+    try:
+        bitmap = bytearray()
+        for row in decode_rows(text):
+            bitmap.extend(bytes(max(row // 8 + 1 - len(bitmap), 0)))
+            bitmap[row // 8] |= 1 << row % 8
+    except ValueError:
+        return b""
+    return bytes(bitmap)
+
+
+@dataclass(frozen=True, slots=True)
+class Chains:
+    """Some jobs, as they are now, with every job that corrects them or that they correct."""
+
+    facts: Mapping[str, JobFacts]
+    states: Mapping[str, DerivedState]
+    links: Iterable[Link]
+
+    def closed(self) -> set[str]:
+        """The jobs of which no row is open, neither in them nor in what corrects them."""
+        corrections: defaultdict[str, list[str]] = defaultdict(list)
+        for link in self._joined():
+            corrections[link.corrects].append(link.job_id)
+        found: dict[str, bool] = {}
+
+        def is_closed(job_id: str) -> bool:
+            if job_id not in found:
+                found[job_id] = self._closed_itself(job_id)  # first, so that a forged circle ends
+                found[job_id] = found[job_id] and all(map(is_closed, corrections[job_id]))
+            return found[job_id]
+
+        return {job_id for job_id in self.states if is_closed(job_id)}
+
+    def root(self, job_id: str) -> str:
+        """The job at the beginning of its chain."""
+        corrected = {link.job_id: link.corrects for link in self._joined()}
+        seen = {job_id}
+        while (before := corrected.get(job_id)) is not None and before not in seen:
+            seen.add(before)
+            job_id = before
+        return job_id
+
+    def _joined(self) -> list[Link]:
+        return [link for link in self.links if link.job_id in self.states and link.joins(self.facts.get(link.corrects))]
+
+    def _closed_itself(self, job_id: str) -> bool:
+        state = self.states[job_id]
+        ended = state.outcome is not None and state.due_round is None
+        return ended and state.failed_hospitals + state.unprocessed_hospitals == state.corrected_hospitals

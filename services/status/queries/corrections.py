@@ -1,0 +1,106 @@
+"""What the tables know of corrections: which of a job's rows they name, and which rows are open."""
+
+from collections.abc import Collection, Iterator
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Text, and_, cast, exists, func, or_, select
+
+from services.status.model.corrections import NamedRows
+from services.status.model.job_state import FINAL
+from services.status.model.row_results import RowStatus
+from services.status.tables.definitions import corrections, jobs, rows
+from shared.contract.events import RowErrorCode
+
+#: In place of an error code: rows that were not sent.
+UNPROCESSED: Final = RowStatus.UNPROCESSED.value
+_PAGE_ROWS: Final = 20_000
+
+
+def joined() -> ColumnElement[bool]:
+    """That a link of `corrections` is one: there is such a job, of the same tenant."""
+    return and_(
+        jobs.c.job_id == corrections.c.corrects,
+        jobs.c.tenant == corrections.c.tenant,
+        corrections.c.job_id != corrections.c.corrects,
+    )
+
+
+def link_columns() -> tuple[ColumnElement[Any], ...]:
+    """Columns for a statement over `jobs`: which job it corrects, and which correct it, for `corrected_by`."""
+    return _corrects().label("corrects"), _corrected_by().label("corrections")
+
+
+def _corrects() -> ScalarSelect[str]:
+    other = jobs.alias()
+    there = other.c.job_id == corrections.c.corrects, other.c.tenant == corrections.c.tenant
+    own = corrections.c.job_id == jobs.c.job_id, corrections.c.job_id != corrections.c.corrects
+    return select(corrections.c.corrects).join(other, and_(*there)).where(*own).correlate(jobs).scalar_subquery()
+
+
+def _corrected_by() -> ScalarSelect[str]:
+    other = jobs.alias()
+    seen = func.aggregate_strings(cast(other.c.created_at, Text) + " " + other.c.job_id, "\n")
+    there = other.c.job_id == corrections.c.job_id, other.c.tenant == corrections.c.tenant
+    own = corrections.c.corrects == jobs.c.job_id, corrections.c.tenant == jobs.c.tenant
+    statement = select(seen).select_from(corrections).join(other, and_(*there))
+    return statement.where(*own, corrections.c.job_id != jobs.c.job_id).correlate(jobs).scalar_subquery()
+
+
+def corrected_by(job: Row[Any]) -> list[str]:
+    """The jobs that correct it, in the order in which they were accepted. `job`: with the `link_columns`."""
+    pairs = (line.split(" ", 1) for line in (job.corrections or "").splitlines())
+    return [job_id for _, job_id in sorted((int(accepted_at), job_id) for accepted_at, job_id in pairs)]
+
+
+def named_rows(connection: Connection, job_id: str) -> NamedRows:
+    """Those of the job's rows that stand again in a correction."""
+    statement = select(corrections.c.named_rows).join_from(corrections, jobs, joined())
+    found = connection.execute(statement.where(jobs.c.job_id == job_id).order_by(corrections.c.job_id))
+    return NamedRows(found.scalars())
+
+
+def unmatched_corrections(connection: Connection, job_id: str) -> int:
+    """How many corrections of the job still run, of which nobody knows yet which rows they correct."""
+    correcting = jobs.alias()
+    running = exists().where(
+        correcting.c.job_id == corrections.c.job_id, correcting.c.status.not_in([status.value for status in FINAL])
+    )
+    statement = select(func.count()).select_from(corrections).join(jobs, joined())
+    statement = statement.where(jobs.c.job_id == job_id, corrections.c.unmatched, running)
+    return int(connection.execute(statement).scalar_one())
+
+
+def retryable_rows(connection: Connection, job: Row[Any], codes: Collection[str]) -> int:
+    """How many rows of a finished job can run again: open ones of these codes, or of all where none is given."""
+    wanted = (rows.c.job_id == job.job_id, *retryable(codes))
+    if not (named := named_rows(connection, job.job_id)):
+        return int(connection.execute(select(func.count()).where(*wanted)).scalar_one())
+    return sum(row not in named for row in _numbers(connection, wanted))
+
+
+def retryable(codes: Collection[str] = ()) -> tuple[ColumnElement[bool], ...]:
+    """The conditions for a row that can run again: it has no hospital, and its columns could be read."""
+    readable = or_(rows.c.error_code.is_(None), rows.c.error_code != RowErrorCode.UNDECODABLE.value)
+    without_hospital = rows.c.status != RowStatus.CREATED.value
+    if not codes:
+        return without_hospital, readable
+    not_sent = [rows.c.status == UNPROCESSED] if UNPROCESSED in codes else []
+    return without_hospital, readable, or_(rows.c.error_code.in_(codes), *not_sent)
+
+
+def is_chosen(row: Row[Any], codes: Collection[str]) -> bool:
+    """Whether a row without a hospital has one of these codes; any row where none is given."""
+    code = UNPROCESSED if row.status == UNPROCESSED else row.error_code
+    return not codes or code in codes
+
+
+def _numbers(connection: Connection, wanted: Collection[ColumnElement[bool]]) -> Iterator[int]:
+    after: int | None = 0
+    while after is not None:
+        page = list(
+            connection.execute(
+                select(rows.c.row).where(*wanted, rows.c.row > after).order_by(rows.c.row).limit(_PAGE_ROWS)
+            ).scalars()
+        )
+        yield from page
+        after = page[-1] if len(page) == _PAGE_ROWS else None

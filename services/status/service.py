@@ -32,6 +32,7 @@ from services.status.projection.positions import Positions
 from services.status.projection.projector import Projector
 from services.status.queries import job_queries
 from services.status.queries.batch_routes import batch_routes
+from services.status.queries.history_routes import history_routes
 from services.status.queries.job_summaries import job_answer
 from services.status.queries.lookup import JobLookup
 from services.status.queries.read_database import CONNECTIONS, ReadDatabase
@@ -142,6 +143,7 @@ def build(settings: StatusSettings, body_seconds: float = BODY_SECONDS) -> FastA
     app.include_router(result_file_routes(dependencies))
     app.include_router(command_routes(commands, dependencies))
     app.include_router(batch_routes(dependencies))
+    app.include_router(history_routes(dependencies))
     app.include_router(activation_routes(activation, dependencies))
     app.include_router(event_stream_routes(job_watchers, FirstStates(database), dependencies))
     app.include_router(session_routes(settings.tenants))

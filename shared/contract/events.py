@@ -391,6 +391,19 @@ class LaneReport(Fact):
     #: Those of them that go before rows of large jobs.
     lag_express_rows: NonNegativeInt | None = None
     lag_seconds: float = 0.0
+    #: Nothing is sent for it yet: its former owner may still be sending.
+    taking_over: bool = False
+
+
+class JobInDoubt(Fact):
+    """Rows of a job that may exist in the directory, and are looked up before anything else.
+
+    `until`: from then on the last of them may be looked up, unless a look-up fails; None = not known.
+    """
+
+    job_id: str
+    rows: PositiveInt
+    until: AwareDatetime | None = None
 
 
 class RateSlotGrant(Fact):
@@ -441,6 +454,12 @@ class ProcessorReported(Event):
     retry_after_waits: NonNegativeInt = 0
     takeovers: NonNegativeInt = 0
     fenced: NonNegativeInt = 0
+    #: When the circuit breaker next tries whether the directory answers; None while it is closed, or when not known.
+    next_try_at: AwareDatetime | None = None
+    #: Connections to the directory that it uses at most; None = not known.
+    connections: PositiveInt | None = None
+    #: Of up to 50 jobs, those with the most rows in doubt.
+    jobs_in_doubt: tuple[JobInDoubt, ...] = ()
     #: None without a rate limit, and from processors of version 0.1.0.
     rate_slots: RateSlotsReport | None = None
 

@@ -32,6 +32,7 @@ from services.status.tables.definitions import (
     jobs,
     pace,
     resolutions,
+    rounds,
     rows,
     tallies,
 )
@@ -181,7 +182,7 @@ async def _delete_job(engine: AsyncEngine, job_id: str, before: Micros) -> bool:
     async with engine.begin() as connection:
         if (await connection.execute(delete(jobs).where(*gone))).rowcount != 1:
             return False
-        for table in (batches, activations, resolutions, tallies, pace, history):
+        for table in (batches, activations, resolutions, tallies, pace, rounds, history):
             await connection.execute(delete(table).where(table.c.job_id == job_id))
         # Its own link stays: the rows that it names must not run again in a job that is still there.
         await connection.execute(delete(corrections).where(corrections.c.corrects == job_id))

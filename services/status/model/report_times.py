@@ -14,7 +14,16 @@ def as_received(report: ProcessorReported, at: datetime, *, live: bool) -> Proce
     """The report with its times by our clock, which says `at`. `live`: everything before it had been read already."""
     received_at = at if live else min(report.occurred_at, at)
     ahead = report.occurred_at - received_at
-    until = report.retry_after_until
+
+    def ours(moment: datetime | None) -> datetime | None:
+        return None if moment is None else moment - ahead
+
+    in_doubt = tuple(each.model_copy(update={"until": ours(each.until)}) for each in report.jobs_in_doubt)
     return report.model_copy(
-        update={"occurred_at": received_at, "retry_after_until": None if until is None else until - ahead}
+        update={
+            "occurred_at": received_at,
+            "retry_after_until": ours(report.retry_after_until),
+            "next_try_at": ours(report.next_try_at),
+            "jobs_in_doubt": in_doubt,
+        }
     )

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from pydantic_core import to_json
 
+from services.status.model.throughput import slot_of
 from services.status.model.timestamps import Micros, micros
 from shared.contract.events import (
     RowCreated,
@@ -28,14 +29,12 @@ from shared.contract.events import (
 RowKey = tuple[str, int]
 #: job_id, row and round.
 DecisionKey = tuple[str, int, int]
-SLOT_SECONDS: Final = 20
 #: Failed rows of which nobody knows whether they are in the directory are counted once more, under this status.
 UNKNOWN: Final = RowErrorCode.OUTCOME_UNKNOWN.value
 #: So are failed rows that were carried over from the round before,
 CARRIED_OVER: Final = "carried_over"
 #: and rows without a hospital that stand again in a correction.
 CORRECTED: Final = "corrected"
-_SLOT: Final = SLOT_SECONDS * 1_000_000
 
 
 class RowStatus(StrEnum):
@@ -144,11 +143,6 @@ class RowChanges:
             self.tallies[job_id, row.round, CARRIED_OVER] += by
         if self.named and row.status != RowStatus.CREATED and number in self.named.get(job_id, ()):
             self.tallies[job_id, row.round, CORRECTED] += by
-
-
-def slot_of(moment: Micros) -> int:
-    """The slot of time that a moment falls into, SLOT_SECONDS long."""
-    return moment // _SLOT
 
 
 def record_of(event: RowOutcome) -> RowRecord:

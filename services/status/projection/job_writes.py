@@ -11,10 +11,12 @@ from services.status.model.activation_answers import BatchAnswer, answer_of
 from services.status.model.corrections import Link
 from services.status.model.job_facts import JobFacts, Jobs, apply_event
 from services.status.model.job_state import DerivedState, derive_state
+from services.status.model.round_times import NO_TIMES, JobTimes
 from services.status.model.timestamps import Micros
 from services.status.projection import activation_writes, chains
 from services.status.projection.event_batch import PositionedEvent
 from services.status.projection.history_writes import entry_of, write_history
+from services.status.projection.round_writes import RoundKey
 from services.status.tables.bulk_writes import replacing, write
 from services.status.tables.definitions import batches, jobs, tallies
 from shared.contract.events import BatchActivated, BatchActivationFailed, JobAccepted
@@ -38,9 +40,9 @@ async def lock(connection: AsyncConnection, job_ids: Collection[str], others: Co
             return found
 
 
-def start(known: Jobs, started: Mapping[str, Micros]) -> None:
+def start(known: Jobs, started: Mapping[RoundKey, Micros]) -> None:
     """Notes when the jobs' first rows were taken up: that is when a job started."""
-    for job_id, moment in started.items():
+    for (job_id, _), moment in started.items():
         before = known[job_id].started_at
         known[job_id] = replace(known[job_id], started_at=moment if before is None else min(before, moment))
 
@@ -63,20 +65,22 @@ async def apply_events(connection: AsyncConnection, known: Jobs, events: Sequenc
     await activation_writes.write_answers(connection, known, answers, again)
 
 
-async def save(connection: AsyncConnection, known: Jobs, links: Collection[Link]) -> None:
-    """Writes the jobs, and what follows from their facts and counts."""
+async def save(
+    connection: AsyncConnection, known: Jobs, links: Collection[Link], times: Mapping[str, JobTimes]
+) -> None:
+    """Writes the jobs, and what follows from their facts and counts. `times`: of each of them."""
     found = await connection.execute(select(tallies).where(tallies.c.job_id.in_(list(known))))
     counts: defaultdict[str, dict[tuple[int, str], int]] = defaultdict(dict)
     for job_id, round_, status, hospitals in found:
         counts[job_id][round_, status] = hospitals
     states = {job_id: derive_state(facts, counts[job_id]) for job_id, facts in known.items()}
     states = await chains.settle(connection, known, states, links)
-    values = [_row(facts, states[job_id]) for job_id, facts in known.items()]
+    values = [_row(facts, states[job_id], times[job_id]) for job_id, facts in known.items()]
     await write(connection, jobs, values, replacing(jobs))
 
 
-def _row(facts: JobFacts, state: DerivedState) -> dict[str, object]:
-    return asdict(facts) | asdict(state)
+def _row(facts: JobFacts, state: DerivedState, times: JobTimes = NO_TIMES) -> dict[str, object]:
+    return asdict(facts) | asdict(state) | asdict(times)
 
 
 async def _write_batches(connection: AsyncConnection, event: JobAccepted) -> None:

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.status.projection import chains, job_writes
 from services.status.projection.chains import ChainFound
+from services.status.projection.round_writes import write_rounds
 from services.status.tables.definitions import corrections
 
 
@@ -33,5 +34,5 @@ async def _name(connection: AsyncConnection, job_id: str, named: str, members: s
     for corrected, rows in locked.named.items():
         if job_id in locked.joined_before[corrected]:
             await chains.count_corrected(connection, corrected, rows)
-    await job_writes.save(connection, known, locked.links)
+    await job_writes.save(connection, known, locked.links, await write_rounds(connection, known, {}, ()))
     return True

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.status.model.known_reports import KnownReport, known_report
 from services.status.model.timestamps import micros
 from services.status.tables.bulk_writes import replacing, write
 from services.status.tables.definitions import processors
@@ -19,7 +20,11 @@ async def write_reports(connection: AsyncConnection, reports: Sequence[Processor
 
     The times of the reports are those of `as_received`.
     """
-    last = {report.instance: report for report in reports}
+    statement = select(processors.c.report).where(processors.c.instance.in_({report.instance for report in reports}))
+    found = map(KnownReport.model_validate_json, (await connection.execute(statement)).scalars())
+    last = {report.instance: report for report in found}
+    for report in reports:
+        last[report.instance] = known_report(report, last.get(report.instance))
     values: list[dict[str, object]] = [
         {"instance": instance, "occurred_at": micros(report.occurred_at), "report": report.model_dump_json()}
         for instance, report in last.items()

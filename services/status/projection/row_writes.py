@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status.model.job_facts import JobFacts, apply_event
@@ -21,6 +21,7 @@ from services.status.model.row_results import (
     counting,
     decision_of,
 )
+from services.status.model.throughput import KEPT_SLOTS
 from services.status.projection.event_batch import PositionedEvent
 from services.status.tables import row_lookup
 from services.status.tables.bulk_writes import Conflict, append, replacing, write
@@ -103,12 +104,23 @@ async def write_counts(connection: AsyncConnection, changed: CountChanges) -> No
     await write(connection, tallies, of_jobs, _ADDED)
     await write(connection, pace, of_slots, _ADDED)
     await _drop_zeros(connection, changed)
+    await _drop_old_slots(connection, {job_id for job_id, _ in changed.pace})
 
 
 async def _write(connection: AsyncConnection, changed: RowChanges) -> None:
     # Nobody else writes rows of these jobs meanwhile: their rows in status_jobs are locked.
     await append(connection, rows, changed.new)
     await write(connection, rows, [row._asdict() for row in changed.replacing], replacing(rows))
+
+
+async def _drop_old_slots(connection: AsyncConnection, job_ids: Collection[str]) -> None:
+    """Only the last two minutes of a job tell how fast it goes. A job of weeks would keep millions of seconds."""
+    if not job_ids:
+        return
+    other = pace.alias()
+    newest = select(func.max(other.c.slot)).where(other.c.job_id == bindparam("of_job")).scalar_subquery()
+    old = delete(pace).where(pace.c.job_id == bindparam("of_job"), pace.c.slot < newest - KEPT_SLOTS)
+    await connection.execute(old, [{"of_job": job_id} for job_id in sorted(job_ids)])
 
 
 async def _drop_zeros(connection: AsyncConnection, changed: CountChanges) -> None:

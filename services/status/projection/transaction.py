@@ -13,6 +13,7 @@ from services.status.projection import chains, job_writes
 from services.status.projection.chains import ChainFound
 from services.status.projection.event_batch import EventBatch
 from services.status.projection.processor_reports import write_reports
+from services.status.projection.round_writes import RoundKey, write_rounds
 from services.status.projection.row_writes import (
     CountChanges,
     decisions_in_time,
@@ -65,13 +66,15 @@ async def _apply(
         jobs = await job_writes.lock(connection, touched, others)
         locked = await chains.load(connection, {*touched, *others}, jobs, batch.job_events)
         counts = CountChanges()
-        job_writes.start(jobs, await _write_results(connection, batch.results, counts, priority, locked.named))
+        started = await _write_results(connection, batch.results, counts, priority, locked.named)
+        job_writes.start(jobs, started)
         if decisions := decisions_in_time(jobs, batch.job_events):
             counts.add(await write_decisions(connection, decisions, locked.named))
         await write_counts(connection, counts)
         await job_writes.apply_events(connection, jobs, batch.job_events)
         await chains.write_links(connection, locked, jobs)
-        await job_writes.save(connection, jobs, locked.links)
+        times = await write_rounds(connection, jobs, started, batch.job_events)
+        await job_writes.save(connection, jobs, locked.links, times)
     if batch.reports:
         await write_reports(connection, batch.reports)
 
@@ -82,13 +85,15 @@ async def _write_results(
     counts: CountChanges,
     priority: CallerPriority,
     named: NamedByJob,
-) -> dict[str, Micros]:
-    """Slice by slice. Returns when the jobs' first rows started."""
-    first: dict[str, Micros] = {}
+) -> dict[RoundKey, Micros]:
+    """Slice by slice. Returns when the first rows of the jobs' rounds started."""
+    first: dict[RoundKey, Micros] = {}
     for begin in range(0, len(results), _SLICE):
         records = await _records(results[begin : begin + _SLICE], priority)
         for record in records:
-            first[record.job_id] = min(record.started_at, first.get(record.job_id, record.started_at))
+            if not record.carried_over:
+                key = record.job_id, record.round
+                first[key] = min(record.started_at, first.get(key, record.started_at))
         counts.add(await write_results(connection, records, named))
     return first
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, and_, case, or_, select
 from sqlalchemy.sql import Select
 
+from services.status.model.corrections import AnswerOutcome
 from services.status.model.job_state import FINAL, JobStatus
 from services.status.model.timestamps import Micros
 from services.status.tables.definitions import jobs
@@ -44,6 +45,26 @@ def has_status(status: JobStatus, at: Micros) -> ColumnElement[bool]:
     if status is JobStatus.CANCELLED:
         return or_(stored, and_(jobs.c.status.not_in(_FINAL), _is_over(at)))
     return stored if status in FINAL else and_(stored, ~_is_over(at))
+
+
+def has_outcome(outcome: AnswerOutcome, at: Micros) -> ColumnElement[bool]:
+    """Whether the job has ended so, as answers say it at that moment."""
+    ended = and_(jobs.c.status.in_(_FINAL), jobs.c.outcome == outcome.value)
+    return or_(ended, _is_over(at)) if outcome is AnswerOutcome.CANCELLED else ended
+
+
+def needs_attention(at: Micros) -> ColumnElement[bool]:
+    """Whether somebody should look at a job that has ended: open rows that failed, or hospitals that are not active.
+
+    Rows that were not sent are no reason by themselves: somebody cancelled it. Nor is a job that only waits for what
+    corrects it.
+    """
+    open_rows = jobs.c.failed_hospitals + jobs.c.unprocessed_hospitals > jobs.c.corrected_hospitals
+    inactive = and_(jobs.c.created_hospitals > 0, jobs.c.activated.is_(False))
+    whole = jobs.c.created_hospitals >= jobs.c.total_hospitals
+    refused = or_(whole, jobs.c.batches_refused > 0)
+    reasons = or_(and_(open_rows, jobs.c.failed_hospitals > 0), and_(open_rows, inactive), and_(inactive, refused))
+    return and_(or_(jobs.c.status.in_(_FINAL), _is_over(at)), reasons)
 
 
 def _is_over(at: Moment) -> ColumnElement[bool]:

@@ -3,16 +3,18 @@
 import base64
 import binascii
 import json
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.runtime.http.problems import Problem
 
 T = TypeVar("T")
 
 _JOB: TypeAdapter[tuple[int, str]] = TypeAdapter(tuple[int, str])
-_ROW: TypeAdapter[tuple[int]] = TypeAdapter(tuple[int])
+#: As large as their columns are.
+_ROW: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, lt=2**31)]])
+_OFFSET: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, lt=2**63)]])
 
 
 def cursor(*position: int | str) -> str:
@@ -28,6 +30,11 @@ def after_job(text: str | None) -> tuple[int, str] | None:
 def after_row(text: str | None) -> int:
     """The last row seen; 0 at the beginning. Raises a 400 problem for any other text."""
     return 0 if text is None else _position(_ROW, text)[0]
+
+
+def from_offset(text: str | None) -> int:
+    """The first offset to be seen; 0 at the beginning. Raises a 400 problem for any other text."""
+    return 0 if text is None else _position(_OFFSET, text)[0]
 
 
 def _position(kind: TypeAdapter[T], text: str) -> T:

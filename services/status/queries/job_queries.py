@@ -1,25 +1,33 @@
 """What the tables know of jobs."""
 
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, func, select, tuple_
 
+from services.status.model.corrections import AnswerOutcome
 from services.status.model.job_facts import searched
 from services.status.model.job_state import JobStatus
-from services.status.model.row_results import SLOT_SECONDS, slot_of
+from services.status.model.known_reports import KnownReport
+from services.status.model.throughput import first_recent_slot, slot_of
 from services.status.model.timestamps import Micros, micros
-from services.status.queries.cancelled_jobs import Moment, has_status, jobs_as_of, status_as_of
+from services.status.queries.cancelled_jobs import (
+    Moment,
+    has_outcome,
+    has_status,
+    jobs_as_of,
+    needs_attention,
+    status_as_of,
+)
 from services.status.queries.corrections import link_columns
 from services.status.tables.definitions import activations, batches, jobs, pace, processors
 from services.status.web.tenant import Tenant
-from shared.contract.events import ProcessorReported
 
-#: How many slots of time count as the last minute, the running one included.
-_SLOTS = 60 // SLOT_SECONDS + 1
-
+#: Slots of time, and how many rows got their result in each.
+Slots = Sequence[tuple[int, int]]
 #: A row of status_jobs that was accepted.
 JobRow = Row[Any]
 
@@ -34,10 +42,15 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs are wanted. `text` is looked for in file name and job id, in any case."""
+    """Which jobs are wanted. `text` is looked for in file name and job id, in any case; `begin` <= uploaded < `end`."""
 
     status: JobStatus | None = None
     text: str | None = None
+    outcome: AnswerOutcome | None = None
+    needs_attention: bool | None = None
+    file_name: str | None = None
+    begin: datetime | None = None
+    end: datetime | None = None
 
     def conditions(self, at: Micros) -> Iterator[ColumnElement[bool]]:
         """The conditions for a job at that moment."""
@@ -45,6 +58,17 @@ class JobFilter:
             yield has_status(self.status, at)
         if self.text:
             yield jobs.c.searched.contains(searched(self.text), autoescape=True)
+        if self.outcome is not None:
+            yield has_outcome(self.outcome, at)
+        if self.needs_attention is not None:
+            wanted = needs_attention(at)
+            yield wanted if self.needs_attention else ~wanted
+        if self.file_name is not None:
+            yield jobs.c.file_name == self.file_name
+        if self.begin is not None:
+            yield jobs.c.created_at >= micros(self.begin)
+        if self.end is not None:
+            yield jobs.c.created_at < micros(self.end)
 
 
 def visible(tenant: Tenant | BindParameter[str], at: Moment) -> Select[Any]:
@@ -104,37 +128,21 @@ def activated_batches(connection: Connection, job_id: str) -> set[str]:
     return set(connection.execute(statement).scalars())
 
 
-def recent_rates(connection: Connection, job_ids: Collection[str], at: Micros) -> dict[str, float]:
-    """Rows per second of the last minute or so; jobs in which nothing happened are left out."""
-    statement = (
-        select(pace.c.job_id, func.sum(pace.c.hospitals), func.min(pace.c.slot), func.min(jobs.c.started_at))
-        .join_from(pace, jobs, pace.c.job_id == jobs.c.job_id)
-        .where(pace.c.job_id.in_(job_ids), pace.c.slot.between(first_recent_slot(at), slot_of(at)))
-        .group_by(pace.c.job_id)
+def recent_slots(connection: Connection, job_ids: Collection[str], at: Micros) -> Mapping[str, Slots]:
+    """How many rows of each job got their result in which second of the last minute; idle jobs are left out."""
+    statement = select(pace.c.job_id, pace.c.slot, pace.c.hospitals).where(
+        pace.c.job_id.in_(job_ids), pace.c.slot.between(first_recent_slot(at), slot_of(at))
     )
-    found = connection.execute(statement)
-    return {job_id: rate(hospitals, oldest, started_at, at) for job_id, hospitals, oldest, started_at in found}
+    found: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for job_id, slot, hospitals in connection.execute(statement):
+        found[job_id].append((slot, hospitals))
+    return dict(found)
 
 
-def first_recent_slot(at: Micros) -> int:
-    """Where the last minute begins."""
-    return slot_of(at) - _SLOTS + 1
-
-
-def rate(hospitals: int, oldest_slot: int, started_at: Micros | None, at: Micros) -> float:
-    """Rows per second, of so many since that slot began, or since the job started in the middle of it.
-
-    Processors say when a job started. One whose clock is ahead says a moment that has not come: it is left out.
-    """
-    started = started_at if started_at is not None and started_at <= at else 0
-    since = max(oldest_slot * SLOT_SECONDS, started / 1_000_000)
-    return hospitals / max(at / 1_000_000 - since, 1.0)
-
-
-def reports(connection: Connection) -> list[ProcessorReported]:
+def reports(connection: Connection) -> list[KnownReport]:
     """The latest report of every processor."""
     found = connection.execute(select(processors.c.report)).scalars()
-    return [ProcessorReported.model_validate_json(report) for report in found]
+    return [KnownReport.model_validate_json(report) for report in found]
 
 
 def status_counts(connection: Connection, at: datetime) -> dict[str, int]:

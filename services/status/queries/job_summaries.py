@@ -12,17 +12,17 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, Select, Text, bindparam, cast, func, select
 
-from services.status.model.row_results import slot_of
+from services.status.model.known_reports import KnownReport
+from services.status.model.throughput import first_recent_slot, slot_of
 from services.status.model.timestamps import micros
 from services.status.queries.corrections import link_columns
-from services.status.queries.job_queries import first_recent_slot, rate, visible
+from services.status.queries.job_queries import Slots, visible
 from services.status.queries.responses import job_in_full, summary
 from services.status.queries.schemas import JobAnswer, JobSummary
 from services.status.tables.definitions import batches, jobs, pace, processors
 from services.status.web.tenant import Tenant
-from shared.contract.events import ProcessorReported
 
-_REPORTS: Final = TypeAdapter(list[ProcessorReported])
+_REPORTS: Final = TypeAdapter(list[KnownReport])
 
 
 def job_answer(connection: Connection, tenant: Tenant, job_id: str, at: datetime) -> JobAnswer | None:
@@ -33,7 +33,7 @@ def job_answer(connection: Connection, tenant: Tenant, job_id: str, at: datetime
     if job is None:
         return None
     batch_ids = [batch_id for _, batch_id in sorted(json.loads(job.all_batches or "[]"))]
-    short = summary(job, _rate(job, at), _reports(job), batch_ids[0] if batch_ids else None, at)
+    short = summary(job, _slots(job), _reports(job), batch_ids[0] if batch_ids else None, at)
     return job_in_full(connection, job, short, batch_ids)
 
 
@@ -42,7 +42,7 @@ def summaries(connection: Connection, tenant: Tenant, job_ids: Collection[str], 
     statement = _in_short(of_tenant=tenant is not None)
     found = list(connection.execute(statement, _parameters(tenant, at) | {"job_ids": list(job_ids)}))
     reports = _reports(found[0]) if found else []
-    return {job.job_id: summary(job, _rate(job, at), reports, job.first_batch, at) for job in found}
+    return {job.job_id: summary(job, _slots(job), reports, job.first_batch, at) for job in found}
 
 
 def _parameters(tenant: Tenant, at: datetime) -> dict[str, object]:
@@ -82,17 +82,18 @@ _JSON: Final = {
 def _shown(*, of_tenant: bool) -> Select[Any]:
     # Slots that have not come are of a processor whose clock is ahead.
     recent = (pace.c.job_id == jobs.c.job_id) & pace.c.slot.between(bindparam("first_slot"), bindparam("last_slot"))
+    each_slot = cast(pace.c.slot, Text) + ":" + cast(pace.c.hospitals, Text)
     return visible(bindparam("tenant") if of_tenant else None, bindparam("at")).add_columns(
-        select(func.sum(pace.c.hospitals)).where(recent).scalar_subquery().label("recent_hospitals"),
-        select(func.min(pace.c.slot)).where(recent).scalar_subquery().label("oldest_slot"),
+        select(func.aggregate_strings(each_slot, " ")).where(recent).scalar_subquery().label("recent_slots"),
         select(func.aggregate_strings(processors.c.report, ",")).scalar_subquery().label("reports"),
         *link_columns(),
     )
 
 
-def _reports(job: Row[Any]) -> list[ProcessorReported]:
+def _reports(job: Row[Any]) -> list[KnownReport]:
     return _REPORTS.validate_json(f"[{job.reports or ''}]")
 
 
-def _rate(job: Row[Any], at: datetime) -> float:
-    return rate(job.recent_hospitals, job.oldest_slot, job.started_at, micros(at)) if job.recent_hospitals else 0.0
+def _slots(job: Row[Any]) -> Slots:
+    pairs = (pair.split(":") for pair in (job.recent_slots or "").split())
+    return [(int(slot), int(hospitals)) for slot, hospitals in pairs]

@@ -10,14 +10,25 @@ from sqlalchemy import Connection, Row
 
 from services.status.model import messages
 from services.status.model.corrections import AnswerOutcome, NamedRows
-from services.status.model.eta import Work, eta_seconds, waiting_for
+from services.status.model.eta import (
+    WaitingFor,
+    Work,
+    cancelled_eta_seconds,
+    eta_seconds,
+    flows_since,
+    next_try_at,
+    stalled_since,
+    waiting_for,
+)
 from services.status.model.job_state import FINAL, JobStatus
+from services.status.model.known_reports import KnownReport
 from services.status.model.row_results import RowStatus
+from services.status.model.throughput import throughput
 from services.status.model.timestamps import Micros, micros, moment, moment_or_none
 from services.status.queries import job_queries
 from services.status.queries.corrections import corrected_by, named_rows
 from services.status.queries.cursors import cursor
-from services.status.queries.job_queries import JobFilter, JobRow
+from services.status.queries.job_queries import JobFilter, JobRow, Slots
 from services.status.queries.row_queries import row_page, shown_status, undecided
 from services.status.queries.schemas import (
     HospitalAnswer,
@@ -29,7 +40,7 @@ from services.status.queries.schemas import (
     RowList,
 )
 from services.status.web.tenant import Tenant
-from shared.contract.events import CancelReason, ProcessorReported, RowErrorCode
+from shared.contract.events import CancelReason, RowErrorCode
 
 #: `result` lists the rows of jobs up to this size, as the original application did; larger ones have pages.
 RESULT_ROWS: Final = 1_000
@@ -68,18 +79,18 @@ def row_list(connection: Connection, job: JobRow, outcome: RowStatus | None, aft
 
 def _summaries(connection: Connection, jobs: Sequence[JobRow], at: datetime) -> list[JobSummary]:
     running = [job.job_id for job in jobs if job.status not in FINAL]
-    rates = job_queries.recent_rates(connection, running, micros(at)) if running else {}
+    slots = job_queries.recent_slots(connection, running, micros(at)) if running else {}
     reports = job_queries.reports(connection) if running else []
-    return [summary(job, rates.get(job.job_id, 0.0), reports, None, at) for job in jobs]
+    return [summary(job, slots.get(job.job_id, ()), reports, None, at) for job in jobs]
 
 
 def summary(
-    job: JobRow, rate: float, reports: Sequence[ProcessorReported], batch_id: str | None, at: datetime
+    job: JobRow, slots: Slots, reports: Sequence[KnownReport], batch_id: str | None, at: datetime
 ) -> JobSummary:
-    """The job in the list. `rate`: rows per second of late; `batch_id`: the one that its message may name."""
+    """The job in the list. `slots`: its rows of the last minute; `batch_id`: the one that its message may name."""
     status, outcome = JobStatus(job.status), AnswerOutcome(job.outcome) if job.outcome else None
     processed = _processed(job)
-    work = Work(job.total_hospitals - processed, rate, job.express)
+    work = _work(job, slots, reports, at)
     reason = None if status in FINAL else waiting_for(work, reports, at)
     cancelled = job.cancelled_round >= job.round
     cancelled_at = job.cancel_requested_at if cancelled else None
@@ -120,20 +131,37 @@ def summary(
         cancel_requested_at=moment_or_none(cancelled_at),
         cancel_reason=stopped,
         processing_time_seconds=_processing_time(job),
-        eta_seconds=_time_left(job, eta_seconds(work, reason, reports, at), cancelled_at, micros(at)),
+        active_seconds=_active_seconds(job, micros(at)),
+        eta_seconds=_time_left(job, work, reason, reports, at),
         waiting_for=reason,
+        waiting_since=stalled_since(reason, reports, at),
+        next_try_at=next_try_at(reason, reports, at),
         error=messages.error(job.job_id, status, job.refusal, outcome),
     )
 
 
-def _time_left(job: JobRow, estimate: float | None, cancelled_at: Micros | None, at: Micros) -> float | None:
-    """Of a job that is being cancelled no more than it may take until nothing of it is under way any more."""
+def _work(job: JobRow, slots: Slots, reports: Sequence[KnownReport], at: datetime) -> Work:
+    """What is left, and how fast it goes since rows can flow in this round.
+
+    Processors say when a round began. One whose clock is ahead says a moment that has not come: it is left out.
+    """
+    left = job.total_hospitals - _processed(job)
+    flowing = flows_since(reports, at)
+    round_start = job.round_started_at if job.timed_round == job.round else None
+    begins = [moment for moment in (round_start, micros(flowing) if flowing else None) if moment is not None]
+    since = max((moment for moment in begins if moment <= micros(at)), default=0)
+    activating = job.status == JobStatus.PROCESSING and job.created_hospitals >= job.total_hospitals
+    return Work(left, throughput(slots, since, micros(at)), job.express, job.job_id, activating)
+
+
+def _time_left(
+    job: JobRow, work: Work, reason: WaitingFor | None, reports: Sequence[KnownReport], at: datetime
+) -> float | None:
     if job.status in FINAL:
         return None
-    if cancelled_at is None or job.cancel_settles_at is None:
-        return estimate
-    settled = round(max(float(job.cancel_settles_at - at), 0.0) / 1_000_000, 1)
-    return settled if estimate is None else min(estimate, settled)
+    if job.cancelled_round < job.round or job.cancel_settles_at is None:
+        return eta_seconds(work, reason, reports, at)
+    return cancelled_eta_seconds(work, moment(job.cancel_requested_at), moment(job.cancel_settles_at), reports, at)
 
 
 def _processed(job: JobRow) -> int:
@@ -146,10 +174,28 @@ def _percentage(processed: int, total: int) -> float:
 
 
 def _processing_time(job: JobRow) -> float | None:
-    if job.completed_at is None or job.started_at is None:
+    """Of the last round in which a row ran, with the activation that followed it."""
+    if job.completed_at is None or job.round_started_at is None:
         return None
-    micros_taken: int = max(job.completed_at - job.started_at, 0)
-    return round(micros_taken / 1_000_000, 3)
+    taken: int = _round_end(job, job.completed_at) - job.round_started_at
+    return round(max(taken, 0) / 1_000_000, 3)
+
+
+def _active_seconds(job: JobRow, at: Micros) -> float:
+    """The time with work, over all rounds."""
+    active: int = job.earlier_active
+    if job.round_started_at is not None:
+        end = _round_end(job, at if job.completed_at is None else job.completed_at)
+        active += max(end - job.round_started_at, 0)
+    return round(active / 1_000_000, 3)
+
+
+def _round_end(job: JobRow, otherwise: Micros) -> Micros:
+    """Of the last round in which a row ran. A later round without rows does not make it longer."""
+    ended: Micros | None = job.round_ended_at
+    if ended is not None and (job.timed_round < job.finished_round or job.completed_at is None):
+        return ended
+    return otherwise
 
 
 def _result(connection: Connection, job: JobRow, batch_id: str) -> ResultAnswer:

@@ -1,11 +1,13 @@
 """The HTTP API for jobs and rows: how a job is, all jobs, the rows of a job."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
+from services.status.model.corrections import AnswerOutcome
 from services.status.model.job_state import JobStatus
 from services.status.model.row_results import RowStatus
 from services.status.queries import job_queries, job_summaries, responses
@@ -13,11 +15,28 @@ from services.status.queries.cursors import after_job, after_row
 from services.status.queries.job_queries import JobFilter
 from services.status.queries.route_dependencies import RouteDependencies
 from services.status.queries.schemas import JobAnswer, JobList, RowList
+from services.status.tables.column_limits import EARLIEST, LATEST, LONGEST_FILE_NAME
 from services.status.web.openapi import EVERYWHERE, JobId, problems
 from services.status.web.tenant import Tenant
 from shared.runtime.http.answer_budget import AnswerBudget
+from shared.runtime.http.problems import Problem
 
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.", max_length=500)]
+
+
+def _kept(text: str | None) -> str | None:
+    """No database keeps a NUL, so no job has one."""
+    return None if text is None else text.replace("\0", "")
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    """The moment, which no table can compare outside of the years that it keeps. Raises a 400 problem."""
+    if moment is None:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not EARLIEST <= moment < LATEST:
+        raise Problem(400, "invalid_request", f"A moment between {EARLIEST.year} and {LATEST.year}, please.")
+    return moment
 
 
 def api_routes(dependencies: RouteDependencies) -> APIRouter:
@@ -58,12 +77,29 @@ def api_routes(dependencies: RouteDependencies) -> APIRouter:
         q: Annotated[
             str | None, Query(description="Only jobs with this in file name or id, in any case.", max_length=200)
         ] = None,
+        outcome: Annotated[AnswerOutcome | None, Query(description="Only jobs that ended so.")] = None,
+        needs_attention: Annotated[
+            bool | None,
+            Query(
+                description="Only jobs that have ended and at which somebody should look: rows failed, or created "
+                "hospitals are not active. What a correction takes care of is none."
+            ),
+        ] = None,
+        file_name: Annotated[
+            str | None, Query(description="Only uploads of exactly this name.", max_length=LONGEST_FILE_NAME)
+        ] = None,
+        begin: Annotated[
+            datetime | None, Query(alias="from", description="Only jobs uploaded then or later; without a zone: UTC.")
+        ] = None,
+        end: Annotated[
+            datetime | None, Query(alias="to", description="Only jobs uploaded before; without a zone: UTC.")
+        ] = None,
         limit: Annotated[int, Query(description="At most so many.", ge=1, le=200)] = 20,
         cursor: Cursor = None,
     ) -> JobList:
         """The newest first."""
         after = after_job(cursor)
-        wanted = JobFilter(status, (q or "").replace("\0", ""))  # no database keeps a NUL, so no job has one
+        wanted = JobFilter(status, _kept(q), outcome, needs_attention, _kept(file_name), _in_utc(begin), _in_utc(end))
         return await dependencies.database.read(
             lambda connection: responses.job_list(connection, tenant, wanted, after, limit, clock()), budget.remaining
         )

@@ -80,11 +80,22 @@ class JobSummary(BaseModel):
         CancelReason | None,
         Field(description="Who cancelled it: `user`, or `max_failures`, since more rows failed than the upload allows"),
     ]
-    processing_time_seconds: Annotated[float | None, Field(description="From started_at to completed_at")]
+    processing_time_seconds: Annotated[float | None, Field(description="What the last round took; null while it runs")]
+    active_seconds: Annotated[float, Field(description="The time with work, over all rounds so far")]
     eta_seconds: Annotated[
-        float | None, Field(description="At the pace of its last minute, else the configured one; null: unknown")
+        float | None, Field(description="At the pace of late, else at the configured one; null: nobody can know")
     ]
     waiting_for: Annotated[WaitingFor | None, Field(description="Why it is slow; null when it flows")]
+    waiting_since: Annotated[
+        datetime | None, Field(description="Since when nothing is sent, for `circuit_breaker` and `paused`")
+    ]
+    next_try_at: Annotated[
+        datetime | None,
+        Field(
+            description="When the directory is called again, for `circuit_breaker`, and for `rate_limit` where it has "
+            "asked for silence; null: not known, or nobody waits for that"
+        ),
+    ]
     error: Annotated[str | None, Field(description="What went wrong with the job as a whole, and what to do")]
 
 

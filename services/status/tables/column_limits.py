@@ -131,7 +131,8 @@ def _moments(event: Event) -> tuple[datetime | None, ...]:
         case JobCancelRequested():
             return event.occurred_at, event.settles_at
         case ProcessorReported():
-            return event.occurred_at, event.retry_after_until
+            until = (each.until for each in event.jobs_in_doubt)
+            return event.occurred_at, event.retry_after_until, event.next_try_at, *until
         case _:
             return (event.occurred_at,)
 

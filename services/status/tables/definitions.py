@@ -9,7 +9,8 @@
     status_history      what people and the service asked for, and how each round ended
     status_resolutions  what a person decided about a row whose outcome was unknown
     status_tallies      how many rows of a job have which outcome from which round
-    status_pace         how many rows of a job got their result in each slot of time
+    status_pace         how many rows of a job got their result in each second of its last two minutes
+    status_rounds       when each round of a job began and ended
     status_processors   the last report of every processor
 
 Times are microseconds since 1970 (`timestamps`). The models declare the tables; the projection writes them with
@@ -123,6 +124,11 @@ class Job(StatusTable, table=True):
     due_round: int | None = Field(default=None)
     #: The command that the service has to give, until it has been read back: DueCommand.
     due_command: str | None = Field(default=None, sa_type=Text)
+    # JobTimes: of the last round in which a row ran, and of those before it.
+    timed_round: int = Field(sa_column_kwargs={"server_default": text("0")})
+    round_started_at: int | None = Field(default=None, sa_type=BigInteger)
+    round_ended_at: int | None = Field(default=None, sa_type=BigInteger)
+    earlier_active: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
 
 
 class Batch(StatusTable, table=True):
@@ -254,13 +260,24 @@ class Tally(StatusTable, table=True):
 
 
 class Pace(StatusTable, table=True):
-    """How many rows of a job got their result in a slot of time."""
+    """How many rows of a job got their result in a slot of time; old ones are dropped."""
 
     __tablename__ = "status_pace"
 
     job_id: str = Field(primary_key=True, sa_type=Text)
     slot: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     hospitals: int
+
+
+class Round(StatusTable, table=True):
+    """When a round of a job began, by its rows, and when it was finished."""
+
+    __tablename__ = "status_rounds"
+
+    job_id: str = Field(primary_key=True, sa_type=Text)
+    round: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    started_at: int | None = Field(default=None, sa_type=BigInteger)
+    finished_at: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Processor(StatusTable, table=True):
@@ -271,7 +288,7 @@ class Processor(StatusTable, table=True):
     instance: str = Field(primary_key=True, sa_type=Text)
     #: By the clock of this service, as all times in the report.
     occurred_at: int = Field(sa_type=BigInteger)
-    #: JSON: the event ProcessorReported, as `as_received` gives it.
+    #: JSON: KnownReport.
     report: str = Field(sa_type=Text)
 
 
@@ -283,6 +300,7 @@ rows: Final = table_of(Row)
 resolutions: Final = table_of(Resolution)
 tallies: Final = table_of(Tally)
 pace: Final = table_of(Pace)
+rounds: Final = table_of(Round)
 processors: Final = table_of(Processor)
 corrections: Final = table_of(Correction)
 history: Final = table_of(History)

@@ -25,6 +25,7 @@ async def shown(api):
 
 async def test_a_job_that_nobody_cancelled_says_so(api, engine):
     """null."""
+    api.clock.set(3)
     await apply_events(engine, HISTORY.accepted(), HISTORY.created(2))
     assert (await shown(api))["cancel_requested_at"] is None
 

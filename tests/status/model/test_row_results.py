@@ -9,8 +9,8 @@ from services.status.model.row_results import (
     counting,
     decision_of,
     record_of,
-    slot_of,
 )
+from services.status.model.throughput import slot_of
 from shared.contract.events import RowErrorCode
 from tests.support.status.job_histories import JobHistory
 

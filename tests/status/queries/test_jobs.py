@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from services.status.queries.cursors import cursor
 from shared.contract.events import JobOutcome, RowErrorCode
 from shared.runtime.settings import ApiKey
 from tests.support.status.job_histories import NOON, JobHistory, apply_events, at, report
@@ -52,8 +53,11 @@ async def test_a_job_just_accepted(api, engine):
         "cancel_requested_at": None,
         "cancel_reason": None,
         "processing_time_seconds": None,
+        "active_seconds": 0.0,
         "eta_seconds": None,
         "waiting_for": None,
+        "waiting_since": None,
+        "next_try_at": None,
         "error": None,
         "result": {
             "batch_id": "job-1-batch-0",
@@ -69,18 +73,20 @@ async def test_a_job_just_accepted(api, engine):
 
 async def test_a_job_in_the_middle(api, engine):
     """Status answers while a job runs, with the pace of the last minute."""
-    api.clock.set(20)
+    api.clock.set(12)
     job = JobHistory(total=30)
-    results = [job.created(row, seconds=10) for row in range(2, 11)] + [job.failed(11, seconds=12)]
-    await apply_events(engine, job.accepted(), *results, report(seconds=19, rate_limit=0.5, rows_per_second=0.5))
+    results = [job.created(row, seconds=row) for row in range(2, 11)] + [job.failed(11, seconds=11)]
+    said = report(seconds=0, rate_limit=1), report(seconds=11, rate_limit=1, rows_per_second=0.5)
+    await apply_events(engine, job.accepted(), *results, said[0])
+    await apply_events(engine, said[1])
     answer = (await api.get("/status/job-1")).json()
     assert answer["status"] == "processing"
     assert answer["message"] == "Processing 10 of 30 hospitals"
     assert (answer["processed_hospitals"], answer["created_hospitals"], answer["failed_hospitals"]) == (10, 9, 1)
     assert answer["progress_percentage"] == 33.33
-    assert answer["started_at"] == moment(9)
+    assert (answer["started_at"], answer["active_seconds"]) == (moment(1), 11.0)
     assert answer["waiting_for"] == "rate_limit"
-    assert answer["eta_seconds"] == 22.0, "20 rows left at 10 in the 11 s since it started"
+    assert answer["eta_seconds"] == 20.0, "20 rows left at one a second"
     assert len(answer["result"]["hospitals"]) == 10
 
 
@@ -279,6 +285,8 @@ async def test_rows_can_be_narrowed_to_an_outcome(api, engine, outcome, expected
         "/jobs/job-1/rows?limit=1001",
         "/jobs/job-1/rows?outcome=created_and_activated",
         "/jobs/job-1/rows?cursor=WyJhIl0",
+        f"/jobs/job-1/rows?cursor={cursor(2**31)}",
+        f"/jobs/job-1/history?cursor={cursor(2**63)}",
     ],
 )
 async def test_a_wrong_parameter_is_a_problem_400(api, path):

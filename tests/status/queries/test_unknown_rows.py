@@ -95,13 +95,14 @@ async def test_the_count_is_what_counting_by_hand_gives(sqlite, history):
 #: What versions after 0002 have added.
 UNDONE = [
     "DROP INDEX status_jobs_due_command",
-    *(f"DROP TABLE {table}" for table in ("status_corrections", "status_history")),
+    *(f"DROP TABLE {table}" for table in ("status_corrections", "status_history", "status_rounds")),
     "ALTER TABLE status_rows DROP COLUMN carried_over",
     *(
         f"ALTER TABLE status_jobs DROP COLUMN {column}"
         for column in (
             *("unknown_hospitals", "fields", "max_failures", "cancel_reason", "filled_batches"),
-            *("activations_requested", "corrected_hospitals", "due_command"),
+            *("activations_requested", "corrected_hospitals", "due_command", "timed_round", "round_started_at"),
+            *("round_ended_at", "earlier_active"),
         )
     ),
 ]

@@ -21,6 +21,7 @@ from services.status.live.first_state import FirstStates
 from services.status.live.job_watchers import JobWatchers, LiveTimings
 from services.status.live.routes import event_stream_routes
 from services.status.queries.batch_routes import batch_routes
+from services.status.queries.history_routes import history_routes
 from services.status.queries.lookup import JobLookup
 from services.status.queries.read_database import Question, ReadDatabase
 from services.status.queries.route_dependencies import RouteDependencies
@@ -232,6 +233,7 @@ class Routes:
         self.app.include_router(result_file_routes(dependencies, SMALL_PAGES))
         self.app.include_router(command_routes(self.commands, dependencies))
         self.app.include_router(batch_routes(dependencies))
+        self.app.include_router(history_routes(dependencies))
         self.app.include_router(activation_routes(self.activation, dependencies))
         self.app.include_router(event_stream_routes(self.job_watchers, self.first_states, dependencies))
 

@@ -27,8 +27,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import psutil
-from services.ingest.matching.created_before import CreatedRows
-from services.ingest.matching.duplicates import RowHash
 
 from deploy.local.broker.kafka import Broker
 from services.ingest.created_rows.chunks import HashedRow, tenant_key
@@ -40,6 +38,8 @@ from services.ingest.csv_file.validation import FileAccepted, Rules, validate_fi
 from services.ingest.job_events.job_draft import JobDraft
 from services.ingest.job_events.prepared_job import PreparedJob, prepare
 from services.ingest.keys.schema_version import migrate
+from services.ingest.row_matching.created_before import CreatedRows
+from services.ingest.row_matching.duplicates import RowHash
 from shared.contract.events import now
 from shared.runtime.databases import Database, create_engine, database_url
 from tests.support.ingest.ingest_process import IngestProcess

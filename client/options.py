@@ -57,13 +57,16 @@ def _show_version(wanted: bool) -> None:
 Url = Annotated[
     str | None,
     typer.Option(
-        metavar="URL", callback=service_url, help=f"Where the service is. [{URL_VARIABLE}; else {DEFAULT_URL}]"
+        "--url", metavar="URL", callback=service_url, help=f"Where the service is. [{URL_VARIABLE}; else {DEFAULT_URL}]"
     ),
 ]
 ApiKey = Annotated[
     str | None,
     typer.Option(
-        metavar="KEY", callback=header_value, help=f"Your API key, where such are in use. [{API_KEY_VARIABLE}]"
+        "--api-key",
+        metavar="KEY",
+        callback=header_value,
+        help=f"Your API key, where such are in use. [{API_KEY_VARIABLE}]",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, and nothing else, on standard output.")]

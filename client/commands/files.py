@@ -41,7 +41,8 @@ def upload(
     options: ReadingOptions,
     watch: Watch = False,
     key: Annotated[
-        str | None, typer.Option(metavar="KEY", callback=header_value, help="The Idempotency-Key. Default: a new one.")
+        str | None,
+        typer.Option("--key", metavar="KEY", callback=header_value, help="The Idempotency-Key. Default: a new one."),
     ] = None,
     errors: ErrorsFile = None,
     yes: Annotated[

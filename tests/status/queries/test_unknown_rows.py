@@ -102,7 +102,7 @@ UNDONE = [
         for column in (
             *("unknown_hospitals", "fields", "max_failures", "cancel_reason", "filled_batches"),
             *("activations_requested", "corrected_hospitals", "due_command", "timed_round", "round_started_at"),
-            *("round_ended_at", "earlier_active"),
+            *("round_ended_at", "earlier_active", "receipt"),
         )
     ),
 ]

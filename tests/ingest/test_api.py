@@ -406,6 +406,7 @@ async def test_readiness_names_what_is_missing(client):
     assert answer.status_code == 503
     assert answer.json()["dependencies"]["kafka"]["status"] == "unavailable"
     assert answer.json()["dependencies"]["database"]["status"] == "ok"
+    assert answer.json()["dependencies"]["created_rows"] == {"status": "ok", "detail": "not read yet"}
     assert (await client.get("/health")).status_code == 200
 
 

@@ -14,7 +14,8 @@ from aiokafka.admin import NewTopic, RecordsToDelete
 
 from services.ingest.created_rows.known_rows import KnownRows
 from services.ingest.created_rows.projection import CreatedRowsProjection, ProjectionTimings
-from services.ingest.created_rows.store import CreatedRowsStore
+from services.ingest.created_rows.results_reader import ResultsReader
+from services.ingest.created_rows.store import REMEMBERED, CreatedRowsStore
 from services.ingest.keys.schema_version import migrate
 from services.ingest.service import Limits
 from shared.contract.cloud_events import encode
@@ -181,11 +182,11 @@ async def test_each_row_counts_once_however_often_the_service_is_killed(tmp_path
 class Replica:
     """A projection of its own on a database."""
 
-    def __init__(self, about, url: str, *, is_alone: bool = True, clock=now):
+    def __init__(self, about, url: str, *, is_alone: bool = True, clock=now, timings=TIMINGS):
         self.database = Database(create_engine(database_url(url)), 5)
         self.store = CreatedRowsStore(self.database, is_alone=is_alone, now=clock)
         self.known = KnownRows(self.store, fresh_seconds=0)
-        self.projection = CreatedRowsProjection(about, self.store, at_once, TIMINGS)
+        self.projection = CreatedRowsProjection(about, self.store, at_once, timings)
         self.running: asyncio.Task[None] | None = None
 
     async def __aenter__(self):
@@ -235,10 +236,11 @@ async def test_one_of_two_replicas_reads_until_it_ends(tmp_path, where, postgres
     engine = create_engine(database_url(postgres_url))
     await migrate(engine)
     await engine.dispose()
-    async with Replica(about, postgres_url, is_alone=False) as one:
+    timings = ProjectionTimings(lease=300, gather=0.05, retry=0.1)
+    async with Replica(about, postgres_url, is_alone=False, timings=timings) as one:
         await send(about, created(2, "St. Mary"))
         await until("it is known", lambda: holds(one, 1), 30)
-        async with Replica(about, postgres_url, is_alone=False) as other:
+        async with Replica(about, postgres_url, is_alone=False, timings=timings) as other:
             await until("it waits", lambda: says(other, "another replica reads"), 30)
             await one.__aexit__()
             await send(about, created(3, "Mercy"))
@@ -317,7 +319,7 @@ async def test_another_kafka_beside_a_kept_database_is_read_from_its_beginning(t
     database = Database(create_engine(database_url(sqlite_url)), 5)
     store = CreatedRowsStore(database, is_alone=True)
     progress = await store.begin_anew(await store.take("a", timedelta(seconds=1)), "another cluster")
-    await store.write(progress, [], dict.fromkeys(range(PARTITIONS), 3), timedelta(seconds=1))
+    await store.write(progress, [], {0: 3}, timedelta(seconds=1))
     await database.close()
     await send(about, *(created(row, f"Hospital {row}") for row in range(2, 12)), partition=0)
 
@@ -330,7 +332,19 @@ async def test_only_what_is_not_too_old_is_read_at_the_first_start(tmp_path, whe
     about = settings(tmp_path, **where)
     await send(about, *(created(row, f"Hospital {row}") for row in range(2, 12)), partition=0)
     later = now() + timedelta(days=365)
+    # As soon as Kafka has ended their transaction, which it does after it has answered.
+    await until("it begins behind the old ones", lambda: begins_at(about, later - REMEMBERED, 10), 30)
     async with Replica(about, sqlite_url, clock=lambda: later) as replica:
         await until("it is there", lambda: says(replica, "up to date"), 30)
         await send(about, created(3, "Later", occurred_at=later), partition=0)
         await until("the later one is known", lambda: holds(replica, 1), 30)
+
+
+async def begins_at(about, oldest, offset: int) -> bool:
+    """Whether a first start reads partition 0 from this offset on, or behind it."""
+    reader = ResultsReader(about)
+    try:
+        await reader.start({}, oldest)
+        return (await reader.reached())[0] >= offset
+    finally:
+        await reader.stop()

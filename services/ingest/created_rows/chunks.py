@@ -46,8 +46,9 @@ class Chunk:
         return len(self.rows) // ROW_BYTES
 
     def takes(self, row: HashedRow) -> bool:
-        """Whether there is room for it, and it is not of another day."""
-        return len(self.rows) < CHUNK_ROWS * ROW_BYTES and abs(row.created_at - self.first_at) < CHUNK_AGE
+        """Whether there is room for it, and it is of the same tenant and not of another day."""
+        is_near = abs(row.created_at - self.first_at) < CHUNK_AGE and row.tenant == self.tenant
+        return is_near and len(self.rows) < CHUNK_ROWS * ROW_BYTES
 
     def add(self, row: HashedRow) -> None:
         """Adds a row."""

@@ -70,6 +70,12 @@ def test_a_row_takes_sixteen_bytes_of_memory_and_little_more(tmp_path):
     assert all(file.find(number) == CreatedRow(job_id, row) for job_id, row, number in rows[::9973])
 
 
+def test_a_chunk_is_of_one_tenant():
+    """Whatever job a result names: another tenant's hashes have another key."""
+    rows = [HashedRow(tenant, JOBS[0], 2, 7, DAY) for tenant in ("north", "south", "north")]
+    assert [chunk.tenant for chunk in add_rows(rows, [])] == ["north", "south", "north"]
+
+
 @pytest.mark.parametrize("rows", [1, CHUNK_ROWS, CHUNK_ROWS + 1, 3 * CHUNK_ROWS])
 def test_chunks_hold_so_many_rows_and_twelve_bytes_of_each(rows):
     """What is kept of a row is its hash and its number."""

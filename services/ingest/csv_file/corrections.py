@@ -14,7 +14,7 @@ from shared.runtime.http.row_problems import ProblemCode, RowProblem
 
 JOB_COLUMN: Final = "result_job_id"
 ROW_COLUMN: Final = "result_row"
-_FIRST_ROW: Final = 2
+_FIRST_ROW: Final = 1
 _JOB_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 

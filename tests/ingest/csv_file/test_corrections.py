@@ -37,7 +37,7 @@ def test_the_rows_of_a_failed_file_are_those_of_its_job(tmp_path):
         "d,,,",
         f"e,{JOB},,",
         "f,,12,",
-        f"g,{JOB},1,failed",
+        f"g,{JOB},0,failed",
     )
     assert corrected(result) == (JOB, [7, 9])
     assert result.warnings_total == 0

@@ -50,3 +50,5 @@ class Findings:
             if self.file is not None:
                 self.file.add(problem, "warning" if is_warning else "error")
         self.errors.total += unlisted
+        if self.file is not None:
+            self.file.unlisted += unlisted

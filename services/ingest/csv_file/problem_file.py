@@ -34,6 +34,8 @@ class ProblemFile:
         self._writer.writerow(COLUMNS)
         #: How many were added.
         self.total = 0
+        #: How many there are besides.
+        self.unlisted = 0
         self._last_row = 0
         self._has_late = False
 
@@ -65,7 +67,7 @@ class ProblemFile:
         self._file.close()
         if self._has_late:
             self._merge()
-        if (left := self.total - self._max) > 0:
+        if (left := max(0, self.total - self._max) + self.unlisted) > 0:
             with self._path.open("a", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerow(("", "", "", "", f"{left:,} more are not listed.", ""))
 

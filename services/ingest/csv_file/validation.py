@@ -1,7 +1,7 @@
 """Whether a file can become a job, how it was read, and every reason why not with its row."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from heapq import merge
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +29,7 @@ from services.ingest.row_matching.created_before import (
     CreatedRows,
     created_problems,
 )
-from services.ingest.row_matching.duplicates import MAX_DUPLICATES, Duplicate, DuplicateRows, RowHash
+from services.ingest.row_matching.duplicates import DuplicateRows, RowHash, duplicate_problems
 from shared.runtime.http.row_problems import EncodingGuess, ProblemCode, RowProblem
 
 #: How many rows are shown as they will be sent.
@@ -199,8 +199,7 @@ def _validate_rows(
         message = "The file has a header, but no rows."
         findings.add((RowProblem(row=None, column=None, code=ProblemCode.NO_ROWS, message=message),))
     occurrences: dict[int, int] = {}
-    already_created = _compare(duplicates, rules, occurrences, findings)
-    findings.add(corrected.problems())
+    already_created = _compare(duplicates, corrected, rules, occurrences, findings)
     reading = FileReading(reading.file, reading.sheet, header, tuple(sample))
     warnings, warnings_total = findings.warnings.listed, findings.warnings.total
     if findings.errors.total:
@@ -219,15 +218,18 @@ def _validate_rows(
     return FileAccepted(reading, header, total, occurrences, warnings, warnings_total, already_created, correction)
 
 
-def _compare(rows: DuplicateRows, rules: Rules, occurrences: dict[int, int], findings: Findings) -> AlreadyCreated:
-    """Compares the rows with one another, and with what was created before."""
+def _compare(
+    rows: DuplicateRows, corrected: CorrectedRows, rules: Rules, occurrences: dict[int, int], findings: Findings
+) -> AlreadyCreated:
+    """Compares the rows with one another and with what was created before. Adds what is wrong in the order of rows."""
     refuses = rules.strict and not rules.repeat_created
     listed = MAX_CREATED_IN_FILE if rules.problem_file else MAX_LISTED
     before = CreatedBefore(rules.created, rows, listed if refuses else LISTED_ROWS)
-    findings.add(_duplicate_problems(rows.duplicates(before.look_at), rules, occurrences))
+    repeated = duplicate_problems(rows.duplicates(before.look_at), rules.allow_duplicates, occurrences)
     found = before.result()
-    if refuses:
-        findings.add(created_problems(found), unlisted=found.count - len(found.rows))
+    created = created_problems(found) if refuses else ()
+    problems = merge(repeated, created, corrected.problems(), key=lambda problem: problem.row or 0)
+    findings.add(problems, unlisted=found.count - len(found.rows) if refuses else 0)
     return AlreadyCreated(found.count, found.rows[:LISTED_ROWS])
 
 
@@ -244,19 +246,3 @@ def _encoding_unknown() -> RowProblem:
         "settings, Unicode (UTF-8); Google Sheets downloads CSV as UTF-8."
     )
     return RowProblem(row=None, column=None, code=ProblemCode.UNKNOWN_ENCODING, message=message)
-
-
-def _duplicate_problems(
-    duplicates: Iterable[Duplicate], rules: Rules, occurrences: dict[int, int]
-) -> Iterator[RowProblem]:
-    for duplicate in duplicates:
-        occurrences[duplicate.row] = duplicate.occurrence
-        if not rules.allow_duplicates:
-            message = (
-                f"The same hospital as in row {duplicate.first_row}. "
-                "Remove one of them, or allow duplicates if both are meant."
-            )
-            yield RowProblem(row=duplicate.row, column=None, code=ProblemCode.DUPLICATE_ROW, message=message)
-        elif duplicate.occurrence >= MAX_DUPLICATES:
-            message = f"The same hospital as in row {duplicate.first_row}, for more than {MAX_DUPLICATES:,} times."
-            yield RowProblem(row=duplicate.row, column=None, code=ProblemCode.DUPLICATE_ROW, message=message)

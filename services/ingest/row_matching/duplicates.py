@@ -2,12 +2,13 @@
 
 import os
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from shared.contract.hospital_matching import fold, fold_phone
+from shared.runtime.http.row_problems import ProblemCode, RowProblem
 
 #: How often one hospital may stand in a file. Every further occurrence needs a series of batches of its own.
 MAX_DUPLICATES: Final = 1_000
@@ -87,8 +88,10 @@ class DuplicateRows:
         return zip(self._rows, self._hashes, strict=True)
 
     def duplicates(self, look_at: LookAtPart = _ignore) -> Iterator[Duplicate]:
-        """Every row that repeats one above it, in the order of the file. `look_at` is shown each part before."""
-        wanted = self._repeated_hashes(look_at)
+        """Every row that repeats one above it, in the order of the file. `look_at` is shown each part at once."""
+        return self._repeating(self._repeated_hashes(look_at))
+
+    def _repeating(self, wanted: set[int]) -> Iterator[Duplicate]:
         seen: dict[int, tuple[int, int]] = {}
         if not wanted:
             return
@@ -111,3 +114,20 @@ class DuplicateRows:
             repeated.update(number for number, after in pairwise(ordered) if number == after)
             look_at(HashRange(part, bits), ordered)
         return repeated
+
+
+def duplicate_problems(
+    duplicates: Iterable[Duplicate], allowed: bool, occurrences: dict[int, int]
+) -> Iterator[RowProblem]:
+    """What is wrong with duplicates. `occurrences` gets how many rows above each have the same hospital."""
+    for duplicate in duplicates:
+        occurrences[duplicate.row] = duplicate.occurrence
+        if not allowed:
+            message = (
+                f"The same hospital as in row {duplicate.first_row}. "
+                "Remove one of them, or allow duplicates if both are meant."
+            )
+            yield RowProblem(row=duplicate.row, column=None, code=ProblemCode.DUPLICATE_ROW, message=message)
+        elif duplicate.occurrence >= MAX_DUPLICATES:
+            message = f"The same hospital as in row {duplicate.first_row}, for more than {MAX_DUPLICATES:,} times."
+            yield RowProblem(row=duplicate.row, column=None, code=ProblemCode.DUPLICATE_ROW, message=message)

@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 _BATCH_ROWS: Final = 2_000
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 0.5
+_OTHER_READS: Final = "another replica reads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class CreatedRowsProjection:
             try:
                 await self._follow()
             except ProgressMoved as moved:
+                self._state = _OTHER_READS
                 log.info("created_rows_moved", reason=str(moved))
             except (*KAFKA_FAILURES, DatabaseDown) as error:
                 self._state = f"not read: {str(error) or type(error).__name__}"
@@ -92,7 +94,7 @@ class CreatedRowsProjection:
     async def _follow(self) -> None:
         progress = await self._store.take(self._name, self._lease)
         if progress is None:
-            self._state = "another replica reads"
+            self._state = _OTHER_READS
             return
         reader = ResultsReader(self._settings)
         try:

@@ -76,6 +76,8 @@ class Finishing:
                 await self.send_due(large=large)
             except (SQLAlchemyError, OSError, KafkaUnavailable) as error:
                 log.warning("job_finished_waits", reason=str(error) or type(error).__name__)
+            except Exception as error:  # a bug, or a driver's own error, must not end the work in silence
+                log.error("finishing_fault", exc_info=error)
 
     async def send_due(self, *, large: bool = False) -> None:
         """Sends what is due now. Raises KafkaUnavailable, SQLAlchemyError or OSError: the rest stays due."""

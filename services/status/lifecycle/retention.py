@@ -100,6 +100,8 @@ class Retention:
                 )
             except (SQLAlchemyError, OSError) as error:
                 log.warning("retention_waits", reason=str(error) or type(error).__name__)
+            except Exception as error:  # a bug, or a driver's own error, must not end the work in silence
+                log.error("retention_fault", exc_info=error)
 
 
 def oldest(days: float) -> Micros:

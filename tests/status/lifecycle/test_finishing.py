@@ -1,5 +1,6 @@
 """JobFinished: sent for every round that is complete, and not when it is in the topic already."""
 
+import asyncio
 import hashlib
 
 import pytest
@@ -165,3 +166,29 @@ async def test_a_finish_that_kafka_did_not_take_stays_due(finishing, publisher, 
     publisher.down = False
     await finishing.send_due()
     assert len(publisher.sent) == 1
+
+
+class BreakingPublisher(FakePublisher):
+    """Raises what nobody expects, the first time."""
+
+    broke = False
+
+    async def send(self, topic, event, timeout):
+        if not self.broke:
+            self.broke = True
+            raise RuntimeError("an error of a driver")
+        await super().send(topic, event, timeout)
+
+
+async def test_an_error_that_nobody_expects_does_not_end_the_work(sqlite, positions):
+    """Else no job would be finished any more, without a word."""
+    positions.observe_end(TopicPartition(JOBS, 0), 8)
+    publisher = BreakingPublisher()
+    finishing = Finishing(sqlite, publisher, JOBS, positions, ChangeSignal(), FinishingLimits(poll_seconds=0.01))
+    job = JobHistory(total=1)
+    await apply_events(sqlite, job.accepted(), job.created(2))
+    running = asyncio.create_task(finishing.run())
+    async with asyncio.timeout(10):
+        await publisher.something_sent.wait()
+    running.cancel()
+    assert publisher.broke

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -44,17 +45,19 @@ class RetriesMissing(RuntimeError):
 
 
 class RetryConsumer(RebalanceListener):
-    """This replica's partitions of hospital.jobs."""
+    """This replica's partitions of hospital.jobs. `clock`: seconds of the monotonic clock."""
 
     def __init__(
         self,
         settings: KafkaSettings,
         engine: AsyncEngine,
-        make_partition: Callable[[KafkaSettings, AsyncEngine, TopicPartition], RetryPartition] = RetryPartition,
+        make_partition: Callable[[KafkaSettings, AsyncEngine, TopicPartition], RetryPartition] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._engine = engine
-        self._make_partition = make_partition
+        self._make_partition = make_partition or partial(RetryPartition, clock=clock)
+        self._clock = clock
         self._partitions: dict[TopicPartition, RetryPartition] = {}
         #: Assigned, and to be taken over from this monotonic time on.
         self._to_take_over: dict[TopicPartition, float] = {}
@@ -103,7 +106,7 @@ class RetryConsumer(RebalanceListener):
         await asyncio.gather(*(partition.close() for partition in closing))
 
     async def _take_over(self, consumer: Consumer) -> None:
-        now, assignment = time.monotonic(), self._to_take_over
+        now, assignment = self._clock(), self._to_take_over
         for at in [at for at, due in assignment.items() if due <= now]:
             partition = self._make_partition(self._settings, self._engine, at)
             self._closing.append(partition)  # unless it becomes ours
@@ -111,7 +114,7 @@ class RetryConsumer(RebalanceListener):
                 progress = await partition.take_over(consumer) or await _beginning(consumer, at)
             except (*KAFKA_FAILURES, ValueError) as error:
                 log.warning("takeover_failed", partition=at.partition, reason=repr(error), next="again")
-                assignment[at] = time.monotonic() + _RETRY_SECONDS
+                assignment[at] = self._clock() + _RETRY_SECONDS
                 continue
             if self._to_take_over is not assignment:
                 return  # A rebalance came in between. Who got the partition back may not be its first owner since.
@@ -126,7 +129,7 @@ class RetryConsumer(RebalanceListener):
         """The partition has to be taken over again, unless a rebalance has given it to somebody else."""
         if self._partitions.get(at) is partition:
             self._closing.append(self._partitions.pop(at))
-            self._to_take_over[at] = time.monotonic() + wait
+            self._to_take_over[at] = self._clock() + wait
 
     # ---- work --------------------------------------------------------------------------------------------------------
 

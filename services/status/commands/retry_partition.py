@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Final
 
 import structlog
@@ -47,7 +48,10 @@ class KnownJob:
 
 
 class RetryPartition:
-    """A partition from its takeover until it is lost. After any failure it is thrown away and taken over anew."""
+    """A partition from its takeover until it is lost. After any failure it is thrown away and taken over anew.
+
+    `clock`: seconds of the monotonic clock.
+    """
 
     def __init__(
         self,
@@ -55,13 +59,16 @@ class RetryPartition:
         engine: AsyncEngine,
         partition: TopicPartition,
         limits: ChunkLimits = CHUNK_LIMITS,
-        make_transactions: Callable[[KafkaSettings, int], RetryTransactions] = RetryTransactions,
+        make_transactions: Callable[[KafkaSettings, int], RetryTransactions] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._topics = settings.topics
         self._engine = engine
         self._at = partition
         self._limits = limits
-        self._transactions = make_transactions(settings, partition.partition)
+        make = make_transactions or partial(RetryTransactions, clock=clock)
+        self._transactions = make(settings, partition.partition)
+        self._clock = clock
         self._pending: deque[_PendingRetry] = deque()
         self._committed = RetryProgress(0)
         self._position = 0
@@ -136,7 +143,7 @@ class RetryPartition:
     async def _commit_position(self) -> bool:
         if self._position <= self._committed.offset:
             return False
-        if time.monotonic() - self._committed_at < _IDLE_COMMIT_SECONDS:
+        if self._clock() - self._committed_at < _IDLE_COMMIT_SECONDS:
             return False
         await self._commit(RetryProgress(self._position), [])
         return True
@@ -144,7 +151,7 @@ class RetryPartition:
     async def _commit(self, progress: RetryProgress, records: Sequence[RetryRecord]) -> None:
         await self._transactions.commit(records, progress)
         self._committed = progress
-        self._committed_at = time.monotonic()
+        self._committed_at = self._clock()
 
 
 def known_job(connection: Connection, at: TopicPartition, job_id: str) -> KnownJob:

@@ -11,6 +11,7 @@ read     Only what is read now holds: the former owner may have committed since 
 """
 
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -58,7 +59,7 @@ def read_progress(offset: int, metadata: str) -> RetryProgress:
 
 
 class RetryTransactions:
-    """The transactions of one partition of hospital.jobs."""
+    """The transactions of one partition of hospital.jobs. `clock`: seconds of the monotonic clock."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class RetryTransactions:
         prove: Callable[[Consumer], Awaitable[None]] = prove_membership,
         group_offsets: Callable[[KafkaSettings], GroupOffsets] = GroupOffsets,
         transactions: FencedTransactions | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._group = settings.topics.group(PURPOSE)
@@ -74,7 +76,7 @@ class RetryTransactions:
         self._prove = prove
         self._group_offsets = group_offsets
         self._transactions = transactions or FencedTransactions.of(
-            settings, f"status-orders-{partition}", self._group, f"partition {partition} of {self._at.topic}"
+            settings, f"status-orders-{partition}", self._group, f"partition {partition} of {self._at.topic}", clock
         )
 
     async def open(self, consumer: Consumer) -> RetryProgress | None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,16 +58,26 @@ class Reading:
 
 
 class Reader(RebalanceListener):
-    """A consumer in the group `hospital-status`, over results, jobs and processors."""
+    """A consumer in the group `hospital-status`, over results, jobs and processors.
+
+    `clock`: seconds of the monotonic clock.
+    """
 
     def __init__(
-        self, settings: KafkaSettings, engine: AsyncEngine, positions: Positions, lag: Lag, priority: CallerPriority
+        self,
+        settings: KafkaSettings,
+        engine: AsyncEngine,
+        positions: Positions,
+        lag: Lag,
+        priority: CallerPriority,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._topics = [settings.topics.results, settings.topics.jobs, settings.topics.processors]
         self._engine = engine
         self._positions = positions
         self._lag = lag
         self._priority = priority
+        self._clock = clock
         self._group_committed_at = 0.0
         self._consumer = Consumer(
             **kafka_options.consumer_options(settings),
@@ -144,9 +154,9 @@ class Reader(RebalanceListener):
     async def commit_to_group(self) -> None:
         """Commits the offsets to Kafka about once a second, for tools that show lag. Nothing reads them."""
         placed = self._positions.placed
-        if not placed or time.monotonic() - self._group_committed_at < _GROUP_COMMIT_SECONDS:
+        if not placed or self._clock() - self._group_committed_at < _GROUP_COMMIT_SECONDS:
             return
-        self._group_committed_at = time.monotonic()
+        self._group_committed_at = self._clock()
         with contextlib.suppress(*KAFKA_FAILURES):
             await run_with_timeout(_KAFKA_SECONDS, self._consumer.commit(placed))
 

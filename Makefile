@@ -56,6 +56,7 @@ bench: $(STAMP) ## Measure: engine, projection, uploads and a huge job, beside w
 	@$(BIN)/python -m tests.bench.projection
 	@$(BIN)/python -m tests.bench.retries
 	@$(BIN)/python -m tests.bench.ingest
+	@$(BIN)/python -m tests.bench.ingest_files
 	@$(BIN)/python -m tests.bench.status
 
 consumers: $(STAMP) ## Run the example consumers (Python, JavaScript, Java) on the topics of make run

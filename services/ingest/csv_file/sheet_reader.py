@@ -34,6 +34,15 @@ from python_calamine import (
     load_workbook,
 )
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the service may have been started anywhere
+
+from services.ingest.csv_file.large_workbooks.sheet_rows import (
+    UNREADABLE,
+    LargeWorkbook,
+    column_index,
+    is_large,
+)
+
 #: The process may have so much address space, in bytes, so much time of a CPU, in seconds, and write so many bytes.
 MEMORY_BYTES: Final = 1536 << 20
 CPU_SECONDS: Final = 60
@@ -83,14 +92,13 @@ def _end_with_parent() -> None:
 
 def write_sheet(workbook: Path, target: Path, max_rows: int, wanted: str | None) -> dict[str, Any]:
     """Writes the sheet to `target` and returns what is printed."""
+    if is_large(workbook):
+        return write_large_sheet(workbook, target, max_rows, wanted)
     try:
         opened = load_workbook(workbook)
         names = _names(opened)
-        if wanted is not None and wanted not in names:
-            message = f"The workbook has no sheet {wanted[:100]!r}. It has: {_listed(names)}."
-            return {"code": "unknown_sheet", "message": message}
-        if not names:
-            return {"code": "empty_file", "message": "The workbook has no visible sheet with cells."}
+        if refused := _refused(names, wanted):
+            return refused
         sheet = opened.get_sheet_by_name(wanted if wanted is not None else names[0])
     except PasswordError:
         return _PROTECTED
@@ -101,15 +109,42 @@ def write_sheet(workbook: Path, target: Path, max_rows: int, wanted: str | None)
             raise
         return {"not_a_workbook": _NOT_A_WORKBOOK}
     errors = formula_errors(workbook, sheet.name)
-    with target.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(_lines(sheet, max_rows, errors))
+    _write(_lines(_rows(sheet, errors), max_rows), target)
     return {"name": sheet.name, "names": names}
+
+
+def write_large_sheet(workbook: Path, target: Path, max_rows: int, wanted: str | None) -> dict[str, Any]:
+    """The same for a large .xlsx, of which no more is held than a row and the texts that cells share."""
+    try:
+        with zipfile.ZipFile(workbook) as packed:
+            opened = LargeWorkbook(packed)
+            if refused := _refused(opened.names, wanted):
+                return refused
+            name = wanted if wanted is not None else opened.names[0]
+            _write(_lines(opened.rows(name), max_rows), target)
+    except UNREADABLE:
+        return {"not_a_workbook": _NOT_A_WORKBOOK}
+    return {"name": name, "names": opened.names}
+
+
+def _refused(names: list[str], wanted: str | None) -> dict[str, Any] | None:
+    if wanted is not None and wanted not in names:
+        message = f"The workbook has no sheet {wanted[:100]!r}. It has: {_listed(names)}."
+        return {"code": "unknown_sheet", "message": message}
+    if not names:
+        return {"code": "empty_file", "message": "The workbook has no visible sheet with cells."}
+    return None
+
+
+def _write(lines: Iterator[list[str]], target: Path) -> None:
+    with target.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(lines)
 
 
 def _is_protected(workbook: Path) -> bool:
     """Whether it has a password. Only by the ending of its name does the library know which kind it has to be."""
     for ending in (".xls", ".xlsx", ".ods"):
-        named = workbook.with_suffix(ending)
+        named = workbook.with_name(f"{workbook.name}{ending}")
         named.hardlink_to(workbook)
         try:
             load_workbook(named)
@@ -133,7 +168,7 @@ def formula_errors(workbook: Path, sheet: str) -> dict[int, dict[int, str]]:
                 if b't="e"' in joined:
                     for cell in _ERROR_CELL.finditer(joined):
                         letters, row, text = (each.decode() for each in cell.groups())
-                        found.setdefault(int(row) - 1, {})[_index(letters)] = unescape(text)
+                        found.setdefault(int(row) - 1, {})[column_index(letters)] = unescape(text)
                 before = joined[-_LONGEST_CELL:]
     except (KeyError, zipfile.BadZipFile, ElementTree.ParseError, zlib.error, NotImplementedError, RuntimeError):
         pass  # another kind of workbook, or one that only the library understands
@@ -154,13 +189,6 @@ def _elements(packed: zipfile.ZipFile) -> Callable[[str], Iterator[ElementTree.E
     return lambda part: ElementTree.fromstring(packed.read(part)).iter()  # noqa: S314
 
 
-def _index(letters: str) -> int:
-    index = 0
-    for letter in letters:
-        index = index * 26 + ord(letter) - ord("A") + 1
-    return index - 1
-
-
 def _names(workbook: CalamineWorkbook) -> list[str]:
     return [
         sheet.name
@@ -174,15 +202,21 @@ def _listed(names: list[str]) -> str:
     return listed if len(names) <= 10 else f"{listed} and {len(names) - 10:,} more"
 
 
-def _lines(sheet: CalamineSheet, max_rows: int, errors: dict[int, dict[int, str]]) -> Iterator[list[str]]:
-    """The sheet from its first row on; at most so many that have a cell, with what stands above and one too many."""
-    left = max_rows + _ROWS_ABOVE + 1
+def _rows(sheet: CalamineSheet, errors: dict[int, dict[int, str]]) -> Iterator[list[Any]]:
+    """The rows of the sheet from its first on, with the cells from its first column on."""
     # The library leaves out empty columns before the first, though not empty rows.
     before = [""] * sheet.start[1] if sheet.start else []
     for number, found in enumerate(sheet.iter_rows()):
         row = [*before, *found] if before else found
         for place, text in errors.get(number, {}).items():
             row[place : place + 1] = [text]
+        yield row
+
+
+def _lines(rows: Iterator[list[Any]], max_rows: int) -> Iterator[list[str]]:
+    """The rows as text; at most so many that have a cell, with what stands above and one too many."""
+    left = max_rows + _ROWS_ABOVE + 1
+    for row in rows:
         cells = [cell if type(cell) is str else _text(cell) for cell in _cut(row)]
         while cells and not cells[-1]:
             cells.pop()

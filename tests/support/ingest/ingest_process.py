@@ -40,17 +40,17 @@ class IngestProcess:
         assert self._process is not None
         return self._process.pid
 
-    async def start(self) -> None:
-        """Returns when it is ready."""
+    async def start(self, path: str = "/health/ready") -> None:
+        """Returns when this path says that all is well: by default, when it is ready."""
         self._process = Forked("services.ingest", environment=self._environment, log=self.log)
         async with asyncio.timeout(60), httpx.AsyncClient(base_url=self.url) as client:
-            while not await self._is_ready(client):
+            while not await self._is_well(client, path):
                 assert self._process.returncode is None, self.log.read_text()
                 await asyncio.sleep(0.05)
 
-    async def _is_ready(self, client: httpx.AsyncClient) -> bool:
+    async def _is_well(self, client: httpx.AsyncClient, path: str) -> bool:
         try:
-            return (await client.get("/health/ready")).status_code == 200
+            return (await client.get(path)).status_code == 200
         except httpx.HTTPError:
             return False
 

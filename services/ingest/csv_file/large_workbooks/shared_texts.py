@@ -1,0 +1,73 @@
+"""The texts that the cells of a workbook share: millions of them, in hardly more memory than their bytes."""
+
+from array import array
+from typing import BinaryIO, Final
+from xml.parsers import expat
+
+_CHUNK_BYTES: Final = 1 << 20
+
+
+class SharedTexts:
+    """A list of texts, kept as one block of UTF-8."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._ends = array("Q")
+
+    def append(self, text: str) -> None:
+        """Adds the next one."""
+        self._bytes += text.encode()
+        self._ends.append(len(self._bytes))
+
+    def __getitem__(self, number: int) -> str:
+        """Raises IndexError, also for negative numbers."""
+        if number < 0:
+            raise IndexError(number)
+        begin = self._ends[number - 1] if number else 0
+        return self._bytes[begin : self._ends[number]].decode()
+
+
+def read_shared_texts(part: BinaryIO) -> SharedTexts:
+    """The texts of xl/sharedStrings.xml, without those that only tell how a word is pronounced. Raises ExpatError."""
+    texts, pieces = SharedTexts(), [""]
+    state = {"in_text": False, "in_phonetic": False}
+
+    def start(tag: str, _: dict[str, str]) -> None:
+        match local_name(tag):
+            case "si":
+                pieces.clear()
+            case "t":
+                state["in_text"] = not state["in_phonetic"]
+            case "rPh":
+                state["in_phonetic"] = True
+
+    def end(tag: str) -> None:
+        match local_name(tag):
+            case "si":
+                texts.append("".join(pieces))
+            case "t":
+                state["in_text"] = False
+            case "rPh":
+                state["in_phonetic"] = False
+
+    def characters(text: str) -> None:
+        if state["in_text"]:
+            pieces.append(text)
+
+    parse(part, start, end, characters)
+    return texts
+
+
+def local_name(tag: str) -> str:
+    """A tag without its prefix."""
+    return tag.rpartition(":")[2]
+
+
+def parse(part: BinaryIO, start: object, end: object, characters: object) -> None:
+    """Parses XML piece by piece. Entities of the document's own are bounded by expat; none is fetched."""
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, characters  # type: ignore[assignment]
+    while chunk := part.read(_CHUNK_BYTES):
+        parser.Parse(chunk)
+    parser.Parse(b"", True)

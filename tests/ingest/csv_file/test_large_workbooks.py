@@ -1,0 +1,130 @@
+"""A large .xlsx is read as a small one is: by another reader, in little memory."""
+
+import io
+import zipfile
+from datetime import date, datetime, time, timedelta
+
+import pytest
+import xlsxwriter
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.ingest.csv_file.large_workbooks.sheet_rows import UNREADABLE, LargeWorkbook, is_large
+from services.ingest.csv_file.sheet_reader import write_large_sheet, write_sheet
+from tests.support.ingest import nasty_workbooks
+from tests.support.ingest.workbooks import damaged_workbook, with_parts, xlsx
+from tests.support.ingest.written_csv import written
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn", "Co")), max_size=12)
+DAYS = st.datetimes(datetime(1900, 3, 1), datetime(2100, 1, 1)).map(lambda it: it.replace(microsecond=0))  # noqa: DTZ001
+NUMBERS = st.one_of(st.integers(-(10**14), 10**14), st.floats(-1e12, 1e12, allow_nan=False), st.booleans())
+CELLS = st.one_of(TEXTS, NUMBERS, DAYS, st.just(None))
+ROWS = st.lists(st.lists(CELLS, max_size=5), max_size=6)
+
+
+def both(directory, book, wanted=None):
+    """What either reader says, and writes."""
+    path = written(directory, book)
+    small = write_sheet(path, directory / "small.csv", 100, wanted)
+    large = write_large_sheet(path, directory / "large.csv", 100, wanted)
+    files = [directory / f"{name}.csv" for name in ("small", "large")]
+    return [
+        (said, file.read_text("utf-8") if file.exists() else "")
+        for said, file in zip((small, large), files, strict=True)
+    ]
+
+
+@given(ROWS, st.booleans(), st.integers(0, 2), st.integers(0, 2))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_both_readers_write_the_same(tmp_path, rows, starts_1904, above, left):
+    """Texts, numbers, truths, days and blanks, wherever they stand."""
+    file = io.BytesIO()
+    options = {"in_memory": True, "date_1904": starts_1904, "default_date_format": "dd/mm/yy hh:mm"}
+    with xlsxwriter.Workbook(file, {**options, "strings_to_urls": False, "nan_inf_to_errors": True}) as book:
+        sheet = book.add_worksheet("List")
+        for number, row in enumerate(rows):
+            for column, cell in enumerate(row):
+                if isinstance(cell, str):
+                    sheet.write_string(above + number, left + column, cell)
+                elif isinstance(cell, datetime) and starts_1904 and cell.year < 1905:
+                    continue
+                else:
+                    sheet.write(above + number, left + column, cell)
+    small, large = both(tmp_path, file.getvalue())
+    assert small == large
+
+
+@pytest.mark.parametrize(
+    "kind", ["h:mm", "[h]:mm:ss", "yyyy\\-mm\\-dd", '"day "0', "0.00", "[$-409]d\\ mmm", "@", "[Red]0", 14, 20, 46, 49]
+)
+def test_formats_are_understood_alike(tmp_path, kind):
+    """Whether a number is a day, a time, a duration or a number."""
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
+        sheet = book.add_worksheet()
+        format_ = book.add_format({"num_format": kind})
+        for row, value in enumerate(
+            [0.5, 1, 59, 61.25, 44_927.75, 1.5, date(2026, 3, 2), time(9, 30), timedelta(hours=30)]
+        ):
+            sheet.write(row, 0, value, format_)
+    small, large = both(tmp_path, file.getvalue())
+    assert small == large
+
+
+@pytest.mark.parametrize(
+    "book",
+    [book for book in nasty_workbooks.ALL if book.content.startswith(b"PK\x03\x04")][:70],
+    ids=lambda book: book.what,
+)
+def test_nasty_ones_are_read_or_refused(tmp_path, book):
+    """By this reader too; nothing else is raised."""
+    if book.is_slow or "ods" in book.what or "last" in book.what:
+        return
+    answer = write_large_sheet(written(tmp_path, book.content), tmp_path / "out.csv", 100, None)
+    assert set(answer) in ({"name", "names"}, {"code", "message"}, {"not_a_workbook"})
+
+
+def test_damaged_ones_are_read_or_refused(tmp_path):
+    """A hundred of them."""
+    for number in range(100):
+        book = damaged_workbook(nasty_workbooks.GOOD, number)
+        write_large_sheet(written(tmp_path, book), tmp_path / "out.csv", 100, None)
+
+
+def test_errors_rich_texts_and_readings_are_as_the_spreadsheet_shows_them(tmp_path):
+    """An error by its name; a text in several pieces whole; how a word is pronounced left out."""
+    texts = (
+        "<si><r><t>St. </t></r><r><t>Mary</t></r></si><si><t>東京</t><rPh sb='0' eb='2'><t>トウキョウ</t></rPh></si>"
+    )
+    sheet = (
+        "<row r='2'><c r='B2' t='s'><v>0</v></c><c r='C2' t='s'><v>1</v></c><c r='D2' t='e'><v>#N/A</v></c></row>"
+        "<row><c t='str'><f>A1</f><v>a</v></c><c t='inlineStr'><is><t>b &amp; c</t></is></c><c t='b'><v>0</v></c></row>"
+    )
+    namespace = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    book = with_parts(
+        nasty_workbooks.GOOD,
+        {
+            "xl/sharedStrings.xml": f"<sst {namespace}>{texts}</sst>",
+            "xl/worksheets/sheet1.xml": f"<worksheet {namespace}><sheetData>{sheet}</sheetData></worksheet>",
+        },
+    )
+    with zipfile.ZipFile(io.BytesIO(book)) as packed:
+        rows = list(LargeWorkbook(packed).rows("List"))
+    assert rows == [[], ["", "St. Mary", "東京", "#N/A"], ["a", "b & c", False]]
+
+
+def test_what_is_large_goes_by_what_it_unpacks_to(tmp_path):
+    """Not by its own size; and what is no .xlsx is not."""
+    path = written(tmp_path, xlsx({"List": [["name", "address"]]}))
+    assert is_large(path, 100)
+    assert not is_large(path)
+    assert not is_large(written(tmp_path, b"PK\x03\x04"), 0)
+    assert issubclass(zipfile.BadZipFile, UNREADABLE)
+
+
+def test_hidden_and_missing_sheets_are_told_alike(tmp_path):
+    """And which ones there are."""
+    book = xlsx({"A": [["x"]], "B & C": [["y"]]})
+    assert [said for said, _ in both(tmp_path, book, "B & C")] == [{"name": "B & C", "names": ["A", "B & C"]}] * 2
+    first, second = both(tmp_path, book, "Z")
+    assert first[0] == second[0]

@@ -6,7 +6,8 @@ from typing import Final
 
 #: With parts, without any, and in pieces.
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
-_OLE: Final = b"\xd0\xcf\x11\xe0"
+_COMPOUND_FILE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_OLE: Final = _COMPOUND_FILE[:4]
 #: The first bytes of other files that people upload by mistake.
 _OTHER_KINDS: Final = {
     b"%PDF": "a PDF document",
@@ -31,6 +32,12 @@ class FileKind(Enum):
 
 class NotCsv(ValueError):
     """The file is neither a text nor a workbook. The message names its kind and says what to do."""
+
+
+def is_compound_file(path: Path) -> bool:
+    """Whether the file begins as an old workbook does, or a new one with a password."""
+    with path.open("rb") as file:
+        return file.read(len(_COMPOUND_FILE)) == _COMPOUND_FILE
 
 
 def file_kind(path: Path) -> FileKind:

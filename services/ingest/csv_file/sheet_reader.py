@@ -22,7 +22,6 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
-from xml.sax.saxutils import unescape
 
 from python_calamine import (
     CalamineError,
@@ -168,7 +167,7 @@ def formula_errors(workbook: Path, sheet: str) -> dict[int, dict[int, str]]:
                 if b't="e"' in joined:
                     for cell in _ERROR_CELL.finditer(joined):
                         letters, row, text = (each.decode() for each in cell.groups())
-                        found.setdefault(int(row) - 1, {})[column_index(letters)] = unescape(text)
+                        found.setdefault(int(row) - 1, {})[column_index(letters)] = text.replace("&amp;", "&")
                 before = joined[-_LONGEST_CELL:]
     except (KeyError, zipfile.BadZipFile, ElementTree.ParseError, zlib.error, NotImplementedError, RuntimeError):
         pass  # another kind of workbook, or one that only the library understands

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from services.ingest.csv_file.file_kind import NotCsv
+from services.ingest.csv_file.file_kind import NotCsv, is_compound_file
 from shared.runtime.http.row_problems import ProblemCode
 
 #: All that a workbook may unpack to, in bytes, and how many parts it may have.
@@ -28,6 +28,9 @@ _READER: Final = Path(__file__).with_name("sheet_reader.py")
 #: One of these is in each: of Excel (also its binary kind), of LibreOffice.
 _PARTS_OF_WORKBOOKS: Final = frozenset(
     {"[Content_Types].xml", "xl/workbook.xml", "xl/workbook.bin", "content.xml", "mimetype"}
+)
+_NOT_A_WORKBOOK: Final = (
+    "The file is neither a CSV nor a workbook that can be read. Export the list as CSV UTF-8 and upload that."
 )
 _TOO_MUCH: Final = (
     "The workbook holds more than can be read, or has a cell far outside of the list. "
@@ -115,8 +118,10 @@ def _check_size(workbook: Path) -> None:
     try:
         with zipfile.ZipFile(workbook) as packed:
             parts = packed.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return  # an old workbook, or a damaged one
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        if not is_compound_file(workbook):
+            raise NotCsv(_NOT_A_WORKBOOK) from error  # no need to start a process
+        return  # an old workbook
     if not any(part.filename in _PARTS_OF_WORKBOOKS for part in parts):
         raise NotCsv("The file is a ZIP archive. Unpack it, and upload the list that is in it.")
     if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED_BYTES:

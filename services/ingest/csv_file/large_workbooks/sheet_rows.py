@@ -5,7 +5,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 from xml.etree import ElementTree
@@ -91,22 +90,22 @@ class LargeWorkbook:
         return ElementTree.fromstring(self._packed.read(part))  # noqa: S314
 
 
-@dataclass(slots=True)
 class _Rows:
     """Takes what the parser finds, and keeps the rows that are whole."""
 
-    texts: SharedTexts
-    styles: Mapping[int, Kind]
-    starts_1904: bool
-    done: list[Row] = field(default_factory=list)
-    row: Row = field(default_factory=list)
-    #: How many rows are done, in all.
-    number: int = 0
-    kind: str = ""
-    style: int = 0
-    pieces: list[str] = field(default_factory=list)
-    in_value: bool = False
-    in_phonetic: bool = False
+    def __init__(self, texts: SharedTexts, styles: Mapping[int, Kind], starts_1904: bool) -> None:
+        self.texts = texts
+        self.styles = styles
+        self.starts_1904 = starts_1904
+        self.done: list[Row] = []
+        self.row: Row = []
+        #: How many rows are done, in all.
+        self.number = 0
+        self.kind = ""
+        self.style = 0
+        self.pieces: list[str] = []
+        self.in_value = False
+        self.in_phonetic = False
 
     def read(self, part: BinaryIO) -> Iterator[Row]:
         """The rows of the part."""

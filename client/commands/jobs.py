@@ -62,7 +62,9 @@ def retry(context: CommandContext, job_id: JobId, watch: Watch = False) -> ExitS
 def resolve(
     context: CommandContext,
     job_id: JobId,
-    row: Annotated[int, typer.Argument(metavar="ROW", min=2, help="As a spreadsheet counts: the first data row is 2.")],
+    row: Annotated[
+        int, typer.Argument(metavar="ROW", min=1, help="As a spreadsheet counts: below a header the first is 2.")
+    ],
     hospital_id: Annotated[str | None, typer.Option(metavar="ID", help="The hospital that it became.")] = None,
     absent: Annotated[bool, typer.Option("--absent", help="It is not in the directory: somebody has looked.")] = False,
 ) -> ExitStatus:

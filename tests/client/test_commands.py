@@ -206,7 +206,7 @@ def test_a_row_is_settled_with_what_was_found(run, service, words, finding):
     assert json.loads(service.requests[0].body) == finding
 
 
-@pytest.mark.parametrize("words", [["7"], ["7", "--absent", "--hospital-id", "1"], ["1", "--absent"]])
+@pytest.mark.parametrize("words", [["7"], ["7", "--absent", "--hospital-id", "1"], ["0", "--absent"]])
 def test_a_row_is_not_settled_without_one_finding(run, service, words):
     """Nothing is asked."""
     assert run("resolve", JOB_ID, *words).exit_code == ExitStatus.USAGE

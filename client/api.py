@@ -1,6 +1,6 @@
 """The calls of the HTTP API, one method each. Every one raises a ClientError (errors.py)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from client.schemas import (
     CommandResponse,
     Document,
     Job,
+    JobHistory,
     JobPage,
     Receipt,
     ValidationReport,
@@ -100,18 +101,22 @@ class Api:
         """The job as it is now, without a second try: for callers that repeat by themselves."""
         return self._call("GET", f"/status/{_id(job_id)}", Job)
 
-    def jobs(self, status: str | None, search: str | None, limit: int, cursor: str | None) -> JobPage:
-        """A page of the list, newest first. `search`: part of a file name or job id, upper or lower case."""
-        given = {"status": status, "q": search, "limit": str(limit), "cursor": cursor}
+    def jobs(self, wanted: Mapping[str, str | None], limit: int, cursor: str | None) -> JobPage:
+        """A page of the list, newest first. `wanted`: the filters by their names; those that are None are left out."""
+        given = {**wanted, "limit": str(limit), "cursor": cursor}
         return self._read("/jobs", {name: value for name, value in given.items() if value is not None}, JobPage)
+
+    def history(self, job_id: str, cursor: str | None) -> JobHistory:
+        """A page of what has happened to a job."""
+        return self._read(f"/jobs/{_id(job_id)}/history", {"cursor": cursor} if cursor else {}, JobHistory)
 
     def cancel(self, job_id: str) -> CommandResponse:
         """Cancels a job: rows that were not sent yet are not sent."""
         return self._command(f"/jobs/{_id(job_id)}/cancel")
 
-    def retry(self, job_id: str) -> CommandResponse:
-        """Runs the failed and unprocessed rows of a job again."""
-        return self._command(f"/jobs/{_id(job_id)}/retry")
+    def retry(self, job_id: str, codes: Sequence[str] = ()) -> CommandResponse:
+        """Runs the failed and unprocessed rows of a job again: of these error codes, or all where none is given."""
+        return self._command(f"/jobs/{_id(job_id)}/retry", {"codes": list(codes)} if codes else None)
 
     def resolve(self, job_id: str, row: int, finding: dict[str, Any]) -> CommandResponse:
         """Settles a row whose outcome is unknown. `finding`: `{"absent": true}` or `{"hospital_id": …}`."""

@@ -47,6 +47,6 @@ def of_all(statuses: Iterable[ExitStatus]) -> ExitStatus:
 
 def of_outcome(job: Job) -> ExitStatus:
     """The exit status for a job that has ended."""
-    if job.outcome == "all_created":
-        return ExitStatus.DONE if job.activated else ExitStatus.NOT_ACTIVATED
+    if job.outcome in ("all_created", "all_created_after_correction"):
+        return ExitStatus.DONE if job.activated or not job.created_hospitals else ExitStatus.NOT_ACTIVATED
     return _OUTCOMES.get(job.outcome or "", ExitStatus.SOME_FAILED)

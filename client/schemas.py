@@ -169,13 +169,20 @@ class Job(Document):
     failed_hospitals: int
     unprocessed_hospitals: int = 0
     unknown_hospitals: int = 0
+    corrects: str | None = None
+    corrected_by: list[str] = []
+    corrected_hospitals: int = 0
     activated: bool = False
     created_at: datetime
     completed_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     processing_time_seconds: float | None = None
+    #: Over all rounds; an older service tells only of the last.
+    active_seconds: float | None = None
     eta_seconds: float | None = None
     waiting_for: str | None = None
+    waiting_since: datetime | None = None
+    next_try_at: datetime | None = None
     error: str | None = None
 
     @property
@@ -194,6 +201,29 @@ class Job(Document):
     def percent(self) -> int:
         """Share of rows with a result, rounded down: 100 means all."""
         return 100 * self.processed_hospitals // max(self.total_hospitals, 1)
+
+
+class HistoryEntry(Document):
+    """A command that somebody gave, or the end of a round."""
+
+    at: datetime
+    kind: str
+    round: int | None = None
+    requested_by: str | None = None
+    reason: str | None = None
+    codes: list[str] | None = None
+    ignored: bool = False
+    row: int | None = None
+    hospital_id: int | str | None = None
+    batch_id: str | None = None
+    outcome: str | None = None
+
+
+class JobHistory(Document):
+    """A page of what has happened to a job, in order."""
+
+    entries: list[HistoryEntry]
+    next_cursor: str | None = None
 
 
 class JobPage(Document):

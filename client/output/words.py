@@ -4,12 +4,16 @@ import math
 from datetime import datetime
 from typing import Final
 
-from client.schemas import Job, RowProblem
+from client.schemas import HistoryEntry, Job, RowProblem
 
 #: What `waiting_for` means for the person who waits.
 WAITING: Final = {
-    "rate_limit": "The directory asks us to slow down; the job goes on at the pace that it allows.",
+    "rate_limit": "Sending at the allowed pace.",
     "circuit_breaker": "The directory does not answer properly. No row is lost: it is tried again until it does.",
+    "takeover": "A processor has stopped, and another takes over. No row is lost: it finds out first what was sent.",
+    "look_ups": "The last rows are looked up: the directory gave no clear answer for them.",
+    "directory_slow": "The directory is slow to answer; as much is sent as it takes.",
+    "activation": "All hospitals are created, and are being activated.",
     "queue": "Other uploads are ahead; the job goes on when it is its turn.",
     "no_processor": "No processor is running. No row is lost; the team that runs the service has to start one.",
     "paused": "Sending is paused by the team that runs the service; the job goes on when they resume it.",
@@ -68,6 +72,25 @@ def moment(when: datetime) -> str:
     return f"{when.astimezone():%Y-%m-%d %H:%M}"
 
 
+def clock(when: datetime) -> str:
+    """The time of day, in the reader's own time zone."""
+    return f"{when.astimezone():%H:%M:%S}"
+
+
+def history_details(entry: HistoryEntry) -> str:
+    """What else a command or the end of a round says."""
+    if entry.kind == "resolve":
+        return f"row {entry.row}: {'absent' if entry.hospital_id is None else f'hospital {entry.hospital_id}'}"
+    if entry.kind == "cancel":
+        return "more rows failed than the upload allows" if entry.reason == "max_failures" else ""
+    if entry.kind == "retry":
+        chosen = ", ".join(entry.codes or [])
+        return "came too late, nothing changed" if entry.ignored else chosen
+    if entry.kind == "activate" and entry.requested_by is None:
+        return f"batch {entry.batch_id}, since all is created after correction"
+    return entry.outcome or (f"batch {entry.batch_id}" if entry.batch_id else "")
+
+
 def problem(found: RowProblem) -> str:
     """Such as "row 7, address: The address is missing."."""
     place = ", ".join(filter(None, [f"row {found.row}" if found.row else "", found.column or ""]))
@@ -92,7 +115,12 @@ def reason(job: Job) -> str:
     """Why the job waits, or that it is being cancelled; empty otherwise."""
     if job.cancelling:
         return "It is being cancelled: what was not sent will not be sent, rows on their way are waited for."
-    return WAITING.get(job.waiting_for, job.waiting_for) if job.waiting_for else ""
+    if job.waiting_for == "rate_limit" and job.next_try_at:
+        return f"The directory asks us to slow down: it is called again at {clock(job.next_try_at)}."
+    waits = WAITING.get(job.waiting_for, job.waiting_for) if job.waiting_for else ""
+    since = f"Since {clock(job.waiting_since)}." if job.waiting_since else ""
+    again = f"Next try at {clock(job.next_try_at)}." if job.next_try_at else ""
+    return " ".join(filter(None, [waits, since, again]))
 
 
 def may_exist(unknown: int, resolve: str) -> str:
@@ -111,13 +139,16 @@ def state(job: Job) -> str:
         return "cancelling"
     if job.outcome == "some_failed":
         return "partly created"
-    if job.outcome == "all_created" and not job.activated:
-        return "not activated"
+    if job.outcome in ("all_created", "all_created_after_correction"):
+        return "completed" if job.activated or job.created_hospitals == 0 else "not activated"
     return {"pending": "waiting", "processing": "running"}.get(job.status, job.status)
 
 
 def ending(job: Job) -> str:
     """One line for a job that has ended."""
-    took = f" It took {duration(job.processing_time_seconds)}." if job.processing_time_seconds else ""
-    message = printable(job.message.rstrip("."))
-    return f"{state(job).capitalize()}: {message}.{took}" + (f" {printable(job.error)}" if job.error else "")
+    seconds = job.active_seconds or job.processing_time_seconds
+    took = f"It took {duration(seconds)}." if seconds else ""
+    of = f"It corrects job {job.corrects}." if job.corrects else ""
+    by = f"Corrected by job {' and '.join(job.corrected_by)}." if job.corrected_by else ""
+    said = f"{state(job).capitalize()}: {job.message.rstrip('.')}."
+    return printable(" ".join(filter(None, [said, took, of, by, job.error])))

@@ -1,6 +1,8 @@
 """The other commands: what each asks the service, and what it says."""
 
 import json
+from datetime import datetime
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -69,6 +71,65 @@ def test_the_list_has_a_line_a_job(run, service):
     assert head.split("\t") == ["JOB", "ACCEPTED", "STATE", "HOSPITALS", "FAILED", "FILE"]
     fields = line.split("\t")
     assert [fields[0], *fields[2:]] == [JOB_ID, "partly created", "37 of 40", "3", "hospitals.csv"]
+
+
+def test_the_list_is_narrowed_by_what_the_service_can(run, service):
+    """Moments are of the caller's time zone."""
+    service.respond("GET", "/jobs", {"total_jobs": 0, "jobs": [], "next_cursor": None})
+    wanted = (
+        "--outcome",
+        "some_failed",
+        "--needs-attention",
+        "--file",
+        "a.csv",
+        "--from",
+        "2026-03-01",
+        "--to",
+        "2026-03-02",
+    )
+    assert run("list", *wanted).exit_code == ExitStatus.DONE
+    asked = parse_qs(service.requests[0].query)
+    assert asked["from"] == [datetime(2026, 3, 1).astimezone().isoformat()]
+    assert (asked["outcome"], asked["needs_attention"], asked["file_name"]) == (["some_failed"], ["true"], ["a.csv"])
+    assert run("list").exit_code == ExitStatus.DONE
+    assert parse_qs(service.requests[1].query) == {"limit": ["20"]}
+
+
+def test_a_retry_can_choose_by_error_code(run, service):
+    """Without one, no body is sent: an older service knows of none."""
+    service.respond("POST", f"/jobs/{JOB_ID}/retry", {"message": "2 hospitals run again, as round 2."})
+    assert "2 hospitals run again" in run("retry", JOB_ID, "--code", "rejected", "--code", "unprocessed").stdout
+    run("retry", JOB_ID)
+    first, second = service.calls("POST", f"/jobs/{JOB_ID}/retry")
+    assert (json.loads(first.body), second.body) == ({"codes": ["rejected", "unprocessed"]}, b"")
+
+
+def test_the_history_has_a_line_for_each_command_and_each_end(run, service):
+    """Over all pages, with who gave it; nobody gave what the service did by itself."""
+    entry = {"at": "2026-03-01T09:30:00Z", "round": 1, "requested_by": "north"}
+    pages = [
+        [entry | {"kind": "upload", "round": None}, entry | {"kind": "cancel", "reason": "max_failures"}],
+        [
+            entry | {"kind": "finished", "requested_by": None, "outcome": "cancelled"},
+            entry | {"kind": "resolve", "row": 4, "hospital_id": None},
+            entry | {"kind": "retry", "round": 2, "codes": ["rejected"]},
+            entry | {"kind": "retry", "round": 2, "ignored": True},
+            entry | {"kind": "activate", "round": None, "requested_by": None, "batch_id": "b-1"},
+        ],
+    ]
+    documents = [{"entries": page, "next_cursor": cursor} for page, cursor in zip(pages, ("next", None), strict=True)]
+    service.respond("GET", f"/jobs/{JOB_ID}/history", *documents)
+    head, *lines = run("history", JOB_ID).stdout.splitlines()
+    assert head.split("\t") == ["WHEN", "WHAT", "ROUND", "BY", "MORE"]
+    assert [line.split("\t")[1:] for line in lines] == [
+        ["upload", "", "north", ""],
+        ["cancel", "1", "north", "more rows failed than the upload allows"],
+        ["finished", "1", "", "cancelled"],
+        ["resolve", "1", "north", "row 4: absent"],
+        ["retry", "2", "north", "rejected"],
+        ["retry", "2", "north", "came too late, nothing changed"],
+        ["activate", "", "", "batch b-1, since all is created after correction"],
+    ]
 
 
 def test_a_search_turns_pages_until_it_has_found_enough(run, service):

@@ -39,15 +39,22 @@ def job(job_id: str = JOB_ID, **changes: Any) -> dict[str, Any]:
         "failed_hospitals": 0,
         "unprocessed_hospitals": 0,
         "unknown_hospitals": 0,
+        "corrects": None,
+        "corrected_by": [],
+        "corrected_hospitals": 0,
         "progress_percentage": 25.0,
         "activated": False,
         "created_at": "2026-03-01T09:30:00Z",
         "started_at": "2026-03-01T09:30:01Z",
         "completed_at": None,
         "cancel_requested_at": None,
+        "cancel_reason": None,
         "processing_time_seconds": None,
+        "active_seconds": 1.0,
         "eta_seconds": 30.0,
         "waiting_for": None,
+        "waiting_since": None,
+        "next_try_at": None,
         "error": None,
         "result": None,
     }
@@ -66,9 +73,7 @@ def ended(job_id: str = JOB_ID, *, failed: int = 0, activated: bool = True, **ch
         progress_percentage=100.0,
         activated=activated and not failed,
         completed_at="2026-03-01T09:30:05Z",
-        processing_time_seconds=4.0,
-        eta_seconds=None,
-        **changes,
+        **{"processing_time_seconds": 4.0, "active_seconds": 4.0, "eta_seconds": None} | changes,
     )
 
 
@@ -137,6 +142,9 @@ class FakeApi:
     resolutions: deque[Response] = field(default_factory=lambda: deque([command_accepted()]))
     listed: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
+    failure_counts: list[dict[str, Any]] = field(default_factory=list)
+    #: What has happened: two entries a page.
+    entries: list[dict[str, Any]] = field(default_factory=list)
     #: An event stream sends each job that is appended here. None: there are no streams, and the page has to poll.
     events: list[dict[str, Any]] | None = None
     key: str | None = None
@@ -155,6 +163,8 @@ class FakeApi:
             Route(f"{root}/status/{{job_id}}", self._answering(self.states)),
             Route(f"{root}/jobs", self._guarded(self._jobs)),
             Route(f"{job}/rows", self._guarded(self._rows)),
+            Route(f"{job}/failures", self._guarded(lambda _: JSONResponse({"failures": self.failure_counts}))),
+            Route(f"{job}/history", self._guarded(self._history)),
             Route(f"{job}/rows/{{row}}/resolve", self._answering(self.resolutions), methods=["POST"]),
             Route(f"{job}/cancel", self._answering(self.cancels), methods=["POST"]),
             Route(f"{job}/retry", self._answering(self.retries), methods=["POST"]),
@@ -216,11 +226,21 @@ class FakeApi:
 
     def _jobs(self, request: Request) -> Response:
         status, q = request.query_params.get("status"), request.query_params.get("q", "")
+        attention = "needs_attention" in request.query_params
         found = [
-            each for each in self.listed if status in (None, each["status"]) and q.lower() in each["file_name"].lower()
+            each
+            for each in self.listed
+            if status in (None, each["status"])
+            and q.lower() in each["file_name"].lower()
+            and not (attention and each["activated"])
         ]
         shown, following = _page(found, request)
         return JSONResponse({"total_jobs": len(found), "jobs": shown, "next_cursor": following})
+
+    def _history(self, request: Request) -> Response:
+        begin = int(request.query_params.get("cursor", 0))
+        following = str(begin + 2) if begin + 2 < len(self.entries) else None
+        return JSONResponse({"rounds": [], "entries": self.entries[begin : begin + 2], "next_cursor": following})
 
     def _rows(self, request: Request) -> Response:
         assert request.query_params["outcome"] == "failed"

@@ -106,7 +106,10 @@ def test_a_stream_that_says_nothing_is_not_relied_on(page: Page, api: FakeApi) -
 def reasons() -> dict[str, str]:
     """Words that tell each reason to wait."""
     return {
-        "rate_limit": "The directory sets the pace.",
+        "rate_limit": "Sending at the allowed pace.",
+        "directory_slow": "The directory is slow to answer.",
+        "takeover": "A part of the service has stopped, and another takes over. No row is lost",
+        "look_ups": "The last rows are being looked up in the directory.",
         "circuit_breaker": "The directory does not answer properly at the moment. No row is lost",
         "queue": "Other uploads are ahead of this one.",
         "no_processor": "no processor is running. No row is lost; the team that runs this service has to start one.",
@@ -116,7 +119,7 @@ def reasons() -> dict[str, str]:
 
 def test_every_reason_to_wait_is_in_plain_words(page: Page, api: FakeApi, reasons: dict[str, str]) -> None:
     """And goes away with the reason. The page knows all; no throughput is shown meanwhile."""
-    assert set(reasons) == set(WaitingFor)
+    assert set(reasons) == set(WaitingFor) - {WaitingFor.ACTIVATION}, "the story tells of that one"
     watch_live(page, api, job())
     for reason, words in reasons.items():
         api.events.append(job(waiting_for=reason))
@@ -124,6 +127,16 @@ def test_every_reason_to_wait_is_in_plain_words(page: Page, api: FakeApi, reason
         expect(page.locator(".throughput")).to_have_text("")
     api.events.append(job())
     expect(page.locator(".notice.busy")).to_be_hidden()
+
+
+def test_an_outage_of_the_directory_tells_since_when_and_when_it_is_tried_again(page: Page, api: FakeApi) -> None:
+    """And how many rows wait. Our own pace is none; a silence that the directory asked for is told as one."""
+    moments = {"waiting_since": "2026-03-01T09:31:00Z", "next_try_at": "2026-03-01T09:32:00Z"}
+    watch_live(page, api, job(waiting_for="circuit_breaker", **moments))
+    notice = page.locator(".notice.busy")
+    expect(notice).to_contain_text("Since 09:31; 30 rows wait; next try at 09:32.")
+    api.events.append(job(waiting_for="rate_limit", next_try_at=moments["next_try_at"]))
+    expect(notice).to_have_text("The directory asks us to slow down. We call it again at 09:32.")
 
 
 def test_an_outage_is_told_and_ends_by_itself(page: Page, api: FakeApi) -> None:

@@ -1,5 +1,6 @@
 """What a person can do about a job: cancel, try again, activate, settle."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -75,6 +76,67 @@ def test_failed_rows_are_tried_again(page: Page, api: FakeApi) -> None:
     expect(page.locator(".chip")).to_have_text("Completed")
     expect(page.get_by_role("heading", name="Rows that failed")).to_be_hidden()
     assert len(api.to(f"jobs/{JOB_ID}/retry")) == 1
+
+
+def test_rows_that_failed_for_one_reason_are_tried_again_alone(page: Page, api: FakeApi) -> None:
+    """Chosen by their number and why; where all failed alike there is no choice."""
+    api.failed = failures(3)
+    api.failure_counts = [{"code": "rejected", "hospitals": 2}, {"code": "unprocessed", "hospitals": 1}]
+    watch(page, api, ended(failed=3), ended(failed=3), job())
+    choice = page.get_by_label("Which rows to try again")
+    expect(choice.get_by_role("option")).to_have_text(
+        ["all 3 rows", "2 rows the directory refused", "1 row that was not sent"]
+    )
+    choice.select_option("rejected")
+    press(page, "Try 3 failed rows again")
+    expect(page.locator(".chip")).to_have_text("Running")
+    expect(choice).to_be_hidden()
+    assert [json.loads(body) for body in api.bodies(f"jobs/{JOB_ID}/retry")] == [{"codes": ["rejected"]}]
+
+
+def test_a_corrected_upload_tells_the_whole_story(page: Page, api: FakeApi) -> None:
+    """What is open, which upload corrects it, what is not active yet; then that all is."""
+    partly = ended(failed=8, corrected_hospitals=3, corrected_by=["job-2", "job-3"])
+    api.failed = [failures(1, corrected=True)[0], *failures(2)[1:]]
+    watch_live(page, api, partly)
+    expect(page.locator(".chain")).to_have_text("Corrected by upload job-2. Corrected by upload job-3. ")
+    expect(page.locator(".chain").get_by_role("link", name="job-3")).to_have_attribute("href", "#/jobs/job-3")
+    expect(page.locator(".consequence")).to_contain_text("They become active when all rows are created, also by a")
+    expect(page.get_by_role("button", name="Try 5 open rows again")).to_be_visible()
+    expect(page.locator("tbody tr").first).to_contain_text("stands in a correction")
+    expect(page.locator("tbody tr").last).not_to_contain_text("stands in a correction")
+
+    whole = partly | {"outcome": "all_created_after_correction", "corrected_hospitals": 8}
+    api.states[0] = whole
+    page.reload()
+    expect(page.locator(".chip")).to_have_text("Activating")
+    expect(page.locator(".headline")).to_have_text("All 40 hospitals are created, 8 of them after correction.")
+    expect(page.locator(".consequence")).to_have_text("They are being activated now.")
+    expect(page.get_by_role("button", name="open rows again")).to_be_hidden()
+    api.states[0] = whole | {"activated": True}
+    page.reload()
+    expect(page.locator(".chip")).to_have_text("Completed")
+    expect(page.get_by_role("button", name="Activate")).to_be_hidden()
+
+
+def test_what_has_happened_is_told_when_somebody_asks(page: Page, api: FakeApi) -> None:
+    """With who did it; the service itself where nobody did. It is read only then."""
+    entry = {"at": "2026-03-01T09:30:00Z", "round": 1, "requested_by": "north"}
+    api.entries = [
+        entry | {"kind": "upload"},
+        entry | {"kind": "cancel", "reason": "max_failures", "requested_by": None},
+        entry | {"kind": "resolve", "row": 4, "hospital_id": 77},
+    ]
+    watch(page, api, ended(failed=3))
+    assert not api.to(f"jobs/{JOB_ID}/history")
+    page.get_by_text("What has happened").click()
+    rows = page.locator(".history tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.last).to_contain_text("Stopped, since more rows failed than the upload allows")
+    expect(rows.last).to_contain_text("the service itself")
+    page.locator(".history").get_by_role("button", name="Show more").click()
+    expect(rows.last).to_contain_text("Row 4 settled: hospital 77")
+    expect(rows.last).to_contain_text("north")
 
 
 def test_a_retry_that_has_to_wait_is_repeated_by_itself(page: Page, api: FakeApi) -> None:

@@ -55,6 +55,31 @@ def test_it_is_filtered_by_state(page: Page, api: FakeApi) -> None:
     expect(page.locator(".jobs .name")).to_have_text(["running.csv"])
 
 
+def test_it_shows_what_needs_attention(page: Page, api: FakeApi) -> None:
+    """And says so when nothing does; an upload that is corrected, or whose rows nobody can tell of, says that."""
+    after = {"outcome": "all_created_after_correction", "corrected_hospitals": 8, "activated": True}
+    api.listed = [
+        ended("job-a", failed=8, file_name="open.csv", unknown_hospitals=2, corrected_hospitals=1),
+        ended("job-b", failed=8, file_name="whole.csv") | after,
+        ended("job-c", file_name="new.csv", corrects="job-b"),
+    ]
+    page.goto(api.url)
+    numbers = page.locator(".jobs .numbers")
+    expect(numbers).to_have_text(
+        [
+            "32 of 40 hospitals created, 8 failed, 1 corrected, 2 unconfirmed",
+            "40 hospitals created, 8 after correction",
+            "40 hospitals created, a correction",
+        ]
+    )
+    page.get_by_label("Show").select_option("Needs attention")
+    expect(page.locator(".jobs .name")).to_have_text(["open.csv"])
+    api.listed = []
+    page.reload()
+    page.get_by_label("Show").select_option("Needs attention")
+    expect(page.get_by_text("No upload needs attention")).to_be_visible()
+
+
 def test_it_keeps_itself_up_to_date_and_the_focus_where_it_is(page: Page, api: FakeApi) -> None:
     """A new upload appears above; who stands on a link goes on standing there."""
     api.listed = [job("job-a", file_name="a.csv")]

@@ -56,6 +56,8 @@ CANCELLED = ended(activated=False) | {
 }
 
 
+AFTER = {"outcome": "all_created_after_correction", "corrected_hospitals": 8}
+
 #: A job, the word for it, what its story contains, and what is said to follow for hospitals that exist.
 STATES: list[tuple[Any, str, str, str | None]] = [
     (job(status="pending"), "Waiting", "Your file is safe", None),
@@ -66,6 +68,21 @@ STATES: list[tuple[Any, str, str, str | None]] = [
     (ended(failed=4), "Partly created", "36 of 40 hospitals were created, 4 failed.", "cannot take them back"),
     (ended(failed=39), "Partly created", "1 of 40", "The created one stays in the directory, not activated"),
     (CANCELLED, "Cancelled", "0 failed, 10 were not sent", "because the upload was cancelled"),
+    (ended(failed=8) | AFTER, "Activating", "All 40 hospitals are created, 8 of them after", "being activated now"),
+    (ended(failed=8) | AFTER | {"activated": True}, "Completed", "8 of them after correction", "They are active"),
+    (ended(failed=8) | AFTER | {"error": "Refused"}, "Not activated", "8 of them", "not active until"),
+    (
+        ended(failed=40) | AFTER | {"status": "failed", "corrected_hospitals": 40},
+        "Completed",
+        "All 40 hospitals are created after correction.",
+        None,
+    ),
+    (
+        CANCELLED | {"cancel_reason": "max_failures"},
+        "Cancelled",
+        "Stopped, since more rows failed than",
+        "not activated",
+    ),
     (ended(failed=40) | {"status": "failed", "outcome": "none_created"}, "Failed", "No hospital was created.", None),
 ]
 

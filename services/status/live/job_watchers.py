@@ -59,9 +59,9 @@ class JobState:
     def id(self) -> str:
         """Made of what it says, so that every replica, at any time, calls the same state the same.
 
-        The estimate is left out: it creeps while nothing happens.
+        Estimate and duration are left out: they creep while nothing happens.
         """
-        shown = self.summary.model_dump_json(exclude={"eta_seconds"})
+        shown = self.summary.model_dump_json(exclude={"eta_seconds", "active_seconds"})
         return f"{self.summary.processed_hospitals}-{hashlib.blake2s(shown.encode(), digest_size=8).hexdigest()}"
 
     @cached_property

@@ -28,7 +28,9 @@ export const jobStatus = (jobId, signal) => call("GET", `/status/${id(jobId)}`, 
 export const jobs = (parameters, signal) => call("GET", `/jobs${query(parameters)}`, { signal });
 export const rows = (jobId, parameters, signal) => call("GET", `/jobs/${id(jobId)}/rows${query(parameters)}`, { signal });
 export const cancelJob = jobId => call("POST", `/jobs/${id(jobId)}/cancel`);
-export const retryJob = jobId => call("POST", `/jobs/${id(jobId)}/retry`);
+export const failures = (jobId, signal) => call("GET", `/jobs/${id(jobId)}/failures`, { signal });
+export const history = (jobId, cursor, signal) => call("GET", `/jobs/${id(jobId)}/history${query({ cursor })}`, { signal });
+export const retryJob = (jobId, codes = []) => call("POST", `/jobs/${id(jobId)}/retry`, codes.length ? { body: { codes } } : {});
 export const resolveRow = (jobId, row, decision) => call("POST", `/jobs/${id(jobId)}/rows/${id(row)}/resolve`, { body: decision });
 export const activateBatch = batchId => call("PATCH", `/bulk/batch/${id(batchId)}/activate`);
 

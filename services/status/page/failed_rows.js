@@ -101,8 +101,9 @@ export function failedRows(jobId, { settled, correct }) {
     const open = row.outcome_unknown && !settling.has(row.row);
     const answer = settling.has(row.row) ? el("p", { class: "soft" }, "Being settled …") : open && button("Settle", () => settleRow(row), "small");
     if (open) answer.setAttribute("aria-label", `Settle row ${row.row}`);
+    const corrected = row.corrected && el("span", { class: "soft" }, "stands in a correction");
     const often = row.attempts > 1 && el("span", { class: "soft" }, `after ${count(row.attempts)} attempts`);
-    return [String(row.row), [el("p", { class: "row-name" }, quoted(row.name)), el("div", { class: "reason" }, reason, often, answer)]];
+    return [String(row.row), [el("p", { class: "row-name" }, quoted(row.name)), el("div", { class: "reason" }, reason, often, corrected, answer)]];
   }
 
   /** The button that was pressed has moved on; the keyboard goes on with what came in its place. */

@@ -4,7 +4,8 @@ import { activateAll } from "./batch_activation.js";
 import { sure } from "./dialogs.js";
 import { announce, button, el, write } from "./elements.js";
 import { messageOf } from "./problem.js";
-import { count, counted, hospitals, isBeingCancelled, isFinal } from "./words.js";
+import { retryChoice } from "./retry_choice.js";
+import { count, counted, hospitals, isBeingCancelled, isFinal, isInactive, open } from "./words.js";
 
 const CANCELLING = "Cancelling: rows that are on their way are waited for.";
 
@@ -16,8 +17,9 @@ export function jobActions(jobId, done) {
   const cancel = button("Cancel the upload", () => run(askToCancel), "danger");
   const retry = button("", () => run(tryAgain));
   const activate = button("", () => run(askToActivate));
+  const choice = retryChoice(jobId);
   const words = el("p", { class: "soft", role: "status" });
-  const element = el("div", { class: "actions" }, el("div", { class: "buttons" }, activate, retry, cancel), words);
+  const element = el("div", { class: "actions" }, el("div", { class: "buttons" }, activate, choice.element, retry, cancel), words);
   let job = null;
   let busy = false;
   let cancelled = false;
@@ -72,7 +74,7 @@ export function jobActions(jobId, done) {
   /** A job that was just cancelled takes a moment until it can run again. */
   async function retryAccepted() {
     try {
-      await retryJob(jobId);
+      await retryJob(jobId, choice.codes());
       return true;
     } catch (problem) {
       if (problem.type !== "job_winding_up") throw problem;
@@ -85,7 +87,7 @@ export function jobActions(jobId, done) {
   async function askToActivate() {
     const partly = job.outcome !== "all_created";
     const title = `Activate ${hospitals(job.created_hospitals)}?`;
-    const why = "Not all rows of this upload became hospitals. Those that did become active in the directory; the others are not touched.";
+    const why = "Not all rows of this upload became hospitals. Those that did become active in the directory, so that everybody sees them; the others are not touched. Nobody can undo that here.";
     if (partly && !await sure(title, [why], { yes: "Activate", no: "Leave them inactive" })) return;
     say(await activateAll(job.batch_ids, say));
     done(false);
@@ -94,12 +96,12 @@ export function jobActions(jobId, done) {
   function update(now) {
     job = now;
     const final = isFinal(job);
-    const undone = job.failed_hospitals + job.unprocessed_hospitals;
     if (final) cancelled = false;
     showCancelling(!final && cancelling());
     cancel.hidden = final || job.processed_hospitals >= job.total_hospitals;
-    retry.hidden = !final || undone === 0;
-    activate.hidden = !final || job.activated || job.created_hospitals === 0;
+    retry.hidden = !final || open(job) === 0;
+    choice.update(job, !retry.hidden);
+    activate.hidden = !final || !isInactive(job);
     write(retry, retryWords(job));
     write(activate, job.outcome === "all_created" ? "Activate all hospitals" : `Activate the ${count(job.created_hospitals)} created`);
     activate.className = job.outcome === "all_created" ? "main" : "";
@@ -120,7 +122,9 @@ export function jobActions(jobId, done) {
   return { element, update, stop: () => { stopped = true; } };
 }
 
-function retryWords({ failed_hospitals: failed, unprocessed_hospitals: unsent }) {
+function retryWords(job) {
+  const { failed_hospitals: failed, unprocessed_hospitals: unsent } = job;
+  if (job.corrected_hospitals) return `Try ${counted(open(job), "open row", "open rows")} again`;
   if (!unsent) return `Try ${counted(failed, "failed row", "failed rows")} again`;
   return failed ? `Try ${count(failed)} failed and ${count(unsent)} unsent again` : `Send the ${counted(unsent, "unsent row", "unsent rows")}`;
 }

@@ -32,7 +32,8 @@ export function jobEntry(job) {
 }
 
 function summary(job) {
+  if (job.outcome === "all_created_after_correction") return `${words.hospitals(job.total_hospitals)} created, ${words.count(job.corrected_hospitals)} after correction`;
   const { created_hospitals: created, failed_hospitals: failed, unprocessed_hospitals: unsent, total_hospitals: total } = job;
   const done = created === total ? `${words.hospitals(total)} created` : `${words.count(created)} of ${words.hospitals(total)} created`;
-  return [done, failed && `${words.count(failed)} failed`, unsent && `${words.count(unsent)} not sent`].filter(Boolean).join(", ");
+  return [done, failed && `${words.count(failed)} failed`, unsent && `${words.count(unsent)} not sent`, job.corrected_hospitals && `${words.count(job.corrected_hospitals)} corrected`, job.unknown_hospitals && `${words.count(job.unknown_hospitals)} unconfirmed`, job.corrects && "a correction"].filter(Boolean).join(", ");
 }

@@ -9,6 +9,8 @@ const MOST_AT_ONCE = 200;
 const POLL = 3;
 const IDLE_POLL = 10;
 const HIDDEN_POLL = 60;
+/** The choice of uploads at which somebody should look. */
+const ATTENTION = "attention";
 /** How long somebody who types is waited for, in ms. */
 const TYPING = 250;
 
@@ -19,7 +21,7 @@ export function jobList() {
   const more = button("Show older uploads", () => run(older));
   const search = el("input", { type: "search", id: "search", autocomplete: "off", placeholder: "file name or number", oninput: typed, "aria-describedby": "jobs-note" });
   const filter = el("select", { id: "filter", onchange: restart },
-    el("option", { value: "" }, "All"), Object.entries(words.STATES).map(([value, word]) => el("option", { value }, word)));
+    el("option", { value: "" }, "All"), el("option", { value: ATTENTION }, "Needs attention"), Object.entries(words.STATES).map(([value, word]) => el("option", { value }, word)));
   const element = el("section", { class: "card", "aria-labelledby": "jobs-title" },
     el("div", { class: "row" }, el("h2", { id: "jobs-title" }, "Uploads"), el("div", { class: "filters" },
       el("div", {}, el("label", { for: "search" }, "Find"), search),
@@ -77,7 +79,7 @@ export function jobList() {
     [shown, total, cursor] = [[...shown, ...answer.jobs.filter(job => !known.has(job.job_id))], answer.total_jobs, answer.next_cursor];
   }
 
-  const filters = () => ({ status: filter.value, q: search.value.trim() });
+  const filters = () => ({ q: search.value.trim(), ...filter.value === ATTENTION ? { needs_attention: true } : { status: filter.value } });
 
   function typed() {
     clearTimeout(typing);
@@ -99,9 +101,11 @@ export function jobList() {
 
   function noteWords() {
     if (total === null) return "Loading …";
-    const { q, status } = filters();
-    if (!total && q) return `No upload is called “${q}”${status ? " in this state" : ""}.`;
-    if (!total) return status ? "No upload is in this state." : "No uploads yet. The first will appear here.";
+    const q = search.value.trim();
+    const state = filter.value;
+    if (!total && q) return `No upload is called “${q}”${state ? " in this state" : ""}.`;
+    if (!total && state === ATTENTION) return "No upload needs attention: every row is created, and every hospital active.";
+    if (!total) return state ? "No upload is in this state." : "No uploads yet. The first will appear here.";
     return `${words.count(shown.length)} of ${words.counted(total, "upload", "uploads")}${q ? " found" : ""}`;
   }
 

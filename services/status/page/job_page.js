@@ -2,6 +2,7 @@
 import { announce, el, write } from "./elements.js";
 import { failedRows } from "./failed_rows.js";
 import { icon, redraw } from "./icons.js";
+import { jobHistory } from "./job_history.js";
 import { jobActions } from "./job_actions.js";
 import { progressBar, tally } from "./job_progress.js";
 import { watchJob } from "./job_watch.js";
@@ -26,17 +27,19 @@ export function jobPage(jobId, { correct }) {
   const shares = tally();
   const story = el("p", { class: "story" });
   const consequence = el("p", { class: "consequence" });
+  const chain = el("p", { class: "chain", hidden: true });
   const waiting = el("p", { class: "notice busy", hidden: true }, el("strong", {}), " ", el("span", {}));
   const refusal = el("p", { class: "notice bad", hidden: true });
   const problemNotice = el("p", { class: "notice bad", hidden: true });
   const actions = jobActions(jobId, begins => watch(begins));
   const failed = failedRows(jobId, { settled: () => watch(false), correct });
   const files = resultFiles(jobId);
+  const past = jobHistory(jobId);
   const card = el("section", { class: "card job", "aria-labelledby": "job-title", hidden: true },
     el("div", { class: "hero" }, badge, el("div", { class: "standing" }, headline, numbers), el("div", { class: "throughput" }, line.element, throughput), chip),
-    bar.element, shares.element, waiting, refusal, el("div", { class: "words" }, story, consequence), actions.element);
+    bar.element, shares.element, waiting, refusal, el("div", { class: "words" }, story, consequence, chain), actions.element);
   const element = el("div", {},
-    el("p", { class: "above" }, el("a", { class: "back", href: "#/" }, icon("back"), "All uploads")), title, facts, problemNotice, card, failed.element, files.element);
+    el("p", { class: "above" }, el("a", { class: "back", href: "#/" }, icon("back"), "All uploads")), title, facts, problemNotice, card, failed.element, files.element, past.element);
 
   const measure = measuredThroughput();
   const announceMilestone = milestoneAnnouncer();
@@ -68,6 +71,8 @@ export function jobPage(jobId, { correct }) {
     write(story, final ? "" : words.story(job));
     write(consequence, words.consequence(job) ?? "");
     showReason(job);
+    showChain(job);
+    past.update(job);
     actions.update(job);
     failed.update(job);
     files.update(job);
@@ -76,13 +81,23 @@ export function jobPage(jobId, { correct }) {
   }
 
   function showReason(job) {
-    const [reason, comfort] = words.WAITING[job.waiting_for] ?? ["", ""];
+    const [reason, comfort] = words.waiting(job);
     waiting.hidden = !reason;
     write(waiting.firstChild, reason);
     write(waiting.lastChild, comfort);
     const refused = words.isFinal(job) && job.outcome !== "none_created" ? job.error : null;
     refusal.hidden = !refused;
     write(refusal, refused ?? "");
+  }
+
+  /** The uploads that this one corrects, or that correct it. */
+  function showChain({ corrects, corrected_by: correctedBy = [] }) {
+    const links = [...corrects ? [["Corrects", corrects]] : [], ...correctedBy.map(jobId => ["Corrected by", jobId])];
+    const version = links.join();
+    if (chain.dataset.version === version) return;
+    chain.dataset.version = version;
+    chain.hidden = !links.length;
+    chain.replaceChildren(...links.flatMap(([word, jobId]) => [`${word} upload `, el("a", { href: `#/jobs/${encodeURIComponent(jobId)}` }, el("code", {}, jobId)), ". "]));
   }
 
   function showFacts(job) {
@@ -110,14 +125,17 @@ export function jobPage(jobId, { correct }) {
     stop() {
       stop();
       actions.stop();
+      past.stop();
       failed.stop();
     },
   };
 }
 
+/** Without the time between rounds, and without rows that were not sent. */
 function howItWent(job) {
-  const seconds = job.processing_time_seconds;
-  return seconds ? `Took ${words.duration(seconds)}, ${words.rate(job.processed_hospitals / seconds)}` : "";
+  const seconds = job.active_seconds ?? job.processing_time_seconds;
+  const sent = job.created_hospitals + job.failed_hospitals;
+  return seconds && sent ? `Took ${words.duration(seconds)}, ${words.rate(sent / seconds)}` : "";
 }
 
 function timeLeft({ eta_seconds: seconds }) {
@@ -143,6 +161,6 @@ function milestoneAnnouncer() {
     const milestone = [final && job.outcome, job.activated, quarter, job.waiting_for].join();
     if (milestone === announced) return;
     announced = milestone;
-    announce(final ? words.story(job) : `${words.percent(quarter)} done. ${(words.WAITING[job.waiting_for] ?? []).join(" ")}`.trim());
+    announce(final ? words.story(job) : `${words.percent(quarter)} done. ${words.waiting(job).join(" ")}`.trim());
   };
 }

@@ -56,14 +56,44 @@ export function bytes(size) {
   return step ? `${onceDecimal.format(size / 1000 ** step)} ${units[step]}` : counted(size, "byte", "bytes");
 }
 
-/** What `waiting_for` means for the person who waits: the reason, and what it means for the rows. */
+/** What `waiting_for` means for the person who waits: the reason, and what it means for the rows. The story tells of the activation. */
 export const WAITING = {
-  rate_limit: ["The directory sets the pace.", "It allows only so many hospitals at a time, and we keep to it."],
+  rate_limit: ["Sending at the allowed pace.", "The directory takes only so many hospitals at a time."],
+  directory_slow: ["The directory is slow to answer.", "As much is sent as it takes."],
+  takeover: ["A part of the service has stopped, and another takes over.", "No row is lost, and none is sent twice: it finds out first what was sent."],
+  look_ups: ["The last rows are being looked up in the directory.", "It gave no clear answer for them, so we look before anything is sent again."],
   circuit_breaker: ["The directory does not answer properly at the moment.", "No row is lost: we try again by ourselves until it does."],
   queue: ["Other uploads are ahead of this one.", "It goes on by itself when it is its turn."],
   no_processor: ["Nothing is being sent at the moment, because no processor is running.", "No row is lost; the team that runs this service has to start one."],
   paused: ["Sending is paused by the team that runs this service.", "It goes on by itself when they resume it."],
 };
+
+/** Why a job waits, in two sentences or more; empty when it flows. */
+export function waiting(job) {
+  const { waiting_for: reason, waiting_since: since, next_try_at: again } = job;
+  if (reason === "rate_limit" && again) return ["The directory asks us to slow down.", `We call it again at ${clock.format(new Date(again))}.`];
+  const [why, comfort] = WAITING[reason] ?? ["", ""];
+  const left = job.total_hospitals - job.processed_hospitals;
+  const outage = since ? ` Since ${clock.format(new Date(since))}; ${counted(left, "row waits", "rows wait")}${again ? `; next try at ${clock.format(new Date(again))}` : ""}.` : "";
+  return [why, comfort + outage];
+}
+
+/** What a retry can choose by. */
+export const CODES = {
+  rejected: ["the directory refused", "row", "rows"],
+  attempts_exhausted: ["failed at every attempt", "row that", "rows that"],
+  outcome_unknown: ["nobody can tell of", "row", "rows"],
+  unprocessed: ["were not sent", "row that", "rows that"],
+};
+
+/** "5 rows the directory refused". */
+export function failure({ code, hospitals: rows }) {
+  const [what, one, many] = CODES[code] ?? [code, "row:", "rows:"];
+  return `${counted(rows, one, many)} ${rows === 1 ? what.replace("were", "was") : what}`;
+}
+
+/** Rows that failed or were not sent, and are in no correction. */
+export const open = job => job.failed_hospitals + job.unprocessed_hospitals - (job.corrected_hospitals ?? 0);
 
 export const STATES = {
   pending: "Waiting", processing: "Running", completed: "Completed", failed: "Failed", cancelled: "Cancelled",
@@ -76,9 +106,10 @@ export const isBeingCancelled = job => !isFinal(job) && Boolean(job.cancel_reque
 
 /** The word for a job, the tone it is said in (busy, good, mixed or bad), and its icon. */
 export function state(job) {
-  if (isBeingCancelled(job)) return { word: "Cancelling", tone: "busy", icon: "stop" };
+  if (isBeingCancelled(job)) return { word: job.cancel_reason === "max_failures" ? "Stopping" : "Cancelling", tone: "busy", icon: "stop" };
   if (job.status === "pending") return { word: "Waiting", tone: "busy", icon: "clock" };
   if (job.status === "processing") return { word: "Running", tone: "busy", icon: "send" };
+  if (job.outcome === AFTER_CORRECTION) return isInactive(job) ? { word: job.error ? "Not activated" : "Activating", tone: "mixed", icon: "pause" } : { word: "Completed", tone: "good", icon: "check" };
   if (job.status === "failed") return { word: "Failed", tone: "bad", icon: "cross" };
   if (job.status === "cancelled") return { word: "Cancelled", tone: "mixed", icon: "stop" };
   if (job.outcome === "some_failed") return { word: "Partly created", tone: "mixed", icon: "alert" };
@@ -86,16 +117,22 @@ export function state(job) {
   return { word: "Completed", tone: "good", icon: "check" };
 }
 
+const AFTER_CORRECTION = "all_created_after_correction";
+
+/** Hospitals are in the directory that nobody can see there yet. */
+export const isInactive = job => job.created_hospitals > 0 && !job.activated;
+
 /** How the job stands, in a sentence. */
 export function story(job) {
   const { total_hospitals: total, created_hospitals: created, failed_hospitals: failed } = job;
-  if (isBeingCancelled(job)) return "What was not sent will not be sent; rows that are on their way are waited for.";
+  if (isBeingCancelled(job)) return `${job.cancel_reason === "max_failures" ? "More rows failed than this upload allows. " : ""}What was not sent will not be sent; rows that are on their way are waited for.`;
   if (job.status === "pending") return "Your file is safe with us. Its first hospital will be sent soon.";
   if (job.status === "processing" && job.processed_hospitals < total) return "You may close this page: the upload goes on without it.";
   if (job.status === "processing") return created === total ? "All hospitals are created; they are being activated now." : "Every row was tried; the result is being written down.";
   if (job.outcome === "all_created") return `${total === 1 ? "The hospital is" : `All ${hospitals(total)} are`} created${job.activated ? " and" : ", but not"} activated.`;
+  if (job.outcome === AFTER_CORRECTION) return `${total === 1 ? "The hospital is" : `All ${hospitals(total)} are`} created${created ? `, ${count(job.corrected_hospitals)} of them` : ""} after correction.`;
   if (job.outcome === "some_failed") return `${count(created)} of ${hospitals(total)} were created, ${count(failed)} failed.`;
-  if (job.status === "cancelled") return `Cancelled: ${count(created)} of ${hospitals(total)} were created, ${count(failed)} failed, ${count(job.unprocessed_hospitals)} were not sent.`;
+  if (job.status === "cancelled") return `${job.cancel_reason === "max_failures" ? "Stopped, since more rows failed than this upload allows" : "Cancelled"}: ${count(created)} of ${hospitals(total)} were created, ${count(failed)} failed, ${count(job.unprocessed_hospitals)} were not sent.`;
   return "No hospital was created. The reasons are below.";
 }
 
@@ -113,8 +150,10 @@ export function unknownOutcomes(unknown) {
 export function consequence(job) {
   if (!isFinal(job) || job.created_hospitals === 0) return null;
   if (job.outcome === "all_created") return job.activated ? null : "They are in the directory, but not active until they are activated.";
+  if (job.outcome === AFTER_CORRECTION) return job.activated ? "They are active in the directory." : job.error ? "They are in the directory, but not active until they are activated." : "They are being activated now.";
   if (job.activated) return "The created ones were activated by hand.";
   const one = job.created_hospitals === 1;
   const why = job.status === "cancelled" ? "because the upload was cancelled" : "because not all could be created";
-  return `${one ? "The created one stays" : "The created ones stay"} in the directory, not activated, ${why}. This page cannot take ${one ? "it" : "them"} back.`;
+  const then = `${one ? "It becomes" : "They become"} active when all rows are created, also by a correction, or when you activate ${one ? "it" : "them"}.`;
+  return `${one ? "The created one stays" : "The created ones stay"} in the directory, not activated, ${why}. ${then} This page cannot take ${one ? "it" : "them"} back.`;
 }

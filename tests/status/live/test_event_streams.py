@@ -108,7 +108,7 @@ async def test_an_estimate_that_creeps_is_no_news(api, engine, url):
     """Else every stream would have an event a second in which nothing has happened."""
     job = JobHistory(total=50)
     await apply_events(
-        engine, job.accepted(), *(job.created(row, seconds=15) for row in range(2, 12)), report(seconds=19)
+        engine, job.accepted(), *(job.created(row, seconds=19) for row in range(2, 12)), report(seconds=19)
     )
     async with watch_job(url) as events:
         first = await anext(events)

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from services.ingest.created_rows.known_rows import KnownRows
+from services.ingest.created_rows.store import CreatedRowsStore
 from services.ingest.file_workers import FileWorkers
 from services.ingest.keys.recovery import Recovery
 from services.ingest.keys.replay import Replays
@@ -52,6 +54,7 @@ class Replica:
             jobs=jobs,
             pool=pool,
             admission=Admission(),
+            known_rows=KnownRows(CreatedRowsStore(self._database, is_alone=False, now=self._now), clock=clock),
             clock=clock,
         )
         for name, work in {"follow_kafka": jobs.keep_current, "sweep": recovery.sweep}.items():

@@ -78,10 +78,17 @@ def test_a_script_uploads_two_files_and_corrects_what_failed(installation, tmp_p
 
     refused = hospital_bulk("cancel", job_id)
     assert (refused.returncode, "has ended" in refused.stderr) == (6, True), refused.stderr
+    useless = hospital_bulk("retry", job_id)
+    assert (useless.returncode, "stands in a correction" in useless.stderr) == (6, True), useless.stderr
+    status = json.loads(hospital_bulk("status", job_id, "--json").stdout)
+    assert (status["outcome"], status["corrected_hospitals"]) == ("all_created_after_correction", 1)
+
+    bad.write_text("name,address\nCharity,4 Charity Street\nNowhere House,5 Lost Lane\n")
+    partly = hospital_bulk("upload", bad, "--watch", "--json")
     installation.refuse("nobody at all")
-    retried = hospital_bulk("retry", job_id, "--watch")
+    retried = hospital_bulk("retry", json.loads(partly.stdout)["job_id"], "--watch")
     assert retried.returncode == 0, retried.stdout + retried.stderr
-    assert installation.created() - before == 5
+    assert installation.created() - before == 6
 
     foreign = tmp_path / "foreign.csv"
     foreign.write_bytes("Haus;Straße;Ort\nSankt Jürgen;Ringstraße 1;Köln\n".encode("cp1252"))
@@ -99,7 +106,7 @@ def test_a_script_uploads_two_files_and_corrects_what_failed(installation, tmp_p
     mapped = hospital_bulk("upload", foreign, *choices, "--watch", "--yes")
     assert mapped.returncode == 0, mapped.stderr
     assert "Sankt Jürgen  Ringstraße 1, Köln  no phone" in mapped.stderr
-    assert installation.created() - before == 6
+    assert installation.created() - before == 7
 
     assert hospital_bulk("validate", good).returncode == 0
     assert hospital_bulk("status", "no-such-job").returncode == 6

@@ -33,7 +33,7 @@ async def test_others_get_a_turn_every_few_rows_of_a_large_job():
             await asyncio.sleep(0)
 
     task = asyncio.create_task(others())
-    found = [len(batch) async for batch in row_batches(Producer(), Bundle(0, rows), RowHeaders([], [], b":1"))]
+    found = [len(batch) async for batch in row_batches(Producer(), Bundle(0, rows), RowHeaders([], [], [], b":1"))]
     task.cancel()
 
     assert found == [1_000, 500]

@@ -58,8 +58,7 @@ PARAMETERS: Final[dict[str, Document]] = {
     },
     "corrects": {
         "type": "string",
-        "format": "uuid",
-        "description": "The job whose failed rows stand in the file again. A result file says it by itself.",
+        "description": "The id of the job whose failed rows stand in the file again. A result file says it by itself.",
     },
 }
 

@@ -18,12 +18,15 @@ from tests.support.ingest.ingest_server import UPLOAD, VALIDATE, settings
 ERROR_CODES = Path(__file__).parents[2] / "docs" / "error-codes.md"
 OPERATIONS = {
     "uploads": ["upload_hospitals", "validate_hospitals"],
-    "jobs": ["job_status", "list_jobs", "list_rows", "list_batches", "job_events"],
+    "jobs": ["job_status", "list_jobs", "list_rows", "list_batches", "job_events", "job_history", "count_failures"],
     "commands": ["cancel_job", "retry_job", "resolve_row", "activate_batch"],
     "result files": [
-        f"download_{rows}{kind}"
-        for rows in ("successful", "failed", "unprocessed", "all")
-        for kind in ("", "_workbook")
+        "get_receipt",
+        *(
+            f"download_{rows}{kind}"
+            for rows in ("successful", "failed", "unprocessed", "all")
+            for kind in ("", "_workbook")
+        ),
     ],
     "session": ["log_in", "log_out"],
     "operations": ["health", "readiness"],

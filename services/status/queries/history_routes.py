@@ -22,15 +22,17 @@ def history_routes(dependencies: RouteDependencies) -> APIRouter:
 
     @router.get(
         "/{job_id}/history",
+        operation_id="job_history",
+        summary="What has happened to a job",
         response_model=JobHistoryAnswer,
-        responses=problems(_400="A parameter is wrong", _404="No such job"),
+        responses=problems(_400="A parameter is wrong.", _404="No such job."),
     )
     async def history(
         job_id: JobId,
         tenant: CallerTenant,
         budget: Budget,
-        limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
-        cursor: Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=500)] = None,
+        limit: Annotated[int, Query(description="At most so many.", ge=1, le=1_000)] = 100,
+        cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.", max_length=500)] = None,
     ) -> JobHistoryAnswer:
         """Who did what to the job, and when: its upload, commands and rounds, in the order in which they happened."""
         first = from_offset(cursor)
@@ -41,7 +43,13 @@ def history_routes(dependencies: RouteDependencies) -> APIRouter:
 
         return await dependencies.lookup.job(job_id, find, budget)
 
-    @router.get("/{job_id}/failures", response_model=FailureList, responses=problems(_404="No such job"))
+    @router.get(
+        "/{job_id}/failures",
+        operation_id="count_failures",
+        summary="Why rows failed",
+        response_model=FailureList,
+        responses=problems(_404="No such job."),
+    )
     async def failure_counts(job_id: JobId, tenant: CallerTenant, budget: Budget) -> FailureList:
         """How many open rows there are of each error code, for a retry that chooses by it."""
 

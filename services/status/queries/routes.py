@@ -1,10 +1,11 @@
 """The HTTP API for jobs and rows: how a job is, all jobs, the rows of a job."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
+from pydantic import BeforeValidator
 from sqlalchemy import Connection
 
 from services.status.model.corrections import AnswerOutcome
@@ -22,6 +23,16 @@ from shared.runtime.http.answer_budget import AnswerBudget
 from shared.runtime.http.problems import Problem
 
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.", max_length=500)]
+
+
+def _in_words(moment: Any) -> Any:
+    """Refuses seconds since 1970, which pydantic would take: nobody who says a number means that."""
+    if isinstance(moment, str) and moment.replace(".", "", 1).lstrip("+-").isdigit():
+        raise ValueError("a date and a time, please, such as 2026-03-01T09:00:00Z")
+    return moment
+
+
+Moment = Annotated[datetime, BeforeValidator(_in_words)]
 
 
 def _kept(text: str | None) -> str | None:
@@ -89,10 +100,10 @@ def api_routes(dependencies: RouteDependencies) -> APIRouter:
             str | None, Query(description="Only uploads of exactly this name.", max_length=LONGEST_FILE_NAME)
         ] = None,
         begin: Annotated[
-            datetime | None, Query(alias="from", description="Only jobs uploaded then or later; without a zone: UTC.")
+            Moment | None, Query(alias="from", description="Only jobs uploaded then or later; without a zone: UTC.")
         ] = None,
         end: Annotated[
-            datetime | None, Query(alias="to", description="Only jobs uploaded before; without a zone: UTC.")
+            Moment | None, Query(alias="to", description="Only jobs uploaded before; without a zone: UTC.")
         ] = None,
         limit: Annotated[int, Query(description="At most so many.", ge=1, le=200)] = 20,
         cursor: Cursor = None,

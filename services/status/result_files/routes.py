@@ -97,8 +97,10 @@ def result_file_routes(dependencies: RouteDependencies, limits: PageLimits = PAG
 
     @router.get(
         "/{job_id}/receipt",
+        operation_id="get_receipt",
+        summary="What the job finished with",
         response_model=Receipt,
-        responses=problems(_404="No such job", _409="The job has not finished, or an older version finished it"),
+        responses=problems(_404="No such job.", _409="The job has not finished, or an older version finished it."),
     )
     async def receipt(job_id: JobId, tenant: CallerTenant, budget: Budget) -> Receipt:
         """What the job finished with: hashes by which result files can be checked later, without this service."""

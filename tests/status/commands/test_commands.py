@@ -128,12 +128,13 @@ async def test_rows_that_stand_in_a_correction_are_not_retried(api, sqlite):
     assert "correction" in answer.json()["detail"]
 
 
-async def test_a_retry_waits_until_every_correction_accepted_before_it_is_known(api, sqlite):
+async def test_a_retry_waits_until_every_correction_accepted_before_it_is_known(sqlite):
     """It may lie in a partition that is projected late: its rows would run twice."""
     await apply_events(sqlite, *PARTLY_FAILED)
-    api.ends.end = 5
-    assert said(await api.post("/jobs/job-1/retry")) == (503, "not_known_yet")
-    assert api.publisher.sent == []
+    async with api_client(sqlite, answer_seconds=1) as api:
+        api.ends.end = 5
+        assert said(await api.post("/jobs/job-1/retry")) == (503, "not_known_yet")
+        assert api.publisher.sent == []
 
 
 async def test_a_cancelled_job_can_be_retried(api, sqlite):

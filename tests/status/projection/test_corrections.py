@@ -184,7 +184,7 @@ FACTS = [
 ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 async def test_any_order_of_arrival_ends_in_the_same_tables(sqlite, data):
     """One event at a time, or some together; a job's own events in the order of their partition."""

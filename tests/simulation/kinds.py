@@ -7,13 +7,15 @@ from typing import Any, Final, Protocol
 from tests.simulation.processors.plans import make_plan, short
 from tests.simulation.processors.scenarios import SCENARIOS
 from tests.simulation.processors.troubles import ProcessorWorld
+from tests.simulation.projections.world import ProjectionWorld
 from tests.simulation.uploads.world import UploadWorld
 from tests.simulation.virtual_loop import VirtualLoop
 from tests.support.history import Violation
 
 UPLOADS: Final = "uploads"
+PROJECTIONS: Final = "projections"
 #: How often each kind is chosen.
-KINDS: Final[dict[str, int]] = {scenario.name: scenario.weight for scenario in SCENARIOS} | {UPLOADS: 5}
+KINDS: Final[dict[str, int]] = {scenario.name: scenario.weight for scenario in SCENARIOS} | {UPLOADS: 5, PROJECTIONS: 4}
 
 
 class Simulated(Protocol):
@@ -55,5 +57,7 @@ def make_world(seed: int, loop: VirtualLoop, chance: random.Random, *, in_short:
     kind = kind_of(seed)
     if kind == UPLOADS:
         return UploadWorld(loop, chance)
+    if kind == PROJECTIONS:
+        return ProjectionWorld(loop, chance)
     plan = make_plan(next(scenario for scenario in SCENARIOS if scenario.name == kind), chance)
     return ProcessorWorld(loop, short(plan) if in_short else plan, chance)

@@ -73,9 +73,9 @@ def short(plan: Plan) -> Plan:
         plan,
         settings=plan.settings.model_copy(update=times),
         character=replace(plan.character, settle=settle),
-        trouble_seconds=4.0,
+        trouble_seconds=3.0,
         processors=min(plan.processors, 2),
         rows=tuple(min(rows, 10) for rows in plan.rows),
         jobs=tuple(min(jobs, 2) for jobs in plan.jobs),
-        troubles=tuple(min(troubles, 8) for troubles in plan.troubles),
+        troubles=tuple(min(troubles, 6) for troubles in plan.troubles),
     )

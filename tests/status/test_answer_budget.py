@@ -9,7 +9,7 @@ from shared.contract.events import JobOutcome, RowErrorCode
 from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_api import api_client
 
-BUDGET = 0.35
+BUDGET = 0.8
 #: For computing, on a busy machine.
 MARGIN = 0.6
 HISTORY = JobHistory(total=3)

@@ -7,17 +7,16 @@ nothing of rows whose time had not come when it began: the directory may still b
 import heapq
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterator
 
 import structlog
 
 from services.processor import metrics
 from services.processor.directory.outcomes import Listed, Listing, LookupFailed, LookUpOutcome, NotSent, Throttled
-from services.processor.lane.row import Attempts, Row, State
-from services.processor.lane.transitions import Absent, AttemptRules, Found, LookUpAnswer, Next, Unclear, after_lookup
+from services.processor.lane.row import Row, State
+from services.processor.lane.transitions import Absent, AttemptRules, Found, LookUpAnswer, Unclear, after_lookup
 from services.processor.sending.absence import Absence, shown_ids, unknown_outcome_message
+from services.processor.sending.batch_in_doubt import NEVER, BatchInDoubt, DoubtCount, Owner
 from shared.contract.hospital_matching import matching_key
 
 log = structlog.get_logger(__name__)
@@ -26,55 +25,6 @@ log = structlog.get_logger(__name__)
 MISSING_LOOK_UPS = 10
 #: The wait after a look-up that was not sent, because of a rebalance or of a lease that has ended.
 NOT_SENT_SECONDS = 0.1
-
-
-class Owner(Protocol):
-    """Whose a row in doubt is: its lane."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether the lane has another owner now, who looks the row up."""
-
-    def may_send(self, now: float) -> bool:
-        """Whether anything may be sent for it."""
-
-    def apply(self, row: Row, attempts: Attempts, following: Next) -> None:
-        """Takes what follows for the row."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Doubt:
-    """Whose row it is, and when it may be looked up."""
-
-    owner: Owner
-    at: float
-
-
-@dataclass(slots=True)
-class _Batch:
-    """A batch with rows in doubt. Times are monotonic."""
-
-    rows: dict[Row, _Doubt] = field(default_factory=dict)
-    #: When the next look-up may begin.
-    due: float = float("inf")
-    #: How many look-ups in a row have failed.
-    backoff_count: int = 0
-    #: How many look-ups in a row did not show a hospital that was created, and when the first of them began.
-    misses: int = 0
-    missed_since: float = 0.0
-    under_way: bool = False
-    #: The hospitals that were known when the look-up under way began: it has to show them.
-    known: frozenset[str] = frozenset()
-
-    def postpone(self, earliest: float) -> None:
-        """No row is looked up before that time."""
-        self.rows = {row: _Doubt(doubt.owner, max(doubt.at, earliest)) for row, doubt in self.rows.items()}
-
-    def drop_settled(self) -> None:
-        """Drops rows that are not in doubt any more, and those of lanes that have ended."""
-        self.rows = {
-            row: doubt for row, doubt in self.rows.items() if not doubt.owner.ended and row.state is State.IN_DOUBT
-        }
 
 
 class LookupQueue:
@@ -95,7 +45,7 @@ class LookupQueue:
         self._give_up_seconds = give_up_seconds
         self._notify = notify
         self._clock = clock
-        self._batches: dict[str, _Batch] = defaultdict(_Batch)
+        self._batches: dict[str, BatchInDoubt] = defaultdict(BatchInDoubt)
         #: Batches whose time has not come, by when it does. An entry counts while it names the batch's `due`.
         self._due: list[tuple[float, str]] = []
         #: Those whose time has come: how many look-ups in a row have failed, since when, and the batch.
@@ -113,11 +63,11 @@ class LookupQueue:
         if batch.under_way:
             # The look-up under way may have been answered before the directory created this row.
             look_up_after = max(look_up_after, self._clock())
-        batch.rows[row] = _Doubt(owner, look_up_after)
+        batch.add(owner, row, look_up_after)
         if look_up_after < batch.due and not batch.under_way:
             self._schedule(row.event.batch_id, batch, look_up_after)
 
-    def _schedule(self, batch_id: str, batch: _Batch, at: float) -> None:
+    def _schedule(self, batch_id: str, batch: BatchInDoubt, at: float) -> None:
         batch.due = at
         heapq.heappush(self._due, (at, batch_id))
         self._notify()
@@ -142,6 +92,10 @@ class LookupQueue:
             del self._known[batch_id]
             self._given_up.discard(batch_id)
             self._rewritten.discard(batch_id)
+
+    def counts(self) -> Iterator[DoubtCount]:
+        """How many rows are in doubt, for each batch that has any."""
+        return (count for batch in self._batches.values() if (count := batch.count()) is not None)
 
     def next_due(self) -> float | None:
         """When the time of the next batch comes (monotonic), None when there is none whose time has not come."""
@@ -189,7 +143,7 @@ class LookupQueue:
     def begin(self, batch_id: str) -> None:
         """The batch's look-up begins. Hand its outcome to `record_outcome`."""
         batch = self._batches[batch_id]
-        batch.due, batch.under_way = float("inf"), True
+        batch.due, batch.under_way = NEVER, True
         batch.known = frozenset(self._known.get(batch_id, ()))
 
     def may_look_up(self, batch_id: str) -> bool:
@@ -210,7 +164,7 @@ class LookupQueue:
         else:
             self._batches.pop(batch_id, None)
 
-    def _try_again(self, batch_id: str, batch: _Batch, outcome: LookUpOutcome) -> None:
+    def _try_again(self, batch_id: str, batch: BatchInDoubt, outcome: LookUpOutcome) -> None:
         if isinstance(outcome, (NotSent, Throttled)):
             metrics.LOOK_UPS.labels("none").inc()
             batch.postpone(self._clock() + NOT_SENT_SECONDS)
@@ -219,12 +173,12 @@ class LookupQueue:
             reason = outcome.message if isinstance(outcome, LookupFailed) else type(outcome).__name__
             self._postpone(batch_id, batch, self._rules.backoff(batch.backoff_count), reason)
 
-    def _postpone(self, batch_id: str, batch: _Batch, wait: float, reason: str) -> None:
+    def _postpone(self, batch_id: str, batch: BatchInDoubt, wait: float, reason: str) -> None:
         metrics.LOOK_UPS.labels("none").inc()
         log.warning("look_up_failed", batch_id=batch_id, reason=reason, again_in_seconds=round(wait, 1))
         batch.postpone(self._clock() + wait)
 
-    def _apply_listing(self, batch_id: str, batch: _Batch, began: float, listed: Listed) -> None:
+    def _apply_listing(self, batch_id: str, batch: BatchInDoubt, began: float, listed: Listed) -> None:
         batch.backoff_count = 0
         by_key: dict[tuple[str, str, str], list[Listing]] = defaultdict(list)
         for hospital in listed.hospitals:
@@ -242,7 +196,9 @@ class LookupQueue:
             reason = f"hospitals that it created are missing: {shown_ids(missing)}"
             self._postpone(batch_id, batch, self._rules.backoff(batch.misses), reason)
 
-    def _absence(self, batch_id: str, batch: _Batch, began: float, listed: Listed, missing: frozenset[str]) -> Absence:
+    def _absence(
+        self, batch_id: str, batch: BatchInDoubt, began: float, listed: Listed, missing: frozenset[str]
+    ) -> Absence:
         if not listed.whole:
             return Absence.PAGED  # what this page does not show may be on the next one
         if not missing:

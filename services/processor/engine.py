@@ -6,6 +6,7 @@ A consumer that fails is made anew. Any other error ends the process, so that wh
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -24,17 +25,19 @@ from services.processor.lane.takeover import take_over, wait_for_release
 from services.processor.lane.transactions import LaneTransactions
 from services.processor.lane.transitions import AttemptRules
 from services.processor.limits.backoff import Backoff
-from services.processor.limits.circuit_breakers import CircuitBreakers
+from services.processor.limits.circuit_breakers import CallKind, CircuitBreakers
 from services.processor.limits.rate_limit import RateLimit
 from services.processor.limits.report_reader import ReportReader
 from services.processor.memory.budget import MemoryBudget
 from services.processor.operations.liveness import Liveness, kafka_answers
 from services.processor.operations.reports import Reports
 from services.processor.publishing import SEND_SECONDS
+from services.processor.sending.jobs_in_doubt import jobs_in_doubt
 from services.processor.sending.lookups import LookupQueue
 from services.processor.sending.sender import Sender, SenderParts
 from services.processor.settings import ProcessorSettings
 from services.processor.subscriptions import declare, stop_subscriber
+from shared.contract.events import JobInDoubt, now
 from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.publisher import Publisher
 from shared.runtime.kafka.topic_admin import wait_for_topics
@@ -97,7 +100,14 @@ class Engine:
         # What can be seen of it.
         report = partial(self._publisher.send, settings.topics.processors, timeout=SEND_SECONDS)
         self._reports = Reports(
-            settings, self.lane_consumer, self._breakers, self._rate_limit, self._job_commands, report, clock
+            settings,
+            self.lane_consumer,
+            self._breakers,
+            self._rate_limit,
+            self._job_commands,
+            self._jobs_in_doubt,
+            report,
+            clock,
         )
         last_polls = {
             "rows": lambda: self.lane_consumer.last_poll,
@@ -176,6 +186,12 @@ class Engine:
             self._clock,
             self._wall_clock,
         )
+
+    def _jobs_in_doubt(self) -> tuple[JobInDoubt, ...]:
+        at, wall = self._clock(), now()
+        look_ups_from = at + self._breakers.open_seconds(CallKind.LOOK_UP)
+        counts = self._lookups.counts()
+        return jobs_in_doubt(counts, look_ups_from, lambda moment: wall + timedelta(seconds=moment - at))
 
     def _notify(self) -> None:
         self._sender.notify()

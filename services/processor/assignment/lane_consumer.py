@@ -95,6 +95,8 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._lanes_known = asyncio.Event()
         #: For each takeover that has begun an event that tells its end. One that was cut off may end after the next.
         self._takeovers: set[asyncio.Event] = set()
+        #: Lanes that are being read and fenced now, or are again when that has failed.
+        self._taking_over: set[int] = set()
         #: Lanes that stopped because records are missing, with the reason.
         self._stopped: dict[int, str] = {}
         #: The consumer whose group this processor is leaving, or has left.
@@ -110,6 +112,14 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     def running_lanes(self) -> list[Lane]:
         """The lanes that have not ended, also those that are being handed over."""
         return [lane for lane in (*self.lanes.values(), *self._hand_overs.lanes) if not lane.ended]
+
+    def being_taken_over(self) -> frozenset[int]:
+        """The lanes that are ours but send nothing yet: they are read, fenced, or wait for their former owner's lease.
+
+        One that its owner still hands over is not among them: it sends.
+        """
+        waiting = {lane.partition for lane in self.running_lanes() if lane.taking_over}
+        return frozenset(self._taking_over | waiting)
 
     def _held_lanes(self) -> list[Lane]:
         """Those that nobody else may take over before we have handed them over."""
@@ -150,6 +160,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _stop(self, index: int, reason: str) -> None:
         """The lane stays stopped while it is assigned to us; readiness says why."""
+        self._taking_over.discard(index)
         self._stopped[index] = reason
         metrics.STOPPED_LANES.set(len(self._stopped))
 
@@ -180,6 +191,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _give_up(self) -> None:
         self._assigned = set()
+        self._taking_over.clear()
         for lane in [lane for lane in self.lanes.values() if not lane.ended]:
             self._begin_to_leave(lane, seconds=0)
         self._hand_overs.give_up()
@@ -223,6 +235,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._begin_to_leave(lane, LEAVING_CALLS * self._settings.hospital_api_timeout)
         for index in self._keepers.keys() - self.lanes.keys():
             self._keepers.pop(index).cancel()
+        self._taking_over.clear()  # all takeovers begin anew
         _leave_unread(consumer, [each for each in assigned if each.partition not in self.lanes])
         for index in self._assigned - self.lanes.keys() - self._stopped.keys():
             self._keepers[index] = self._start(self._keep_lane(index, consumer))
@@ -270,8 +283,10 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _begin_takeover(self, index: int, consumer: AIOKafkaConsumer) -> Lane:
         ended = asyncio.Event()
         self._takeovers.add(ended)
+        self._taking_over.add(index)
         try:
             self.lanes[index] = lane = await self._take_over(index, consumer)
+            self._taking_over.discard(index)
         finally:
             self._takeovers.remove(ended)
             ended.set()
@@ -319,6 +334,7 @@ class LaneConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self._left_consumer = self._subscriber.consumer
         self._reader.stopped = True
         self._assigned = set()
+        self._taking_over.clear()
         self._cancel_takeovers()
         self._hand_overs.hold()
         running = [lane for lane in self.lanes.values() if not lane.ended]

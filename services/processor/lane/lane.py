@@ -281,10 +281,15 @@ class Lane:
 
     # ---- what can be seen of it --------------------------------------------------------------------------------------
 
+    @property
+    def taking_over(self) -> bool:
+        """Whether nothing is sent yet, because the former owner may still be sending."""
+        return self._ownership.waits_for_lease(self._clock())
+
     def report(self, end_offsets: dict[str, int]) -> LaneReport:
         """The lane's counts and lag for ProcessorReported. `end_offsets`: the ends of its partitions, by topic."""
-        topics, now = self._settings.topics, self._wall_clock()
-        return lane_report(self.partition, topics, self._rows, self._offsets, end_offsets, now)
+        topics, now, taking_over = self._settings.topics, self._wall_clock(), self.taking_over
+        return lane_report(self.partition, topics, self._rows, self._offsets, end_offsets, now, taking_over=taking_over)
 
     def unfinished_rows(self) -> Iterator[Row]:
         """The rows without a result."""

@@ -87,6 +87,10 @@ class Ownership:
         """Whether it waits for a moment without calls, to be handed over then."""
         return self._phase is Phase.LEAVING
 
+    def waits_for_lease(self, now: float) -> bool:
+        """Whether it is ours, but the former owner may still be sending."""
+        return self.phase(now) is Phase.WAITING_FOR_LEASE
+
     def lease_is_over(self, now: float) -> bool:
         """Whether the former owner sends nothing any more."""
         return now >= self._sends_from

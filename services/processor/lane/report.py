@@ -15,6 +15,8 @@ def lane_report(
     offsets: LaneOffsets,
     end_offsets: Mapping[str, int],
     now: float,
+    *,
+    taking_over: bool = False,
 ) -> LaneReport:
     """The report of one lane. `end_offsets`: the ends of its partitions of rows, by topic."""
     oldest = min((row.delivered.received_at for row in rows), default=now)
@@ -28,4 +30,5 @@ def lane_report(
         lag_rows=sum(lags.values()),
         lag_express_rows=lags[topics.rows_express],
         lag_seconds=round(max(now - oldest, 0.0), 1),
+        taking_over=taking_over,
     )

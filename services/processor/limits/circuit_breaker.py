@@ -79,6 +79,11 @@ class CircuitBreaker:
         return max(self._opened_at + self._recovery - self._clock(), 0.0)
 
     @property
+    def seconds_until_try(self) -> float | None:
+        """When it tries whether the directory answers, or did, in seconds from now. None when it is closed."""
+        return None if self._context.state == "closed" else self._opened_at + self._recovery - self._clock()
+
+    @property
     def may_call(self) -> bool:
         """Whether a call may be made now: it is closed, or half-open and no probe is under way."""
         if self._context.state == "closed":

@@ -53,10 +53,19 @@ class CircuitBreakers:
     @property
     def state(self) -> BreakerState:
         """What an operator has to know: that of creations, or of another breaker while nothing succeeds at all."""
-        states = [self._breakers[kind].state for kind in CallKind]  # creations first
-        if states[0] is not BreakerState.CLOSED or self._something_succeeds:
-            return states[0]
-        return next((state for state in states if state is not BreakerState.CLOSED), BreakerState.CLOSED)
+        return self._telling.state
+
+    @property
+    def seconds_until_try(self) -> float | None:
+        """When the breaker that `state` tells of tries the directory, or did, in seconds from now; None when closed."""
+        return self._telling.seconds_until_try
+
+    @property
+    def _telling(self) -> CircuitBreaker:
+        creations, *others = (self._breakers[kind] for kind in CallKind)
+        if creations.state is not BreakerState.CLOSED or self._something_succeeds:
+            return creations
+        return next((other for other in others if other.state is not BreakerState.CLOSED), creations)
 
     def may_call(self, kind: CallKind) -> bool:
         """Whether a call of that kind may be made now, be it as a probe."""
@@ -65,6 +74,10 @@ class CircuitBreakers:
     def is_half_open(self, kind: CallKind) -> bool:
         """Whether the next call of that kind is a probe: choose what has failed least."""
         return self._breakers[kind].state is BreakerState.HALF_OPEN
+
+    def open_seconds(self, kind: CallKind) -> float:
+        """How long no call of that kind may be made; 0 when one may, be it as a probe."""
+        return self._breakers[kind].open_seconds
 
     def seconds_until_probe(self) -> float | None:
         """When the first of the open breakers lets a probe through, in seconds from now. None when none is open."""

@@ -1,7 +1,8 @@
 """Reports this processor every 5 s: as ProcessorReported on its topic, and as gauges of its lanes.
 
-A report comes sooner when what it says of the slots of the rate limit cannot wait. The lanes in it are those of the
-last one.
+A report comes sooner when the circuit breaker opens or closes, sending is paused or resumed, or a lane begins or ends
+to be taken over; at most twice a second. It also comes sooner when what it says of the slots of the rate limit cannot
+wait: its lanes and jobs are those of the last one then.
 """
 
 import asyncio
@@ -20,13 +21,15 @@ from services.processor.job_commands import JobCommands
 from services.processor.limits.circuit_breakers import CircuitBreakers
 from services.processor.limits.rate_limit import RateLimit
 from services.processor.settings import ProcessorSettings
-from shared.contract.events import Event, LaneReport, ProcessorReported, now
+from shared.contract.events import BreakerState, Event, JobInDoubt, LaneReport, ProcessorReported, now
 from shared.runtime.kafka.failures import KAFKA_FAILURES
 from shared.runtime.kafka.publisher import KafkaUnavailable
 
 log = structlog.get_logger(__name__)
 
 REPORT_SECONDS = 5.0
+#: How often it looks whether anything has changed that cannot wait for the next report.
+LOOK_SECONDS = 0.5
 #: How long the end of a processor waits for its last report to be written.
 LAST_REPORT_SECONDS = 1.0
 #: The time over which the rate is measured.
@@ -34,7 +37,10 @@ RATE_SECONDS = 60.0
 
 
 class Reports:
-    """The reports of one processor, written with `publish`. `clock`: seconds of the monotonic clock."""
+    """The reports of one processor, written with `publish`. `jobs_in_doubt`: of all its lanes.
+
+    `clock`: seconds of the monotonic clock.
+    """
 
     def __init__(
         self,
@@ -43,6 +49,7 @@ class Reports:
         breakers: CircuitBreakers,
         rate_limit: RateLimit,
         job_commands: JobCommands,
+        jobs_in_doubt: Callable[[], tuple[JobInDoubt, ...]],
         publish: Callable[[Event], Awaitable[None]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -51,14 +58,16 @@ class Reports:
         self._breakers = breakers
         self._rate_limit = rate_limit
         self._job_commands = job_commands
+        self._jobs_in_doubt = jobs_in_doubt
         self._publish = publish
         self._clock = clock
         #: How many results there were at the time of each report of the last minute (monotonic).
         self._finished: deque[tuple[float, float]] = deque([(clock(), metrics.total(metrics.RESULTS))])
         self._commits = (0.0, 0.0)
         self._shown: set[int] = set()
-        #: The lanes as they were last seen.
+        #: The lanes, and the jobs with rows in doubt, as they were last seen.
         self._seen: tuple[LaneReport, ...] = ()
+        self._seen_in_doubt: tuple[JobInDoubt, ...] = ()
 
     async def run(self, consumer: Callable[[], AIOKafkaConsumer | None]) -> None:
         """Reports until cancelled. A report that cannot be written is dropped."""
@@ -74,12 +83,25 @@ class Reports:
 
     async def _keep_reporting(self, consumer: Callable[[], AIOKafkaConsumer | None]) -> None:
         while True:
+            told = self._cannot_wait()
             try:
                 self._seen = await self._lanes(consumer())
             except KAFKA_FAILURES as error:
                 log.info("lanes_not_seen", reason=repr(error))
+            self._seen_in_doubt = self._jobs_in_doubt()
             await self._write_report()
-            await asyncio.sleep(REPORT_SECONDS)
+            await self._until_next(told)
+
+    async def _until_next(self, told: object) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REPORT_SECONDS):
+                await asyncio.sleep(LOOK_SECONDS)
+                while self._cannot_wait() == told:  # noqa: ASYNC110 - a breaker changes by itself when its time is over
+                    await asyncio.sleep(LOOK_SECONDS)
+
+    def _cannot_wait(self) -> tuple[BreakerState, bool, frozenset[int]]:
+        """What is told at once when it changes: whoever watches a job wants to know why it stands still."""
+        return self._breakers.state, self._job_commands.paused, self._lane_consumer.being_taken_over()
 
     async def _keep_reporting_slots(self) -> None:
         while True:
@@ -106,10 +128,12 @@ class Reports:
             if not lane.ended  # it may have ended while the ends were asked for
         )
         self._show(reports)
-        return reports
+        others = self._lane_consumer.being_taken_over() - {report.partition for report in reports}
+        return *reports, *(LaneReport(partition=partition, taking_over=True) for partition in sorted(others))
 
     def _report(self, lanes: tuple[LaneReport, ...]) -> ProcessorReported:
         silence = self._rate_limit.retry_after_seconds
+        next_try = self._breakers.seconds_until_try
         return ProcessorReported(
             instance=self._settings.instance_id,
             breaker=self._breakers.state,
@@ -125,6 +149,9 @@ class Reports:
             retry_after_waits=int(metrics.total(metrics.RETRY_AFTER_WAITS)),
             takeovers=int(metrics.total(metrics.TAKEOVERS)),
             fenced=int(metrics.total(metrics.FENCED)),
+            next_try_at=None if next_try is None else now() + timedelta(seconds=next_try),
+            connections=self._settings.hospital_api_max_connections,
+            jobs_in_doubt=self._seen_in_doubt,
             rate_slots=self._rate_limit.slots_report(),
         )
 

@@ -19,6 +19,8 @@ from tests.support.processor.lane_doubles import lane_settings
 class ShortLane:
     """A lane that ends when the test says."""
 
+    taking_over = False
+
     def __init__(self, partition):
         self.partition = partition
         self.end = None
@@ -106,6 +108,54 @@ async def test_a_lane_that_is_not_taken_over_yet_does_not_ask_kafka_for_offsets_
         await run_tasks()
         # Lane 0 stays: it seeks where it stands.
         assert consumer.positions == {TopicPartition("rows", 1): 0, TopicPartition("jobs", 1): 0}
+
+
+async def test_a_lane_is_being_taken_over_until_its_former_owner_sends_nothing_more(lane_consumer):
+    """While it is read and fenced, also when that fails and comes again; then for the former owner's lease."""
+    await run_tasks()
+    assert lane_consumer.being_taken_over() == set()
+    takeover = asyncio.get_running_loop().create_future()
+
+    async def take_over(partition, consumer):
+        await takeover
+        return ShortLane(partition)
+
+    lane_consumer._take_over, lane_consumer._retry_seconds = take_over, 0.01
+    await rebalance(lane_consumer, 0, 1)
+    await run_tasks()
+    assert lane_consumer.being_taken_over() == {1}
+    failed, takeover = takeover, asyncio.get_running_loop().create_future()
+    failed.set_exception(RequestTimedOutError())
+    await run_tasks()
+    assert lane_consumer.being_taken_over() == {1}
+    await asyncio.sleep(0.05)
+    takeover.set_result(None)
+    await run_tasks()
+    lane_consumer.lanes[1].taking_over = True
+    assert lane_consumer.being_taken_over() == {1}
+    lane_consumer.lanes[1].taking_over = False
+    assert lane_consumer.being_taken_over() == set()
+
+
+async def test_a_lane_whose_takeover_is_not_awaited_any_more_is_not_being_taken_over(lane_consumer):
+    """It went elsewhere, or has stopped, or another processor has fenced it and sends."""
+
+    async def take_over(partition, consumer):
+        if partition == 2:
+            raise OffsetsForgotten("say where")
+        await asyncio.Event().wait()
+
+    await run_tasks()
+    lane_consumer._take_over = take_over
+    await rebalance(lane_consumer, 0, 1, 2)
+    await run_tasks()
+    assert lane_consumer.being_taken_over() == {1}
+    await rebalance(lane_consumer, 0)
+    await run_tasks()
+    assert lane_consumer.being_taken_over() == set()
+    lane_consumer.made[0].ending.set_result(LaneEnd.FENCED)
+    await run_tasks()
+    assert lane_consumer.being_taken_over() == set()
 
 
 async def test_a_stopped_lane_says_why(lane_consumer):

@@ -186,3 +186,12 @@ async def test_a_lane_that_has_ended_with_a_call_in_flight_reports_no_less_than_
     await running
     report = lane.report({})
     assert (report.in_flight, report.waiting) == (1, 0)
+
+
+@pytest.mark.parametrize("clean", [True, False])
+async def test_it_says_that_it_is_being_taken_over_until_its_former_owner_sends_nothing_more(clock, clean):
+    """After a hand-over that is from the beginning."""
+    lane, _ = make_lane(beginning(), clock=clock, clean=clean)
+    assert lane.taking_over is lane.report({}).taking_over is not clean
+    clock.now += lane_settings().lease_seconds
+    assert lane.taking_over is lane.report({}).taking_over is False

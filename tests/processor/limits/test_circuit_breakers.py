@@ -146,3 +146,26 @@ async def test_the_state_that_is_reported_is_that_of_creations(breakers):
     await call(breakers, ACTIVATE, Activated("yes"))
     assert breakers.state is BreakerState.OPEN
     assert shown() == ["open"]
+
+
+async def test_the_next_try_that_is_reported_is_that_of_the_same_breaker(breakers, clock):
+    """While its probe is under way the time of that try stays; a closed one has none."""
+    assert breakers.seconds_until_try is None
+    await fail(breakers, CREATE, Unanswered("time-out"))
+    clock.now += 20
+    await fail(breakers, LOOK_UP, LookupFailed("time-out"))
+    assert (breakers.seconds_until_try, breakers.open_seconds(LOOK_UP)) == (RECOVERY - 20, RECOVERY)
+    clock.now += RECOVERY
+    assert breakers.state is BreakerState.HALF_OPEN
+    assert breakers.seconds_until_try == -20
+    await call(breakers, CREATE, Created(1))
+    assert breakers.seconds_until_try is None
+
+
+async def test_a_breaker_of_look_ups_tells_its_next_try_while_nothing_else_succeeds(breakers, clock):
+    """As its state does."""
+    await fail(breakers, LOOK_UP, LookupFailed("time-out"))
+    clock.now += 10
+    assert (breakers.state, breakers.seconds_until_try) == (BreakerState.OPEN, RECOVERY - 10)
+    await call(breakers, CREATE, Created(1))
+    assert breakers.seconds_until_try is None

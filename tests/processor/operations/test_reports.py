@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -10,9 +11,9 @@ from aiokafka.errors import KafkaConnectionError
 from prometheus_client import REGISTRY
 
 from services.processor import metrics
-from services.processor.operations.reports import Reports
+from services.processor.operations.reports import LOOK_SECONDS, Reports
 from services.processor.settings import ProcessorSettings
-from shared.contract.events import BreakerState, LaneReport, ProcessorReported, RateSlotsReport
+from shared.contract.events import BreakerState, JobInDoubt, LaneReport, ProcessorReported, RateSlotsReport
 from tests.support.until import until
 
 EVERY_LANE = LaneReport(partition=4, in_flight=1, waiting=2, window_used=5, lag_rows=7, lag_seconds=1.5)
@@ -33,6 +34,10 @@ class FakeLaneConsumer:
     """The lanes that are here."""
 
     lanes: list[FakeLane] = field(default_factory=lambda: [FakeLane()])
+    taking_over: frozenset[int] = frozenset()
+
+    def being_taken_over(self):
+        return self.taking_over
 
     def running_lanes(self):
         return self.lanes
@@ -80,20 +85,36 @@ def published():
 
 
 @pytest.fixture
+def breakers():
+    """Open, and closed again when a test says so."""
+    return SimpleNamespace(state=BreakerState.OPEN, seconds_until_try=20.0)
+
+
+@pytest.fixture
+def job_commands():
+    return SimpleNamespace(paused=True)
+
+
+@pytest.fixture
+def in_doubt():
+    """The jobs with rows in doubt."""
+    return [JobInDoubt(job_id="j", rows=3)]
+
+
+@pytest.fixture
 def now():
     """The monotonic time, a list of one."""
     return [1000.0]
 
 
 @pytest.fixture
-def reports(lane_consumer, rate_limit, published, now):
-    breaker, job_commands = SimpleNamespace(state=BreakerState.OPEN), SimpleNamespace(paused=True)
-
+def reports(lane_consumer, breakers, rate_limit, job_commands, in_doubt, published, now):
     async def publish(event):
         published.append(event)
 
     settings = ProcessorSettings(instance_id="p-1")
-    return Reports(settings, lane_consumer, breaker, rate_limit, job_commands, publish, lambda: now[0])
+    parts = (lane_consumer, breakers, rate_limit, job_commands, lambda: tuple(in_doubt))
+    return Reports(settings, *parts, publish, lambda: now[0])
 
 
 async def report(reports) -> ProcessorReported:
@@ -123,6 +144,46 @@ async def test_a_report_has_what_an_engineer_on_call_asks_first(reports):
     counters = ("look_ups", "slots_used", "slots_wasted", "retry_after_waits", "takeovers", "fenced")
     assert [getattr(after, name) - getattr(before, name) for name in counters] == [2, 7, 1, 1, 3, 1]
     assert (await report(reports)).commit_seconds == 0
+
+
+async def test_a_report_says_what_holds_jobs_up(reports, lane_consumer, breakers, in_doubt, published):
+    """The next try of an open breaker, how many connections could be in use, rows in doubt, lanes without a sender."""
+    lane_consumer.taking_over = frozenset({4, 7, 5})
+    async with running(reports):
+        await until("the first report", lambda: len(published) == 1, 1)
+    [found] = published
+    assert found.next_try_at - found.occurred_at == pytest.approx(timedelta(seconds=20), abs=timedelta(seconds=1))
+    assert found.connections == ProcessorSettings().hospital_api_max_connections
+    assert found.jobs_in_doubt == tuple(in_doubt)
+    assert found.lanes == (EVERY_LANE, *(LaneReport(partition=index, taking_over=True) for index in (5, 7)))
+    breakers.seconds_until_try = None
+    assert (await report(reports)).next_try_at is None
+
+
+CHANGES = {
+    "the breaker closes": lambda breakers, _commands, _lanes: setattr(breakers, "state", BreakerState.CLOSED),
+    "sending is resumed": lambda _breakers, commands, _lanes: setattr(commands, "paused", False),
+    "a takeover begins": lambda _breakers, _commands, lanes: setattr(lanes, "taking_over", frozenset({5})),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_what_holds_jobs_up_is_told_at_once_but_not_too_often(
+    reports, breakers, job_commands, lane_consumer, in_doubt, published, change
+):
+    """Whoever watches a job sees an outage in a moment, with what is in doubt by then."""
+    async with running(reports):
+        await until("the first report", lambda: len(published) == 1, 1)
+        await asyncio.sleep(1.2 * LOOK_SECONDS)
+        assert len(published) == 1
+        in_doubt.append(JobInDoubt(job_id="k", rows=1))
+        change(breakers, job_commands, lane_consumer)
+        await until("the next one", lambda: len(published) == 2, 2 * LOOK_SECONDS)
+        assert published[1].jobs_in_doubt == tuple(in_doubt)
+        for state in (*BreakerState, *BreakerState):
+            breakers.state = state
+            await asyncio.sleep(0.2 * LOOK_SECONDS)
+        assert len(published) <= 4
 
 
 async def test_the_rate_is_that_of_the_last_minute(reports, now):

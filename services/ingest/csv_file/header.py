@@ -13,7 +13,7 @@ from typing import Final, TextIO
 from services.ingest.csv_file.column_mapping import ColumnMapping, RequestedMapping, is_ours, map_columns
 from services.ingest.csv_file.known_columns import REQUIRED, HospitalField
 from services.ingest.csv_file.no_header import why_no_header
-from services.ingest.csv_file.records import Cells, RecordFormat, Unreadable, records
+from services.ingest.csv_file.records import Cells, DelimiterFit, RecordFormat, Unreadable, delimiter_fit, records
 from shared.runtime.http.row_problems import ProblemCode, RowProblem, shown
 
 DELIMITERS: Final = (",", ";", "\t")
@@ -86,12 +86,19 @@ class _Candidate:
     format: RecordFormat
     cells: Cells
     mapping: ColumnMapping
+    #: Of letters in place of names.
+    fit: DelimiterFit | None = None
 
     @property
-    def rank(self) -> tuple[bool, int, int, int]:
+    def rank(self) -> tuple[bool, int, int, DelimiterFit, int]:
         """Greater is more like a header: it has the required columns, more fields, more columns, stands higher."""
         found = sum(bool(self.mapping.of(each)) for each in HospitalField)
-        return (not self.mapping.problems, found, -self.row if found else 0, len(self.cells))
+        fit = self.fit or DelimiterFit()
+        return (not self.mapping.problems, found, -self.row if found else 0, fit, len(self.cells))
+
+    def is_as_likely_as(self, other: "_Candidate") -> bool:
+        """Whether both have all columns by their letters, and nothing tells which delimiter is the right one."""
+        return self.fit is not None and self.fit == other.fit
 
 
 def find_header(
@@ -107,15 +114,20 @@ def find_header(
     request = request or HeaderRequest()
     delimiter, above = _sep_line(text) if len(delimiters) > 1 else (None, 0)
     best: _Candidate | None = None
+    rival: _Candidate | None = None
     unreadable: RowProblem | None = None
     for each in (delimiter,) if delimiter else delimiters:
         for found in _candidates(text, RecordFormat(each, each in spaced), above, request):
             if isinstance(found, RowProblem):
                 unreadable = unreadable or found
             elif best is None or found.rank > best.rank:
-                best = found
+                best, rival = found, best if best and found.is_as_likely_as(best) else None
+            elif found.is_as_likely_as(best):
+                rival = found
     if best is None or (unreadable and not any(map(best.mapping.of, REQUIRED))):
         return HeaderRejected((unreadable or _nothing_found(text, request),))
+    if rival is not None:
+        return HeaderRejected((_two_delimiters(best, rival),))
     return _header(best, text, is_lettered=request.row == NO_HEADER)
 
 
@@ -151,21 +163,34 @@ def _without_header(
     text: TextIO, record_format: RecordFormat, above: int, request: HeaderRequest
 ) -> Iterator[_Candidate | RowProblem]:
     """The columns of the first rows, by their letters."""
-    width = 0
+    rows: list[Cells] = []
     for row, cells in islice(records(text, record_format), above, SEARCHED_ROWS):
         if isinstance(cells, Unreadable):
             yield cells.problem(row)
         else:
-            width = max(width, len(cells))
-    if width:
-        letters = [_letters(index) for index in range(width)]
-        yield _Candidate(above, record_format, letters, map_columns(NO_HEADER, letters[:MAX_COLUMNS], request.mapping))
+            rows.append(cells)
+    if rows:
+        letters = [_letters(index) for index in range(max(map(len, rows)))]
+        mapping = map_columns(NO_HEADER, letters[:MAX_COLUMNS], request.mapping)
+        needed = 1 + max((index for each in REQUIRED for index in mapping.of(each)), default=0)
+        fit = None if mapping.problems else delimiter_fit(rows, needed, record_format.delimiter)
+        yield _Candidate(above, record_format, letters, mapping, fit)
 
 
 def _letters(index: int) -> str:
     """What a spreadsheet calls the column: A for 0, AA for 26."""
     above, place = divmod(index, len(ascii_uppercase))
     return (_letters(above - 1) if above else "") + ascii_uppercase[place]
+
+
+def _two_delimiters(one: _Candidate, other: _Candidate) -> RowProblem:
+    signs = " or ".join(f"`{each.format.delimiter}`" for each in (one, other))
+    message = (
+        f"It cannot be told whether {signs} separates the columns. Write `sep={one.format.delimiter}` or "
+        f"`sep={other.format.delimiter}` as the first line of the file, or insert a row at the top that names the "
+        "columns: name, address, phone."
+    )
+    return RowProblem(row=None, column=None, code=ProblemCode.UNKNOWN_DELIMITER, message=message)
 
 
 def _nothing_found(text: TextIO, request: HeaderRequest) -> RowProblem:

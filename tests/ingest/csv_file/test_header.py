@@ -211,6 +211,47 @@ def test_columns_without_a_header_have_letters():
         assert rows[0].row == 1 + bool(above)
 
 
+LETTERS = {HospitalField.NAME: ("A",), HospitalField.ADDRESS: ("B",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter"),
+    [
+        ("Klinik Nord;Hauptstr. 1, 10115 Berlin\n", ";"),
+        ("Good Hope;1 Hope Street, Suite 4, Boston;5551234567\n", ";"),
+        ("Klinik Nord\tHauptstr. 1,10115 Berlin\tRot;Kreuz\n", "\t"),
+        # Phones are missing, commas are in each row.
+        ("Nord;Str. 1, 10115 Berlin;030\nOst;Str. 2, 10116 Berlin\nMitte;Str. 3, 10117 Berlin\n", ";"),
+        # One row is no hospital.
+        ("Nord;Str. 1, 10115 Berlin\nOst;Str. 2, 10116 Berlin\nTotal, 2\n", ";"),
+        # A list in each row.
+        ("Hope,1 Road,heart;eye\nMercy,2 Road,ear;eye;skin\n", ","),
+        ('Hope,"1 Road; Suite 4"\nMercy,"2 Road;Suite 5"\n', ","),
+        ("Hope, 1 Road, Boston\nMercy, 2 Road; Suite 5, Boston\n", ","),
+        ("sep=,\nHope,1 Road;Suite 4\n", ","),
+    ],
+)
+def test_without_a_header_the_delimiter_is_the_one_that_fits_the_rows(text, delimiter):
+    """A comma within an address separates nothing, although it would give enough columns as well."""
+    found = find_header(io.StringIO(text), HeaderRequest(LETTERS, NO_HEADER))
+    assert isinstance(found, Header)
+    assert found.delimiter == delimiter
+
+
+@pytest.mark.parametrize("text", ["Hope,1 Road;Suite 4\n", "Nord;Str. 1,Berlin;030\nOst;Str. 2,Berlin;040\n"])
+def test_a_delimiter_that_cannot_be_told_is_asked_for(text):
+    """No hospital is made of a guess. The line that is asked for is understood."""
+    request = HeaderRequest(LETTERS, NO_HEADER)
+    refused = find_header(io.StringIO(text), request)
+    assert isinstance(refused, HeaderRejected)
+    assert [error.code for error in refused.errors] == ["unknown_delimiter"]
+    for sign in ",;":
+        assert f"`sep={sign}`" in refused.errors[0].message
+        found = find_header(io.StringIO(f"sep={sign}\n{text}"), request)
+        assert isinstance(found, Header)
+        assert found.delimiter == sign
+
+
 @pytest.mark.parametrize(
     ("text", "mapping", "codes"),
     [

@@ -15,6 +15,7 @@ from shared.runtime.http.row_problems import ProblemCode, RowProblem
 JOB_COLUMN: Final = "result_job_id"
 ROW_COLUMN: Final = "result_row"
 _FIRST_ROW: Final = 1
+_NUMBER: Final = re.compile("[0-9]{1,9}")
 _JOB_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -55,7 +56,7 @@ class CorrectedRows:
     def add(self, row: int, cells: Cells) -> None:
         """Looks at the next row. One that was created is no correction when it comes again."""
         number = _cell(cells, self._row)
-        if not (number.isascii() and number.isdecimal() and _FIRST_ROW <= int(number[:9]) <= MAX_ROW):
+        if not (_NUMBER.fullmatch(number) and _FIRST_ROW <= int(number) <= MAX_ROW):
             return
         text = _cell(cells, self._job)
         job_id = job_id_in(text) if text else self._named
@@ -64,7 +65,7 @@ class CorrectedRows:
         if self._job_id is None:
             self._job_id = job_id
         if job_id == self._job_id:
-            self._rows.append(int(number[:9]))
+            self._rows.append(int(number))
         elif self._other is None:
             self._other = row, job_id
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -25,6 +26,7 @@ _BOOLEANS: Final = {
     "no": False,
     "off": False,
 }
+_NUMBER: Final = re.compile("[0-9]{1,9}")
 _MAX_HEADER_ROW: Final = 10_000
 #: Most characters of a fingerprint: so many are stored.
 MAX_FINGERPRINT: Final = 63
@@ -145,7 +147,7 @@ def _encoding(name: str) -> str:
 
 
 def _header_row(text: str) -> int:
-    if text.isascii() and text.isdecimal() and NO_HEADER <= int(text[:9]) <= _MAX_HEADER_ROW:
+    if _NUMBER.fullmatch(text) and NO_HEADER <= int(text) <= _MAX_HEADER_ROW:
         return int(text)
     raise _invalid(
         "header_row",

@@ -46,7 +46,10 @@ def test_the_rows_of_a_failed_file_are_those_of_its_job(tmp_path):
 def test_a_list_without_our_columns_corrects_nothing(tmp_path):
     """Nor does one whose cells are no job's."""
     assert corrected(checked(tmp_path, "b", header="name,address")) is None
-    assert corrected(checked(tmp_path, "b,my job,9,failed", f"c,{JOB},x,failed")) is None
+    numbers = ("x", "0123456789", "0" * 4_400 + "1", "\u0661")
+    assert (
+        corrected(checked(tmp_path, "b,my job,9,failed", *(f"c,{JOB},{number},failed" for number in numbers))) is None
+    )
 
 
 def test_rows_that_were_created_are_no_correction(tmp_path):

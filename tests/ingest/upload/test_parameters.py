@@ -55,3 +55,24 @@ def test_what_cannot_be_meant_is_refused_with_what_can(name, text):
     with pytest.raises(Problem, match=rf"^`{name}` has to be .*, not ") as refusal:
         upload_parameters({name: [text]}, {})
     assert refusal.value.status == 400
+
+
+def test_the_row_of_the_header_is_one_that_is_looked_at():
+    """A number is read whole, however many digits it has."""
+    for text, row in {"0": 0, "7": 7, "007": 7, "10000": 10_000}.items():
+        assert upload_parameters({"header_row": [text]}, {}).header_row == row
+    for text in (
+        "10001",
+        "000000000010001",
+        "0" * 9 + "5",
+        "1" * 4_400,
+        "0" * 4_400,
+        "-1",
+        "+1",
+        "1.0",
+        " 1",
+        "\u0661",
+    ):
+        with pytest.raises(Problem, match=r"^`header_row` has to be ") as refusal:
+            upload_parameters({"header_row": [text]}, {})
+        assert refusal.value.status == 400

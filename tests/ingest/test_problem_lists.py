@@ -111,14 +111,27 @@ def test_a_list_is_given_to_those_who_ask_for_it(accept, is_wanted):
     assert wants_problem_list(accept) is is_wanted
 
 
-ROWS = st.lists(st.sampled_from([["a", "b", "1234"], ["a", "b", "x"], ["Total", "b", ""], ["", "", "1"]]), max_size=12)
+#: The cell without a header's is a warning about the header.
+ROWS = st.lists(
+    st.sampled_from(
+        [
+            ["a", "b", "1234"],
+            ["a", "b", "x"],
+            ["Total", "b", ""],
+            ["", "", "1"],
+            ["a", "b", "x", "c"],
+            ["d", "b", "1", "c"],
+        ]
+    ),
+    max_size=12,
+)
 
 
 @given(ROWS, st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_the_list_is_what_the_answer_has_in_the_order_of_the_file(shared_directory, rows, strict):
     """Duplicates are found last, and stand where their rows do."""
-    path = written(shared_directory, csv_bytes([["name", "address", "phone"], *rows]))
+    path = written(shared_directory, csv_bytes([["name", "address", "phone", ""], *rows]))
     result = validate_file(path, Rules(100, strict=strict, problem_file=shared_directory / "problems.csv"))
     lines = listed((shared_directory / "problems.csv").read_bytes())
     problems = [("warning", each) for each in result.warnings]
@@ -134,6 +147,21 @@ def test_the_list_is_what_the_answer_has_in_the_order_of_the_file(shared_directo
 def shared_directory(tmp_path_factory):
     """One directory for all examples of a test."""
     return tmp_path_factory.mktemp("lists")
+
+
+def test_a_warning_about_the_header_from_a_row_further_down_stands_at_the_top(tmp_path):
+    """And what is found last stands where its row is."""
+    rows = [["a", "b", "x"], ["c", "d", "1234"], ["c", "d", "1234", "note"], ["e", "f", "x"], ["e", "f", "y"]]
+    path = written(tmp_path, csv_bytes([["name", "address", "phone", ""], *rows]))
+    validate_file(path, Rules(100, problem_file=tmp_path / "problems.csv"))
+    lines = listed((tmp_path / "problems.csv").read_bytes())
+    assert [(line["row"], line["code"]) for line in lines] == [
+        ("1", "unused_cells"),
+        ("2", "invalid_phone"),
+        ("4", "duplicate_row"),
+        ("5", "invalid_phone"),
+        ("6", "invalid_phone"),
+    ]
 
 
 def test_a_list_of_too_many_says_how_many_are_left(tmp_path):

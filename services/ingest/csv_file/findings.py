@@ -42,6 +42,11 @@ class Findings:
     errors: ProblemList = field(default_factory=ProblemList)
     warnings: ProblemList = field(default_factory=ProblemList)
 
+    def begin_late(self) -> None:
+        """Begins a second series of problems, whose rows ascend from the top of the file once more."""
+        if self.file is not None:
+            self.file.begin_late()
+
     def add(self, problems: Iterable[RowProblem], unlisted: int = 0) -> None:
         """Adds problems of both kinds. `unlisted`: errors that are counted only."""
         for problem in problems:

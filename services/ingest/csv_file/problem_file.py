@@ -22,7 +22,10 @@ _Line = tuple[str, ...] | list[str]
 
 
 class ProblemFile:
-    """Writes problems in the order of their rows. At most two ascending series may be added, one after the other."""
+    """Writes problems in the order of their rows. What is added is a series that ascends, then a late one.
+
+    Some may be about a row above the last one, as what the rows tell about the header; these are kept in memory.
+    """
 
     def __init__(self, path: Path, max_problems: int = MAX_PROBLEMS) -> None:
         self._path = path
@@ -38,6 +41,7 @@ class ProblemFile:
         self.unlisted = 0
         self._last_row = 0
         self._has_late = False
+        self._above: list[_Line] = []
 
     def add(self, problem: RowProblem, kind: str) -> None:
         """Adds the next one. `kind`: error or warning."""
@@ -45,11 +49,17 @@ class ProblemFile:
         if self.total > self._max:
             return
         row = problem.row or 0
-        if row < self._last_row and not self._has_late:
-            self._has_late = True
-            self._writer = csv.writer(self._late)
+        if row < self._last_row:
+            self._above.append(_line(problem, kind))
+            return
         self._last_row = row
         self._writer.writerow(_line(problem, kind))
+
+    def begin_late(self) -> None:
+        """What is added from now on is the late series: its rows begin at the top once more."""
+        self._has_late = True
+        self._writer = csv.writer(self._late)
+        self._last_row = 0
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +75,7 @@ class ProblemFile:
 
     def _finish(self) -> None:
         self._file.close()
-        if self._has_late:
+        if self._has_late or self._above:
             self._merge()
         if (left := max(0, self.total - self._max) + self.unlisted) > 0:
             with self._path.open("a", encoding="utf-8", newline="") as file:
@@ -78,7 +88,8 @@ class ProblemFile:
             first.open(encoding=_ENCODING, newline="") as file,
             self._path.open("w", encoding=_ENCODING, newline="") as all_,
         ):
-            csv.writer(all_).writerows(_merged(csv.reader(file), csv.reader(self._late)))
+            series = csv.reader(file), csv.reader(self._late), iter(sorted(self._above, key=_row_of))
+            csv.writer(all_).writerows(_merged(*series))
         first.unlink()
 
 
@@ -89,9 +100,13 @@ def write_errors(path: Path, errors: Iterable[RowProblem]) -> None:
             file.add(error, "error")
 
 
-def _merged(first: Iterator[_Line], late: Iterator[_Line]) -> Iterator[_Line]:
+def _merged(first: Iterator[_Line], *others: Iterator[_Line]) -> Iterator[_Line]:
     yield next(first)
-    yield from heapq.merge(first, late, key=lambda line: int(line[0] or 0))
+    yield from heapq.merge(first, *others, key=_row_of)
+
+
+def _row_of(line: _Line) -> int:
+    return int(line[0] or 0)
 
 
 def _line(problem: RowProblem, kind: str) -> _Line:

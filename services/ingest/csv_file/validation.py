@@ -229,6 +229,7 @@ def _compare(
     found = before.result()
     created = created_problems(found) if refuses else ()
     problems = merge(repeated, created, corrected.problems(), key=lambda problem: problem.row or 0)
+    findings.begin_late()
     findings.add(problems, unlisted=found.count - len(found.rows) if refuses else 0)
     return AlreadyCreated(found.count, found.rows[:LISTED_ROWS])
 

@@ -15,8 +15,8 @@ import resource
 import sys
 import threading
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import date, datetime, time, timedelta
 from math import isfinite
 from pathlib import Path
@@ -70,6 +70,10 @@ _NOT_A_WORKBOOK: Final = (
 )
 
 
+class _Damaged(Exception):
+    """The workbook cannot be read to its end."""
+
+
 def main(workbook: str, target: str, max_rows: str, sheet: str) -> None:
     """Writes the sheet and prints what it is called."""
     os.nice(_NICENESS)
@@ -113,17 +117,31 @@ def write_sheet(workbook: Path, target: Path, max_rows: int, wanted: str | None)
 
 
 def write_large_sheet(workbook: Path, target: Path, max_rows: int, wanted: str | None) -> dict[str, Any]:
-    """The same for a large .xlsx, of which no more is held than a row and the texts that cells share."""
-    try:
-        with zipfile.ZipFile(workbook) as packed:
-            opened = LargeWorkbook(packed)
-            if refused := _refused(opened.names, wanted):
-                return refused
-            name = wanted if wanted is not None else opened.names[0]
-            _write(_lines(opened.rows(name), max_rows), target)
-    except UNREADABLE:
-        return {"not_a_workbook": _NOT_A_WORKBOOK}
+    """The same for a large .xlsx, of which no more is held than a row and the texts that cells share.
+
+    Raises OSError when the target cannot be written: that says nothing about the workbook.
+    """
+    with ExitStack() as stack:
+        try:
+            opened = LargeWorkbook(stack.enter_context(zipfile.ZipFile(workbook)))
+        except UNREADABLE:
+            return {"not_a_workbook": _NOT_A_WORKBOOK}
+        if refused := _refused(opened.names, wanted):
+            return refused
+        name = wanted if wanted is not None else opened.names[0]
+        try:
+            _write(_lines(_read(opened.rows(name)), max_rows), target)
+        except _Damaged:
+            return {"not_a_workbook": _NOT_A_WORKBOOK}
     return {"name": name, "names": opened.names}
+
+
+def _read(rows: Iterator[list[Any]]) -> Iterator[list[Any]]:
+    """The rows. Raises _Damaged, which no writing raises."""
+    try:
+        yield from rows
+    except UNREADABLE as error:
+        raise _Damaged from error
 
 
 def _refused(names: list[str], wanted: str | None) -> dict[str, Any] | None:
@@ -169,7 +187,7 @@ def formula_errors(workbook: Path, sheet: str) -> dict[int, dict[int, str]]:
                         letters, row, text = (each.decode() for each in cell.groups())
                         found.setdefault(int(row) - 1, {})[column_index(letters)] = text.replace("&amp;", "&")
                 before = joined[-_LONGEST_CELL:]
-    except (KeyError, zipfile.BadZipFile, ElementTree.ParseError, zlib.error, NotImplementedError, RuntimeError):
+    except UNREADABLE:
         pass  # another kind of workbook, or one that only the library understands
     return found
 

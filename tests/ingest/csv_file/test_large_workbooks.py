@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from services.ingest.csv_file.large_workbooks.sheet_rows import UNREADABLE, LargeWorkbook, is_large
 from services.ingest.csv_file.sheet_reader import write_large_sheet, write_sheet
+from services.ingest.csv_file.validation import Rules, UnpacksToTooMuch
 from tests.support.ingest import nasty_workbooks
-from tests.support.ingest.workbooks import damaged_workbook, with_parts, xlsx
-from tests.support.ingest.written_csv import written
+from tests.support.ingest.workbooks import bomb, damaged_workbook, with_parts, xlsx
+from tests.support.ingest.written_csv import read, written
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn", "Co")), max_size=12)
 DAYS = st.datetimes(datetime(1900, 3, 1), datetime(2100, 1, 1)).map(lambda it: it.replace(microsecond=0))  # noqa: DTZ001
@@ -128,3 +129,20 @@ def test_hidden_and_missing_sheets_are_told_alike(tmp_path):
     assert [said for said, _ in both(tmp_path, book, "B & C")] == [{"name": "B & C", "names": ["A", "B & C"]}] * 2
     first, second = both(tmp_path, book, "Z")
     assert first[0] == second[0]
+
+
+@pytest.mark.parametrize("is_large_one", [False, True])
+def test_a_full_disk_says_nothing_about_the_workbook(tmp_path, is_large_one):
+    """It is not called damaged, by either reader: the answer is that it is too much."""
+    book = bomb(nasty_workbooks.GOOD, 25 if is_large_one else 0)
+    path = written(tmp_path, book)
+    assert is_large(path) is is_large_one
+    path.with_suffix(".sheet.csv").symlink_to("/dev/full")
+    assert isinstance(read(path, Rules(max_rows=100)), UnpacksToTooMuch)
+
+
+def test_a_large_one_that_ends_too_early_is_called_damaged(tmp_path):
+    """After any number of rows that were good."""
+    rows = "".join(f"<row r='{row}'><c><v>{row}</v></c></row>" for row in range(1, 20_000))
+    book = with_parts(nasty_workbooks.GOOD, {"xl/worksheets/sheet1.xml": f"<worksheet><sheetData>{rows}"})
+    assert set(write_large_sheet(written(tmp_path, book), tmp_path / "out.csv", 100_000, None)) == {"not_a_workbook"}

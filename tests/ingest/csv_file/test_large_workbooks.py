@@ -16,7 +16,12 @@ from tests.support.ingest import nasty_workbooks
 from tests.support.ingest.workbooks import bomb, damaged_workbook, with_parts, xlsx
 from tests.support.ingest.written_csv import read, written
 
-TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn", "Co")), max_size=12)
+SIGNS = st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn", "Co"))
+#: XlsxWriter writes texts such as `_x000D_` as they are, and `_x005F_` in front of its own.
+ESCAPES = st.sampled_from(
+    ["_x000D_", "_x0041_", "_x00e9_", "_x005F_", "_xD83D_", "_x004", "x0041_", "_X0041_", "_", "\r"]
+)
+TEXTS = st.lists(st.one_of(SIGNS, SIGNS, ESCAPES), max_size=12).map("".join)
 DAYS = st.datetimes(datetime(1900, 3, 1), datetime(2100, 1, 1)).map(lambda it: it.replace(microsecond=0))  # noqa: DTZ001
 NUMBERS = st.one_of(st.integers(-(10**14), 10**14), st.floats(-1e12, 1e12, allow_nan=False), st.booleans())
 CELLS = st.one_of(TEXTS, NUMBERS, DAYS, st.just(None))
@@ -112,6 +117,33 @@ def test_errors_rich_texts_and_readings_are_as_the_spreadsheet_shows_them(tmp_pa
     with zipfile.ZipFile(io.BytesIO(book)) as packed:
         rows = list(LargeWorkbook(packed).rows("List"))
     assert rows == [[], ["", "St. Mary", "東京", "#N/A"], ["a", "b & c", False]]
+
+
+@pytest.mark.parametrize(
+    "text", ["_x00&#52;1_", "_x005F_x0041_", "_x0000_", "__x000D_\n_x0041", "_x00fF__x0100__xD800_"]
+)
+@pytest.mark.parametrize("kind", ["s", "str", "inlineStr", "pieces"])
+def test_signs_are_told_by_their_numbers_in_every_kind_of_text(tmp_path, text, kind):
+    """Excel writes those that XML cannot hold as `_x000D_`. One cut in two by a change of font is none."""
+    namespace = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    pieces = f"<r><t>_x00</t></r><r><t>41_{text}</t></r>"
+    cells = {
+        "s": '<c r="A1" t="s"><v>0</v></c>',
+        "str": f'<c r="A1" t="str"><v>{text}</v></c>',
+        "inlineStr": f'<c r="A1" t="inlineStr"><is><t>{text}</t></is></c>',
+        "pieces": f'<c r="A1" t="inlineStr"><is>{pieces}</is></c><c r="B1" t="s"><v>1</v></c>',
+    }
+    sheet = f'<row r="1">{cells[kind]}</row>'
+    book = with_parts(
+        nasty_workbooks.GOOD,
+        {
+            "xl/sharedStrings.xml": f"<sst {namespace}><si><t>{text}</t></si><si>{pieces}</si></sst>",
+            "xl/worksheets/sheet1.xml": f"<worksheet {namespace}><sheetData>{sheet}</sheetData></worksheet>",
+        },
+    )
+    small, large = both(tmp_path, book)
+    assert small == large
+    assert small[0] == {"name": "List", "names": ["List"]}
 
 
 def test_what_is_large_goes_by_what_it_unpacks_to(tmp_path):

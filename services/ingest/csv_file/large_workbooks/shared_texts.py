@@ -1,10 +1,13 @@
 """The texts that the cells of a workbook share: millions of them, in hardly more memory than their bytes."""
 
+import re
 from array import array
 from typing import BinaryIO, Final
 from xml.parsers import expat
 
 _CHUNK_BYTES: Final = 1 << 20
+#: How Excel writes what XML cannot hold, such as `_x000D_`. Greater numbers are read by neither reader.
+_ESCAPED: Final = re.compile("_x00([0-9A-Fa-f]{2})_")
 
 
 class SharedTexts:
@@ -29,14 +32,15 @@ class SharedTexts:
 
 def read_shared_texts(part: BinaryIO) -> SharedTexts:
     """The texts of xl/sharedStrings.xml, without those that only tell how a word is pronounced. Raises ExpatError."""
-    texts, pieces = SharedTexts(), [""]
+    texts, whole, pieces = SharedTexts(), [""], [""]
     state = {"in_text": False, "in_phonetic": False}
 
     def start(tag: str, _: dict[str, str]) -> None:
         match local_name(tag):
             case "si":
-                pieces.clear()
+                whole.clear()
             case "t":
+                pieces.clear()
                 state["in_text"] = not state["in_phonetic"]
             case "rPh":
                 state["in_phonetic"] = True
@@ -44,8 +48,10 @@ def read_shared_texts(part: BinaryIO) -> SharedTexts:
     def end(tag: str) -> None:
         match local_name(tag):
             case "si":
-                texts.append("".join(pieces))
+                texts.append("".join(whole))
             case "t":
+                whole.append(unescaped("".join(pieces)))
+                pieces.clear()
                 state["in_text"] = False
             case "rPh":
                 state["in_phonetic"] = False
@@ -56,6 +62,11 @@ def read_shared_texts(part: BinaryIO) -> SharedTexts:
 
     parse(part, start, end, characters)
     return texts
+
+
+def unescaped(text: str) -> str:
+    """A piece of a text with the signs that were written by their numbers."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
 
 
 def local_name(tag: str) -> str:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from services.ingest.csv_file.large_workbooks.number_formats import Kind, kinds, shown_number
-from services.ingest.csv_file.large_workbooks.shared_texts import SharedTexts, local_name, read_shared_texts
+from services.ingest.csv_file.large_workbooks.shared_texts import SharedTexts, local_name, read_shared_texts, unescaped
 
 #: A workbook whose texts and sheets unpack to more is large: the library would need about seven times as much.
 LARGE_BYTES: Final = 24 << 20
@@ -103,6 +103,7 @@ class _Rows:
         self.number = 0
         self.kind = ""
         self.style = 0
+        self.texts_of_cell: list[str] = []
         self.pieces: list[str] = []
         self.in_value = False
         self.in_phonetic = False
@@ -126,6 +127,7 @@ class _Rows:
         if name == "c":
             self._begin_cell(attributes)
         elif name in ("v", "t"):
+            self.pieces.clear()
             self.in_value = not self.in_phonetic
         elif name == "row":
             number = int(attributes.get("r", 0))
@@ -138,7 +140,7 @@ class _Rows:
 
     def _begin_cell(self, attributes: dict[str, str]) -> None:
         self.kind, self.style = attributes.get("t", "n"), int(attributes.get("s", 0))
-        self.pieces.clear()
+        self.texts_of_cell.clear()
         if place := _PLACE.fullmatch(attributes.get("r", "")):
             index = column_index(place.group(1))
             self.row.extend([""] * (index - len(self.row)))
@@ -151,8 +153,10 @@ class _Rows:
     def _end(self, tag: str) -> None:
         name = tag if ":" not in tag else local_name(tag)
         if name == "c":
-            self.row.append(self._value("".join(self.pieces)))
+            self.row.append(self._value("".join(self.texts_of_cell)))
         elif name in ("v", "t"):
+            self.texts_of_cell.append(unescaped("".join(self.pieces)))
+            self.pieces.clear()
             self.in_value = False
         elif name == "row":
             self._end_row()

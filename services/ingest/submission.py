@@ -17,6 +17,7 @@ import structlog
 
 from services.ingest.answers import already_created, columns_read
 from services.ingest.created_rows.known_rows import KnownRows
+from services.ingest.csv_file.file_kind import FileKind, NotCsv, file_kind
 from services.ingest.csv_file.header import HeaderRequest
 from services.ingest.csv_file.problem_file import write_errors
 from services.ingest.csv_file.validation import FileAccepted, FileRejected, Rules, read_sheet
@@ -135,7 +136,7 @@ class Submission:
 
     async def _sheet(self, file: UploadedFile, rules: Rules) -> Sheet | FileRejected | None:
         """The sheet of a workbook, or why it cannot be read; None for a text. Raises Problem 413 and 415."""
-        async with self.workbooks:
+        async with self.workbooks if _is_workbook(file.path) else nullcontext():
             sheet = await read_sheet(file.path, rules)
         if sheet is None or isinstance(sheet, Sheet | FileRejected):
             return sheet
@@ -244,6 +245,14 @@ class Submission:
         if known := await self.replays.answer_to(request, budget):
             return _replayed(known)
         raise in_progress()
+
+
+def _is_workbook(path: Path) -> bool:
+    """Whether a process of its own reads it. Reads the first bytes of a file that was just written."""
+    try:
+        return file_kind(path) is FileKind.WORKBOOK
+    except NotCsv:
+        return False
 
 
 def _size(file: UploadedFile, sheet: Sheet | None) -> int:

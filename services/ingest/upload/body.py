@@ -29,10 +29,16 @@ class BodyTimeouts:
     chunk_seconds: float = 20.0
     #: From then on the upload does not count any more, until it goes on.
     silent_seconds: float = 1.0
-    #: To send all of it.
+    #: To send all of it, at first.
     body_seconds: float = 600.0
+    #: Every so many bytes that have come give a second more: a large file may come over a slow line.
+    body_bytes_per_second: float = 16_000.0
     #: How long the rest of a refused body is read. A client that is still sending may not read the answer.
     drain_seconds: float = 1.0
+
+    def whole_seconds(self, received: int) -> float:
+        """How long the body may take in all, by what has come of it, in bytes."""
+        return self.body_seconds + received / self.body_bytes_per_second
 
 
 BODY_TIMEOUTS: Final = BodyTimeouts()
@@ -129,8 +135,9 @@ async def _chunks(request: Request, upload: AdmittedUpload, timeouts: BodyTimeou
     """
     chunks = request.stream()
     loop = asyncio.get_running_loop()
+    begun, received = loop.time(), 0
     try:
-        async with asyncio.timeout(timeouts.body_seconds):
+        async with asyncio.timeout_at(begun + timeouts.whole_seconds(0)) as whole:
             while True:
                 silence = loop.call_later(timeouts.silent_seconds, upload.discount)
                 try:
@@ -141,6 +148,8 @@ async def _chunks(request: Request, upload: AdmittedUpload, timeouts: BodyTimeou
                 upload.count()
                 if chunk is None:
                     return
+                received += len(chunk)
+                whole.reschedule(begun + timeouts.whole_seconds(received))
                 yield chunk
     except TimeoutError as error:
         raise Problem(408, "upload_too_slow", "The upload took too long. Please send it again.") from error

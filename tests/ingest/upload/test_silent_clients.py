@@ -46,6 +46,30 @@ async def test_silent_clients_take_nobodys_place_and_are_answered(tmp_path):
             assert (status, json.loads(body)["error_type"]) == (408, "upload_too_slow")
 
 
+@pytest.mark.parametrize(
+    ("bytes_at_once", "status"), [pytest.param(100, 200, id="steady"), pytest.param(1, 408, id="a drip")]
+)
+async def test_an_upload_may_take_long_when_it_comes_steadily(tmp_path, bytes_at_once, status):
+    """The limit of time grows with what has come: 0.5 s, and a second for each 1,000 bytes."""
+    timeouts = BodyTimeouts(body_seconds=0.5, body_bytes_per_second=1_000, drain_seconds=0.1)
+    body = b"\r\n".join(
+        (b"--b", b'Content-Disposition: form-data; name="file"; filename="a.csv"', b"", CSV.ljust(6_000, b"\n"), b"--b--")
+    )
+    async with ingest(tmp_path, limits=Limits(body=timeouts)) as client, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        head = f"POST {VALIDATE} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n{TYPE}"
+        answer = asyncio.create_task(final_answer(reader))
+        writer.write(head.encode())
+        for begin in range(0, len(body), bytes_at_once):
+            if answer.done():
+                break
+            writer.write(body[begin : begin + bytes_at_once])
+            await asyncio.sleep(0.015)
+        code, _ = await answer
+        assert code == status
+        writer.close()
+
+
 async def final_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     """The status and the body, after a 100 Continue if there is one."""
     head = await reader.readuntil(b"\r\n\r\n")

@@ -64,13 +64,15 @@ class JobEnds:
             del self._waits[end]
 
     async def run(self) -> None:
-        """Looks until cancelled; a database that is away is asked again."""
+        """Looks until cancelled; after any failure it looks again."""
         while True:
             await self._change_signal.wait(self._poll_seconds)
             try:
                 await self.look()
             except Problem as problem:
                 log.warning("webhooks_wait", reason=problem.detail)
+            except Exception as error:  # a bug, or a driver's own error, must not end the work in silence
+                log.error("webhook_fault", exc_info=error)
 
     async def look(self) -> None:
         """Looks once. Raises a 503 problem when the database is away."""

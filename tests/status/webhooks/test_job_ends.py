@@ -76,6 +76,31 @@ async def test_a_job_that_nobody_knows_is_gone_after_a_day(engine, waiting):
     assert await look(gone) is None
 
 
+class FaultyOnce(ReadDatabase):
+    """A driver that fails with an error of its own at the first question."""
+
+    faults = 1
+
+    async def read(self, question, seconds):
+        self.faults -= 1
+        if self.faults >= 0:
+            raise RuntimeError("cannot perform operation: another operation is in progress")
+        return await super().read(question, seconds)
+
+
+async def test_an_error_of_a_driver_ends_no_waiting(engine):
+    """Else nobody would be told of any job until the next restart."""
+    job = JobHistory(total=1)
+    await apply_events(engine, job.accepted(), job.failed(2), job.finished(JobOutcome.NONE_CREATED))
+    ends = JobEnds(FaultyOnce(engine), ChangeSignal(), lambda: at(100), poll_seconds=0.01)
+    running = asyncio.create_task(ends.run())
+    try:
+        end = await asyncio.wait_for(ends.end_of("job-1", 1, NEVER), 30)
+    finally:
+        running.cancel()
+    assert end.at == at(4)
+
+
 async def test_the_body_is_the_status_in_an_envelope(engine):
     """Of the job's own tenant."""
     job = JobHistory(total=1)

@@ -61,6 +61,10 @@ class Statuses(Protocol):
         """What is posted now; None when the job is gone. Raises a 503 problem when the database is away."""
 
 
+class _JobGone(Exception):
+    """There is no status to post: the dead letter follows."""
+
+
 class Deliveries:
     """Delivers to every address of a message's tenant. `addresses`: of each tenant; `key` signs."""
 
@@ -117,11 +121,11 @@ class Deliveries:
     async def _deliver_to(self, url: str, message: Message, give_up_at: float) -> None:
         tries = 0
         while True:
-            body = await self._body(message)
-            if body is None:
+            try:
+                reason = await self._try(url, message)
+            except _JobGone:
                 await self._give_up(url, message, "the job was deleted before anybody took its end")
                 return
-            reason = await self._try(url, message, body)
             if reason is None:
                 WEBHOOK_TRIES.labels("delivered").inc()
                 return
@@ -143,20 +147,29 @@ class Deliveries:
             )
             await self._sleep(delay)
 
-    async def _try(self, url: str, message: Message, body: bytes) -> str | None:
+    async def _try(self, url: str, message: Message) -> str | None:
+        """Why it was not taken; None when it was. Raises _JobGone."""
         async with self._slots[url]:
+            # Only now: it is the last status, and no body is kept while its message waits.
+            body = await self._body(message)
             stamp = int(self._clock().timestamp())
             headers = signed_headers(self._key, message.event.event_id, stamp, body)
             headers |= {"content-type": "application/json", "user-agent": "hospital-bulk-webhooks"}
             return await self._receiver.post(url, body, headers)
 
-    async def _body(self, message: Message) -> bytes | None:
+    async def _body(self, message: Message) -> bytes:
         while True:
             try:
-                return await self._statuses.body(message.event)
+                body = await self._statuses.body(message.event)
             except Problem as problem:
                 log.warning("webhooks_wait", reason=problem.detail)
-                await self._sleep(_AGAIN_SECONDS)
+            except Exception as error:  # begun anew, the message would come again to those who have taken it
+                log.error("webhook_fault", job_id=message.event.job_id, exc_info=error)
+            else:
+                if body is None:
+                    raise _JobGone
+                return body
+            await self._sleep(_AGAIN_SECONDS)
 
     async def _give_up(self, url: str, message: Message, reason: str) -> None:
         while True:

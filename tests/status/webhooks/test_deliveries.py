@@ -125,6 +125,63 @@ async def test_a_receiver_that_hangs_keeps_no_other_waiting(world):
     assert len(one.receiver.times(NORTH)) == 50
 
 
+class CountedBody(bytes):
+    """Counts those that are kept."""
+
+    kept = 0
+
+    def __new__(cls, content):
+        cls.kept += 1
+        return super().__new__(cls, content)
+
+    def __del__(self):
+        CountedBody.kept -= 1
+
+
+async def test_no_body_is_kept_while_its_message_waits(world):
+    """Neither for its turn nor for its next try: each may be large, and would be out of date."""
+    one = world()
+
+    async def body(event):
+        return CountedBody(event.job_id.encode())
+
+    async def post(url, body, headers):
+        await hanging.wait()
+        return "no answer"
+
+    hanging = asyncio.Event()
+    one.statuses.body, one.receiver.post = body, post
+    one.deliver(*(finished(f"job-{number}") for number in range(50)))
+    await one.time.advance(0)
+    assert CountedBody.kept == 4
+    hanging.set()
+    await one.time.advance(0)
+    assert CountedBody.kept == 0
+
+
+async def test_what_is_posted_is_the_status_at_that_moment(world):
+    """Not that of the moment in which its turn was far away."""
+    one = world()
+    one.receiver.answers[NORTH] = hanging = asyncio.Event()
+    one.deliver(*(finished(f"job-{number}") for number in range(50)))
+    await one.time.advance(0)
+    assert len(one.statuses.asked) == 4
+    hanging.set()
+    await one.time.advance(0)
+    assert len(one.statuses.asked) == 50
+
+
+async def test_an_error_of_a_driver_posts_nothing_again(world):
+    """The status is asked for again; who has taken the message gets it once."""
+    one = world(addresses={"north": (NORTH, f"{NORTH}2")})
+    one.statuses.faults = 1
+    with capture_logs():
+        [task] = one.deliver(finished())
+        await one.time.advance(60)
+    assert task.done()
+    assert sorted(url for url, *_ in one.receiver.tries) == [NORTH, f"{NORTH}2"]
+
+
 async def test_each_end_of_a_round_is_a_message_of_its_own(world):
     """With an id of its own."""
     one = world()

@@ -117,12 +117,18 @@ class EndedJobs:
 
 
 class PlainStatuses:
-    """A status that says which job it is. Jobs in `gone` are not known."""
+    """A status that says which job it is. Jobs in `gone` are not known. `faults`: so often asking is an error."""
 
     def __init__(self) -> None:
         self.gone: set[str] = set()
+        self.asked: list[str] = []
+        self.faults = 0
 
     async def body(self, event: JobFinished) -> bytes | None:
+        self.asked.append(event.job_id)
+        if self.faults:
+            self.faults -= 1
+            raise RuntimeError("cannot perform operation: another operation is in progress")
         return None if event.job_id in self.gone else json.dumps({"data": {"job_id": event.job_id}}).encode()
 
 

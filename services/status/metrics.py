@@ -24,5 +24,5 @@ FINISHES = Counter("hospital_status_job_finished_total", "JobFinished that were 
 WATCHERS = Gauge("hospital_status_watchers", "Event streams that are open")
 WEBHOOKS_PENDING = Gauge("hospital_status_webhooks_pending", "Messages that are still to be delivered", ["tenant"])
 WEBHOOK_TRIES = Counter(
-    "hospital_status_webhook_tries_total", "Messages posted: delivered, failed, and given up after 24 h", ["result"]
+    "hospital_status_webhook_tries_total", "Messages posted: delivered, failed, and given up", ["result"]
 )

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 #: A receiver is posted so many messages at a time.
 _AT_ONCE: Final = 4
 _AGAIN_SECONDS: Final = 5.0
-#: So many messages of one tenant wait at most, so that a receiver that is away for a day fills no memory.
+#: So many messages of a tenant wait for one address at most, so that a receiver that is away for a day fills no memory.
 MOST_PENDING: Final = 5_000
 _GIVE_UP: Final = timedelta(seconds=GIVE_UP_SECONDS)
 
@@ -89,7 +89,8 @@ class Deliveries:
         self._clock = clock
         self._sleep = sleep
         self._most_pending = most_pending
-        self._pending: Counter[str] = Counter()
+        #: Of a tenant and an address: messages whose job has ended.
+        self._pending: Counter[tuple[str, str]] = Counter()
         self._slots = {url: asyncio.Semaphore(_AT_ONCE) for urls in addresses.values() for url in urls}
 
     def concerns(self, tenant: str) -> bool:
@@ -98,17 +99,8 @@ class Deliveries:
 
     async def deliver(self, message: Message) -> None:
         """Returns when every address has taken the message, or its dead letter is written."""
-        tenant = message.event.tenant
-        if self._pending[tenant] >= self._most_pending:
-            for url in self._addresses[tenant]:
-                await self._give_up(url, message, f"{self._most_pending} older messages of {tenant} were not taken")
-            return
-        self._pending[tenant] += 1
-        try:
-            with WEBHOOKS_PENDING.labels(tenant).track_inprogress():
-                await self._deliver_to_all(message)
-        finally:
-            self._pending[tenant] -= 1
+        with WEBHOOKS_PENDING.labels(message.event.tenant).track_inprogress():
+            await self._deliver_to_all(message)
 
     async def _deliver_to_all(self, message: Message) -> None:
         event = message.event
@@ -119,6 +111,17 @@ class Deliveries:
                 every.create_task(self._deliver_to(url, message, give_up_at.timestamp()))
 
     async def _deliver_to(self, url: str, message: Message, give_up_at: float) -> None:
+        waiting = message.event.tenant, url
+        if self._pending[waiting] >= self._most_pending:
+            await self._give_up(url, message, f"{self._most_pending} older messages for {_host(url)} were not taken")
+            return
+        self._pending[waiting] += 1
+        try:
+            await self._try_until(give_up_at, url, message)
+        finally:
+            self._pending[waiting] -= 1
+
+    async def _try_until(self, give_up_at: float, url: str, message: Message) -> None:
         tries = 0
         while True:
             try:

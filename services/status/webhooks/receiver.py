@@ -27,7 +27,11 @@ class HttpReceiver:
         """Any answer of 200 to 299 takes it."""
         if self._session is None:
             # No cookies: what one tenant's receiver sets is no other's affair.
-            self._session = aiohttp.ClientSession(timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar())
+            # No limit of connections: whoever hangs would keep others waiting. Each address is posted few at a time.
+            connector = aiohttp.TCPConnector(limit=0)
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
+            )
         try:
             # As it was configured: yarl would write some signs of a path otherwise.
             given = URL(url, encoded=True)

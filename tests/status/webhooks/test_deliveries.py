@@ -30,11 +30,12 @@ class World:
     def __init__(self, **options) -> None:
         self.time = SimulatedTime()
         self.receiver, self.dead_letters, self.statuses = FakeReceiver(self.time), FakeDeadLetters(), PlainStatuses()
+        self.ended = EndedJobs()
         self.deliveries = Deliveries(
             options.pop("addresses", {"north": (NORTH,), "south": (SOUTH,)}),
             KEY,
             self.statuses,
-            EndedJobs(),
+            self.ended,
             self.receiver,
             self.dead_letters,
             self.time.clock,
@@ -246,10 +247,46 @@ async def test_a_tenant_whose_receiver_is_dead_fills_no_memory(world):
     tasks = one.deliver(*(finished(f"job-{number}") for number in range(12)))
     await one.time.advance(0)
     assert [task.done() for task in tasks] == [False] * 10 + [True] * 2
-    assert one.dead_letters.reasons == ["10 older messages of north were not taken"] * 2
+    assert one.dead_letters.reasons == ["10 older messages for https://north.example were not taken"] * 2
     [other] = one.deliver(finished(tenant="south"))
     await one.time.advance(0)
     assert other.done()
+
+
+async def test_a_dead_address_takes_nothing_from_a_healthy_one_of_its_tenant(world):
+    """Each has messages of its own that wait."""
+    one = world(most_pending=10, addresses={"north": (NORTH, SOUTH)})
+    one.receiver.answers[NORTH] = "it answered 500"
+    one.deliver(*(finished(f"job-{number}") for number in range(30)))
+    await one.time.advance(0)
+    assert len(one.receiver.times(SOUTH)) == 30
+    assert len(one.receiver.times(NORTH)) == 10
+    assert one.dead_letters.reasons == ["10 older messages for https://north.example were not taken"] * 20
+
+
+async def test_a_tenant_s_flood_at_an_address_takes_nothing_from_another_tenant_there(world):
+    """Two tenants may have the same receiver."""
+    one = world(most_pending=10, addresses={"north": (NORTH,), "south": (NORTH,)})
+    one.receiver.answers[NORTH] = "it answered 500"
+    one.deliver(*(finished(f"job-{number}") for number in range(12)))
+    await one.time.advance(0)
+    [other] = one.deliver(finished(tenant="south"))
+    await one.time.advance(0)
+    assert not other.done()
+    assert len(one.dead_letters.records) == 2
+
+
+async def test_a_job_that_waits_for_its_activation_does_not_count(world):
+    """A directory that activates nothing for an hour makes no message of others a dead letter."""
+    one = world(most_pending=10)
+    one.ended.running = {f"job-{number}" for number in range(30)}
+    one.deliver(*(finished(f"job-{number}") for number in range(30)))
+    await one.time.advance(0)
+    [other] = one.deliver(finished("other"))
+    await one.time.advance(0)
+    assert other.done()
+    assert one.receiver.times(NORTH) == [0]
+    assert one.dead_letters.records == []
 
 
 async def test_a_message_that_is_a_day_old_is_tried_once(world):

@@ -8,6 +8,7 @@ import pytest
 from services.status.webhooks.receiver import HttpReceiver
 from services.status.webhooks.signature import signed_headers
 from tests.support.status.webhook_doubles import KEY, real_receiver
+from tests.support.until import until
 
 BODY = b'{"type": "job.finished"}'
 
@@ -58,6 +59,21 @@ async def test_a_receiver_that_hangs_costs_a_time_out(real, receiver):
 async def test_a_receiver_that_is_away_is_named_by_its_error(receiver, free_port):
     """In a word."""
     assert "Connect" in await receiver.post(f"http://127.0.0.1:{free_port}/hook", BODY, headers())
+
+
+async def test_receivers_that_hang_take_no_connection_from_others(real):
+    """However many there are."""
+    real.status["/hangs"] = 0
+    receiver = HttpReceiver(seconds=10.0)
+    hung = [asyncio.create_task(receiver.post(f"{real.url}/hangs", BODY, headers())) for _ in range(110)]
+    try:
+        await until("they hang", lambda: len(real.asked) >= 100, 30)
+        assert await receiver.post(f"{real.url}/hook", BODY, headers()) is None
+    finally:
+        for task in hung:
+            task.cancel()
+        await asyncio.gather(*hung, return_exceptions=True)
+        await receiver.close()
 
 
 async def test_an_address_is_used_as_it_is_written(real, receiver):

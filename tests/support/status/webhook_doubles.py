@@ -110,9 +110,14 @@ class FakeDeadLetters:
 
 
 class EndedJobs:
-    """Every job has ended at the moment of its event."""
+    """Every job has ended at the moment of its event; not one in `running`."""
+
+    def __init__(self) -> None:
+        self.running: set[str] = set()
 
     async def end_of(self, job_id: str, round_: int, gone_from: datetime) -> JobEnd:
+        if job_id in self.running:
+            await asyncio.Event().wait()
         return JobEnd(gone_from - timedelta(days=1))
 
 

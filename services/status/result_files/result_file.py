@@ -130,7 +130,7 @@ class ResultFile(StreamingResponse):
             "X-Result-Unknown": str(opened.job.unknown_hospitals if wanted.name.may_hold_unknown else 0),
         }
         cells = ResultCells(opened.job.job_id, json.loads(opened.job.columns), opened.activated)
-        _check_fits(opened.job, cells, wanted)
+        _check_fits(opened, cells, wanted)
         super().__init__(
             self._content(opened.first, cells, wanted), headers=headers, media_type=wanted.format.media_type
         )
@@ -187,15 +187,30 @@ class ResultFile(StreamingResponse):
 
 def _writer(job: JobRow, cells: ResultCells, wanted: WantedFile) -> ResultCsv | ResultWorkbook:
     if wanted.format is ResultFormat.XLSX:
-        return ResultWorkbook(cells)
+        return ResultWorkbook(cells, _most_rows(job, wanted.name))
     return ResultCsv(cells, job.delimiter, marked=wanted.marked)
 
 
-def _check_fits(job: JobRow, cells: ResultCells, wanted: WantedFile) -> None:
-    rows, columns = job.total_hospitals, len(cells.columns)
-    if wanted.format is ResultFormat.XLSX and not result_workbook.fits(rows, columns):
-        detail = f"No workbook can hold {rows:,} rows of {columns:,} columns. Ask for the .csv: it holds them all."
+def _check_fits(opened: OpenedFile, cells: ResultCells, wanted: WantedFile) -> None:
+    rows, columns = _most_rows(opened.job, wanted.name), len(cells.columns)
+    if wanted.format is ResultFormat.XLSX and not result_workbook.fits(rows, columns, opened.first.rows):
+        detail = f"{rows:,} rows of {columns:,} columns are more than a workbook holds. Ask for the .csv: it holds all."
         raise Problem(409, "workbook_too_large", detail)
+
+
+def _most_rows(job: JobRow, name: ResultFileName) -> int:
+    """How many rows the file has; while the job runs, how many it may have."""
+    if not _complete(job):
+        return int(job.total_hospitals)
+    match name:
+        case ResultFileName.ALL:
+            return int(job.total_hospitals)
+        case ResultFileName.SUCCESSFUL:
+            return int(job.created_hospitals)
+        case ResultFileName.FAILED:
+            return int(job.failed_hospitals)
+        case ResultFileName.UNPROCESSED:
+            return int(job.unprocessed_hospitals)
 
 
 def _page(connection: Connection, job: JobRow, name: ResultFileName, after: int, limit: int) -> Page:

@@ -15,12 +15,23 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from sqlalchemy import Row
 
 from services.status.result_files.result_cells import ResultCells
+from shared.runtime.http.problems import Problem
 
 #: What Excel opens, without the header.
 _MAX_ROWS: Final = 1_048_575
 _MAX_COLUMNS: Final = 16_384
-#: So many cells stay below the 2 GiB that an archive's file may have without an extension that Excel does not read.
+#: More are more than the sheet may have, even with little in each.
 _MAX_CELLS: Final = 30_000_000
+#: What an archive's file may have without an extension that Excel does not read.
+_MAX_SHEET_BYTES: Final = 2**31 - 1
+#: So much of it is kept for the end, and for rows that are a little longer than their share.
+_SPARE_BYTES: Final = 16_384
+#: A cell without its text, and how much less an empty one is.
+_CELL_BYTES, _LESS_WHEN_EMPTY = 64, 54
+#: What stands in our own columns, about: two ids, a code and some numbers.
+_OUR_CHARS: Final = 120
+#: So much of an error is written in any case.
+_LEAST_ERROR_CHARS: Final = 100
 #: In UTF-16 units. Excel calls a workbook with more in one cell damaged, so the rest of it is cut off.
 MAX_CELL_CHARS: Final = 32_767
 
@@ -64,22 +75,38 @@ _FIXED_PARTS: Final = {
     ),
 }
 _SHEET: Final = "xl/worksheets/sheet1.xml"
+_END: Final = b"</sheetData></worksheet>"
 _TEXT, _HEADER = 1, 2
 #: What XML has no letters for or changes when it is read, and what Excel would take for the way to write that.
 _UNWRITABLE: Final = re.compile(r"[&<>\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 _MARKUP: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-def fits(rows: int, columns: int) -> bool:
-    """Whether a workbook can hold so many rows of so many columns."""
-    return rows <= _MAX_ROWS and columns <= _MAX_COLUMNS and rows * columns <= _MAX_CELLS
+def fits(rows: int, columns: int, sample: Collection[Row[Any]] = ()) -> bool:
+    """Whether a workbook can hold so many rows of so many columns, if they are about as long as those of the sample."""
+    if rows > _MAX_ROWS or columns > _MAX_COLUMNS or rows * columns > _MAX_CELLS:
+        return False
+    length = sum(_about_bytes(row, columns) for row in sample) // max(1, len(sample))
+    return rows * length <= _MAX_SHEET_BYTES - _SPARE_BYTES
+
+
+def _about_bytes(row: Row[Any], columns: int) -> int:
+    """How long a row becomes, with the least of its error: without reading its cells, of which there may be many."""
+    empty: int = row.columns.count('""')
+    text = len(row.columns.encode()) + len((row.error or "")[:_LEAST_ERROR_CHARS].encode())
+    return columns * _CELL_BYTES - empty * _LESS_WHEN_EMPTY + text + _OUR_CHARS
 
 
 class ResultWorkbook:
-    """Writes one job's rows. What each method returns comes next in the file."""
+    """Writes one job's rows. What each method returns comes next in the file.
 
-    def __init__(self, cells: ResultCells) -> None:
+    `expected_rows`: about how many come. They share the room: errors that would leave none for the others are cut.
+    """
+
+    def __init__(self, cells: ResultCells, expected_rows: int, max_bytes: int = _MAX_SHEET_BYTES) -> None:
         self._cells = cells
+        self._rows_left = expected_rows
+        self._bytes_left = max_bytes
         self._written = _Written()
         # Little is won by more than the first level, and a million rows take their time.
         self._archive = ZipFile(self._written, "w", ZIP_DEFLATED, compresslevel=1)
@@ -99,14 +126,22 @@ class ResultWorkbook:
         return self._written.take()
 
     def rows(self, rows: Iterable[Row[Any]], undecided: Collection[int] = ()) -> bytes:
-        """A row for each. `undecided`: rows of unknown outcome about which nobody has decided."""
+        """A row for each. `undecided`: rows of unknown outcome about which nobody has decided.
+
+        Raises a 409 problem when no more fits.
+        """
         for row in rows:
-            self._write(f"<row>{''.join(map(_cell, self._cells.of(row, undecided)))}</row>")
+            *cells, error = self._cells.of(row, undecided)
+            begin = f"<row>{''.join(map(_cell, cells))}"
+            share = (self._bytes_left - _SPARE_BYTES) // max(1, self._rows_left)
+            room = share - len(begin.encode()) - _CELL_BYTES - len("</row>")
+            self._write(f"{begin}{_cell(_shortened(str(error), room))}</row>")
+            self._rows_left -= 1
         return self._written.take()
 
     def end(self) -> bytes:
         """The rest of the file. Without it no program opens the workbook."""
-        self._write("</sheetData></worksheet>")
+        self._sheet.write(_END)
         self.close()
         return self._written.take()
 
@@ -116,7 +151,13 @@ class ResultWorkbook:
         self._archive.close()
 
     def _write(self, xml: str) -> None:
-        self._sheet.write(xml.encode())
+        content = xml.encode()
+        if len(content) + len(_END) > self._bytes_left:
+            raise Problem(
+                409, "workbook_too_large", "No more fits into a workbook. Ask for the .csv: it holds all rows."
+            )
+        self._bytes_left -= len(content)
+        self._sheet.write(content)
 
 
 class _Written:
@@ -146,6 +187,14 @@ def _cell(value: str | int, style: int = _TEXT) -> str:
     if not value:
         return f'<c s="{style}"/>'
     return f'<c s="{style}" t="inlineStr"><is><t xml:space="preserve">{_text(value)}</t></is></c>'
+
+
+def _shortened(error: str, room: int) -> str:
+    """The error, cut so that it takes about so many bytes, or the least of it."""
+    length = len(_text(error).encode())
+    if length <= room:
+        return error
+    return error[: max(_LEAST_ERROR_CHARS, len(error) * room // length)]
 
 
 def _text(cell: str) -> str:

@@ -49,7 +49,7 @@ _CSV_FILES: Final[Documented] = {
 _WORKBOOKS: Final[Documented] = {
     200: {
         "description": "One sheet, in the order of the file. Every cell of the upload is text. What is longer than "
-        "Excel's 32,767 characters is cut.",
+        "Excel's 32,767 characters is cut. So are errors when the sheet would pass 2 GiB.",
         "content": {ResultFormat.XLSX.media_type: {"schema": {"type": "string", "format": "binary"}}},
         "headers": _HEADERS,
     }

@@ -155,6 +155,20 @@ async def test_more_than_a_workbook_can_hold_is_refused(api, engine):
     assert (answer.status_code, answer.json()["error_type"]) == (409, "workbook_too_large")
 
 
+async def test_the_rows_of_a_finished_job_that_are_not_in_the_file_take_no_room_in_it(api, engine):
+    """The few that failed of more than a workbook can hold."""
+    job = JobHistory(total=2)
+    await apply_events(engine, job.accepted(), job.created(2), job.failed(3), job.finished(JobOutcome.SOME_FAILED))
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(
+            "UPDATE status_jobs SET total_hospitals = 1048577, created_hospitals = 1048576"
+        )
+    answers = {
+        name: await api.get(f"/jobs/job-1/{name}.xlsx") for name in ("failed", "unprocessed", "successful", "all")
+    }
+    assert [answer.status_code for answer in answers.values()] == [200, 200, 409, 409]
+
+
 async def test_a_workbook_whose_reader_goes_leaves_nothing_open(api, engine):
     """Its archive is ended, not left to the garbage collector, which would complain."""
     job = JobHistory(total=20)

@@ -14,6 +14,7 @@ from services.ingest.csv_file.validation import FileAccepted, Rules
 from services.status.result_files.result_cells import ResultCells
 from services.status.result_files.result_workbook import ResultWorkbook, fits
 from shared.contract.result_columns import RESULT_COLUMNS
+from shared.runtime.http.problems import Problem
 from tests.support.ingest.written_csv import read, written
 from tests.support.status.stored_rows import stored
 
@@ -21,9 +22,9 @@ COLUMNS = ["name", "address", "phone"]
 SHEET = "xl/worksheets/sheet1.xml"
 
 
-def workbook(rows, columns=COLUMNS):
+def workbook(rows, columns=COLUMNS, **limits):
     """The bytes of a file."""
-    made = ResultWorkbook(ResultCells("job-1", columns, ()))
+    made = ResultWorkbook(ResultCells("job-1", columns, ()), len(rows), **limits)
     return made.header() + made.rows(rows) + made.end()
 
 
@@ -74,9 +75,44 @@ def test_what_excel_opens_fits(rows, columns, fitting):
     assert fits(rows, columns) is fitting
 
 
+@pytest.mark.parametrize(("length", "fitting"), [(10, True), (1_500, False)])
+def test_rows_that_are_too_long_do_not_fit(length, fitting):
+    """A million of them: 2 GiB is all that a sheet may have. Their errors are cut, and decide nothing."""
+    sample = [stored(["Mercy", "x" * length, ""], error="e" * 1_000)] * 20
+    assert fits(1_000_000, 3 + len(RESULT_COLUMNS), sample) is fitting
+
+
+@pytest.mark.parametrize("sign", ["e", "<", "\x01", "\u00e4", "\U0001f3e5"])
+def test_long_errors_are_cut_so_that_every_row_fits(sign):
+    """A million rows with errors of a thousand characters were a download that broke off at its end."""
+    rows = [stored(["Mercy", "2 Main Street", ""], row=row, error=sign * 1_000) for row in range(2, 502)]
+    content = workbook(rows, max_bytes=700_000)
+    assert ZipFile(BytesIO(content)).getinfo(SHEET).file_size <= 700_000
+    _, *found = cells(content)
+    assert [row[3] for row in found] == list(range(2, 502))
+    assert all(sign * 100 in row[-1] for row in found)
+
+
+def test_short_errors_leave_their_room_to_long_ones():
+    """Nothing is cut that need not be."""
+    rows = [stored(["Mercy"], row=row, error="e" * (1_000 if row > 400 else 10)) for row in range(2, 502)]
+    _, *found = cells(workbook(rows, max_bytes=700_000))
+    assert [len(row[-1]) for row in found[400:]] == [1_000] * 100
+
+
+def test_more_than_a_sheet_may_have_ends_the_file_with_a_problem():
+    """And its archive can be closed all the same."""
+    made = ResultWorkbook(ResultCells("job-1", COLUMNS, ()), 20, max_bytes=20_000)
+    made.header()
+    with pytest.raises(Problem) as refused:
+        made.rows([stored(["x" * 5_000])] * 20)
+    made.close()
+    assert refused.value.error_type == "workbook_too_large"
+
+
 def test_a_page_of_rows_leaves_nothing_behind():
     """However many come: each is handed out when it is written."""
-    made = ResultWorkbook(ResultCells("job-1", COLUMNS, ()))
+    made = ResultWorkbook(ResultCells("job-1", COLUMNS, ()), 20_000)
     page = [stored([f"Hospital {row}", "1 Long Street", "0211"], row=row) for row in range(2, 1_002)]
     made.header()
     made.rows(page)

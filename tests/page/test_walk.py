@@ -1,5 +1,7 @@
 """The page in front of the real services, the real broker and the sandbox directory."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -121,6 +123,65 @@ def test_a_clerk_uploads_a_bad_file_and_a_good_one_and_corrects_what_the_directo
     assert installation.created() == 25
 
 
+def test_a_clerk_corrects_what_was_refused_until_all_are_active(
+    page: Page, installation: Installation, tmp_path: Path
+) -> None:
+    """80 rows, 8 refused: failed.csv comes back from a spreadsheet, and what it has lost is typed into the page."""
+    installation.refuse("Lost")
+    names = [f"{'Lost' if n % 10 == 7 else 'Found'} Clinic {n}" for n in range(80)]
+    file = tmp_path / "region.csv"
+    file.write_text("name,address\n" + "".join(f"{name},{n} Circle Road\n" for n, name in enumerate(names)))
+    page.goto(installation.url)
+    upload(page, file)
+    expect(page.locator(".headline")).to_have_text("72 of 80 hospitals were created, 8 failed.", timeout=90_000)
+    expect(page.locator(".consequence")).to_contain_text("They become active when all rows are created")
+    expect(page.get_by_role("button", name="Try 8 failed rows again")).to_be_visible()
+    first = page.url
+
+    with page.expect_download() as download:
+        page.get_by_role("link", name="failed.csv").click()
+    corrected = tmp_path / "region-failed.csv"
+    corrected.write_bytes(as_a_spreadsheet_saves(download.value.path(), lost="17 Circle Road"))
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="corrected file").click()
+    chooser.value.set_files(corrected)
+    expect(page.get_by_role("heading", name="region-failed.csv has 1 error")).to_be_focused()
+    page.locator(".wrong-row [aria-invalid]").fill("17 Circle Road")
+    page.get_by_role("button", name="Check again with 1 corrected row").click()
+    expect(page.get_by_text("This file corrects rows of an earlier upload")).to_be_visible()
+    page.get_by_role("button", name="Upload 8 hospitals").click()
+    expect(page.locator(".headline")).to_have_text("All 8 hospitals are created and activated.", timeout=90_000)
+
+    page.locator(".chain").get_by_role("link").click()
+    expect(page).to_have_url(first)
+    expect(page.locator(".headline")).to_have_text("All 80 hospitals are created, 8 of them after correction.")
+    expect(page.locator(".consequence")).to_have_text("They are active in the directory.", timeout=30_000)
+    expect(page.locator(".chip")).to_have_text("Completed")
+    expect(page.locator(".actions button:visible")).to_have_count(0)
+    page.get_by_role("link", name="All uploads").click()
+    page.get_by_label("Find").fill("region")
+    expect(page.locator(".jobs .numbers")).to_have_text(
+        ["8 hospitals created, a correction", "80 hospitals created, 8 after correction"]
+    )
+    page.get_by_label("Show").select_option("Needs attention")
+    expect(page.locator(".jobs li")).to_have_count(0)
+    found = [each for each in installation.hospitals() if each["address"].endswith("Circle Road")]
+    assert sorted(each["name"] for each in found) == sorted(name.replace("Lost", "Found") for name in names)
+    assert all(each["active"] for each in found)
+    installation.created()
+
+
+def as_a_spreadsheet_saves(failed: Path, lost: str) -> bytes:
+    """The names corrected, semicolons, a byte order mark; and one cell was emptied by mistake."""
+    rows = list(csv.reader(failed.read_text("utf-8-sig").splitlines()))
+    assert len(rows) == 9
+    text = io.StringIO()
+    csv.writer(text, delimiter=";").writerows(
+        ["" if cell == lost else cell.replace("Lost Clinic", "Found Clinic") for cell in row] for row in rows
+    )
+    return text.getvalue().encode("utf-8-sig")
+
+
 def test_a_clerk_uploads_an_old_export_and_corrects_it_in_the_page(
     page: Page, installation: Installation, tmp_path: Path
 ) -> None:
@@ -145,12 +206,10 @@ def test_a_clerk_uploads_an_old_export_and_corrects_it_in_the_page(
     page.get_by_role("button", name="Check again with 3 corrected rows").click()
     page.get_by_role("button", name="Upload 4 hospitals").click()
     expect(page.locator(".headline")).to_have_text("All 4 hospitals are created and activated.", timeout=60_000)
-    found = {
-        (each["name"], each["phone"])
-        for each in installation.hospitals()
-        if (each["phone"] or "").startswith("+34 555 11")
-    }
-    assert found == {
+    held = [each for each in installation.hospitals() if (each["phone"] or "").startswith("+34 555 11")]
+    assert all(each["active"] for each in held)
+    assert len(held) == 4
+    assert {(each["name"], each["phone"]) for each in held} == {
         ("Cl\u00ednica Mu\u00f1oz", "+34 555 1101"),
         ("San Juan", "+34 555 1102"),
         ("San Jos\u00e9", "+34 555 1103"),

@@ -83,6 +83,12 @@ def same_file(page: Page, api: FakeApi) -> None:
     expect(page.get_by_role("heading", name="Upload the same file again?")).to_be_visible()
 
 
+def created_before(page: Page, api: FakeApi) -> None:
+    rows = [{"row": 2, "job_id": "earlier", "job_row": 7}]
+    chosen(page, api, already_created={"count": 3, "rows": rows}, corrects="earlier")
+    expect(page.get_by_role("heading", name="Create 3 hospitals a second time?")).to_be_visible()
+
+
 def running(page: Page, api: FakeApi) -> None:
     api.failed = failures(3)
     watch_live(page, api, job(failed_hospitals=3, processed_hospitals=13, waiting_for="rate_limit", file_name=LONG))
@@ -97,14 +103,31 @@ def cancelling(page: Page, api: FakeApi) -> None:
 
 def partly_failed(page: Page, api: FakeApi) -> None:
     api.failed = failures(3, outcome_unknown=True)
-    watch(page, api, ended(failed=3, file_name=LONG))
+    api.failure_counts = [{"code": "rejected", "hospitals": 2}, {"code": "outcome_unknown", "hospitals": 1}]
+    upload = {"at": "2026-03-01T09:30:00Z", "kind": "upload", "round": 1, "requested_by": "north"}
+    api.entries = [upload, upload | {"kind": "retry", "codes": ["rejected"], "ignored": False}]
+    watch(page, api, ended(failed=3, unknown_hospitals=1, file_name=LONG))
+    expect(page.locator("#failed-title ~ * tbody tr")).to_have_count(3)
+    expect(page.get_by_label("Which rows to try again")).to_be_visible()
+    history = page.get_by_text("What has happened", exact=True)
+    history.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".history tbody tr")).to_have_count(2)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("region", name="What has happened, one event a line")).to_be_focused()
+
+
+def corrected(page: Page, api: FakeApi) -> None:
+    api.failed = failures(3, corrected=True)
+    after = {"outcome": "all_created_after_correction", "corrected_hospitals": 3, "activated": True}
+    watch(page, api, ended(failed=3, corrected_by=["job-2"]) | after)
     expect(page.locator("tbody tr")).to_have_count(3)
 
 
-def settling(page: Page, api: FakeApi) -> None:
+def resolving(page: Page, api: FakeApi) -> None:
     partly_failed(page, api)
-    page.get_by_role("button", name="Settle row 2").click()
-    page.get_by_role("button", name="Settle the row").click()
+    page.get_by_role("button", name="Resolve row 2").click()
+    page.get_by_role("button", name="Resolve the row").click()
     expect(page.get_by_text("Write the number")).to_be_visible()
 
 
@@ -129,10 +152,12 @@ VIEWS = [
     warned,
     ready,
     same_file,
+    created_before,
     running,
     cancelling,
     partly_failed,
-    settling,
+    corrected,
+    resolving,
     not_activated,
     key_wanted,
 ]

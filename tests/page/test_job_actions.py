@@ -1,4 +1,4 @@
-"""What a person can do about a job: cancel, try again, activate, settle."""
+"""What a person can do about a job: cancel, try again, activate, resolve."""
 
 import json
 from collections.abc import Callable
@@ -87,8 +87,9 @@ def test_rows_that_failed_for_one_reason_are_tried_again_alone(page: Page, api: 
     expect(choice.get_by_role("option")).to_have_text(
         ["all 3 rows", "2 rows the directory refused", "1 row that was not sent"]
     )
+    expect(page.get_by_role("button", name="Try 3 failed rows again")).to_be_visible()
     choice.select_option("rejected")
-    press(page, "Try 3 failed rows again")
+    press(page, "Try the chosen rows again")
     expect(page.locator(".chip")).to_have_text("Running")
     expect(choice).to_be_hidden()
     assert [json.loads(body) for body in api.bodies(f"jobs/{JOB_ID}/retry")] == [{"codes": ["rejected"]}]
@@ -113,6 +114,8 @@ def test_a_corrected_upload_tells_the_whole_story(page: Page, api: FakeApi) -> N
     expect(page.locator(".headline")).to_have_text("All 40 hospitals are created, 8 of them after correction.")
     expect(page.locator(".consequence")).to_have_text("They are being activated now.")
     expect(page.get_by_role("button", name="open rows again")).to_be_hidden()
+    expect(page.get_by_role("button", name="corrected file")).to_be_hidden()
+    expect(page.locator(".file", has_text="failed.csv")).to_have_text("failed.csv8 rows, with reasons")
     api.states[0] = whole | {"activated": True}
     page.reload()
     expect(page.locator(".chip")).to_have_text("Completed")
@@ -123,7 +126,7 @@ def test_what_has_happened_is_told_when_somebody_asks(page: Page, api: FakeApi) 
     """With who did it; the service itself where nobody did. It is read only then."""
     entry = {"at": "2026-03-01T09:30:00Z", "round": 1, "requested_by": "north"}
     api.entries = [
-        entry | {"kind": "upload"},
+        entry | {"kind": "retry", "codes": ["rejected", "outcome_unknown"], "ignored": False},
         entry | {"kind": "cancel", "reason": "max_failures", "requested_by": None},
         entry | {"kind": "resolve", "row": 4, "hospital_id": 77},
     ]
@@ -132,10 +135,11 @@ def test_what_has_happened_is_told_when_somebody_asks(page: Page, api: FakeApi) 
     page.get_by_text("What has happened").click()
     rows = page.locator(".history tbody tr")
     expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("Tried again: rows the directory refused, rows that are unconfirmed")
     expect(rows.last).to_contain_text("Stopped, since more rows failed than the upload allows")
     expect(rows.last).to_contain_text("the service itself")
     page.locator(".history").get_by_role("button", name="Show more").click()
-    expect(rows.last).to_contain_text("Row 4 settled: hospital 77")
+    expect(rows.last).to_contain_text("Row 4 resolved: it is hospital 77")
     expect(rows.last).to_contain_text("north")
 
 
@@ -146,7 +150,7 @@ def test_a_retry_that_has_to_wait_is_repeated_by_itself(page: Page, api: FakeApi
     stopped = CANCELLED | {"failed_hospitals": 2, "unprocessed_hospitals": 8}
     watch(page, api, stopped, stopped, job(), ended())
     press(page, "Try 2 failed and 8 unsent again")
-    expect(page.get_by_text("is being wound up")).to_be_visible()
+    expect(page.get_by_text("The cancelled upload is still ending.")).to_be_visible()
     expect(page.locator(".chip")).to_have_text("Completed")
     assert len(api.to(f"jobs/{JOB_ID}/retry")) == 2
 
@@ -203,15 +207,15 @@ def test_an_activation_that_takes_long_is_said_to_go_on(page: Page, api: FakeApi
 
 
 @pytest.mark.parametrize(("written", "sent"), [("4711", "4711"), ("H-7", '"H-7"'), ("007", '"007"')])
-def test_a_row_of_which_nobody_knows_is_settled_with_its_number(
+def test_a_row_of_which_nobody_knows_is_resolved_with_its_number(
     page: Page, api: FakeApi, written: str, sent: str
 ) -> None:
     """A number goes as one, anything else as text; then the row is none of the failed any more."""
     api.failed = failures(1, outcome_unknown=True)
     watch(page, api, ended(failed=1))
-    expect(page.get_by_text("Nobody can tell what became of 1 row.")).to_be_visible()
-    press(page, "Settle row 2")
-    press(page, "Settle the row")
+    expect(page.get_by_text("1 row is unconfirmed.")).to_be_visible()
+    press(page, "Resolve row 2")
+    press(page, "Resolve the row")
     expect(page.get_by_text("Write the number that the hospital has in the directory.")).to_be_visible()
     page.get_by_label("Number in the directory").fill(written)
     api.failed, api.states[0] = [], ended()
@@ -221,30 +225,30 @@ def test_a_row_of_which_nobody_knows_is_settled_with_its_number(
     assert api.bodies(f"jobs/{JOB_ID}/rows/2/resolve") == [f'{{"hospital_id":{sent}}}']
 
 
-def test_a_row_that_is_not_in_the_directory_is_settled_so(page: Page, api: FakeApi) -> None:
+def test_a_row_that_is_not_in_the_directory_is_resolved_so(page: Page, api: FakeApi) -> None:
     """It stays failed, with who said so, and is not asked about again."""
     api.failed = failures(1, outcome_unknown=True)
     watch(page, api, ended(failed=1))
-    press(page, "Settle row 2")
+    press(page, "Resolve row 2")
     page.get_by_text("I looked: it is not there.").click()
     expect(page.get_by_label("Number in the directory")).to_be_disabled()
-    press(page, "Settle the row")
-    expect(page.get_by_text("Being settled")).to_be_visible()
+    press(page, "Resolve the row")
+    expect(page.get_by_text("Being resolved")).to_be_visible()
     api.failed = failures(1, error="ann looked: it is not in the directory.")
     expect(page.locator("tbody tr")).to_contain_text("ann looked")
-    expect(page.get_by_role("button", name="Settle row 2")).to_have_count(0)
+    expect(page.get_by_role("button", name="Resolve row 2")).to_have_count(0)
     assert api.bodies(f"jobs/{JOB_ID}/rows/2/resolve") == ['{"absent":true}']
 
 
-def test_a_row_that_somebody_else_settled_tells_so(page: Page, api: FakeApi) -> None:
+def test_a_row_that_somebody_else_resolved_tells_so(page: Page, api: FakeApi) -> None:
     """409: the dialog says why, and nothing is lost of what was written."""
     api.failed = failures(1, outcome_unknown=True)
     api.resolutions[0] = Problem(409, "row_not_unknown", "Row 2 is created.").response()
     watch(page, api, ended(failed=1))
-    press(page, "Settle row 2")
+    press(page, "Resolve row 2")
     page.get_by_label("Number in the directory").fill("4711")
-    press(page, "Settle the row")
+    press(page, "Resolve the row")
     expect(page.get_by_role("alert")).to_have_text("Row 2 is created.")
     expect(page.get_by_label("Number in the directory")).to_have_value("4711")
     press(page, "Not now")
-    expect(page.get_by_role("button", name="Settle row 2")).to_be_focused()
+    expect(page.get_by_role("button", name="Resolve row 2")).to_be_focused()

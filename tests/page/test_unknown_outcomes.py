@@ -13,9 +13,13 @@ def test_a_file_with_rows_that_may_exist_already_says_how_many(page: Page, api: 
     watch(page, api, ended(failed=4, unknown_hospitals=3))
     files = page.get_by_role("region", name="Result files")
     expect(files.locator(".notice")).to_contain_text("3 rows in failed.csv may already be in the directory.")
-    expect(files.locator(".notice")).to_contain_text("Settle them above, or try the failed rows again")
-    expect(page.get_by_text("Nobody can tell what became of 3 rows.")).to_be_visible()
-    expect(page.get_by_text("settle them here, before you upload failed.csv again.")).to_be_visible()
+    expect(files.locator(".notice")).to_contain_text("Resolve them above, or try the failed rows again")
+    numbers = page.locator(".tally > div:visible")
+    expect(numbers).to_have_text(["Created36", "Failed1", "Unconfirmed3", "Not sent0"])
+    assert page.locator(".fill.unconfirmed").evaluate("it => it.style.width") == "7.5%"
+    expect(page.get_by_role("button", name="Try 4 open rows again")).to_be_visible()
+    expect(page.get_by_text("3 rows are unconfirmed.")).to_be_visible()
+    expect(page.get_by_text("resolve them here, before you upload failed.csv again.")).to_be_visible()
 
 
 @pytest.mark.parametrize("failed", [0, 4])

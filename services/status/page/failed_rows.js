@@ -1,22 +1,22 @@
 // The rows of a job that failed, with the reason of each.
 import { rows } from "./api.js";
 import { button, el, quoted, scrolling, table } from "./elements.js";
-import { settle } from "./row_settling.js";
-import { count, counted, isFinal } from "./words.js";
+import { resolve } from "./row_resolving.js";
+import { count, counted, isFinal, open } from "./words.js";
 
 const PAGE = 50;
 const MOST_AT_ONCE = 1000;
-/** How often, and for how many seconds each, it looks whether a settled row has changed. */
+/** How often, and for how many seconds each, it looks whether a resolved row has changed. */
 const LOOKS = [0.5, 1, 1, 2, 2, 3, 5, 5];
 
 /** Rows are read again when this changes. */
-const versionOf = job => [job.failed_hospitals, job.unknown_hospitals, job.completed_at].join();
+const versionOf = job => [job.failed_hospitals, job.unknown_hospitals, job.corrected_hospitals, job.completed_at].join();
 
 /**
  * Returns { element, update(job), stop() }. It reads rows only when there is something new.
- * `settled()`: a person settled a row. `correct()`: a person has a corrected file.
+ * `resolved()`: a person resolved a row. `correct()`: a person has a corrected file.
  */
-export function failedRows(jobId, { settled, correct }) {
+export function failedRows(jobId, { resolved, correct }) {
   const controller = new AbortController();
   const place = el("div", { class: "stack" });
   const advice = el("div", { class: "stack" },
@@ -24,7 +24,7 @@ export function failedRows(jobId, { settled, correct }) {
     el("div", { class: "buttons" }, button("Upload the corrected file", correct)));
   const element = el("section", { class: "card", "aria-labelledby": "failed-title", hidden: true },
     el("h2", { id: "failed-title", tabindex: "-1" }, "Rows that failed"), place, advice);
-  const settling = new Set();
+  const resolving = new Set();
   let shown = [];
   let cursor = null;
   let total = 0;
@@ -35,7 +35,7 @@ export function failedRows(jobId, { settled, correct }) {
   function update(job) {
     newest = job;
     element.hidden = job.failed_hospitals === 0;
-    advice.hidden = !isFinal(job);
+    advice.hidden = !isFinal(job) || open(job) === 0;
     if (!element.hidden && versionOf(job) !== readFor) read();
   }
 
@@ -68,28 +68,28 @@ export function failedRows(jobId, { settled, correct }) {
     }
   }
 
-  async function settleRow(row) {
-    if (!await settle(jobId, row)) return;
-    settling.add(row.row);
+  async function resolveRow(row) {
+    if (!await resolve(jobId, row)) return;
+    resolving.add(row.row);
     draw();
     element.querySelector("h2").focus();
     for (const seconds of LOOKS) {
-      await new Promise(resolve => setTimeout(resolve, 1000 * seconds));
+      await new Promise(done => setTimeout(done, 1000 * seconds));
       if (controller.signal.aborted) return;
       await read();
       const now = shown.find(each => each.row === row.row);
       if (!now || now.error !== row.error) break;
     }
-    settling.delete(row.row);
+    resolving.delete(row.row);
     draw();
-    settled();
+    resolved();
   }
 
   function draw(problem = null) {
     const unknown = Math.max(newest.unknown_hospitals, shown.filter(row => row.outcome_unknown).length);
     place.replaceChildren(
       el("p", { class: "soft" }, `${count(shown.length)} of ${count(Math.max(total, shown.length))} shown. The row is the line number that a spreadsheet shows.`),
-      ...unknown ? [el("p", { class: "notice mixed" }, el("strong", {}, `Nobody can tell what became of ${counted(unknown, "row", "rows")}. `), `Look in the directory, and settle ${unknown === 1 ? "it" : "them"} here, before you upload failed.csv again.`)] : [],
+      ...unknown ? [el("p", { class: "notice mixed" }, el("strong", {}, `${counted(unknown, "row is", "rows are")} unconfirmed. `), `The directory gave no clear answer. Look there, and resolve ${unknown === 1 ? "it" : "them"} here, before you upload failed.csv again.`)] : [],
       scrolling("The failed rows, one a line", table("The failed rows", ["Row", "Hospital and reason"], shown.map(cells))),
       ...problem ? [el("p", { class: "notice bad", role: "alert" }, problem.message), el("div", { class: "buttons" }, button("Try again", read))] : [],
       ...cursor && !problem ? [el("div", { class: "buttons" }, button("Show more", more))] : [],
@@ -98,9 +98,9 @@ export function failedRows(jobId, { settled, correct }) {
 
   function cells(row) {
     const reason = el("span", {}, row.error === null ? "No reason was given." : quoted(row.error));
-    const open = row.outcome_unknown && !settling.has(row.row);
-    const answer = settling.has(row.row) ? el("p", { class: "soft" }, "Being settled …") : open && button("Settle", () => settleRow(row), "small");
-    if (open) answer.setAttribute("aria-label", `Settle row ${row.row}`);
+    const isUnconfirmed = row.outcome_unknown && !resolving.has(row.row);
+    const answer = resolving.has(row.row) ? el("p", { class: "soft" }, "Being resolved …") : isUnconfirmed && button("Resolve", () => resolveRow(row), "small");
+    if (isUnconfirmed) answer.setAttribute("aria-label", `Resolve row ${row.row}`);
     const corrected = row.corrected && el("span", { class: "soft" }, "stands in a correction");
     const often = row.attempts > 1 && el("span", { class: "soft" }, `after ${count(row.attempts)} attempts`);
     return [String(row.row), [el("p", { class: "row-name" }, quoted(row.name)), el("div", { class: "reason" }, reason, often, corrected, answer)]];

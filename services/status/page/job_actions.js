@@ -5,7 +5,7 @@ import { sure } from "./dialogs.js";
 import { announce, button, el, write } from "./elements.js";
 import { messageOf } from "./problem.js";
 import { retryChoice } from "./retry_choice.js";
-import { count, counted, hospitals, isBeingCancelled, isFinal, isInactive, open } from "./words.js";
+import { count, counted, hospitals, isBeingCancelled, isFinal, isInactive, open, unconfirmed } from "./words.js";
 
 const CANCELLING = "Cancelling: rows that are on their way are waited for.";
 
@@ -17,7 +17,7 @@ export function jobActions(jobId, done) {
   const cancel = button("Cancel the upload", () => run(askToCancel), "danger");
   const retry = button("", () => run(tryAgain));
   const activate = button("", () => run(askToActivate));
-  const choice = retryChoice(jobId);
+  const choice = retryChoice(jobId, () => write(retry, retryWords(job, choice.codes().length > 0)));
   const words = el("p", { class: "soft", role: "status" });
   const element = el("div", { class: "actions" }, el("div", { class: "buttons" }, activate, choice.element, retry, cancel), words);
   let job = null;
@@ -78,7 +78,7 @@ export function jobActions(jobId, done) {
       return true;
     } catch (problem) {
       if (problem.type !== "job_winding_up") throw problem;
-      say("What is left of the cancelled run is being wound up. The rows run again as soon as that is done …");
+      say("The cancelled upload is still ending. The rows are tried again as soon as it has ended …");
       await new Promise(resolve => setTimeout(resolve, 1000 * (problem.retryAfter ?? 5)));
       return false;
     }
@@ -88,7 +88,7 @@ export function jobActions(jobId, done) {
     const partly = job.outcome !== "all_created";
     const title = `Activate ${hospitals(job.created_hospitals)}?`;
     const why = "Not all rows of this upload became hospitals. Those that did become active in the directory, so that everybody sees them; the others are not touched. Nobody can undo that here.";
-    if (partly && !await sure(title, [why], { yes: "Activate", no: "Leave them inactive" })) return;
+    if (partly && !await sure(title, [why], { yes: "Activate", no: "Not now" })) return;
     say(await activateAll(job.batch_ids, say));
     done(false);
   }
@@ -102,7 +102,7 @@ export function jobActions(jobId, done) {
     retry.hidden = !final || open(job) === 0;
     choice.update(job, !retry.hidden);
     activate.hidden = !final || !isInactive(job);
-    write(retry, retryWords(job));
+    write(retry, retryWords(job, choice.codes().length > 0));
     write(activate, job.outcome === "all_created" ? "Activate all hospitals" : `Activate the ${count(job.created_hospitals)} created`);
     activate.className = job.outcome === "all_created" ? "main" : "";
   }
@@ -122,9 +122,10 @@ export function jobActions(jobId, done) {
   return { element, update, stop: () => { stopped = true; } };
 }
 
-function retryWords(job) {
+function retryWords(job, isChosen) {
   const { failed_hospitals: failed, unprocessed_hospitals: unsent } = job;
-  if (job.corrected_hospitals) return `Try ${counted(open(job), "open row", "open rows")} again`;
+  if (isChosen) return "Try the chosen rows again";
+  if (job.corrected_hospitals || unconfirmed(job)) return `Try ${counted(open(job), "open row", "open rows")} again`;
   if (!unsent) return `Try ${counted(failed, "failed row", "failed rows")} again`;
   return failed ? `Try ${count(failed)} failed and ${count(unsent)} unsent again` : `Send the ${counted(unsent, "unsent row", "unsent rows")}`;
 }

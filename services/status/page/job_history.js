@@ -1,13 +1,13 @@
 // What has happened to a job: its upload, commands and rounds, with who gave each. Read when somebody opens it.
 import { history } from "./api.js";
 import { button, el, quoted, scrolling, table } from "./elements.js";
-import { count, moment } from "./words.js";
+import { count, moment, rowsOf } from "./words.js";
 
 const KINDS = {
   upload: () => "Uploaded",
   cancel: entry => entry.reason === "max_failures" ? "Stopped, since more rows failed than the upload allows" : "Cancelled",
-  retry: entry => `Tried again${entry.codes?.length ? ` (${entry.codes.join(", ")})` : ""}${entry.ignored ? ": came too late, nothing changed" : ""}`,
-  resolve: entry => `Row ${count(entry.row)} settled: ${entry.hospital_id === null ? "not in the directory" : `hospital ${entry.hospital_id}`}`,
+  retry: entry => `Tried again${entry.codes?.length ? `: ${entry.codes.map(rowsOf).join(", ")}` : ""}${entry.ignored ? " (too late: nothing has changed)" : ""}`,
+  resolve: entry => `Row ${count(entry.row)} resolved: ${entry.hospital_id === null ? "it is not in the directory" : `it is hospital ${entry.hospital_id}`}`,
   activate: () => "Activation asked for",
   finished: entry => `Round ${count(entry.round)} ended`,
 };

@@ -32,7 +32,7 @@ export function jobPage(jobId, { correct }) {
   const refusal = el("p", { class: "notice bad", hidden: true });
   const problemNotice = el("p", { class: "notice bad", hidden: true });
   const actions = jobActions(jobId, begins => watch(begins));
-  const failed = failedRows(jobId, { settled: () => watch(false), correct });
+  const failed = failedRows(jobId, { resolved: () => watch(false), correct });
   const files = resultFiles(jobId);
   const past = jobHistory(jobId);
   const card = el("section", { class: "card job", "aria-labelledby": "job-title", hidden: true },

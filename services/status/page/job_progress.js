@@ -1,8 +1,13 @@
-// The bar of a job: created, failed and not sent, as shares of the whole.
+// The bar of a job: created, failed, unconfirmed and not sent, as shares of the whole.
 import { el, write } from "./elements.js";
-import { count, percent } from "./words.js";
+import { count, failedForSure, percent, unconfirmed } from "./words.js";
 
-const PARTS = [["created", "Created"], ["failed", "Failed"], ["unprocessed", "Not sent"]];
+const PARTS = [
+  ["created", "Created", job => job.created_hospitals],
+  ["failed", "Failed", failedForSure],
+  ["unconfirmed", "Unconfirmed", unconfirmed],
+  ["unprocessed", "Not sent", job => job.unprocessed_hospitals],
+];
 
 export function progressBar(label) {
   const fills = Object.fromEntries(PARTS.map(([name]) => [name, el("div", { class: `fill ${name}` })]));
@@ -11,7 +16,10 @@ export function progressBar(label) {
   return {
     element,
     update(job) {
-      for (const [name, fill] of Object.entries(fills)) fill.style.width = `${100 * job[`${name}_hospitals`] / job.total_hospitals}%`;
+      for (const [name, , of] of PARTS) {
+        fills[name].style.width = `${100 * of(job) / job.total_hospitals}%`;
+        fills[name].hidden = of(job) === 0;
+      }
       element.setAttribute("aria-valuenow", Math.floor(job.progress_percentage));
       element.setAttribute("aria-valuetext", `${percent(job.progress_percentage)}: ${count(job.processed_hospitals)} of ${count(job.total_hospitals)} hospitals`);
     },
@@ -28,7 +36,8 @@ export function tally() {
   return {
     element,
     update(job) {
-      for (const [name] of PARTS) write(values[name], count(job[`${name}_hospitals`]));
+      for (const [name, , of] of PARTS) write(values[name], count(of(job)));
+      values.unconfirmed.parentElement.hidden = unconfirmed(job) === 0;
       write(values.left, count(job.total_hospitals - job.processed_hospitals));
     },
   };

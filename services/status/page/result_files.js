@@ -2,18 +2,19 @@
 import { resultFile, resultWorkbook } from "./api.js";
 import { el, write } from "./elements.js";
 import { icon } from "./icons.js";
-import { counted, unknownOutcomes } from "./words.js";
+import { counted, open, unknownOutcomes } from "./words.js";
 
+/** Each with what it counts, what it is for, and what is said when no row is open any more. */
 const FILES = [
   ["successful", "created_hospitals", "with the directory's numbers"],
-  ["failed", "failed_hospitals", "with reasons, to correct and upload"],
-  ["unprocessed", "unprocessed_hospitals", "never sent, to upload later"],
+  ["failed", "failed_hospitals", "with reasons, to correct and upload", "with reasons"],
+  ["unprocessed", "unprocessed_hospitals", "never sent, to upload later", "never sent"],
   ["all", "processed_hospitals", "with what became of each"],
 ];
 
 /** Returns { element, update(job) }. */
 export function resultFiles(jobId) {
-  const links = FILES.map(([name, rows, note]) => {
+  const links = FILES.map(([name, rows, note, past = note]) => {
     const words = el("span", { class: "soft" });
     const link = el("a", { class: "file", href: resultFile(jobId, name), download: `${name}.csv` },
       icon("down"), el("span", {}, el("strong", {}, `${name}.csv`), words));
@@ -21,7 +22,7 @@ export function resultFiles(jobId) {
     const entry = el("div", {}, link, workbook);
     return { entry, update(job) {
       entry.hidden = job[rows] === 0;
-      write(words, `${counted(job[rows], "row", "rows")}, ${note}`);
+      write(words, `${counted(job[rows], "row", "rows")}, ${open(job) ? note : past}`);
     } };
   });
   const notice = el("p", { class: "notice mixed", hidden: true }, el("strong", {}), " ", el("span", {}));

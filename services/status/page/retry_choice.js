@@ -4,8 +4,8 @@ import { el } from "./elements.js";
 import { count, failure } from "./words.js";
 
 /** Returns { element, update(job, isWanted), codes() }. It is hidden while there is nothing to choose between. */
-export function retryChoice(jobId) {
-  const select = el("select", { "aria-label": "Which rows to try again" });
+export function retryChoice(jobId, onChange) {
+  const select = el("select", { "aria-label": "Which rows to try again", onchange: onChange });
   const element = el("span", { hidden: true }, select);
   let readFor = null;
 

@@ -82,15 +82,26 @@ export function waiting(job) {
 export const CODES = {
   rejected: ["the directory refused", "row", "rows"],
   attempts_exhausted: ["failed at every attempt", "row that", "rows that"],
-  outcome_unknown: ["nobody can tell of", "row", "rows"],
+  outcome_unknown: ["are unconfirmed", "row that", "rows that"],
   unprocessed: ["were not sent", "row that", "rows that"],
 };
 
 /** "5 rows the directory refused". */
 export function failure({ code, hospitals: rows }) {
   const [what, one, many] = CODES[code] ?? [code, "row:", "rows:"];
-  return `${counted(rows, one, many)} ${rows === 1 ? what.replace("were", "was") : what}`;
+  return `${counted(rows, one, many)} ${rows === 1 ? what.replace("were", "was").replace("are", "is") : what}`;
 }
+
+/** "rows the directory refused". */
+export function rowsOf(code) {
+  const [what, , many] = CODES[code] ?? [code, "", "rows:"];
+  return `${many} ${what}`;
+}
+
+/** Rows of which nobody knows whether they are in the directory. The API counts them among the failed. */
+export const unconfirmed = job => Math.min(job.unknown_hospitals ?? 0, job.failed_hospitals);
+
+export const failedForSure = job => job.failed_hospitals - unconfirmed(job);
 
 /** Rows that failed or were not sent, and are in no correction. */
 export const open = job => job.failed_hospitals + job.unprocessed_hospitals - (job.corrected_hospitals ?? 0);
@@ -124,16 +135,24 @@ export const isInactive = job => job.created_hospitals > 0 && !job.activated;
 
 /** How the job stands, in a sentence. */
 export function story(job) {
-  const { total_hospitals: total, created_hospitals: created, failed_hospitals: failed } = job;
+  const { total_hospitals: total, created_hospitals: created } = job;
   if (isBeingCancelled(job)) return `${job.cancel_reason === "max_failures" ? "More rows failed than this upload allows. " : ""}What was not sent will not be sent; rows that are on their way are waited for.`;
   if (job.status === "pending") return "Your file is safe with us. Its first hospital will be sent soon.";
   if (job.status === "processing" && job.processed_hospitals < total) return "You may close this page: the upload goes on without it.";
   if (job.status === "processing") return created === total ? "All hospitals are created; they are being activated now." : "Every row was tried; the result is being written down.";
   if (job.outcome === "all_created") return `${total === 1 ? "The hospital is" : `All ${hospitals(total)} are`} created${job.activated ? " and" : ", but not"} activated.`;
   if (job.outcome === AFTER_CORRECTION) return `${total === 1 ? "The hospital is" : `All ${hospitals(total)} are`} created${created ? `, ${count(job.corrected_hospitals)} of them` : ""} after correction.`;
-  if (job.outcome === "some_failed") return `${count(created)} of ${hospitals(total)} were created, ${count(failed)} failed.`;
-  if (job.status === "cancelled") return `${job.cancel_reason === "max_failures" ? "Stopped, since more rows failed than this upload allows" : "Cancelled"}: ${count(created)} of ${hospitals(total)} were created, ${count(failed)} failed, ${count(job.unprocessed_hospitals)} were not sent.`;
+  if (job.outcome === "some_failed") return `${parts(job)}.`;
+  if (job.status === "cancelled") return `${job.cancel_reason === "max_failures" ? "Stopped, since more rows failed than this upload allows" : "Cancelled"}: ${parts(job)}, ${counted(job.unprocessed_hospitals, "was", "were")} not sent.`;
   return "No hospital was created. The reasons are below.";
+}
+
+/** "36 of 40 hospitals were created, 1 failed, 3 are unconfirmed". */
+function parts(job) {
+  const { total_hospitals: total, created_hospitals: created } = job;
+  const [failed, unknown] = [failedForSure(job), unconfirmed(job)];
+  const bad = [(failed || !unknown) && `${count(failed)} failed`, unknown && `${counted(unknown, "is", "are")} unconfirmed`];
+  return [`${count(created)} of ${hospitals(total)} ${total === 1 ? "was" : "were"} created`, ...bad].filter(Boolean).join(", ");
 }
 
 /** A warning about rows of failed.csv whose outcome is unknown, and what to do; empty texts when there are none. */
@@ -142,15 +161,19 @@ export function unknownOutcomes(unknown) {
   const them = unknown === 1 ? "it" : "them";
   return [
     `${counted(unknown, "row", "rows")} in failed.csv may already be in the directory.`,
-    `Settle ${them} above, or try the failed rows again, which looks for ${them} first. Uploaded again as a file, ${unknown === 1 ? "it" : "they"} could be there twice.`,
+    `Resolve ${them} above, or try the failed rows again, which looks for ${them} first. Uploaded again as a file, ${unknown === 1 ? "it" : "they"} could be there twice.`,
   ];
 }
 
 /** What follows from it for hospitals that exist already; null when there is nothing to say. */
 export function consequence(job) {
   if (!isFinal(job) || job.created_hospitals === 0) return null;
-  if (job.outcome === "all_created") return job.activated ? null : "They are in the directory, but not active until they are activated.";
-  if (job.outcome === AFTER_CORRECTION) return job.activated ? "They are active in the directory." : job.error ? "They are in the directory, but not active until they are activated." : "They are being activated now.";
+  const [single, waits] = [job.total_hospitals === 1, !job.activated && !job.error];
+  const inactive = single ? "It is in the directory, but not active until you activate it: until then nobody sees it there."
+    : "They are in the directory, but not active until you activate them: until then nobody sees them there.";
+  if (job.outcome === "all_created" && job.corrects && waits) return `${single ? "It becomes" : "They become"} active when no row of the upload that this one corrects is open any more.`;
+  if (job.outcome === "all_created") return job.activated ? null : inactive;
+  if (job.outcome === AFTER_CORRECTION) return job.activated ? `${single ? "It is" : "They are"} active in the directory.` : waits ? `${single ? "It is" : "They are"} being activated now.` : inactive;
   if (job.activated) return "The created ones were activated by hand.";
   const one = job.created_hospitals === 1;
   const why = job.status === "cancelled" ? "because the upload was cancelled" : "because not all could be created";

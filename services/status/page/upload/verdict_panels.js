@@ -79,7 +79,7 @@ function advice(verdict, mending) {
 }
 
 function warningList(warnings, total, found) {
-  return el("section", { class: "stack warnings" }, el("h4", {}, `${counted(total, "warning", "warnings")}: are these meant?`), found(warnings, total - warnings.length));
+  return el("section", { class: "stack warnings" }, el("h4", {}, `${counted(total, "warning: is this", "warnings: are these")} meant?`), found(warnings, total - warnings.length));
 }
 
 /** The file is good: how it was read, how long it will take, and whether it was meant. */
@@ -89,10 +89,10 @@ function ready(mine, verdict, { mending, apply, send, list, how, found }, todo) 
   const again = before?.count > 0 && `Create ${hospitals(before.count)} a second time?`;
   const title = same.length ? "Upload the same file again?" : again || (warned ? `Look at ${counted(warned, "warning", "warnings")} first` : `Ready to upload ${size}`);
   const isRepeated = same.length > 0 || Boolean(again);
-  send.textContent = same.length ? "Yes, upload it again" : again ? `Yes, upload all ${size}` : warned ? `Upload ${size} as they are` : `Upload ${size}`;
+  send.textContent = same.length ? "Yes, upload it again" : again ? `Yes, upload ${verdict.total_hospitals === 1 ? "it" : `all ${size}`}` : warned ? `Upload ${size} as ${verdict.total_hospitals === 1 ? "it is" : "they are"}` : `Upload ${size}`;
   send.className = isRepeated ? "danger" : "main";
   return el("div", {}, heading(title), facts(mine, verdict),
-    same.length > 0 && sameFile(same, size),
+    same.length > 0 && sameFile(same, verdict.total_hospitals),
     again && earlierRows(before),
     verdict.corrects && correctedUpload(verdict.corrects),
     warned > 0 && warningList(verdict.warnings, warned, found),

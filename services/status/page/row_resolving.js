@@ -1,17 +1,17 @@
-// Settles a row whose outcome is unknown: a person looks into the directory and answers.
+// Resolves a row whose outcome is unknown: a person looks into the directory and answers.
 import { resolveRow } from "./api.js";
 import { modal } from "./dialogs.js";
 import { el, quoted, write } from "./elements.js";
 import { messageOf } from "./problem.js";
 
-/** Asks what the directory holds, and tells the service. Returns whether the row is being settled. */
-export function settle(jobId, row) {
-  const id = el("input", { id: "hospital-id", autocomplete: "off", spellcheck: "false", "aria-describedby": "settle-problem" });
+/** Asks what the directory holds, and tells the service. Returns whether the row is being resolved. */
+export function resolve(jobId, row) {
+  const id = el("input", { id: "hospital-id", autocomplete: "off", spellcheck: "false", "aria-describedby": "resolve-problem" });
   const choice = (value, text, checked) => el("label", { class: "check" },
     el("input", { type: "radio", name: "found", value, checked, onchange: () => { id.disabled = value !== "there"; } }), el("span", {}, text));
   const there = choice("there", "It is in the directory. Its number there is:", true);
-  const problemText = el("p", { class: "problem", id: "settle-problem", role: "alert" });
-  const submit = el("button", { type: "submit", class: "main" }, "Settle the row");
+  const problemText = el("p", { class: "problem", id: "resolve-problem", role: "alert" });
+  const submit = el("button", { type: "submit", class: "main" }, "Resolve the row");
   let busy = false;
   return modal(`Row ${row.row}: is it in the directory?`, close => [
     el("p", { class: "row-name" }, quoted(row.name)),

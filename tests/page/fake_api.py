@@ -226,13 +226,14 @@ class FakeApi:
 
     def _jobs(self, request: Request) -> Response:
         status, q = request.query_params.get("status"), request.query_params.get("q", "")
-        attention = "needs_attention" in request.query_params
+        attention, outcome = "needs_attention" in request.query_params, request.query_params.get("outcome")
         found = [
             each
             for each in self.listed
             if status in (None, each["status"])
+            and outcome in (None, each["outcome"])
             and q.lower() in each["file_name"].lower()
-            and not (attention and each["activated"])
+            and not (attention and (each["activated"] or each["outcome"] is None))
         ]
         shown, following = _page(found, request)
         return JSONResponse({"total_jobs": len(found), "jobs": shown, "next_cursor": following})

@@ -89,6 +89,12 @@ def created_before(page: Page, api: FakeApi) -> None:
     expect(page.get_by_role("heading", name="Create 3 hospitals a second time?")).to_be_visible()
 
 
+def attention(page: Page, api: FakeApi) -> None:
+    api.listed = [ended("a", failed=8, unknown_hospitals=3), ended("b", failed=4, corrected_hospitals=1)]
+    page.goto(f"{api.url}/#/?show=attention")
+    expect(page.locator(".jobs li")).to_have_count(2)
+
+
 def running(page: Page, api: FakeApi) -> None:
     api.failed = failures(3)
     watch_live(page, api, job(failed_hospitals=3, processed_hospitals=13, waiting_for="rate_limit", file_name=LONG))
@@ -153,6 +159,7 @@ VIEWS = [
     ready,
     same_file,
     created_before,
+    attention,
     running,
     cancelling,
     partly_failed,

@@ -67,7 +67,7 @@ def test_it_shows_what_needs_attention(page: Page, api: FakeApi) -> None:
     numbers = page.locator(".jobs .numbers")
     expect(numbers).to_have_text(
         [
-            "32 of 40 hospitals created, 8 failed, 1 corrected, 2 unconfirmed",
+            "32 of 40 hospitals created, 6 failed, 2 unconfirmed, 1 corrected",
             "40 hospitals created, 8 after correction",
             "40 hospitals created, a correction",
         ]
@@ -76,8 +76,80 @@ def test_it_shows_what_needs_attention(page: Page, api: FakeApi) -> None:
     expect(page.locator(".jobs .name")).to_have_text(["open.csv"])
     api.listed = []
     page.reload()
-    page.get_by_label("Show").select_option("Needs attention")
     expect(page.get_by_text("No upload needs attention")).to_be_visible()
+
+
+def test_what_was_looked_for_survives_a_reload_and_the_way_back(page: Page, api: FakeApi) -> None:
+    """It is part of the address, so that it can be kept and sent; the list as a whole is one click away."""
+    api.listed = [job("job-running", file_name="file-0 running.csv"), *uploads(3)]
+    page.goto(api.url)
+    page.get_by_label("Find").fill("file-0")
+    page.get_by_label("Show").select_option("Running")
+    expect(page).to_have_url(f"{api.url}/#/?q=file-0&show=running")
+    found = page.locator(".jobs .name")
+    ways = [page.reload, page.go_back, page.get_by_role("link", name="All uploads").click]
+    for way in ways:
+        if way != page.reload:
+            found.click()
+            expect(page.locator("#job-title")).to_be_visible()
+        way()
+        expect(page.get_by_label("Find")).to_have_value("file-0")
+        expect(page.get_by_label("Show")).to_have_value("running")
+        expect(found).to_have_text(["file-0 running.csv"])
+    page.get_by_role("link", name="Hospital bulk upload").click()
+    expect(found).to_have_count(4)
+    expect(page.get_by_label("Find")).to_have_value("")
+    expect(page).to_have_url(f"{api.url}/#/")
+
+
+def test_each_filter_lists_what_it_says(page: Page, api: FakeApi) -> None:
+    """What the words of an upload are agrees with the filter that lists it; the service is asked for no other."""
+    after = {"outcome": "all_created_after_correction", "corrected_hospitals": 4}
+    none = {"status": "failed", "outcome": "none_created"}
+    cancelled = {"status": "cancelled", "outcome": "cancelled"}
+    api.listed = [
+        job("job-1", status="pending"),
+        job("job-2"),
+        ended("job-3"),
+        ended("job-4", activated=False),
+        ended("job-5", failed=4) | after | {"activated": True},
+        ended("job-6", failed=4),
+        ended("job-7", failed=40) | none,
+        ended("job-8", failed=4) | cancelled,
+    ]
+    page.goto(api.url)
+    expected = {
+        "Waiting": ["Waiting"],
+        "Running": ["Running"],
+        "All created": ["Completed", "Not activated"],
+        "All created after correction": ["Completed"],
+        "Partly created": ["Partly created"],
+        "Failed": ["Failed"],
+        "Cancelled": ["Cancelled"],
+        "Needs attention": ["Not activated", "Partly created", "Failed", "Cancelled"],
+    }
+    names = page.get_by_label("Show").get_by_role("option").all_inner_texts()
+    assert sorted(names) == sorted(["All", *expected])
+    for name, chips in expected.items():
+        page.get_by_label("Show").select_option(name)
+        expect(page.locator(".jobs .chip")).to_have_text(chips)
+    page.get_by_label("Find").fill("elsewhere")
+    page.get_by_label("Show").select_option("Failed")
+    expect(page.get_by_text("No upload is called \u201celsewhere\u201d under \u201cFailed\u201d.")).to_be_visible()
+
+
+def test_uploads_of_one_name_are_told_apart(page: Page, api: FakeApi) -> None:
+    """By when they were uploaded, to the second, and by their rows."""
+    api.listed = [
+        ended("job-a", created_at="2026-03-01T09:30:07Z"),
+        ended("job-b", created_at="2026-03-01T09:30:01Z", total_hospitals=41),
+        ended("job-c", file_name="other.csv", created_at="2026-03-01T09:30:01Z"),
+    ]
+    page.goto(api.url)
+    expect(page.locator(".jobs time")).to_have_text(
+        ["1 March 2026 at 09:30:07", "1 March 2026 at 09:30:01", "1 March 2026 at 09:30"]
+    )
+    expect(page.locator(".jobs .numbers").nth(1)).to_have_text("40 of 41 hospitals created")
 
 
 def test_it_keeps_itself_up_to_date_and_the_focus_where_it_is(page: Page, api: FakeApi) -> None:

@@ -10,12 +10,21 @@ let view = null;
 
 // There is one of it, so that an upload goes on, and a question stays open, while somebody looks at another upload.
 const upload = uploadCard({
-  onShow: () => { if (!view.isHome) location.hash = "#/"; },
+  onShow: () => { if (!view.isHome) location.hash = listAddress; },
   onAccepted: jobId => { location.hash = `#/jobs/${encodeURIComponent(jobId)}`; },
 });
 
+/** Where the list was left: what was looked for in it is part of its address. */
+let listAddress = "#/";
+
 function home() {
-  const list = jobList();
+  const said = new URLSearchParams(location.hash.split("?")[1]);
+  const chosen = { q: said.get("q") ?? "", show: said.get("show") ?? "" };
+  listAddress = addressOf(chosen);
+  const list = jobList(chosen, anew => {
+    listAddress = addressOf(anew);
+    history.replaceState(null, "", listAddress);
+  });
   const title = el("h1", { class: "unseen", tabindex: "-1" }, "Hospital bulk upload");
   return {
     isHome: true,
@@ -25,11 +34,16 @@ function home() {
   };
 }
 
+function addressOf(chosen) {
+  const given = new URLSearchParams(Object.entries(chosen).filter(([, value]) => value));
+  return given.size ? `#/?${given}` : "#/";
+}
+
 function show(isFirst) {
   const job = location.hash.match(/^#\/jobs\/([^/]+)$/);
   view?.stop();
   document.title = "Hospital bulk upload";
-  view = job ? jobPage(decoded(job[1]), { correct: upload.choose }) : home();
+  view = job ? jobPage(decoded(job[1]), { correct: upload.choose, list: listAddress }) : home();
   main.replaceChildren(view.element);
   // After a link was followed the new view is where reading goes on; a page just opened begins at its top.
   if (!isFirst) view.focus();

@@ -18,7 +18,8 @@ export function jobEntry(job) {
     chip, bar.element);
   return {
     element,
-    update(now) {
+    /** `isNamesake`: another upload in the list is called the same. */
+    update(now, isNamesake = false) {
       const { word, tone, icon: sign } = words.state(now);
       element.dataset.tone = tone;
       redraw(mark, sign);
@@ -26,14 +27,15 @@ export function jobEntry(job) {
       bar.element.hidden = words.isFinal(now);
       bar.update(now);
       write(numbers, summary(now));
-      write(when, words.ago(now.created_at, Date.now()));
+      write(when, isNamesake ? words.exactMoment(now.created_at) : words.ago(now.created_at, Date.now()));
     },
   };
 }
 
 function summary(job) {
   if (job.outcome === "all_created_after_correction") return `${words.hospitals(job.total_hospitals)} created, ${words.count(job.corrected_hospitals)} after correction`;
-  const { created_hospitals: created, failed_hospitals: failed, unprocessed_hospitals: unsent, total_hospitals: total } = job;
+  const { created_hospitals: created, unprocessed_hospitals: unsent, total_hospitals: total, corrected_hospitals: corrected } = job;
+  const [failed, unknown] = [words.failedForSure(job), words.unconfirmed(job)];
   const done = created === total ? `${words.hospitals(total)} created` : `${words.count(created)} of ${words.hospitals(total)} created`;
-  return [done, failed && `${words.count(failed)} failed`, unsent && `${words.count(unsent)} not sent`, job.corrected_hospitals && `${words.count(job.corrected_hospitals)} corrected`, job.unknown_hospitals && `${words.count(job.unknown_hospitals)} unconfirmed`, job.corrects && "a correction"].filter(Boolean).join(", ");
+  return [done, failed && `${words.count(failed)} failed`, unknown && `${words.count(unknown)} unconfirmed`, unsent && `${words.count(unsent)} not sent`, corrected && `${words.count(corrected)} corrected`, job.corrects && "a correction"].filter(Boolean).join(", ");
 }

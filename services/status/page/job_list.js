@@ -9,19 +9,20 @@ const MOST_AT_ONCE = 200;
 const POLL = 3;
 const IDLE_POLL = 10;
 const HIDDEN_POLL = 60;
-/** The choice of uploads at which somebody should look. */
-const ATTENTION = "attention";
 /** How long somebody who types is waited for, in ms. */
 const TYPING = 250;
 
-/** Returns { element, stop() }. */
-export function jobList() {
+/**
+ * `chosen`: { q, show }, what is looked for and which of the filters, as an address says it. `onChoice(chosen)`: a person
+ * chose anew. Returns { element, stop() }.
+ */
+export function jobList(chosen, onChoice) {
   const list = el("ul", { class: "jobs" });
   const note = el("p", { class: "soft", id: "jobs-note", role: "status" });
   const more = button("Show older uploads", () => run(older));
-  const search = el("input", { type: "search", id: "search", autocomplete: "off", placeholder: "file name or number", oninput: typed, "aria-describedby": "jobs-note" });
+  const search = el("input", { type: "search", id: "search", value: chosen.q, autocomplete: "off", placeholder: "file name or number", oninput: typed, "aria-describedby": "jobs-note" });
   const filter = el("select", { id: "filter", onchange: restart },
-    el("option", { value: "" }, "All"), el("option", { value: ATTENTION }, "Needs attention"), Object.entries(words.STATES).map(([value, word]) => el("option", { value }, word)));
+    el("option", { value: "" }, "All"), Object.entries(words.FILTERS).map(([value, [word]]) => el("option", { value, selected: value === chosen.show }, word)));
   const element = el("section", { class: "card", "aria-labelledby": "jobs-title" },
     el("div", { class: "row" }, el("h2", { id: "jobs-title" }, "Uploads"), el("div", { class: "filters" },
       el("div", {}, el("label", { for: "search" }, "Find"), search),
@@ -79,7 +80,7 @@ export function jobList() {
     [shown, total, cursor] = [[...shown, ...answer.jobs.filter(job => !known.has(job.job_id))], answer.total_jobs, answer.next_cursor];
   }
 
-  const filters = () => ({ q: search.value.trim(), ...filter.value === ATTENTION ? { needs_attention: true } : { status: filter.value } });
+  const filters = () => ({ q: search.value.trim(), ...words.FILTERS[filter.value]?.[1] });
 
   function typed() {
     clearTimeout(typing);
@@ -87,6 +88,8 @@ export function jobList() {
   }
 
   function restart() {
+    clearTimeout(typing);
+    onChoice({ q: search.value.trim(), show: filter.value });
     controller.abort();
     controller = new AbortController();
     [shown, total, cursor] = [[], null, null];
@@ -102,21 +105,23 @@ export function jobList() {
   function noteWords() {
     if (total === null) return "Loading …";
     const q = search.value.trim();
-    const state = filter.value;
-    if (!total && q) return `No upload is called “${q}”${state ? " in this state" : ""}.`;
-    if (!total && state === ATTENTION) return "No upload needs attention: every row is created, and every hospital active.";
-    if (!total) return state ? "No upload is in this state." : "No uploads yet. The first will appear here.";
+    const [state] = words.FILTERS[filter.value] ?? [];
+    if (!total && q) return `No upload is called “${q}”${state ? ` under “${state}”` : ""}.`;
+    if (!total && filter.value === "attention") return "No upload needs attention.";
+    if (!total) return state ? `No upload is listed under “${state}”.` : "No uploads yet. The first will appear here.";
     return `${words.count(shown.length)} of ${words.counted(total, "upload", "uploads")}${q ? " found" : ""}`;
   }
 
   /** Entries stay the same elements, so that a focused link stays focused. */
   function arrange(found) {
     const wanted = new Set(found.map(job => job.job_id));
+    const names = new Map();
+    for (const { file_name: name } of found) names.set(name, (names.get(name) ?? 0) + 1);
     for (const [jobId, entry] of entries) if (!wanted.has(jobId)) { entry.element.remove(); entries.delete(jobId); }
     found.forEach((job, index) => {
       if (!entries.has(job.job_id)) entries.set(job.job_id, jobEntry(job));
       const entry = entries.get(job.job_id);
-      entry.update(job);
+      entry.update(job, names.get(job.file_name) > 1);
       if (list.children[index] !== entry.element) list.insertBefore(entry.element, list.children[index] ?? null);
     });
   }

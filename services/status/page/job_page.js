@@ -11,8 +11,8 @@ import { throughputLine } from "./throughput_line.js";
 import { resultFiles } from "./result_files.js";
 import * as words from "./words.js";
 
-/** `correct()`: a person has a corrected file. Returns { element, focus(), stop() }. */
-export function jobPage(jobId, { correct }) {
+/** `correct()`: a person has a corrected file; `list`: the address of the list. Returns { element, focus(), stop() }. */
+export function jobPage(jobId, { correct, list }) {
   const name = el("bdi", {}, "Upload");
   const title = el("h1", { tabindex: "-1", id: "job-title" }, name);
   const facts = el("p", { class: "soft facts" });
@@ -39,7 +39,7 @@ export function jobPage(jobId, { correct }) {
     el("div", { class: "hero" }, badge, el("div", { class: "standing" }, headline, numbers), el("div", { class: "throughput" }, line.element, throughput), chip),
     bar.element, shares.element, waiting, refusal, el("div", { class: "words" }, story, consequence, chain), actions.element);
   const element = el("div", {},
-    el("p", { class: "above" }, el("a", { class: "back", href: "#/" }, icon("back"), "All uploads")), title, facts, problemNotice, card, failed.element, files.element, past.element);
+    el("p", { class: "above" }, el("a", { class: "back", href: list }, icon("back"), "All uploads")), title, facts, problemNotice, card, failed.element, files.element, past.element);
 
   const measure = measuredThroughput();
   const announceMilestone = milestoneAnnouncer();

@@ -3,6 +3,7 @@
 const number = new Intl.NumberFormat("en");
 const onceDecimal = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short" });
+const instant = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "medium" });
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
 const weekday = new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long" });
 
@@ -14,6 +15,9 @@ export const hospitals = amount => counted(amount, "hospital", "hospitals");
 
 /** `iso`: a time as the API writes it; in the reader's own time zone. */
 export const moment = iso => day.format(new Date(iso));
+
+/** The same to the second, which tells two uploads apart. */
+export const exactMoment = iso => instant.format(new Date(iso));
 
 /** "just now", "5 minutes ago", "3 hours ago"; older than a day: the date. `now` in ms. */
 export function ago(iso, now) {
@@ -106,8 +110,16 @@ export const failedForSure = job => job.failed_hospitals - unconfirmed(job);
 /** Rows that failed or were not sent, and are in no correction. */
 export const open = job => job.failed_hospitals + job.unprocessed_hospitals - (job.corrected_hospitals ?? 0);
 
-export const STATES = {
-  pending: "Waiting", processing: "Running", completed: "Completed", failed: "Failed", cancelled: "Cancelled",
+/** What the list can show, each with what the service is asked for. Every label is true of all that it lists. */
+export const FILTERS = {
+  attention: ["Needs attention", { needs_attention: true }],
+  waiting: ["Waiting", { status: "pending" }],
+  running: ["Running", { status: "processing" }],
+  created: ["All created", { outcome: "all_created" }],
+  corrected: ["All created after correction", { outcome: "all_created_after_correction" }],
+  partly: ["Partly created", { outcome: "some_failed" }],
+  failed: ["Failed", { outcome: "none_created" }],
+  cancelled: ["Cancelled", { outcome: "cancelled" }],
 };
 
 export const isFinal = job => !["pending", "processing"].includes(job.status);

@@ -115,6 +115,8 @@ def test_a_corrected_upload_tells_the_whole_story(page: Page, api: FakeApi) -> N
     expect(page.locator(".consequence")).to_have_text("They are being activated now.")
     expect(page.get_by_role("button", name="open rows again")).to_be_hidden()
     expect(page.get_by_role("button", name="corrected file")).to_be_hidden()
+    numbers = page.locator(".tally > div:visible")
+    expect(numbers).to_have_text(["Created32", "After correction8", "Failed0", "Not sent0"])
     expect(page.locator(".file", has_text="failed.csv")).to_have_text("failed.csv8 rows, with reasons")
     api.states[0] = whole | {"activated": True}
     page.reload()

@@ -1,13 +1,16 @@
-// The bar of a job: created, failed, unconfirmed and not sent, as shares of the whole.
+// The bar of a job: what became of its rows, as shares of the whole.
 import { el, write } from "./elements.js";
-import { count, failedForSure, percent, unconfirmed } from "./words.js";
+import { count, corrected, failedForSure, notSent, percent, unconfirmed } from "./words.js";
 
 const PARTS = [
   ["created", "Created", job => job.created_hospitals],
+  ["corrected", "After correction", corrected],
   ["failed", "Failed", failedForSure],
   ["unconfirmed", "Unconfirmed", unconfirmed],
-  ["unprocessed", "Not sent", job => job.unprocessed_hospitals],
+  ["unprocessed", "Not sent", notSent],
 ];
+/** These are hidden while there are none. */
+const RARE = PARTS.filter(([name]) => ["corrected", "unconfirmed"].includes(name));
 
 export function progressBar(label) {
   const fills = Object.fromEntries(PARTS.map(([name]) => [name, el("div", { class: `fill ${name}` })]));
@@ -37,7 +40,7 @@ export function tally() {
     element,
     update(job) {
       for (const [name, , of] of PARTS) write(values[name], count(of(job)));
-      values.unconfirmed.parentElement.hidden = unconfirmed(job) === 0;
+      for (const [name, , of] of RARE) values[name].parentElement.hidden = of(job) === 0;
       write(values.left, count(job.total_hospitals - job.processed_hospitals));
     },
   };

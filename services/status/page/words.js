@@ -103,9 +103,14 @@ export function rowsOf(code) {
 }
 
 /** Rows of which nobody knows whether they are in the directory. The API counts them among the failed. */
-export const unconfirmed = job => Math.min(job.unknown_hospitals ?? 0, job.failed_hospitals);
+export const unconfirmed = job => isWhole(job) ? 0 : Math.min(job.unknown_hospitals ?? 0, job.failed_hospitals);
 
-export const failedForSure = job => job.failed_hospitals - unconfirmed(job);
+export const failedForSure = job => isWhole(job) ? 0 : job.failed_hospitals - unconfirmed(job);
+
+export const notSent = job => isWhole(job) ? 0 : job.unprocessed_hospitals;
+
+/** Rows that another upload has created, when these are all that were left. */
+export const corrected = job => isWhole(job) ? job.total_hospitals - job.created_hospitals : 0;
 
 /** Rows that failed or were not sent, and are in no correction. */
 export const open = job => job.failed_hospitals + job.unprocessed_hospitals - (job.corrected_hospitals ?? 0);
@@ -141,6 +146,8 @@ export function state(job) {
 }
 
 const AFTER_CORRECTION = "all_created_after_correction";
+
+const isWhole = job => job.outcome === AFTER_CORRECTION;
 
 /** Hospitals are in the directory that nobody can see there yet. */
 export const isInactive = job => job.created_hospitals > 0 && !job.activated;

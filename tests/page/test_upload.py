@@ -95,7 +95,7 @@ def test_rows_that_are_alike_can_be_allowed(page: Page, api: FakeApi) -> None:
     twins = [finding(3, None, "duplicate_row", "The same hospital as in row 2.")]
     api.validations.extendleft([valid(valid=False, errors=twins)])
     choose(page, api)
-    page.get_by_label("Allow rows that are alike").click()
+    page.get_by_label("Allow duplicates").click()
     press(page, "Upload 25 hospitals")
     page.wait_for_url("**/#/jobs/*")
     assert api.sent("validate")[1].fields == {"allow_duplicates": "true"}

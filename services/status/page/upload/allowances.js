@@ -3,7 +3,7 @@ import { el } from "../elements.js";
 
 /** The code of the error, the parameter that allows it, and its words. */
 const ALLOWED = [
-  ["duplicate_row", "allow_duplicates", "Allow rows that are alike: all of them are meant (checks the file again)"],
+  ["duplicate_row", "allow_duplicates", "Allow duplicates: all of them are meant (checks the file again)"],
   ["already_created", "repeat_created", "Create once more what an earlier upload has created (checks the file again)"],
 ];
 

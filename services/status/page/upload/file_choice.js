@@ -23,7 +23,7 @@ export function fileChoice(take) {
         el("span", {}, "or ", el("span", { class: "link" }, "choose a file")),
         el("span", { class: "soft" }, "CSV, Excel or LibreOffice; several are sent one by one"))),
     el("div", { class: "stack", id: "file-rules" },
-      el("p", {}, el("strong", {}, "One hospital a row."), " One line names the columns:"),
+      el("p", {}, el("strong", {}, "One hospital a row."), " One row names the columns:"),
       sample(),
       el("p", { class: "soft" }, "The phone may be left out; other columns are kept. You see how the file is read before anything is stored."),
       el("p", {}, "An example to fill in: ", el("a", { href: "example.csv", download: "hospitals-example.csv" }, "CSV"), " or ",

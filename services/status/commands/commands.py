@@ -66,7 +66,7 @@ class _Retryable:
     job: JobRow
     #: Rows without a hospital that can run again: of the codes that were asked for, and not in any correction.
     hospitals: int
-    #: Corrections that still run, and of which nobody knows yet which rows they correct.
+    #: Corrections of which nobody knows yet which rows they correct.
     unmatched: int
 
 

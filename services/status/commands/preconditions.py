@@ -1,8 +1,8 @@
 """When a command makes sense: pure checks of what the tables say of the job. Each raises a 404 or 409 problem.
 
 cancel    refused when the job has ended, or every row has its result
-retry     refused while the job runs or is being wound up, while nobody knows which rows a running correction holds, and
-          when no row can run again
+retry     refused while the job runs or is being wound up, while nobody knows which rows a correction holds, and when no
+          row can run again
 resolve   refused unless the row's outcome is unknown
 
 What other people did in the same moment is only known when the command has been projected: then it may have come too
@@ -32,8 +32,8 @@ def check_cancel(job: JobRow) -> None:
 def check_retry(job: JobRow, retryable: int, unmatched: int = 0, codes: Collection[str] = ()) -> None:
     """Raises a 409 problem when no retry can begin now.
 
-    `retryable`: rows that can run again; `unmatched`: running corrections that may hold any of the rows; `codes`: those
-    that were asked for.
+    `retryable`: rows that can run again; `unmatched`: corrections that may hold any of the rows; `codes`: those that
+    were asked for.
     """
     if JobStatus(job.status) not in FINAL:
         detail = "The job still runs: wait for its end, or cancel it; then what failed or was not sent can be retried."
@@ -42,7 +42,10 @@ def check_retry(job: JobRow, retryable: int, unmatched: int = 0, codes: Collecti
         detail = "The cancelled job is still being wound up: the processors have not passed all of its rows. Try again."
         raise Problem(409, "job_winding_up", detail, retry_after=5)
     if unmatched:
-        detail = "A correction of this job still runs, and its file does not say which rows it corrects: wait for it."
+        detail = (
+            "A correction of this job still runs or has not been compared with it yet, and its file does not say which "
+            "rows it corrects: wait for it."
+        )
         raise Problem(409, "correction_running", detail, retry_after=5)
     if not retryable:
         raise Problem(409, "nothing_to_retry", _nothing_to_retry(job, codes))

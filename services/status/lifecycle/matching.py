@@ -1,8 +1,8 @@
 """Finds which rows a correction corrects whose file does not say it: those alike by name and address.
 
-Results tell both, so both jobs must have ended. Until then such a correction is only a link, and its job is not
-retried. Afterwards it names its rows, as if its file had done so. Who looks is the owner of the correction's partition
-of hospital.jobs; twice is once.
+Results tell both, so both jobs must have ended, and every result must be known. Until then such a correction is only
+a link, and the job that it corrects is not retried. Afterwards it names its rows, as if its file had done so. Who looks
+is the owner of the correction's partition of hospital.jobs; twice is once.
 """
 
 import asyncio
@@ -64,7 +64,9 @@ class Matching:
                 log.info("correction_matched", job_id=correction.job_id, corrects=corrected.job_id, rows=len(alike))
 
     async def _due(self, partitions: Collection[int]) -> list[tuple[Row[Any], Row[Any]]]:
-        ended = jobs.c.finished_round > 0, jobs.c.due_round.is_(None)
+        known = jobs.c.created_hospitals + jobs.c.failed_hospitals + jobs.c.unprocessed_hospitals
+        # In tables that are made again a job's end may be read before its results.
+        ended = jobs.c.finished_round > 0, jobs.c.due_round.is_(None), known >= jobs.c.total_hospitals
         unmatched = select(corrections.c.job_id, corrections.c.corrects).where(corrections.c.unmatched)
         async with self.engine.connect() as connection:
             links = list(await connection.execute(unmatched.order_by(corrections.c.job_id)))

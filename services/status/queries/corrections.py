@@ -6,7 +6,6 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Text, and_, cast, exists, func, or_, select
 
 from services.status.model.corrections import NamedRows
-from services.status.model.job_state import FINAL
 from services.status.model.row_results import RowStatus
 from services.status.tables.definitions import corrections, jobs, rows
 from shared.contract.events import RowErrorCode
@@ -60,13 +59,14 @@ def named_rows(connection: Connection, job_id: str) -> NamedRows:
 
 
 def unmatched_corrections(connection: Connection, job_id: str) -> int:
-    """How many corrections of the job still run, of which nobody knows yet which rows they correct."""
+    """How many corrections of the job there are of which nobody knows yet which rows they correct.
+
+    They still run, or have ended and are compared next. One that is being deleted will never be.
+    """
     correcting = jobs.alias()
-    running = exists().where(
-        correcting.c.job_id == corrections.c.job_id, correcting.c.status.not_in([status.value for status in FINAL])
-    )
+    there = exists().where(correcting.c.job_id == corrections.c.job_id, correcting.c.created_at.is_not(None))
     statement = select(func.count()).select_from(corrections).join(jobs, joined())
-    statement = statement.where(jobs.c.job_id == job_id, corrections.c.unmatched, running)
+    statement = statement.where(jobs.c.job_id == job_id, corrections.c.unmatched, there)
     return int(connection.execute(statement).scalar_one())
 
 

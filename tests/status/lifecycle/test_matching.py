@@ -2,7 +2,7 @@
 
 import pytest
 from aiokafka import TopicPartition
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from services.status.lifecycle.matching import Matching
 from services.status.projection.positions import Positions
@@ -75,11 +75,36 @@ async def test_a_link_to_no_job_of_the_tenant_stays_one(matching, engine, old):
         assert await story(engine) == ("some_failed", 0)
 
 
-async def test_the_old_job_is_not_retried_while_nobody_knows_which_rows_a_running_correction_holds(engine):
-    """A row would be sent twice."""
+async def retried(api):
+    """The answer to a retry of the old job: its status, and what it says."""
+    answer = await api.post("/jobs/old/retry")
+    return answer.status_code, answer.json().get("error_type", answer.json().get("message"))
+
+
+async def test_the_old_job_is_not_retried_while_nobody_knows_which_rows_a_correction_holds(matching, engine):
+    """A row would be sent twice. Also when the correction has ended: its rows are compared a moment later."""
     await apply_events(engine, *OLD_EVENTS, *NEW_EVENTS[:-1])
     async with api_client(engine) as api:
-        answer = await api.post("/jobs/old/retry")
-        assert (answer.status_code, answer.json()["error_type"]) == (409, "correction_running")
+        assert await retried(api) == (409, "correction_running")
         await apply_events(engine, NEW_EVENTS[-1], NEW.activated())
-        assert (await api.post("/jobs/old/retry")).status_code == 202
+        assert await retried(api) == (409, "correction_running")
+        await matching.match_due()
+        assert await retried(api) == (202, "1 hospital runs again, as round 2.")
+
+
+async def test_a_correction_that_nobody_sees_any_more_hinders_no_retry(engine):
+    """It is being deleted: it will never be compared."""
+    await apply_events(engine, *OLD_EVENTS, *NEW_EVENTS, NEW.activated())
+    async with engine.begin() as connection:
+        await connection.execute(update(jobs).where(jobs.c.job_id == "new").values(created_at=None))
+    async with api_client(engine) as api:
+        assert await retried(api) == (202, "2 hospitals run again, as round 2.")
+
+
+async def test_nothing_is_compared_before_every_result_is_known(matching, engine):
+    """In tables that are made again the job's end may come before its results."""
+    await apply_events(engine, *OLD_EVENTS, NEW_EVENTS[0], NEW_EVENTS[2], NEW_EVENTS[3])
+    await matching.match_due()
+    await apply_events(engine, ALIKE)
+    await matching.match_due()
+    assert await story(engine) == ("some_failed", 1)

@@ -4,7 +4,6 @@ A correction names rows of a job that stand in its own file again. From its acce
 came from: should one fail there, it is open there. A correction may be corrected in turn; all of them are a chain.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -77,27 +76,31 @@ class Chains:
 
     def closed(self) -> set[str]:
         """The jobs of which no row is open, neither in them nor in what corrects them."""
-        corrections: defaultdict[str, list[str]] = defaultdict(list)
-        for link in self._joined():
-            corrections[link.corrects].append(link.job_id)
-        found: dict[str, bool] = {}
+        corrected = self._corrected()
+        waiting = [job_id for job_id in self.states if not self._closed_itself(job_id)]
+        is_open = set(waiting)
+        while waiting:  # a chain may be longer than Python's stack
+            before = corrected.get(waiting.pop())
+            if before is not None and before not in is_open:
+                is_open.add(before)
+                waiting.append(before)
+        return self.states.keys() - is_open
 
-        def is_closed(job_id: str) -> bool:
-            if job_id not in found:
-                found[job_id] = self._closed_itself(job_id)  # first, so that a forged circle ends
-                found[job_id] = found[job_id] and all(map(is_closed, corrections[job_id]))
-            return found[job_id]
+    def roots(self) -> dict[str, str]:
+        """The job at the beginning of the chain of each job."""
+        corrected = self._corrected()
+        found: dict[str, str] = {}
+        for job_id in self.states:
+            way = {job_id: None}  # in its order; a forged circle ends where it would begin again
+            while job_id not in found and (before := corrected.get(job_id)) is not None and before not in way:
+                job_id = before
+                way[job_id] = None
+            found |= dict.fromkeys(way, found.get(job_id, job_id))
+        return found
 
-        return {job_id for job_id in self.states if is_closed(job_id)}
-
-    def root(self, job_id: str) -> str:
-        """The job at the beginning of its chain."""
-        corrected = {link.job_id: link.corrects for link in self._joined()}
-        seen = {job_id}
-        while (before := corrected.get(job_id)) is not None and before not in seen:
-            seen.add(before)
-            job_id = before
-        return job_id
+    def _corrected(self) -> dict[str, str]:
+        """Which job each of them corrects."""
+        return {link.job_id: link.corrects for link in self._joined()}
 
     def _joined(self) -> list[Link]:
         return [link for link in self.links if link.job_id in self.states and link.joins(self.facts.get(link.corrects))]

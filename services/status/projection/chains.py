@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.status.model.corrections import AnswerOutcome, Chains, Link, NamedRows
@@ -73,16 +73,17 @@ async def settle(connection: AsyncConnection, known: Jobs, states: States, links
     if not links:
         return states
     found = Chains(known, states, links)
-    closed = found.closed()
+    closed, roots = found.closed(), found.roots()
+    corrected = {job_id for job_id in closed if states[job_id].outcome != JobOutcome.ALL_CREATED.value}
+    filled = await _filled_batches(connection, {each for each in corrected if known[each].filled_batches is None})
     settled = {}
     for job_id, state in states.items():
-        if job_id not in closed or state.outcome == JobOutcome.ALL_CREATED.value:
+        if job_id not in corrected:
             known[job_id] = replace(known[job_id], filled_batches=None)
         else:
             if known[job_id].filled_batches is None:
-                filled = await _filled_batches(connection, job_id)
-                known[job_id] = replace(known[job_id], filled_batches=filled)
-            state = _closed(known, job_id, state, is_whole=found.root(job_id) in closed)
+                known[job_id] = replace(known[job_id], filled_batches=filled.get(job_id, 0))
+            state = _closed(known, job_id, state, is_whole=roots[job_id] in closed)
         settled[job_id] = state
     return settled
 
@@ -148,24 +149,41 @@ async def _not_created(connection: AsyncConnection, job_id: str, status: str, af
 
 async def _connected(connection: AsyncConnection, job_ids: Collection[str]) -> dict[str, Link]:
     """All links that these jobs are connected by, also over others, by the job that corrects."""
-    found: dict[str, Link] = {}
-    seen: set[str] = set()
-    ends = set(job_ids)
-    while ends:
-        seen |= ends
-        at_an_end = or_(corrections.c.job_id.in_(ends), corrections.c.corrects.in_(ends))
-        statement = select(corrections.c.job_id, corrections.c.corrects, corrections.c.tenant).where(at_an_end)
-        found |= {record.job_id: Link(*record) for record in await connection.execute(statement)}
-        ends = {end for link in found.values() for end in (link.job_id, link.corrects)} - seen
+    found = await _links(connection, or_(corrections.c.job_id.in_(job_ids), corrections.c.corrects.in_(job_ids)))
+    if ends := {end for link in found.values() for end in (link.job_id, link.corrects)} - set(job_ids):
+        found |= await _links(connection, corrections.c.job_id.in_(_reached(ends)))
     return found
 
 
-async def _filled_batches(connection: AsyncConnection, job_id: str) -> int:
-    """How many batches of the job hold a hospital. The directory need not know the others."""
-    filled = select(func.count(rows.c.batch_id.distinct())).where(
-        rows.c.job_id == job_id, rows.c.status == RowStatus.CREATED.value
+def _reached(ends: Collection[str]) -> Select[str]:
+    """The links that can be reached from these jobs, forwards and backwards. A link has the name of its own job."""
+    at_an_end = or_(corrections.c.job_id.in_(ends), corrections.c.corrects.in_(ends))
+    reached = select(corrections.c.job_id, corrections.c.corrects).where(at_an_end).cte("reached", recursive=True)
+    following = corrections.alias()
+    touching = or_(
+        following.c.job_id == reached.c.corrects,
+        following.c.corrects == reached.c.job_id,
+        following.c.corrects == reached.c.corrects,
     )
-    return int((await connection.execute(filled)).scalar_one())
+    further = select(following.c.job_id, following.c.corrects).join_from(reached, following, touching)
+    return select(reached.union(further).c.job_id)
+
+
+async def _links(connection: AsyncConnection, wanted: ColumnElement[bool]) -> dict[str, Link]:
+    statement = select(corrections.c.job_id, corrections.c.corrects, corrections.c.tenant).where(wanted)
+    return {record.job_id: Link(*record) for record in await connection.execute(statement)}
+
+
+async def _filled_batches(connection: AsyncConnection, job_ids: Collection[str]) -> dict[str, int]:
+    """How many batches of each job hold a hospital, if any do. The directory need not know the others."""
+    if not job_ids:
+        return {}
+    filled = (
+        select(rows.c.job_id, func.count(rows.c.batch_id.distinct()))
+        .where(rows.c.job_id.in_(job_ids), rows.c.status == RowStatus.CREATED.value)
+        .group_by(rows.c.job_id)
+    )
+    return {job_id: count for job_id, count in await connection.execute(filled)}  # noqa: C416 - rows, not pairs
 
 
 def _values(event: JobAccepted) -> Values:

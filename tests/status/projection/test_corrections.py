@@ -1,11 +1,11 @@
 """A correction takes rows off what is open in the job that it corrects; when nothing is open, all becomes active."""
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from services.status.tables.definitions import corrections, jobs
 from shared.contract.events import JobOutcome, RowErrorCode
@@ -216,3 +216,17 @@ def test_the_moments_of_this_story_are_in_order():
     assert [event.occurred_at for event in FACTS if event.occurred_at >= at(10)] == sorted(
         event.occurred_at for event in FACTS if event.occurred_at >= at(10)
     )
+
+
+async def test_a_long_chain_of_corrections_takes_a_few_statements_however_long_it_is(engine):
+    """It took one for each link, in the transaction that everybody waits for."""
+    chain = [JobHistory(total=1, job_id=f"job-{number:03}") for number in range(60)]
+    links = [new.corrects(old, [2]) for old, new in pairwise(chain)]
+    ends = [job.finished(JobOutcome.NONE_CREATED) for job in chain[:-1]]
+    await apply_events(engine, chain[0].accepted(), *links, *(job.failed(2) for job in chain[:-1]), *ends)
+    assert await story(engine, "job-000") == ("none_created", 1, None)
+    statements = []
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *about: statements.append(about[2]))
+    await apply_events(engine, chain[-1].created(2), chain[-1].finished(JobOutcome.ALL_CREATED))
+    assert await story(engine, "job-000") == ("all_created_after_correction", 1, None)
+    assert 0 < len(statements) < 40

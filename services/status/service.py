@@ -123,7 +123,7 @@ def build(settings: StatusSettings, body_seconds: float = BODY_SECONDS) -> FastA
             *((webhooks.run(), job_ends.run()) if settings.webhook_addresses else ()),
         )
         warming = database.warm_up(lambda connection: job_answer(connection, None, "", now()))
-        async with _running(*work, warming, _count_jobs(writing)):
+        async with _running(*work, warming, count_jobs(writing)):
             yield
         closing = (publisher.close(), writer.close(), ends.close(), receiver.close())
         await asyncio.gather(*closing, writing.dispose(), database.close())
@@ -172,12 +172,15 @@ async def _running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _count_jobs(engine: AsyncEngine) -> None:
-    """Keeps the number of jobs in each state up to date for /metrics."""
+async def count_jobs(engine: AsyncEngine, poll_seconds: float = _COUNT_SECONDS) -> None:
+    """Keeps the number of jobs in each state up to date for /metrics, until cancelled."""
     while True:
-        with contextlib.suppress(SQLAlchemyError, OSError):
-            async with engine.connect() as connection:
-                counts = await connection.run_sync(job_queries.status_counts, now())
-            for status in JobStatus:
-                JOBS.labels(status.value).set(counts.get(status.value, 0))
-        await asyncio.sleep(_COUNT_SECONDS)
+        try:
+            with contextlib.suppress(SQLAlchemyError, OSError):
+                async with engine.connect() as connection:
+                    counts = await connection.run_sync(job_queries.status_counts, now())
+                for status in JobStatus:
+                    JOBS.labels(status.value).set(counts.get(status.value, 0))
+        except Exception as error:  # a bug, or a driver's own error, must not end the work in silence
+            log.error("count_jobs_fault", exc_info=error)
+        await asyncio.sleep(poll_seconds)

@@ -62,6 +62,8 @@ class DueCommands:
                 await self.send_due()
             except (SQLAlchemyError, OSError, KafkaUnavailable) as error:
                 log.warning("due_commands_wait", reason=str(error) or type(error).__name__)
+            except Exception as error:  # a bug, or a driver's own error, must not end the work in silence
+                log.error("due_commands_fault", exc_info=error)
 
     async def send_due(self) -> None:
         """Gives what is due now. Raises KafkaUnavailable, SQLAlchemyError or OSError: the rest stays due."""

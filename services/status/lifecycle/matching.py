@@ -53,6 +53,8 @@ class Matching:
                 await self.match_due()
             except (SQLAlchemyError, OSError) as error:
                 log.warning("matching_waits", reason=str(error) or type(error).__name__)
+            except Exception as error:  # a bug, or a driver's own error, must not end the work in silence
+                log.error("matching_fault", exc_info=error)
 
     async def match_due(self) -> None:
         """Names the rows of corrections whose jobs have ended. Raises SQLAlchemyError or OSError: the rest is left."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, and_, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -132,7 +132,12 @@ async def delete_expired(
 
 async def _hide(engine: AsyncEngine, before: Micros, ours: Callable[[str], bool]) -> None:
     expired = and_(
-        jobs.c.status.in_(_FINAL), jobs.c.completed_at < before, jobs.c.created_at.is_not(None), ~_corrects_another()
+        jobs.c.status.in_(_FINAL),
+        jobs.c.completed_at < before,
+        jobs.c.created_at.is_not(None),
+        jobs.c.due_command.is_(None),
+        ~_corrects_another(),
+        jobs.c.job_id.not_in(_with_running_corrections()),
     )
     async with engine.connect() as connection:
         found = [
@@ -150,6 +155,22 @@ def _corrects_another() -> ColumnElement[bool]:
     other = jobs.alias()
     there = other.c.job_id == corrections.c.corrects, other.c.tenant == jobs.c.tenant, other.c.job_id != jobs.c.job_id
     return exists().where(corrections.c.job_id == jobs.c.job_id, *there)
+
+
+def _with_running_corrections() -> Select[str]:
+    """Jobs of whose chain something still runs: when it has ended well, their hospitals are to be activated."""
+    running, corrected = jobs.alias(), jobs.alias()
+    is_running = running.c.created_at.is_not(None), running.c.status.not_in(_FINAL)
+    is_one = corrected.c.job_id == corrections.c.corrects, corrected.c.tenant == corrections.c.tenant
+    first = (
+        select(corrections.c.corrects.label("job_id"))
+        .join(running, and_(running.c.job_id == corrections.c.job_id, *is_running))
+        .join(corrected, and_(*is_one))
+        .where(corrections.c.job_id != corrections.c.corrects)
+        .cte("held", recursive=True)
+    )
+    before = select(corrections.c.corrects).join(first, first.c.job_id == corrections.c.job_id)
+    return select(first.union(before.join(corrected, and_(*is_one))).c.job_id)
 
 
 def _hidden(before: Micros) -> ColumnElement[bool]:

@@ -148,3 +148,31 @@ async def test_a_correction_stays_as_long_as_the_job_that_it_corrects(engine):
     assert await delete_expired(engine, micros(at(60)), everywhere) == 1
     assert await delete_expired(engine, micros(at(60)), everywhere) == 1
     assert {name: found for name, found in (await contents(engine)).items() if found} == {}
+
+
+async def test_a_job_stays_as_long_as_anything_of_its_chain_runs(engine):
+    """Its hospitals become active when the last row of the chain is created: until then nobody else knows of them."""
+    old, events = finished("old", total=3)
+    new, last = JobHistory(total=1, job_id="new"), JobHistory(total=1, job_id="last")
+    await apply_events(engine, *events, new.corrects(old, [3, 4]), new.failed(2, seconds=12))
+    assert await delete_expired(engine, micros(at(9)), everywhere) == 0, "new runs"
+    await apply_events(engine, new.finished(JobOutcome.NONE_CREATED, seconds=13), last.corrects(new, [2], 14))
+    assert await delete_expired(engine, micros(at(13)), everywhere) == 0, "new has ended, but its correction runs"
+    await apply_events(engine, last.created(2, seconds=15), last.finished(JobOutcome.ALL_CREATED, seconds=16))
+    await apply_events(engine, last.activated(seconds=17))
+    assert await delete_expired(engine, micros(at(14)), everywhere) == 0, "the activations are not read back"
+    requests = [job.activation_requested(seconds=18) for job in (old, new)]
+    await apply_events(engine, *requests)
+    assert await delete_expired(engine, micros(at(14)), everywhere) == 1
+    assert await delete_expired(engine, micros(at(60)), everywhere) == 1
+    assert await delete_expired(engine, micros(at(60)), everywhere) == 1
+    assert {name: found for name, found in (await contents(engine)).items() if found} == {}
+
+
+async def test_a_job_of_another_tenant_keeps_none(engine):
+    """Nor does one that says that it corrects itself."""
+    old, events = finished("old", total=3)
+    foreign, itself = JobHistory(total=1, job_id="new", tenant="south"), JobHistory(total=1, job_id="self")
+    await apply_events(engine, *events, foreign.corrects(old, [3]), itself.corrects(itself, [2], 0))
+    await apply_events(engine, itself.failed(2), itself.finished(JobOutcome.NONE_CREATED))
+    assert await delete_expired(engine, micros(at(9)), everywhere) == 2

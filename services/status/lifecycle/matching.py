@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, FromClause, Row, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -66,18 +66,22 @@ class Matching:
                 log.info("correction_matched", job_id=correction.job_id, corrects=corrected.job_id, rows=len(alike))
 
     async def _due(self, partitions: Collection[int]) -> list[tuple[Row[Any], Row[Any]]]:
-        known = jobs.c.created_hospitals + jobs.c.failed_hospitals + jobs.c.unprocessed_hospitals
-        # In tables that are made again a job's end may be read before its results.
-        ended = jobs.c.finished_round > 0, jobs.c.due_round.is_(None), known >= jobs.c.total_hospitals
-        unmatched = select(corrections.c.job_id, corrections.c.corrects).where(corrections.c.unmatched)
+        correction, corrected = jobs.alias(), jobs.alias()
+        both = (
+            select(correction.c.job_id, corrected.c.job_id)
+            .join_from(corrections, correction, correction.c.job_id == corrections.c.job_id)
+            .join(corrected, corrected.c.job_id == corrections.c.corrects)
+            .where(corrections.c.unmatched, correction.c.partition.in_(partitions))
+            .where(correction.c.tenant == corrected.c.tenant, correction.c.job_id != corrected.c.job_id)
+            .where(*_ended(correction), *_ended(corrected))
+            .order_by(correction.c.job_id)
+            .limit(_AT_ONCE)
+        )
         async with self.engine.connect() as connection:
-            links = list(await connection.execute(unmatched.order_by(corrections.c.job_id)))
-            ids = {end for link in links for end in link}
-            statement = select(jobs).where(jobs.c.job_id.in_(ids), *ended)
-            found = {job.job_id: job for job in await connection.execute(statement)}
-        both = [(found[job_id], found[corrects]) for job_id, corrects in links if {job_id, corrects} <= found.keys()]
-        ours = [pair for pair in both if pair[0].partition in partitions and pair[0].tenant == pair[1].tenant]
-        return ours[:_AT_ONCE]
+            pairs = list(await connection.execute(both))
+            wanted = jobs.c.job_id.in_({job_id for pair in pairs for job_id in pair})
+            found = {job.job_id: job for job in await connection.execute(select(jobs).where(wanted))}
+        return [(found[one], found[other]) for one, other in pairs if {one, other} <= found.keys()]
 
     async def _hospitals(self, job: Row[Any]) -> set[_Alike]:
         return {alike async for row in self._rows(job) if (alike := _alike(row, job)) is not None}
@@ -95,6 +99,12 @@ class Matching:
                 page: list[Row[Any]] = list(await connection.execute(statement.order_by(rows.c.row)))
             for row in page:
                 yield row
+
+
+def _ended(job: FromClause) -> tuple[ColumnElement[bool], ...]:
+    """That the job has ended. In tables that are made again its end may be read before its results."""
+    known = job.c.created_hospitals + job.c.failed_hospitals + job.c.unprocessed_hospitals
+    return job.c.finished_round > 0, job.c.due_round.is_(None), known >= job.c.total_hospitals
 
 
 def _alike(row: Row[Any], job: Row[Any]) -> _Alike | None:

@@ -127,6 +127,7 @@ async def delete_expired(
             deleted += 1
             DELETED.inc()
             log.info("job_deleted", job_id=job_id)
+    await _delete_links(engine, ours)
     return deleted
 
 
@@ -210,3 +211,20 @@ async def _delete_job(engine: AsyncEngine, job_id: str, before: Micros) -> bool:
         # Its own link stays: the rows that it names must not run again in a job that is still there.
         await connection.execute(delete(corrections).where(corrections.c.corrects == job_id))
     return True
+
+
+async def _delete_links(engine: AsyncEngine, ours: Callable[[str], bool]) -> None:
+    """Deletes links whose own job is gone, and whose other job is none: unknown, or of another tenant.
+
+    By the owner of the other job's partition: only it knows that this one is not still to be read.
+    """
+    own, other = jobs.alias(), jobs.alias()
+    is_other = other.c.job_id == corrections.c.corrects, other.c.tenant == corrections.c.tenant
+    alone = ~exists().where(own.c.job_id == corrections.c.job_id), ~exists().where(*is_other)
+    async with engine.connect() as connection:
+        links = await connection.execute(select(corrections.c.job_id, corrections.c.corrects).where(*alone))
+        found = [link.job_id for link in links if ours(link.corrects)]
+    for begin in range(0, len(found), _AT_ONCE):
+        async with engine.begin() as connection:
+            some = corrections.c.job_id.in_(found[begin : begin + _AT_ONCE])
+            await connection.execute(delete(corrections).where(some, *alone))

@@ -6,8 +6,9 @@ from sqlalchemy import select, update
 
 from services.status.lifecycle.matching import Matching
 from services.status.projection.positions import Positions
+from services.status.tables.bulk_writes import write
 from services.status.tables.change_signal import ChangeSignal
-from services.status.tables.definitions import jobs
+from services.status.tables.definitions import corrections, jobs
 from shared.contract.events import FieldColumns, JobOutcome
 from tests.support.status.job_histories import JobHistory, apply_events
 from tests.support.status.status_api import JOBS, api_client
@@ -73,6 +74,16 @@ async def test_a_link_to_no_job_of_the_tenant_stays_one(matching, engine, old):
     await matching.match_due()
     if old:
         assert await story(engine) == ("some_failed", 0)
+
+
+async def test_what_is_no_correction_keeps_no_other_waiting(matching, engine):
+    """A link may name anything, as often as somebody uploads."""
+    nowhere = {"corrects": "nowhere", "tenant": "north", "named_rows": "", "unmatched": True}
+    async with engine.begin() as connection:
+        await write(connection, corrections, [{"job_id": f"a{number}"} | nowhere for number in range(33_000)])
+    await apply_events(engine, *OLD_EVENTS, *NEW_EVENTS)
+    await matching.match_due()
+    assert await story(engine) == ("some_failed", 1)
 
 
 async def retried(api):

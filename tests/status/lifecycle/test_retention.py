@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from services.status.lifecycle.retention import DeletionSteps, Retention, delete_expired
 from services.status.model.timestamps import micros
 from services.status.projection.positions import Positions
-from services.status.tables.definitions import jobs, rows
+from services.status.tables.definitions import corrections, jobs, rows
 from shared.contract.events import JobOutcome
 from tests.support.status.job_histories import JobHistory, apply_events, at, contents
 from tests.support.status.status_api import api_client
@@ -176,3 +176,24 @@ async def test_a_job_of_another_tenant_keeps_none(engine):
     await apply_events(engine, *events, foreign.corrects(old, [3]), itself.corrects(itself, [2], 0))
     await apply_events(engine, itself.failed(2), itself.finished(JobOutcome.NONE_CREATED))
     assert await delete_expired(engine, micros(at(9)), everywhere) == 2
+
+
+async def links(engine):
+    async with engine.connect() as connection:
+        return set((await connection.execute(select(corrections.c.job_id))).scalars())
+
+
+async def test_a_link_to_no_job_goes_after_its_own(engine):
+    """By who has read the partition to its end in which the other job would be; another tenant's job is none."""
+    _, events = finished("theirs", total=1, seconds=100)
+    lost, foreign = JobHistory(total=1, job_id="lost", tenant="south"), JobHistory(total=1, job_id="foreign")
+    unknown = [lost.corrects(JobHistory(job_id="nowhere"), None, 0), lost.failed(2)]
+    foreigner = [foreign.accepted(corrects="theirs", tenant="south"), foreign.failed(2, tenant="south")]
+    ends = [job.finished(JobOutcome.NONE_CREATED) for job in (lost, foreign)]
+    await apply_events(engine, *events, *unknown, *foreigner, *ends)
+    assert await delete_expired(engine, micros(at(3)), everywhere) == 0
+    assert await links(engine) == {"lost", "foreign"}, "their own jobs are there"
+    assert await delete_expired(engine, micros(at(5)), lambda job_id: job_id != "nowhere") == 2
+    assert await links(engine) == {"lost"}
+    assert await delete_expired(engine, micros(at(5)), everywhere) == 0
+    assert await links(engine) == set()

@@ -2,7 +2,7 @@
 
 cancel    JobCancelRequested   every processor reads it: rows that were not sent become unprocessed
 retry     JobRetryRequested    the partition's `retry_consumer` writes the rows of the new round
-resolve   RowResolved          the projection settles the row
+resolve   RowResolved          the projection resolves the row
 
 A command is accepted when it stands and has been projected. Every later answer, of any replica, knows of it: they share
 the database.

@@ -71,7 +71,7 @@ def check_resolve(job: JobRow, number: int, row: Row[Any] | None) -> Row[Any]:
     if row.round < job.round and row.status != RowStatus.CREATED:
         raise Problem(409, "row_running", f"Row {number} runs again: it has no result yet.", retry_after=5)
     if row.status != RowStatus.FAILED or row.error_code != RowErrorCode.OUTCOME_UNKNOWN:
-        detail = f"Row {number} is {row.status}: only a row whose outcome is unknown can be settled by hand."
+        detail = f"Row {number} is {row.status}: only a row whose outcome is unknown can be resolved by hand."
         raise Problem(409, "row_not_unknown", detail)
     return row
 
@@ -91,7 +91,7 @@ def check_decided(stored: Decision | None, made: Decision) -> None:
             409, "row_running", f"Row {made.row} runs again: somebody has retried the job in the same moment."
         )
     if stored.hospital_id != made.hospital_id:
-        detail = f"Somebody else has settled row {made.row} in the same moment: look at it again."
+        detail = f"Somebody else has resolved row {made.row} in the same moment: look at it again."
         raise Problem(409, "row_not_unknown", detail)
 
 
@@ -110,6 +110,6 @@ def _nothing_to_retry(job: JobRow, codes: Collection[str]) -> str:
 
 
 def _refuse_missing_row(job: JobRow, number: int) -> NoReturn:
-    if number < 2 or job.finished_round >= job.round or _processed(job) >= job.total_hospitals:
+    if number < 1 or job.finished_round >= job.round or _processed(job) >= job.total_hospitals:
         raise Problem(404, "not_found", f"The job has no row {number}.")
     raise Problem(409, "row_running", f"Row {number} has no result yet.", retry_after=5)

@@ -117,7 +117,7 @@ def command_routes(commands: Commands, dependencies: RouteDependencies) -> APIRo
     @router.post(
         "/{job_id}/rows/{row}/resolve",
         operation_id="resolve_row",
-        summary="Settle a row",
+        summary="Resolve a row",
         status_code=202,
         response_model=ResolutionAnswer,
         responses=TAKES_BODY
@@ -126,7 +126,7 @@ def command_routes(commands: Commands, dependencies: RouteDependencies) -> APIRo
     async def resolve(
         job_id: JobId, row: RowNumber, resolution: Resolution, tenant: CallerTenant, budget: Budget
     ) -> ResolutionAnswer:
-        """Settles a row whose outcome stayed unknown, by the word of a person who looked. Who and when is kept."""
+        """Resolves a row whose outcome stayed unknown, by the word of a person who looked. Who and when is kept."""
         accepted = await commands.resolve(tenant, job_id, row, resolution.hospital_id, budget)
         return ResolutionAnswer(**_fields(accepted), row=row)
 

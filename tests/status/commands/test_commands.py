@@ -214,12 +214,14 @@ async def test_somebody_may_look_again_and_find_it_after_all(api, sqlite):
         ([*UNKNOWN, HISTORY.resolved(4, 77)], 4, (409, "row_not_unknown")),
         ([*UNKNOWN, HISTORY.retried(2)], 4, (409, "row_running")),
         (RUNNING, 4, (409, "row_running")),
+        (RUNNING, 1, (409, "row_running")),
+        (RUNNING, 0, (404, "not_found")),
         (UNKNOWN, 5, (404, "not_found")),
         (UNKNOWN, 1, (404, "not_found")),
     ],
 )
-async def test_no_other_row_can_be_settled_by_hand(api, sqlite, events, row, expected):
-    """Created, failed for certain, settled already, running, or none of the job's."""
+async def test_no_other_row_can_be_resolved_by_hand(api, sqlite, events, row, expected):
+    """Created, failed for certain, resolved already, running, or none of the job's. A file may have no header."""
     await apply_events(sqlite, *events)
     assert said(await api.post(f"/jobs/job-1/rows/{row}/resolve", json={"absent": True})) == expected
     assert api.publisher.sent == []

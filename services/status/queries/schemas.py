@@ -117,7 +117,7 @@ class JobList(BaseModel):
 
 
 class RowAnswer(BaseModel):
-    """A row that has a result. `row`: the line that a spreadsheet shows; the first data row is 2, or 1 without a header."""
+    """A row that has a result. `row`: its line in a spreadsheet; the first data row is 2, or 1 without a header."""
 
     model_config = ConfigDict(json_schema_extra={"example": ROW})
 

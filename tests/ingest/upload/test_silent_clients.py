@@ -53,7 +53,13 @@ async def test_an_upload_may_take_long_when_it_comes_steadily(tmp_path, bytes_at
     """The limit of time grows with what has come: 0.5 s, and a second for each 1,000 bytes."""
     timeouts = BodyTimeouts(body_seconds=0.5, body_bytes_per_second=1_000, drain_seconds=0.1)
     body = b"\r\n".join(
-        (b"--b", b'Content-Disposition: form-data; name="file"; filename="a.csv"', b"", CSV.ljust(6_000, b"\n"), b"--b--")
+        (
+            b"--b",
+            b'Content-Disposition: form-data; name="file"; filename="a.csv"',
+            b"",
+            CSV.ljust(6_000, b"\n"),
+            b"--b--",
+        )
     )
     async with ingest(tmp_path, limits=Limits(body=timeouts)) as client, asyncio.timeout(60):
         reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)

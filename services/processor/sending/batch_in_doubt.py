@@ -79,8 +79,10 @@ class BatchInDoubt:
 
     def count(self) -> DoubtCount | None:
         """How many rows are in doubt, None when none is. Looks through them only when a lane of theirs has ended."""
-        if any(owner.ended for owner in self._owners):
-            self.drop_settled()
+        for owner in self._owners:
+            if owner.ended:
+                self.drop_settled()
+                break
         row = next(iter(self.rows), None)
         # The rows that a look-up takes are those whose time has come, so the last one is among those that stay.
         return None if row is None else DoubtCount(row.event.job_id, len(self.rows), self._last_at)

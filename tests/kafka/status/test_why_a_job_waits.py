@@ -7,11 +7,10 @@ import pytest
 from tests.support.processor.jobs import make_job
 from tests.support.processor.processor_system import ProcessorSystem
 from tests.support.status.status_service import StatusService
-from tests.support.until import until
 
 RECOVERY_SECONDS = 120
 TIMES = {
-    "HOSPITAL_API_TIMEOUT": "2",
+    "HOSPITAL_API_TIMEOUT": "5",
     # The look-ups of the first job come after the test.
     "HOSPITAL_API_SETTLE_SECONDS": "60",
     "LEASE_SECONDS": "5",
@@ -36,10 +35,6 @@ async def status(system, free_port, tmp_path):
         yield status
 
 
-def since(text: str) -> timedelta:
-    return datetime.now(UTC) - datetime.fromisoformat(text)
-
-
 async def test_why_a_job_waits_is_what_holds_it_up(system: ProcessorSystem, status: StatusService):
     """Rows in doubt, a slow directory, a takeover, an outage: each is told while it lasts."""
     [processor] = await system.start_processors(1)
@@ -47,9 +42,9 @@ async def test_why_a_job_waits_is_what_holds_it_up(system: ProcessorSystem, stat
     await system.inject(lose_answer=1)
     await system.publish(doubtful)
     found = await status.shows(doubtful.job_id, waiting_for="look_ups")
-    assert 50 < found["eta_seconds"] < 65, "62 s after they were sent the rows may be looked up"
+    assert 50 < found["eta_seconds"] < 68, "65 s after they were sent the rows may be looked up"
 
-    await system.inject(lose_answer=0, latency_ms=1_200)
+    await system.inject(lose_answer=0, latency_ms=3_000)
     job = make_job(500)
     await system.publish(job)
     await status.shows(job.job_id, waiting_for="directory_slow")
@@ -58,15 +53,9 @@ async def test_why_a_job_waits_is_what_holds_it_up(system: ProcessorSystem, stat
     processor.kill()
     await system.start_processor()
     await status.shows(job.job_id, waiting_for="takeover", eta_seconds=None)
-    created = (await system.admin("stats"))["creates"]
-    await until("the lease is over", lambda: has_created(system, created + 1), 20)
-    await system.inject(outage="unavailable")
+    await system.inject(outage="unavailable", retry_after_seconds=0)
     found = await status.shows(job.job_id, waiting_for="circuit_breaker", eta_seconds=None)
-    assert since(found["waiting_since"]) < timedelta(seconds=10)
-    assert timedelta(seconds=0) < -since(found["next_try_at"]) <= timedelta(seconds=RECOVERY_SECONDS)
+    next_try = datetime.fromisoformat(found["next_try_at"]) - datetime.now(UTC)
+    assert timedelta() < next_try <= timedelta(seconds=RECOVERY_SECONDS)
     # What the doubtful job waits for is the directory too.
     await status.shows(doubtful.job_id, waiting_for="circuit_breaker")
-
-
-async def has_created(system: ProcessorSystem, count: int) -> bool:
-    return (await system.admin("stats"))["creates"] >= count

@@ -15,13 +15,12 @@ import resource
 import sys
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import date, datetime, time, timedelta
 from math import isfinite
 from pathlib import Path
-from typing import Any, Final
-from xml.etree import ElementTree
+from typing import IO, Any, Final
 
 from python_calamine import (
     CalamineError,
@@ -35,6 +34,7 @@ from python_calamine import (
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the service may have been started anywhere
 
+from services.ingest.csv_file.large_workbooks.parts import BOOK, Parts
 from services.ingest.csv_file.large_workbooks.sheet_rows import (
     UNREADABLE,
     LargeWorkbook,
@@ -58,7 +58,6 @@ _ERROR_CELL: Final = re.compile(
     rb'<(?:\w+:)?c\b(?=[^>]*\bt="e")[^>]*\br="([A-Z]{1,3})(\d{1,7})"[^>]*>(?:(?!</(?:\w+:)?c>).)*?<(?:\w+:)?v>([^<]{1,20})<',
     re.DOTALL,
 )
-_RELATION_ID: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 #: What a spreadsheet shows for a number that is too large.
 _NO_NUMBER: Final = "#NUM!"
 _PROTECTED: Final = {
@@ -178,7 +177,7 @@ def formula_errors(workbook: Path, sheet: str) -> dict[int, dict[int, str]]:
     """The errors in the cells of an .xlsx, such as #N/A, by row and column from 0. The library gives them as empty."""
     found: dict[int, dict[int, str]] = {}
     try:
-        with zipfile.ZipFile(workbook) as packed, packed.open(_part_of(packed, sheet)) as part:
+        with zipfile.ZipFile(workbook) as packed, _part_of(Parts(packed), sheet) as part:
             before = b""
             while chunk := part.read(_CHUNK_BYTES):
                 joined = before + chunk
@@ -192,18 +191,9 @@ def formula_errors(workbook: Path, sheet: str) -> dict[int, dict[int, str]]:
     return found
 
 
-def _part_of(packed: zipfile.ZipFile, sheet: str) -> str:
-    """The name of a sheet's part; one that there is not, when it cannot be told."""
-    sheets, relations = map(_elements(packed), ("xl/workbook.xml", "xl/_rels/workbook.xml.rels"))
-    named = (each for each in sheets if each.tag.endswith("}sheet") and each.get("name") == sheet)
-    id_ = next((each.get(_RELATION_ID) for each in named), None)
-    target = next((each.get("Target", "") for each in relations if each.get("Id") == id_), "")
-    return target[1:] if target.startswith("/") else f"xl/{target}"
-
-
-def _elements(packed: zipfile.ZipFile) -> Callable[[str], Iterator[ElementTree.Element]]:
-    # Whatever somebody has put in there: this process has limits.
-    return lambda part: ElementTree.fromstring(packed.read(part)).iter()  # noqa: S314
+def _part_of(parts: Parts, sheet: str) -> IO[bytes]:
+    """The part of a sheet. Raises KeyError when it cannot be told."""
+    return parts.open({each.name: each.part for each in parts.sheets(parts.xml(BOOK))}[sheet])
 
 
 def _names(workbook: CalamineWorkbook) -> list[str]:

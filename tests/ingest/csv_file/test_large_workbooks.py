@@ -97,6 +97,95 @@ def test_damaged_ones_are_read_or_refused(tmp_path):
         write_large_sheet(written(tmp_path, book), tmp_path / "out.csv", 100, None)
 
 
+NAMESPACE = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+
+
+def with_rows(rows):
+    """A workbook whose sheet has these rows, as XML, and the texts name and address."""
+    sheet = f"<worksheet {NAMESPACE}><sheetData>{rows}</sheetData></worksheet>"
+    return with_parts(xlsx({"List": [["name", "address"]]}), {"xl/worksheets/sheet1.xml": sheet})
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "<row r='1'><c r='C1'><v>3</v></c><c><v>4</v></c><c r='A1' t='s'><v>0</v></c><c><v>5</v></c></row>",
+        "<row r='2'><c r='A2'><v>1</v></c><c r='A2'><v>2</v></c></row>",
+        "<row><c r='A5'><v>3</v></c></row><row><c r='B6'><v>4</v></c></row>",
+        "<row r='1'><c r='A1'><v>abc</v></c><c r='B1'><v>1_000</v></c><c r='C1'><v>0x10</v></c></row>",
+        "<row r='1'><c r='A1'><v>1,5</v></c><c r='B1'><v>\uff11</v></c><c r='C1'><v>1e400</v></c></row>",
+        "<row r='1'><c r='A1' t='b'><v>TRUE</v></c><c r='B1' t='b'><v>false</v></c><c r='C1' t='b'><v/></c></row>",
+        "<row r='1'><c r='A1' t='d'><v>2026-03-02T10:00:00.5</v></c></row>",
+        "<row r='1'><c r='A1' t='d'><v>2026-03-02T00:00:00</v></c></row>",
+        "<row r='1'><c r='A1' t='d'><v>2026-13-02T10:00:00</v></c><c r='B1' t='d'><v>2026-03-02</v></c></row>",
+    ],
+)
+def test_cells_are_taken_as_programs_write_them(tmp_path, rows):
+    """In any order within a row, with a number or not, and a text where a number should be."""
+    small, large = both(tmp_path, with_rows(rows))
+    assert small == large
+    assert small[0] == {"name": "List", "names": ["List"]}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "<row r='3'><c r='A3'><v>3</v></c></row><row r='1'><c r='A1'><v>1</v></c></row>",
+        "<row r='2'><c r='A2'><v>3</v></c></row><row r='2'><c r='B2'><v>1</v></c></row>",
+        "<row r='2'><c r='A5'><v>3</v></c></row>",
+        "<row><c><v>3</v></c><c r='B5'><v>3</v></c></row>",
+        "<row r='0'><c><v>3</v></c></row>",
+        "<row r='1048577'><c><v>3</v></c></row>",
+    ],
+)
+def test_rows_in_no_order_are_refused(tmp_path, rows):
+    """No hospital gets the number of another row: those above are written already."""
+    path = written(tmp_path, with_rows(rows))
+    assert set(write_large_sheet(path, tmp_path / "out.csv", 100, None)) == {"not_a_workbook"}
+
+
+def renamed(book, names):
+    """The workbook with its parts called otherwise."""
+    with zipfile.ZipFile(io.BytesIO(book)) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    return with_parts(book, dict.fromkeys(parts) | {names(name): content for name, content in parts.items()})
+
+
+def strict(book):
+    """The workbook as Excel's "Strict Open XML": the same tags and relations in other namespaces."""
+    old, new = b"http://schemas.openxmlformats.org/", b"http://purl.oclc.org/ooxml/"
+    with zipfile.ZipFile(io.BytesIO(book)) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist() if name.startswith("xl/")}
+    for name, content in parts.items():
+        content = content.replace(old + b"officeDocument/2006/relationships", new + b"officeDocument/relationships")
+        parts[name] = content.replace(old + b"spreadsheetml/2006/main", new + b"spreadsheetml/main")
+    return with_parts(book, parts)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        strict,
+        lambda book: renamed(book, lambda name: name.replace("shared", "Shared").replace("styles", "Styles")),
+        lambda book: renamed(book, lambda name: name.replace("sheet1", "Sheet1")),
+        lambda book: renamed(book, lambda name: name.upper() if name.startswith("xl/") else name),
+        lambda book: renamed(book, lambda name: name.replace("/", "\\") if "worksheets/" in name else name),
+    ],
+    ids=["strict", "texts", "sheet", "capitals", "backslashes"],
+)
+def test_parts_are_found_as_programs_name_them(tmp_path, other):
+    """With days, and with an error in a cell, which the reader of small ones looks up by itself."""
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True, "default_date_format": "yyyy-mm-dd"}) as book:
+        sheet = book.add_worksheet("List")
+        sheet.write_row(0, 0, ["name", "since", "phone"])
+        sheet.write_row(1, 0, ["Mercy", date(2026, 3, 2)])
+        sheet.write_formula(1, 2, "=NA()", None, "#N/A")
+    small, large = both(tmp_path, other(file.getvalue()))
+    assert small == large == ({"name": "List", "names": ["List"]}, "name,since,phone\nMercy,2026-03-02,#N/A\n")
+    assert is_large(tmp_path / "upload.csv", 500)
+
+
 def test_errors_rich_texts_and_readings_are_as_the_spreadsheet_shows_them(tmp_path):
     """An error by its name; a text in several pieces whole; how a word is pronounced left out."""
     texts = (
@@ -106,12 +195,11 @@ def test_errors_rich_texts_and_readings_are_as_the_spreadsheet_shows_them(tmp_pa
         "<row r='2'><c r='B2' t='s'><v>0</v></c><c r='C2' t='s'><v>1</v></c><c r='D2' t='e'><v>#N/A</v></c></row>"
         "<row><c t='str'><f>A1</f><v>a</v></c><c t='inlineStr'><is><t>b &amp; c</t></is></c><c t='b'><v>0</v></c></row>"
     )
-    namespace = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
     book = with_parts(
         nasty_workbooks.GOOD,
         {
-            "xl/sharedStrings.xml": f"<sst {namespace}>{texts}</sst>",
-            "xl/worksheets/sheet1.xml": f"<worksheet {namespace}><sheetData>{sheet}</sheetData></worksheet>",
+            "xl/sharedStrings.xml": f"<sst {NAMESPACE}>{texts}</sst>",
+            "xl/worksheets/sheet1.xml": f"<worksheet {NAMESPACE}><sheetData>{sheet}</sheetData></worksheet>",
         },
     )
     with zipfile.ZipFile(io.BytesIO(book)) as packed:
@@ -125,7 +213,6 @@ def test_errors_rich_texts_and_readings_are_as_the_spreadsheet_shows_them(tmp_pa
 @pytest.mark.parametrize("kind", ["s", "str", "inlineStr", "pieces"])
 def test_signs_are_told_by_their_numbers_in_every_kind_of_text(tmp_path, text, kind):
     """Excel writes those that XML cannot hold as `_x000D_`. One cut in two by a change of font is none."""
-    namespace = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
     pieces = f"<r><t>_x00</t></r><r><t>41_{text}</t></r>"
     cells = {
         "s": '<c r="A1" t="s"><v>0</v></c>',
@@ -137,8 +224,8 @@ def test_signs_are_told_by_their_numbers_in_every_kind_of_text(tmp_path, text, k
     book = with_parts(
         nasty_workbooks.GOOD,
         {
-            "xl/sharedStrings.xml": f"<sst {namespace}><si><t>{text}</t></si><si>{pieces}</si></sst>",
-            "xl/worksheets/sheet1.xml": f"<worksheet {namespace}><sheetData>{sheet}</sheetData></worksheet>",
+            "xl/sharedStrings.xml": f"<sst {NAMESPACE}><si><t>{text}</t></si><si>{pieces}</si></sst>",
+            "xl/worksheets/sheet1.xml": f"<worksheet {NAMESPACE}><sheetData>{sheet}</sheetData></worksheet>",
         },
     )
     small, large = both(tmp_path, book)

@@ -2,7 +2,7 @@
 
 import re
 from array import array
-from typing import BinaryIO, Final
+from typing import IO, Final
 from xml.parsers import expat
 
 _CHUNK_BYTES: Final = 1 << 20
@@ -30,7 +30,7 @@ class SharedTexts:
         return self._bytes[begin : self._ends[number]].decode()
 
 
-def read_shared_texts(part: BinaryIO) -> SharedTexts:
+def read_shared_texts(part: IO[bytes]) -> SharedTexts:
     """The texts of xl/sharedStrings.xml, without those that only tell how a word is pronounced. Raises ExpatError."""
     texts, whole, pieces = SharedTexts(), [""], [""]
     state = {"in_text": False, "in_phonetic": False}
@@ -74,7 +74,7 @@ def local_name(tag: str) -> str:
     return tag.rpartition(":")[2]
 
 
-def parse(part: BinaryIO, start: object, end: object, characters: object) -> None:
+def parse(part: IO[bytes], start: object, end: object, characters: object) -> None:
     """Parses XML piece by piece. Entities of the document's own are bounded by expat; none is fetched."""
     parser = expat.ParserCreate()
     parser.buffer_text = True

@@ -5,12 +5,15 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, Final
 from xml.etree import ElementTree
 from xml.parsers import expat
 
 from services.ingest.csv_file.large_workbooks.number_formats import Kind, kinds, shown_number
+from services.ingest.csv_file.large_workbooks.parts import BOOK, SHEETS, STYLES, TEXTS, Parts, local
 from services.ingest.csv_file.large_workbooks.shared_texts import SharedTexts, local_name, read_shared_texts, unescaped
 
 #: A workbook whose texts and sheets unpack to more is large: the library would need about seven times as much.
@@ -18,11 +21,8 @@ LARGE_BYTES: Final = 24 << 20
 #: So many rows a sheet can have.
 MOST_ROWS: Final = 1 << 20
 _CHUNK_BYTES: Final = 256 << 10
-_RELATION_ID: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+_DAY_AND_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?", re.ASCII)
 _PLACE: Final = re.compile(r"([A-Z]{1,3})(\d{1,7})")
-_BOOK: Final = "xl/workbook.xml"
-_TEXTS: Final = "xl/sharedStrings.xml"
-_STYLES: Final = "xl/styles.xml"
 #: What can be wrong with such a file.
 UNREADABLE: Final = (
     KeyError,
@@ -45,49 +45,38 @@ def is_large(workbook: Path, large_bytes: int = LARGE_BYTES) -> bool:
     """Whether it is an .xlsx that unpacks to so much, by the archive's own list."""
     try:
         with zipfile.ZipFile(workbook) as packed:
-            sizes = {part.filename: part.file_size for part in packed.infolist()}
+            sizes = dict(Parts(packed).sizes())
     except UNREADABLE:
         return False
-    read = (size for name, size in sizes.items() if name == _TEXTS or name.startswith("xl/worksheets/"))
-    return _BOOK in sizes and sum(read) > large_bytes
+    read = (size for part, size in sizes.items() if part == TEXTS or part.startswith(SHEETS))
+    return BOOK in sizes and sum(read) > large_bytes
 
 
 class LargeWorkbook:
     """An .xlsx that is open. Every method raises one of UNREADABLE when it is damaged."""
 
     def __init__(self, packed: zipfile.ZipFile) -> None:
-        self._packed = packed
-        book = self._xml(_BOOK)
-        sheets = [each for each in book.iter() if _name(each) == "sheet"]
-        relations = self._xml("xl/_rels/workbook.xml.rels")
-        targets = {each.get("Id"): each for each in relations if each.get("Type", "").endswith("/worksheet")}
-        self._parts = {
-            each.get("name", ""): _part(targets[each.get(_RELATION_ID)].get("Target", ""))
-            for each in sheets
-            if each.get("state", "visible") == "visible" and each.get(_RELATION_ID) in targets
-        }
-        properties = next((each for each in book if _name(each) == "workbookPr"), None)
+        self._parts = Parts(packed)
+        book = self._parts.xml(BOOK)
+        self._sheets = {each.name: each.part for each in self._parts.sheets(book) if each.is_visible}
+        properties = next((each for each in book if local(each.tag) == "workbookPr"), None)
         self._starts_1904 = properties is not None and properties.get("date1904") in ("1", "true")
 
     @property
     def names(self) -> list[str]:
         """The sheets that are visible."""
-        return list(self._parts)
+        return list(self._sheets)
 
     def rows(self, sheet: str) -> Iterator[Row]:
         """The rows of a sheet, from its first on; blank ones are empty lists."""
         texts, styles = SharedTexts(), {}
-        if _TEXTS in self._packed.namelist():
-            with self._packed.open(_TEXTS) as part:
-                texts = read_shared_texts(part)  # type: ignore[arg-type]
-        if _STYLES in self._packed.namelist():
-            styles = dict(kinds(self._xml(_STYLES)))
-        with self._packed.open(self._parts[sheet]) as part:
-            yield from _Rows(texts, styles, self._starts_1904).read(part)  # type: ignore[arg-type]
-
-    def _xml(self, part: str) -> ElementTree.Element:
-        # Whatever somebody has put in there: the process has limits.
-        return ElementTree.fromstring(self._packed.read(part))  # noqa: S314
+        if TEXTS in self._parts:
+            with self._parts.open(TEXTS) as part:
+                texts = read_shared_texts(part)
+        if STYLES in self._parts:
+            styles = dict(kinds(self._parts.xml(STYLES)))
+        with self._parts.open(self._sheets[sheet]) as part:
+            yield from _Rows(texts, styles, self._starts_1904).read(part)
 
 
 class _Rows:
@@ -101,6 +90,10 @@ class _Rows:
         self.row: Row = []
         #: How many rows are done, in all.
         self.number = 0
+        #: The number of the row that is read, as its cells write it; empty while it is not known.
+        self.written_number = ""
+        #: Where the next cell stands.
+        self.column = 0
         self.kind = ""
         self.style = 0
         self.texts_of_cell: list[str] = []
@@ -108,7 +101,7 @@ class _Rows:
         self.in_value = False
         self.in_phonetic = False
 
-    def read(self, part: BinaryIO) -> Iterator[Row]:
+    def read(self, part: IO[bytes]) -> Iterator[Row]:
         """The rows of the part."""
         parser = expat.ParserCreate()
         parser.buffer_text = True
@@ -130,11 +123,9 @@ class _Rows:
             self.pieces.clear()
             self.in_value = not self.in_phonetic
         elif name == "row":
-            number = int(attributes.get("r", 0))
-            if number > MOST_ROWS:
-                raise ValueError("a row beyond the last one")
-            for _ in range(self.number + 1, number):
-                self._end_row()
+            self.written_number = ""
+            if "r" in attributes:
+                self._skip_to(int(attributes["r"]))
         elif name == "rPh":
             self.in_phonetic = True
 
@@ -142,9 +133,26 @@ class _Rows:
         self.kind, self.style = attributes.get("t", "n"), int(attributes.get("s", 0))
         self.texts_of_cell.clear()
         if place := _PLACE.fullmatch(attributes.get("r", "")):
-            index = column_index(place.group(1))
-            self.row.extend([""] * (index - len(self.row)))
-            del self.row[index:]
+            if place.group(2) != self.written_number:
+                self._check_row(int(place.group(2)))
+            self.column = column_index(place.group(1))
+        elif not self.written_number:
+            self.written_number = str(self.number + 1)
+
+    def _check_row(self, row: int) -> None:
+        """Only by its first cell a row may say which it is."""
+        if not self.written_number:
+            self._skip_to(row)
+        elif row != self.number + 1:
+            raise ValueError("a cell of another row")
+
+    def _skip_to(self, row: int) -> None:
+        """Ends the rows above. One that is done cannot be filled any more: such a file is refused."""
+        if not self.number < row <= MOST_ROWS:
+            raise ValueError("a row that is not below the last one")
+        for _ in range(self.number + 1, row):
+            self._end_row()
+        self.written_number = str(row)
 
     def _characters(self, text: str) -> None:
         if self.in_value:
@@ -153,7 +161,7 @@ class _Rows:
     def _end(self, tag: str) -> None:
         name = tag if ":" not in tag else local_name(tag)
         if name == "c":
-            self.row.append(self._value("".join(self.texts_of_cell)))
+            self._put(self._value("".join(self.texts_of_cell)))
         elif name in ("v", "t"):
             self.texts_of_cell.append(unescaped("".join(self.pieces)))
             self.pieces.clear()
@@ -163,21 +171,52 @@ class _Rows:
         elif name == "rPh":
             self.in_phonetic = False
 
+    def _put(self, value: Any) -> None:
+        if self.column == len(self.row):
+            self.row.append(value)
+        else:
+            self.row.extend([""] * (self.column + 1 - len(self.row)))
+            self.row[self.column] = value
+        self.column += 1
+
     def _end_row(self) -> None:
         self.number += 1
         self.done.append(self.row)
         self.row = []
+        self.column = 0
 
     def _value(self, text: str) -> Any:
-        if self.kind == "s":
-            return self.texts[int(text)] if text else ""
-        if self.kind == "b":
-            return text.strip() in ("1", "true")
-        if self.kind == "n" and text:
-            value = float(text)
-            kind = self.styles.get(self.style)
-            return shown_number(value, kind, self.starts_1904) if kind else value
+        if not text:
+            return ""
+        match self.kind:
+            case "s":
+                return self.texts[int(text)]
+            case "b":
+                return text.strip().lower() in ("1", "true")
+            case "d":
+                return _day_and_time(text)
+            case "n":
+                return self._number(text)
         return text
+
+    def _number(self, text: str) -> Any:
+        """The number, day or time; the text when some program has written one there."""
+        if "_" in text or not text.isascii():  # Python's own ways to write a number
+            return text
+        try:
+            value = float(text)
+        except ValueError:
+            return text
+        kind = self.styles.get(self.style)
+        return shown_number(value, kind, self.starts_1904) if kind else value
+
+
+def _day_and_time(text: str) -> datetime | str:
+    """As Strict Open XML writes one; the text when it is another, or none."""
+    with suppress(ValueError):
+        if _DAY_AND_TIME.fullmatch(text):
+            return datetime.fromisoformat(text)
+    return text
 
 
 def column_index(letters: str) -> int:
@@ -186,11 +225,3 @@ def column_index(letters: str) -> int:
     for letter in letters:
         index = index * 26 + ord(letter) - ord("A") + 1
     return index - 1
-
-
-def _part(target: str) -> str:
-    return target[1:] if target.startswith("/") else f"xl/{target}"
-
-
-def _name(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]

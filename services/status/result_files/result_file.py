@@ -40,8 +40,8 @@ class PageLimits:
 
     first_rows: int = 200
     max_rows: int = 2_000
-    #: So much of the file is made at a time, about.
-    page_bytes: int = 500_000
+    #: So much of the rows is read at a time, about.
+    page_chars: int = 500_000
     #: A database that fails in the middle of a file is asked so often, `retry_seconds` apart.
     tries: int = 20
     retry_seconds: float = 1.0
@@ -81,6 +81,11 @@ class Page:
     rows: list[Row[Any]]
     #: Rows of unknown outcome about which nobody has decided.
     undecided: set[int]
+
+    @property
+    def chars(self) -> int:
+        """How much was read. In a workbook it says more than what comes of it: that is compressed."""
+        return sum(len(row.columns) + len(row.error or "") for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +160,7 @@ class ResultFile(StreamingResponse):
                     yield content
                 if len(page.rows) < rows:
                     break
-                rows = min(limits.max_rows, max(1, rows * limits.page_bytes // max(len(content), 1)))
+                rows = min(limits.max_rows, max(1, rows * limits.page_chars // max(page.chars, 1)))
                 page = await self._read(page.rows[-1].row, rows)
             await self._check_kept()
             yield written.end()

@@ -148,6 +148,18 @@ async def test_a_workbook_has_the_cells_of_the_csv(api, engine):
         assert shown == await file(api, name)
 
 
+@pytest.mark.parametrize("ending", ["csv", "xlsx"])
+async def test_wide_rows_are_read_few_at_a_time(api, engine, ending):
+    """Also where little comes of them: cells that repeat themselves are pressed to almost nothing."""
+    job = JobHistory(total=9)
+    cells = ("Mercy", "x" * 300_000, "")
+    await apply_events(engine, job.accepted(), *(job.failed(row, cells=cells) for row in range(2, 11)))
+    api.database.asked = 0
+    answer = await api.get(f"/jobs/job-1/failed.{ending}")
+    assert answer.status_code == 200
+    assert api.database.asked == 1 + 6 + 1 + 1, "three rows, six times one, none, and whether the job is kept"
+
+
 async def test_more_than_a_workbook_can_hold_is_refused(api, engine):
     """Before a byte is sent, with what to ask for instead."""
     await apply_events(engine, JobHistory(total=1_048_576).accepted())

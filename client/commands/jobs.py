@@ -133,11 +133,11 @@ def resolve(
     hospital_id: Annotated[str | None, typer.Option(metavar="ID", help="The hospital that it became.")] = None,
     absent: Annotated[bool, typer.Option("--absent", help="It is not in the directory: somebody has looked.")] = False,
 ) -> ExitStatus:
-    """Settle a row whose outcome is unknown, after a look into the directory."""
+    """Resolve a row whose outcome is unknown, after a look into the directory."""
     if (hospital_id is None) is not absent:
         raise typer.BadParameter("Say what was found: --hospital-id ID, or --absent.")
     finding = {"absent": True} if hospital_id is None else {"hospital_id": _number_or_text(hospital_id)}
-    _print_message(context, answer := context.api.resolve(job_id, row, finding), f"Row {row} is settled.")
+    _print_message(context, answer := context.api.resolve(job_id, row, finding), f"Row {row} is resolved.")
     return _done(context, answer)
 
 

@@ -11,7 +11,7 @@ from client.schemas import ErrorsFound, RowProblem
 _NAMED_ROWS: Final = 5
 _VALUE_CHARS: Final = 40
 _FIELDS: Final = ("name", "address", "phone")
-#: The option of this command that each kind can be settled with.
+#: The option of this command that each kind can be mended with.
 _OPTIONS: Final = {
     "no_header": "--header-row ROW, if a row further down names the columns; "
     "--header-row 0 --map name=A --map address=B, if none does.",
@@ -27,7 +27,7 @@ _OPTIONS: Final = {
     "created_before": "--repeat-created if they are to be created once more.",
     "several_jobs": "--corrects JOB says which of them is corrected.",
     "other_job": "without --corrects the job of the file is corrected.",
-    "outcome_unknown": "`hospital-bulk resolve` settles a row, after a look into the directory.",
+    "outcome_unknown": "`hospital-bulk resolve` resolves a row, after a look into the directory.",
 }
 
 

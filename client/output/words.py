@@ -124,11 +124,11 @@ def reason(job: Job) -> str:
 
 
 def may_exist(unknown: int, resolve: str) -> str:
-    """The warning about rows whose outcome is unknown. `resolve`: the command that settles one."""
+    """The warning about rows whose outcome is unknown. `resolve`: the command that resolves one."""
     one = unknown == 1
     return (
         f"{unknown:,} of these rows may already exist in the directory: "
-        f"before {'it is' if one else 'they are'} uploaded again, look there and settle "
+        f"before {'it is' if one else 'they are'} uploaded again, look there and resolve "
         f"{'it' if one else 'each'} with `{resolve}`, or `retry` the job, which looks first."
     )
 

@@ -262,7 +262,7 @@ def test_a_command_whose_answer_was_lost_is_not_sent_twice(run, service):
 )
 def test_a_row_is_settled_with_what_was_found(run, service, words, finding):
     """The directory's own kind of id."""
-    service.respond("POST", f"/jobs/{JOB_ID}/rows/7/resolve", {"message": "Row 7 is settled."})
+    service.respond("POST", f"/jobs/{JOB_ID}/rows/7/resolve", {"message": "Row 7 is resolved."})
     assert run("resolve", JOB_ID, "7", *words).exit_code == ExitStatus.DONE
     assert json.loads(service.requests[0].body) == finding
 

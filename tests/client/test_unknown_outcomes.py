@@ -18,7 +18,7 @@ def file(unknown):
 
 
 def test_a_file_with_rows_that_may_exist_says_so_before_it_is_uploaded_again(run, service, tmp_path):
-    """On standard error, with the command that settles them; also in JSON."""
+    """On standard error, with the command that resolves them; also in JSON."""
     service.respond("GET", f"/jobs/{JOB_ID}/failed.csv", file("3"))
     target = tmp_path / "failed.csv"
     for result in (run("failed", JOB_ID, "-o", target), run("failed", JOB_ID)):

@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -37,8 +38,11 @@ class _Content:
     epoch: int = -1
     sequence: int = 0
     oldest: datetime | None = None
+    #: The file that was written last, until something is added.
+    file: CreatedFile | None = None
 
     def add(self, chunks: Sequence[Chunk]) -> None:
+        self.file = None
         for chunk in chunks:
             self.index.add(chunk)
             self.sequence = chunk.sequence
@@ -80,14 +84,23 @@ class KnownRows:
         return (await self._current(tenant, seconds)).content.index
 
     async def saved(self, tenant: str, seconds: float, path: Path) -> CreatedFile | CreatedIndex:
-        """The same, for another process: in a file, unless there are none. Raises OSError."""
+        """The same, for another process: in a file, or none when it cannot be written in this time. Never raises."""
+        until = self._clock() + seconds
         known = await self._current(tenant, seconds)
+        none = CreatedIndex(known.content.index.key)
         if not len(known.content.index):
-            return CreatedIndex(known.content.index.key)
-        # It goes on when the upload is cut off: the rows have to stand still until it has ended.
-        writing = asyncio.create_task(_saved(known, path))
-        detach(writing)
-        return await asyncio.shield(writing)
+            return none
+        try:
+            async with asyncio.timeout(until - self._clock()):
+                await known.lock.acquire()
+            # It goes on when the upload is cut off: the rows have to stand still until it has ended.
+            writing = asyncio.create_task(_written(known, path))
+            detach(writing)
+            async with asyncio.timeout(until - self._clock()):
+                return await asyncio.shield(writing)
+        except (OSError, TimeoutError) as error:
+            log.warning("created_rows_not_written", tenant=tenant, reason=str(error) or "it took too long")
+            return none
 
     async def _current(self, tenant: str, seconds: float) -> _Tenant:
         known = self._tenants.setdefault(tenant, _Tenant())
@@ -137,6 +150,23 @@ class KnownRows:
             del self._tenants[first]
 
 
-async def _saved(known: _Tenant, path: Path) -> CreatedFile:
-    async with known.lock:
-        return await asyncio.to_thread(known.content.index.save, path)
+async def _written(known: _Tenant, path: Path) -> CreatedFile:
+    """Writes the rows, or takes the file that another upload has of them. Unlocks them at the end."""
+    try:
+        content = known.content
+        content.file = await asyncio.to_thread(_file_of, content, path)
+        return content.file
+    finally:
+        known.lock.release()
+
+
+def _file_of(content: _Content, path: Path) -> CreatedFile:
+    if content.file:
+        with suppress(OSError):  # the other upload has ended, or there are no links here
+            path.hardlink_to(content.file.path)
+            return replace(content.file, path=path)
+    try:
+        return content.index.save(path)
+    except OSError:
+        path.unlink(missing_ok=True)  # what there is of it takes room that others need
+        raise

@@ -1,6 +1,9 @@
 """Created rows in the database, on SQLite and on PostgreSQL: twice is once, and what is too old is forgotten."""
 
 import asyncio
+import resource
+import signal
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -210,6 +213,57 @@ async def test_an_upload_in_a_file_has_what_is_known(store, clock, tmp_path):
     saved = await asyncio.gather(*(memory.saved("north", 5, tmp_path / str(number)) for number in range(5)))
 
     assert all(file.find(2999) == CreatedRow(JOB, 2999) for file in saved)
+
+
+async def test_uploads_share_a_file_of_what_is_known(store, clock, tmp_path):
+    """Until more is known. The files of others stay when one upload has ended."""
+    progress = await store.write(await store.take("a", LEASE), rows(store, clock, range(2, 300)), {0: 1}, LEASE)
+    memory = known(store, clock)
+    first, second = [await memory.saved("north", 5, tmp_path / name) for name in ("first", "second")]
+    assert first.path.samefile(second.path)
+    first.path.unlink()
+    third = await memory.saved("north", 5, tmp_path / "third")
+    assert third.path.samefile(second.path)
+    second.path.unlink()
+    third.path.unlink()
+    assert (await memory.saved("north", 5, tmp_path / "fourth")).find(299) == CreatedRow(JOB, 299)
+
+    await store.write(progress, rows(store, clock, [300]), {0: 2}, LEASE)
+    assert (await memory.saved("north", 5, tmp_path / "fifth")).find(300) == CreatedRow(JOB, 300)
+
+
+async def test_a_file_that_cannot_be_written_is_none(store, clock, tmp_path):
+    """An upload is not refused because of it. The rows are not locked afterwards."""
+    await store.write(await store.take("a", LEASE), rows(store, clock, range(2, 300)), {0: 1}, LEASE)
+    memory = known(store, clock)
+    assert not len(await memory.saved("north", 5, tmp_path / "no folder" / "file"))
+    with capped_files(1_000):
+        assert not len(await memory.saved("north", 5, tmp_path / "too large"))
+    assert not (tmp_path / "too large").exists()
+    assert (await memory.saved("north", 5, tmp_path / "file")).find(299)
+
+
+async def test_a_file_that_takes_too_long_is_not_waited_for(store, clock, tmp_path):
+    """A disk that hangs holds up no upload; the next has its file when there is time."""
+    await store.write(await store.take("a", LEASE), rows(store, clock, range(2, 300)), {0: 1}, LEASE)
+    memory = known(store, clock)
+    assert await found(memory, [2])
+    for name in ("late", "late too"):
+        assert not len(await memory.saved("north", 0, tmp_path / name))
+    assert (await memory.saved("north", 5, tmp_path / "after")).find(299)
+
+
+@contextmanager
+def capped_files(size):
+    """No file of this process grows over so many bytes: writing more fails as it does on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_the_key_of_a_tenant_makes_other_hashes():

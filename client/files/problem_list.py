@@ -16,7 +16,7 @@ from client.upload_file import UploadFile
 
 _HEAD: Final = ("file", "row", "column", "kind", "code", "message", "value")
 #: What a spreadsheet would run. A phone number that begins with + or - is none.
-_FORMULA: Final = re.compile(r"[=@\t\r]|[+-](?![\d ().+/-]*$)")
+_FORMULA: Final = re.compile("[=@\t\r\n\uff1d\uff20]|[+\uff0b\uff0d-](?![0-9 ().+/-]*$)")
 
 
 class ProblemList:

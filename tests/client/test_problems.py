@@ -5,8 +5,10 @@ import csv
 import pytest
 
 from client.exit_status import ExitStatus
+from client.files import problem_list
 from client.output import problem_words
 from client.schemas import RowProblem
+from services.ingest.csv_file import problem_file
 from tests.client.fake_service import Answer, problem, read
 
 
@@ -148,3 +150,10 @@ def test_a_list_that_is_there_is_not_replaced_unasked(run, service, file, tmp_pa
     assert (target.read_text(), service.requests) == ("mine", [])
     assert run("validate", file, "--errors", target, "--yes").exit_code == ExitStatus.DONE
     assert target.read_text(encoding="utf-8-sig").startswith("file,row")
+
+
+@pytest.mark.parametrize("cell", ["=1", "@a", "\ta", "\na", "＝1", "＠a", "＋a", "－a", "+49 (211) 5", "+١", "a=1", ""])  # noqa: RUF001 - a spreadsheet takes them for signs
+def test_cells_are_guarded_as_the_service_guards_them(cell):
+    """Which of the two wrote a list makes no difference to a spreadsheet."""
+    assert problem_list._guarded(cell) == problem_file._guarded(cell)
+    assert problem_list._FORMULA == problem_file._FORMULA

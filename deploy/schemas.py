@@ -39,7 +39,8 @@ class SchemaRegistry:
     def __init__(self, url: str, seconds: float = _SECONDS) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{url!r} is no address of a registry: it begins with http:// or https://")
+            shown = url.rpartition("@")[2]  # a password may stand before it
+            raise ValueError(f"{shown!r} is no address of a registry: it begins with http:// or https://")
         host = parts.netloc.rpartition("@")[2]
         self._url = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
         self._headers = {"Content-Type": _MEDIA_TYPE, "Accept": f"{_MEDIA_TYPE}, application/json"}

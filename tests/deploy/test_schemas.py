@@ -117,6 +117,14 @@ def test_a_password_may_stand_in_the_address(registry):
     assert "word" not in str(registry.requests)
 
 
+@pytest.mark.parametrize("url", ["htp://me:word@registry", "me:word@registry:8081", "https://me:word@"])
+def test_a_password_is_in_no_error(url):
+    """Errors end up in logs."""
+    with pytest.raises(ValueError, match="is no address of a registry") as error:
+        SchemaRegistry(url)
+    assert "word" not in str(error.value)
+
+
 def test_a_path_may_stand_in_the_address(registry):
     """As for Apicurio's API of this kind."""
     registered(registry, {"RowCreated": committed()["RowCreated"]}, f"{registry.url}/apis/ccompat/v7/")

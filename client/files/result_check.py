@@ -29,7 +29,10 @@ class NotAResultFile(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CheckedOutcome:
-    """The rows of one outcome in a file. `same`: they are all of them, as the job finished with them."""
+    """The rows of one outcome in a file. `same`: they are all of them, as the job finished with them.
+
+    `rows` is 0 where the file has none of an outcome that the job has.
+    """
 
     outcome: str
     rows: int
@@ -43,7 +46,10 @@ def is_whole(receipt: Receipt) -> bool:
 
 
 def check(path: Path, receipt: Receipt) -> list[CheckedOutcome]:
-    """What the file holds of each outcome. Raises NotAResultFile, OSError."""
+    """What the file holds of each outcome that it or the job has. Raises NotAResultFile, OSError.
+
+    A file of a single outcome may be `successful.csv` or another part: then the others are not expected.
+    """
     leaves: dict[str, dict[int, bytes]] = {outcome: {} for outcome in _OUTCOMES}
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
@@ -54,10 +60,11 @@ def check(path: Path, receipt: Receipt) -> list[CheckedOutcome]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise NotAResultFile("it is no CSV file in UTF-8 as the service writes it") from error
     found = {outcome: [leaf for _, leaf in sorted(of_outcome.items())] for outcome, of_outcome in leaves.items()}
+    is_part = sum(map(bool, found.values())) <= 1
     return [
         CheckedOutcome(outcome, len(hashes), _root(hashes).hex() == receipt.outcome_roots.of(outcome))
         for outcome, hashes in found.items()
-        if hashes
+        if hashes or not (is_part or receipt.outcome_roots.of(outcome) == _root([]).hex())
     ]
 
 
@@ -101,6 +108,8 @@ def _leaf(row: int, outcome: str, hospital_id: str, cells: Sequence[str]) -> byt
 
 def _root(hashes: Sequence[bytes]) -> bytes:
     """The root of a tree over hashes of leaves: neighbours are joined, level by level; the last may have none."""
+    if not hashes:
+        return hashlib.sha256().digest()
     level = list(hashes)
     while len(level) > 1:
         pairs = [

@@ -103,6 +103,23 @@ def test_whatever_is_changed_shows(run, files, change):
     assert "NOT as the job finished with them" in result.stderr
 
 
+@pytest.mark.parametrize("gone", ["created", "failed", "unprocessed"])
+def test_an_outcome_that_is_gone_from_a_whole_job_shows(run, files, gone):
+    """All rows of it, where the file has several outcomes."""
+    (files / "all.csv").write_bytes(result_file([row for row in ROWS if row[1] != gone]))
+    result = run("verify", files / "receipt.json", files / "all.csv")
+    assert result.exit_code == ExitStatus.DIFFERENT
+    assert f"0 {gone} rows, NOT as the job finished with them" in result.stderr
+
+
+def test_an_outcome_that_the_job_does_not_have_is_not_missed(run, files):
+    """Its tree is empty."""
+    some = [row for row in ROWS if row[1] != "unprocessed"]
+    (files / "receipt.json").write_text(json.dumps(receipt_of(some)))
+    (files / "all.csv").write_bytes(result_file(some))
+    assert run("verify", files / "receipt.json", files / "all.csv").exit_code == ExitStatus.DONE
+
+
 def test_sorting_and_correcting_ours_changes_nothing(run, files):
     """What is proved are the uploaded cells and what became of them, not our words about it."""
     changed(files / "created.csv", lambda rows: [[*each[:-1], "some words"] for each in reversed(rows)])

@@ -226,8 +226,8 @@ LETTERS = {HospitalField.NAME: ("A",), HospitalField.ADDRESS: ("B",)}
         ("Nord;Str. 1, 10115 Berlin\nOst;Str. 2, 10116 Berlin\nTotal, 2\n", ";"),
         # A list in each row.
         ("Hope,1 Road,heart;eye\nMercy,2 Road,ear;eye;skin\n", ","),
-        ('Hope,"1 Road; Suite 4"\nMercy,"2 Road;Suite 5"\n', ","),
-        ("Hope, 1 Road, Boston\nMercy, 2 Road; Suite 5, Boston\n", ","),
+        ('Hope,"1 Road;Suite 4"\nMercy,"2 Road;Suite 5"\n', ","),
+        ("Hope, 1 Road, Boston\nMercy, 2 Road;Suite 5, Boston\nLourdes, 3 Road, Boston\n", ","),
         ("sep=,\nHope,1 Road;Suite 4\n", ","),
     ],
 )

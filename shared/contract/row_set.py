@@ -24,6 +24,11 @@ def encode_rows(rows: Iterable[int]) -> str:
         if row // 8 >= len(bitmap):
             bitmap.extend(bytes(row // 8 + 1 - len(bitmap)))
         bitmap[row // 8] |= 1 << row % 8
+    return encode_bitmap(bitmap)
+
+
+def encode_bitmap(bitmap: bytes | bytearray) -> str:
+    """The same of rows that are a bitmap already."""
     return base64.b64encode(zlib.compress(bitmap, 9)).decode() if bitmap else ""
 
 

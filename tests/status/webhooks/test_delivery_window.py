@@ -1,5 +1,8 @@
 """A partition's messages: a commit never forgets one that is not done, and remembers those that are."""
 
+import time
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +71,41 @@ def test_more_than_kafka_takes_is_left_out_from_the_end():
     again = DeliveryWindow(offset, metadata)
     assert again.admit(0)
     assert not again.admit(min(offsets))
+
+
+def test_a_day_of_messages_behind_one_that_nobody_takes_costs_little():
+    """A commit comes each second: what is done far behind makes it no slower, and fills no memory."""
+    window = DeliveryWindow(0)
+    window.admit(0)
+    tracemalloc.start()
+    try:
+        for offset in range(5, 300_000, 5):
+            window.admit(offset)
+            window.finish(offset)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 300_000
+    begun = time.process_time()
+    for offset in range(300_000, 301_000, 5):
+        window.admit(offset)
+        window.finish(offset)
+        window.commit()
+    assert time.process_time() - begun < 1
+    assert window.commit()[0] == 0
+
+
+def test_what_is_done_far_behind_is_remembered_when_the_first_is_done_too():
+    """A commit leaves it out at first."""
+    window = DeliveryWindow(0)
+    for offset in (0, 1_000, 1_000_000, 1_000_001):
+        window.admit(offset)
+    window.finish(1_000_001)
+    assert window.commit() == (0, "")
+    window.finish(0)
+    window.finish(1_000)
+    again = DeliveryWindow(*window.commit())
+    assert [again.admit(offset) for offset in (1_000_000, 1_000_001)] == [True, False]
 
 
 def test_metadata_of_somebody_else_says_nothing():

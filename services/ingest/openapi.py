@@ -6,6 +6,7 @@ from services.ingest.problem_lists import PROBLEM_LIST
 from services.ingest.schemas import BAD_ROW, ColumnMapping, FileChecked, UploadAccepted
 from shared.runtime.http.openapi import (
     EVERYWHERE,
+    ORIGIN_AWAY,
     Document,
     Documented,
     examples,
@@ -14,6 +15,7 @@ from shared.runtime.http.openapi import (
     problem,
     problem_with,
 )
+from shared.runtime.http.problems import KAFKA_DOWN, database_down
 
 DESCRIPTION: Final = """Uploads files of hospitals. Every accepted file is a job, and its rows become hospitals.
 
@@ -52,9 +54,9 @@ PARAMETERS: Final[dict[str, Document]] = {
     "strict": _TRUE | {"description": "Treat warnings as errors."},
     "max_failures": {
         "type": "string",
-        "pattern": "^([0-9]+%?)?$",
+        "pattern": r"^([0-9]{1,9}|[0-9]{1,3}(\.[0-9]{1,3})? ?%)?$",
         "description": "More failed rows than this stop the job: a number, or a share of its rows.",
-        "examples": ["50", "5%"],
+        "examples": ["50", "5%", "2.5%"],
     },
     "corrects": {
         "type": "string",
@@ -67,7 +69,9 @@ _REJECTED["invalid_file"] |= {"errors": [BAD_ROW], "errors_total": 1}
 _NO_KEY: Final = (
     "Send a header Idempotency-Key of your choice, such as a UUID: with it an upload can be repeated safely."
 )
+_BAD_KEY: Final = "The header Idempotency-Key is longer than 255 characters."
 _REQUESTS: Final = {
+    "invalid_request": "The request or its headers are malformed or too long. Please correct them and try again.",
     "no_file": "The request has no file: send the CSV as the part `file` of a multipart/form-data body.",
     "malformed_body": "The upload was cut off before its end. Please send it again.",
     "invalid_parameter": "`header_row` has to be the row of the header, from 1 (without it rows 1 to 20 are tried).",
@@ -78,17 +82,32 @@ _READING: Final[Documented] = {
         408,
         "The body comes too slowly, or not at all.",
         upload_too_slow="The upload took too long. Please send it again.",
+        request_timeout="The body did not come in time. Please send it again.",
+    ),
+    **problem(
+        503,
+        "Something is down or busy. Try again.",
+        message_queue_unavailable=KAFKA_DOWN,
+        service_unavailable=ORIGIN_AWAY,
+        database_unavailable=str(database_down()),
+        busy="Too many uploads at the moment. Please try again in 2 seconds.",
+        interrupted="The upload was interrupted. Please send it again.",
+        storage_full="There is no room for the upload at the moment.",
     ),
     **problem(
         413,
         "The file, its rows or its job are too large.",
         file_too_large="The file is larger than 150 MB. Split it and upload the parts one by one.",
         too_many_rows="The file has more than 1,000,000 rows. Split it and upload the parts one by one.",
+        workbook_too_large="The workbook is larger than can be read. Save its list as CSV UTF-8 and upload that.",
+        job_too_large="The file would become a job of more batches than its record can hold. Split the file.",
     ),
     **problem(
         415,
         "Neither a CSV nor a workbook, or not multipart/form-data.",
         not_a_csv="'notes.pdf' is neither a CSV nor a workbook. Export the list as CSV UTF-8 and upload that.",
+        unsupported_media_type="Send the CSV as the part `file` of a multipart/form-data body.",
+        unsupported_encoding="Send the file as it is: compressed bodies are not read.",
     ),
     **problem(
         429,
@@ -110,7 +129,7 @@ UPLOAD_ANSWERS: Final[Documented] = {
     **problem_with(
         400,
         "The file is refused (`invalid_file`, with all of its errors), or the request is wrong.",
-        _REJECTED | examples(400, missing_idempotency_key=_NO_KEY, **_REQUESTS),
+        _REJECTED | examples(400, missing_idempotency_key=_NO_KEY, malformed_idempotency_key=_BAD_KEY, **_REQUESTS),
     ),
     **problem(
         409,

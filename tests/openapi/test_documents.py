@@ -16,6 +16,10 @@ from shared.runtime.http.openapi import KEY_OR_SESSION, PROBLEM, operations
 from tests.support.ingest.ingest_server import UPLOAD, VALIDATE, settings
 
 ERROR_CODES = Path(__file__).parents[2] / "docs" / "error-codes.md"
+ROOT = Path(__file__).parents[2]
+ERROR_SOURCES = [ROOT / "services" / "ingest", ROOT / "shared" / "runtime" / "http"]
+#: A dry run has no key.
+UPLOADS_ALONE = {"missing_idempotency_key", "malformed_idempotency_key", "key_reused", "in_progress", "invalid_file"}
 OPERATIONS = {
     "uploads": ["upload_hospitals", "validate_hospitals"],
     "jobs": ["job_status", "list_jobs", "list_rows", "list_batches", "job_events", "job_history", "count_failures"],
@@ -94,6 +98,30 @@ def test_an_upload_needs_its_key_and_tells_its_headers(all_documents):
         *("202", "400", "401", "408", "409", "413", "415", "422", "429", "500", "503"),
     }
     assert "headers" in operation["responses"]["401"]
+
+
+@pytest.mark.parametrize("path", [UPLOAD, VALIDATE])
+def test_every_error_type_of_an_upload_is_named(all_documents, path):
+    """Those that the code of ingest can answer, by its own words."""
+    responses = all_documents["joined"]["paths"][path]["post"]["responses"]
+    named = {
+        (int(status), error_type)
+        for status, answer in responses.items()
+        for error_type in answer.get("content", {}).get(PROBLEM, {}).get("examples", {})
+    }
+    code = "".join(file.read_text() for folder in ERROR_SOURCES for file in sorted(folder.rglob("*.py")))
+    answered = {(int(status), name) for status, name in re.findall(r"Problem\(\s*(\d{3}),\s*\"(\w+)\"", code)}
+    if path == VALIDATE:
+        answered = {each for each in answered if each[1] not in UPLOADS_ALONE}
+    assert len(answered) > 20
+    assert not answered - named
+
+
+def test_a_share_of_failures_fits_its_pattern(all_documents):
+    """Whatever the service takes."""
+    form = all_documents["ingest"]["components"]["schemas"]["HospitalFile"]["properties"]["max_failures"]
+    for text in ("", "0", "50", "5%", "2.5%", "2.5 %", "100%"):
+        assert re.search(form["pattern"], text), text
 
 
 @pytest.mark.parametrize("path", [UPLOAD, VALIDATE])

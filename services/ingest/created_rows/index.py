@@ -6,7 +6,7 @@ hashes is a piece of the file.
 
 import sys
 from array import array
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -21,6 +21,8 @@ from services.ingest.row_matching.duplicates import HASH_BITS, HashRange
 _RECORD: Final = Struct("<QII")
 #: More rows in a bucket, on average, and there are four times as many buckets from then on.
 _BUCKET_ROWS: Final = 128
+#: So many buckets are read at a time, some 4 MB at most.
+_PIECE_BUCKETS: Final = 2_048
 _JOB_ID_BYTES: Final = 36
 
 
@@ -62,7 +64,7 @@ class CreatedIndex:
         """Whether a created row has this hash."""
         return isinstance(row_hash, int) and self._place(row_hash) >= 0
 
-    def within(self, hashes: HashRange) -> Container[int]:  # noqa: ARG002 - for any range alike
+    def within(self, hashes: HashRange, wanted: Sequence[int]) -> Container[int]:  # noqa: ARG002 - for any alike
         """The hashes that a created row has."""
         return self if self._size else frozenset()
 
@@ -123,11 +125,15 @@ class CreatedFile:
     #: The number of records up to the end of each bucket.
     ends: "array[int]"
 
-    def within(self, hashes: HashRange) -> Container[int]:
-        """The hashes of this range that a created row has, and perhaps others."""
+    def within(self, hashes: HashRange, wanted: Sequence[int]) -> Container[int]:
+        """Those of the wanted hashes, all of this range, that a created row has. Reads it piece by piece."""
         first = hashes.part << self.bits >> hashes.bits
         last = ((hashes.part + 1 << self.bits) - 1) >> hashes.bits
-        return frozenset(_numbers("Q", self._records(first, last))[:: _RECORD.size // HASH_BYTES])
+        sought, found = frozenset(wanted), set[int]()
+        for begin in range(first, last + 1, _PIECE_BUCKETS):
+            records = self._records(begin, min(begin + _PIECE_BUCKETS - 1, last))
+            found.update(sought.intersection(_numbers("Q", records)[:: _RECORD.size // HASH_BYTES]))
+        return found
 
     def find(self, row_hash: int) -> CreatedRow | None:
         """The created row with this hash, the one that was added last."""

@@ -27,8 +27,8 @@ class CreatedRows(Protocol):
     def key(self) -> bytes:
         """The key of the hashes."""
 
-    def within(self, hashes: HashRange) -> Container[int]:
-        """The hashes of this range that a created row has. It is asked for no others."""
+    def within(self, hashes: HashRange, wanted: Sequence[int]) -> Container[int]:
+        """Those of the wanted hashes, all of this range, that a created row has. It is asked for no others."""
 
     def find(self, row_hash: int) -> CreatedRow | None:
         """The created row with this hash, the latest if there are several."""
@@ -66,7 +66,7 @@ class CreatedBefore:
         """Compares a part of the rows, by their hashes."""
         if self._created is None or not wanted:
             return
-        known, (part, bits) = self._created.within(hashes), hashes
+        known, (part, bits) = self._created.within(hashes, wanted), hashes
         if not (count := sum(map(known.__contains__, wanted))):
             return
         self._count += count

@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import tracemalloc
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -51,7 +52,7 @@ def test_a_hash_is_found_when_a_row_with_it_was_created(tmp_path_factory, create
         assert all(rows.find(number) in known.get(number, [None]) for number in wanted)
         for part in range(1 << bits):
             some = [number for number in wanted if number >> 64 - bits == part]
-            within = rows.within(HashRange(part, bits))
+            within = rows.within(HashRange(part, bits), some)
             assert {number for number in some if number in within} == set(some) & set(known)
 
 
@@ -68,6 +69,22 @@ def test_a_row_takes_sixteen_bytes_of_memory_and_little_more(tmp_path):
     assert file.path.stat().st_size < 16.1 * len(rows)
     assert all(index.find(number) == CreatedRow(job_id, row) for job_id, row, number in rows[::997])
     assert all(file.find(number) == CreatedRow(job_id, row) for job_id, row, number in rows[::9973])
+
+
+def test_comparing_a_few_rows_takes_little_memory(tmp_path):
+    """However many rows were created."""
+    step = 0x9E3779B97F4A7C15
+    rows = [(JOBS[0], row, row * step % 2**64) for row in range(2, 400_000)]
+    file = index_of(rows).save(tmp_path / "created")
+    wanted = sorted(number for *_, number in rows[::1000])
+    tracemalloc.start()
+    try:
+        known = file.within(HashRange(0, 0), wanted)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert all(number in known for number in wanted)
+    assert peak < 16 * 2**20
 
 
 def test_a_chunk_is_of_one_tenant():

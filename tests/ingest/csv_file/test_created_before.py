@@ -1,7 +1,7 @@
 """Rows that were created before, beside what else is wrong: counted, and listed in the order of the file."""
 
 import csv
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 import pytest
 
@@ -22,7 +22,7 @@ class Created:
         hash_of = RowHash(self.key).of
         self.rows = {hash_of(name, "b", None): CreatedRow(JOB, row) for row, name in enumerate(names, start=2)}
 
-    def within(self, hashes: HashRange) -> Container[int]:
+    def within(self, hashes: HashRange, wanted: Sequence[int]) -> Container[int]:
         """All of them."""
         return self.rows
 

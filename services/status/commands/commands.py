@@ -205,7 +205,7 @@ async def append(writer: CommandWriter, event: JobEvent, budget: AnswerBudget) -
 
 def _retryable(connection: Connection, job: JobRow, codes: Collection[str]) -> _Retryable:
     unmatched = corrections.unmatched_corrections(connection, job.job_id)
-    return _Retryable(job, corrections.retryable_rows(connection, job, codes), unmatched)
+    return _Retryable(job, sum(corrections.open_rows(connection, job.job_id, codes).values()), unmatched)
 
 
 def _row_of(connection: Connection, job: JobRow, row: int) -> _RowOfJob:

@@ -92,7 +92,7 @@ def derive_state(facts: JobFacts, tallies: Mapping[tuple[int, str], int]) -> Der
         failed_hospitals=failed,
         unprocessed_hospitals=unprocessed,
         unknown_hospitals=_of_round(tallies, round_, UNKNOWN),
-        corrected_hospitals=_of_round(tallies, round_, CORRECTED),
+        corrected_hospitals=_corrected(tallies, round_),
         status=_status(outcome if final else None, begun=round_ > 1 or any(tallies.values())),
         outcome=outcome.value if outcome else None,
         activated=activated,
@@ -117,6 +117,11 @@ def _rounds(tallies: Mapping[tuple[int, str], int]) -> Iterable[int]:
 def _of_round(tallies: Mapping[tuple[int, str], int], round_: int, status: str) -> int:
     """Rows of earlier rounds run again: they have no result yet."""
     return tallies.get((round_, status), 0)
+
+
+def _corrected(tallies: Mapping[tuple[int, str], int], round_: int) -> int:
+    """Whatever they failed with."""
+    return sum(count for (of, status), count in tallies.items() if of == round_ and status.startswith(CORRECTED))
 
 
 def outcome_of(created: int, unprocessed: int, total: int) -> JobOutcome:

@@ -33,8 +33,8 @@ DecisionKey = tuple[str, int, int]
 UNKNOWN: Final = RowErrorCode.OUTCOME_UNKNOWN.value
 #: So are failed rows that were carried over from the round before,
 CARRIED_OVER: Final = "carried_over"
-#: and rows without a hospital that stand again in a correction.
-CORRECTED: Final = "corrected"
+#: and rows without a hospital that stand again in a correction: under this and their `open_code`.
+CORRECTED: Final = "corrected:"
 
 
 class RowStatus(StrEnum):
@@ -142,7 +142,12 @@ class RowChanges:
         elif row.status == RowStatus.FAILED:
             self.tallies[job_id, row.round, CARRIED_OVER] += by
         if self.named and row.status != RowStatus.CREATED and number in self.named.get(job_id, ()):
-            self.tallies[job_id, row.round, CORRECTED] += by
+            self.tallies[job_id, row.round, CORRECTED + open_code(row.error_code)] += by
+
+
+def open_code(error_code: str | None) -> str:
+    """Why a row without a hospital has none, as a retry chooses by it."""
+    return error_code or RowStatus.UNPROCESSED.value
 
 
 def record_of(event: RowOutcome) -> RowRecord:
@@ -258,7 +263,7 @@ def changes_by_decision(
     for row in rows:
         after = resolved(row, decisions)
         if after != row:
-            found.add(after, StoredRow(row.round, row.status, row.finished_at, carried_over=row.carried_over))
+            found.add(after, StoredRow(row.round, row.status, row.finished_at, row.error_code, row.carried_over))
             found.count_unknown(row.key, row, before, -1)
             found.count_unknown(row.key, row, decisions, 1)
     return found

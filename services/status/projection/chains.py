@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.status.model.corrections import AnswerOutcome, Chains, Link, NamedRows
 from services.status.model.job_facts import Jobs
 from services.status.model.job_state import DerivedState, DueCommand
-from services.status.model.row_results import CORRECTED, RowStatus
+from services.status.model.row_results import CORRECTED, RowStatus, open_code
 from services.status.projection.event_batch import PositionedEvent
 from services.status.tables.bulk_writes import Values, write
 from services.status.tables.definitions import corrections, rows, tallies
@@ -121,30 +121,31 @@ async def named_rows(connection: AsyncConnection, joined: Mapping[str, frozenset
 
 async def count_corrected(connection: AsyncConnection, job_id: str, named: NamedRows) -> None:
     """Counts the job's corrected rows anew."""
-    counts: Counter[int] = Counter()
+    counts: Counter[tuple[int, str]] = Counter()
     for status in _NOT_CREATED:
         after: int | None = 0
         while after is not None and named:
             page = await _not_created(connection, job_id, status, after)
-            counts.update(round_ for row, round_ in page if row in named)
+            counts.update((round_, open_code(code)) for row, round_, code in page if row in named)
             after = page[-1][0] if len(page) == _PAGE_ROWS else None
-    of_job = tallies.c.job_id == job_id, tallies.c.status == CORRECTED
+    of_job = tallies.c.job_id == job_id, tallies.c.status.startswith(CORRECTED)
     await connection.execute(delete(tallies).where(*of_job))
     values: list[Values] = [
-        {"job_id": job_id, "round": round_, "status": CORRECTED, "hospitals": count} for round_, count in counts.items()
+        {"job_id": job_id, "round": round_, "status": CORRECTED + code, "hospitals": count}
+        for (round_, code), count in counts.items()
     ]
     await write(connection, tallies, values)
 
 
-async def _not_created(connection: AsyncConnection, job_id: str, status: str, after: int) -> list[tuple[int, int]]:
+async def _not_created(connection: AsyncConnection, job_id: str, status: str, after: int) -> list[tuple[int, int, str]]:
     statement = (
-        select(rows.c.row, rows.c.round)
+        select(rows.c.row, rows.c.round, rows.c.error_code)
         .where(rows.c.job_id == job_id, rows.c.status == status, rows.c.status != RowStatus.CREATED.value)
         .where(rows.c.row > after)
         .order_by(rows.c.row)
         .limit(_PAGE_ROWS)
     )
-    return [(row, round_) for row, round_ in await connection.execute(statement)]
+    return [tuple(record) for record in await connection.execute(statement)]
 
 
 async def _connected(connection: AsyncConnection, job_ids: Collection[str]) -> dict[str, Link]:

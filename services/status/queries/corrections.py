@@ -1,18 +1,17 @@
 """What the tables know of corrections: which of a job's rows they name, and which rows are open."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Text, and_, cast, exists, func, or_, select
 
 from services.status.model.corrections import NamedRows
-from services.status.model.row_results import RowStatus
-from services.status.tables.definitions import corrections, jobs, rows
+from services.status.model.row_results import CORRECTED, RowStatus
+from services.status.tables.definitions import corrections, jobs, rows, tallies
 from shared.contract.events import RowErrorCode
 
 #: In place of an error code: rows that were not sent.
 UNPROCESSED: Final = RowStatus.UNPROCESSED.value
-_PAGE_ROWS: Final = 20_000
 
 
 def joined() -> ColumnElement[bool]:
@@ -70,12 +69,22 @@ def unmatched_corrections(connection: Connection, job_id: str) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def retryable_rows(connection: Connection, job: Row[Any], codes: Collection[str]) -> int:
-    """How many rows of a finished job can run again: open ones of these codes, or of all where none is given."""
-    wanted = (rows.c.job_id == job.job_id, *retryable(codes))
-    if not (named := named_rows(connection, job.job_id)):
-        return int(connection.execute(select(func.count()).where(*wanted)).scalar_one())
-    return sum(row not in named for row in _numbers(connection, wanted))
+def open_rows(connection: Connection, job_id: str, codes: Collection[str] = (), from_round: int = 0) -> dict[str, int]:
+    """How many rows can run again, by why they have no hospital: open ones of these codes, or all where none is given.
+
+    Counted by the database: a million rows are not to be read. `from_round`: rows of earlier rounds are running.
+    """
+    code = func.coalesce(rows.c.error_code, UNPROCESSED)
+    wanted = (rows.c.job_id == job_id, rows.c.round >= from_round, *retryable(codes))
+    found = connection.execute(select(code, func.count()).where(*wanted).group_by(code))
+    counts = {each: hospitals for each, hospitals in found}  # noqa: C416 - rows, not pairs
+    corrected = select(tallies.c.status, func.sum(tallies.c.hospitals)).where(
+        tallies.c.job_id == job_id, tallies.c.round >= from_round, tallies.c.status.startswith(CORRECTED)
+    )
+    for status, hospitals in connection.execute(corrected.group_by(tallies.c.status)):
+        if (each := status.removeprefix(CORRECTED)) in counts:
+            counts[each] -= int(hospitals)
+    return {each: hospitals for each, hospitals in counts.items() if hospitals > 0}
 
 
 def retryable(codes: Collection[str] = ()) -> tuple[ColumnElement[bool], ...]:
@@ -92,15 +101,3 @@ def is_chosen(row: Row[Any], codes: Collection[str]) -> bool:
     """Whether a row without a hospital has one of these codes; any row where none is given."""
     code = UNPROCESSED if row.status == UNPROCESSED else row.error_code
     return not codes or code in codes
-
-
-def _numbers(connection: Connection, wanted: Collection[ColumnElement[bool]]) -> Iterator[int]:
-    after: int | None = 0
-    while after is not None:
-        page = list(
-            connection.execute(
-                select(rows.c.row).where(*wanted, rows.c.row > after).order_by(rows.c.row).limit(_PAGE_ROWS)
-            ).scalars()
-        )
-        yield from page
-        after = page[-1] if len(page) == _PAGE_ROWS else None

@@ -7,13 +7,13 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, select
 
 from services.status.model.timestamps import moment, moment_or_none
-from services.status.queries.corrections import UNPROCESSED, named_rows, retryable
+from services.status.queries.corrections import open_rows
 from services.status.queries.cursors import cursor
 from services.status.queries.job_queries import JobRow
-from services.status.tables.definitions import history, rounds, rows
+from services.status.tables.definitions import history, rounds
 from shared.contract.events import (
     BatchActivationRequested,
     CancelReason,
@@ -23,8 +23,6 @@ from shared.contract.events import (
     JobRetryRequested,
     RowResolved,
 )
-
-_PAGE_ROWS = 20_000
 
 
 class HistoryKind(StrEnum):
@@ -114,19 +112,7 @@ def job_history(connection: Connection, job: JobRow, first: int, limit: int) -> 
 
 def failures(connection: Connection, job: JobRow) -> FailureList:
     """Why its open rows have no hospital."""
-    named = named_rows(connection, job.job_id)
-    code = func.coalesce(rows.c.error_code, UNPROCESSED)
-    wanted = (rows.c.job_id == job.job_id, rows.c.round >= job.round, *retryable())
-    counts: Counter[str] = Counter()
-    if not named:
-        for each, hospitals in connection.execute(select(code, func.count()).where(*wanted).group_by(code)):
-            counts[each] = hospitals
-    after: int | None = 0
-    while named and after is not None:
-        statement = select(rows.c.row, code).where(*wanted, rows.c.row > after).order_by(rows.c.row).limit(_PAGE_ROWS)
-        page = list(connection.execute(statement))
-        counts.update(each for row, each in page if row not in named)
-        after = page[-1][0] if len(page) == _PAGE_ROWS else None
+    counts = Counter(open_rows(connection, job.job_id, from_round=job.round))
     return FailureList(failures=[FailureCount(code=each, hospitals=count) for each, count in counts.most_common()])
 
 

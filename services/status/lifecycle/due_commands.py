@@ -8,6 +8,7 @@ end. So one that was killed, and one whose tables were made again, know what was
 may be on the topic twice, under the same ce_id.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -52,37 +53,44 @@ class DueCommands:
     clock: Clock = now
     poll_seconds: float = 1.0
     #: Ids of commands that Kafka has acknowledged and the projection has not read back.
-    _sent: set[str] = field(default_factory=set)
+    _sent: dict[DueCommand, set[str]] = field(default_factory=lambda: {command: set() for command in DueCommand})
 
     async def run(self) -> None:
-        """Gives commands until cancelled; tries again after any failure of Kafka or the database."""
+        """Gives commands until cancelled; tries again after any failure of Kafka or the database.
+
+        A job that goes wrong does not wait for a thousand activations.
+        """
+        await asyncio.gather(*map(self._run, DueCommand))
+
+    async def _run(self, command: DueCommand) -> None:
         while True:
             await self.change_signal.wait(self.poll_seconds)
             try:
-                await self.send_due()
+                await self.send_due(command)
             except (SQLAlchemyError, OSError, KafkaUnavailable) as error:
                 log.warning("due_commands_wait", reason=str(error) or type(error).__name__)
             except Exception as error:  # a bug, or a driver's own error, must not end the work in silence
                 log.error("due_commands_fault", exc_info=error)
 
-    async def send_due(self) -> None:
+    async def send_due(self, command: DueCommand) -> None:
         """Gives what is due now. Raises KafkaUnavailable, SQLAlchemyError or OSError: the rest stays due."""
         partitions = self.positions.caught_up(self.topic)
         if not partitions:
             return
-        due = [event for job in await self._due(partitions) for event in await self._events(job)]
-        self._sent &= {event.event_id for event in due}
+        due = [event for job in await self._due(command, partitions) for event in await self._events(job)]
+        sent = self._sent[command] = self._sent[command] & {event.event_id for event in due}
         for event in due:
-            if event.event_id not in self._sent:
+            if event.event_id not in sent:
                 await self.publisher.send(self.topic, event, _SEND_SECONDS)
-                self._sent.add(event.event_id)
+                sent.add(event.event_id)
                 log.info("command_given", command=type(event).__name__, job_id=event.job_id)
 
-    async def _due(self, partitions: Sequence[int]) -> Sequence[Row[Any]]:
+    async def _due(self, command: DueCommand, partitions: Sequence[int]) -> Sequence[Row[Any]]:
         statement = (
             select(jobs)
-            .where(jobs.c.due_command.is_not(None), jobs.c.partition.in_(partitions))
-            .order_by(jobs.c.due_command.desc(), jobs.c.partition, jobs.c.job_id)  # what is to stop goes first
+            .where(jobs.c.due_command == command.value, jobs.c.due_command.is_not(None))
+            .where(jobs.c.partition.in_(partitions))
+            .order_by(jobs.c.partition, jobs.c.job_id)
             .limit(_AT_ONCE)
         )
         async with self.engine.connect() as connection:
@@ -120,4 +128,4 @@ class DueCommands:
             history.c.job_id == job_id, history.c.kind == BatchActivationRequested.__name__
         )
         async with self.engine.connect() as connection:
-            return set((await connection.execute(statement)).scalars())
+            return set((await run_with_timeout(_READ_SECONDS, connection.execute(statement))).scalars())

@@ -7,7 +7,7 @@ is the owner of the correction's partition of hospital.jobs; twice is once.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 _AT_ONCE: Final = 50
 _PAGE_ROWS: Final = 1_000
+_ROWS_A_TURN: Final = 50
 
 #: The hash of a hospital's name and address, folded: two million hospitals are not to fill the memory.
 _Alike = int
@@ -84,11 +85,13 @@ class Matching:
         return [(found[one], found[other]) for one, other in pairs if {one, other} <= found.keys()]
 
     async def _hospitals(self, job: Row[Any]) -> set[_Alike]:
-        return {alike async for row in self._rows(job) if (alike := _alike(row, job)) is not None}
+        alike = _comparing(job)
+        return {found async for row in self._rows(job) if (found := alike(row)) is not None}
 
     async def _alike(self, job: Row[Any], hospitals: Collection[_Alike]) -> list[int]:
         """The job's rows that are alike to one of the hospitals."""
-        return [row.row async for row in self._rows(job) if _alike(row, job) in hospitals]
+        alike = _comparing(job)
+        return [row.row async for row in self._rows(job) if alike(row) in hospitals]
 
     async def _rows(self, job: Row[Any]) -> AsyncIterator[Row[Any]]:
         async with self.engine.connect() as connection:
@@ -97,7 +100,9 @@ class Matching:
             statement = select(rows.c.row, rows.c.columns).where(*row_range(job.job_id, after, _PAGE_ROWS))
             async with self.engine.connect() as connection:
                 page: list[Row[Any]] = list(await connection.execute(statement.order_by(rows.c.row)))
-            for row in page:
+            for place, row in enumerate(page):
+                if place % _ROWS_A_TURN == 0:
+                    await asyncio.sleep(0)  # others want to be answered in between
                 yield row
 
 
@@ -107,7 +112,13 @@ def _ended(job: FromClause) -> tuple[ColumnElement[bool], ...]:
     return job.c.finished_round > 0, job.c.due_round.is_(None), known >= job.c.total_hospitals
 
 
-def _alike(row: Row[Any], job: Row[Any]) -> _Alike | None:
+def _comparing(job: Row[Any]) -> Callable[[Row[Any]], _Alike | None]:
+    """What rows of the job are compared by. What made their hospitals is the same for all, and read once."""
     fields = FieldColumns.model_validate_json(job.fields) if job.fields else None
-    hospital = uploaded_hospital(json.loads(row.columns), fields, json.loads(job.columns))
-    return None if hospital is None else hash((fold(hospital.name), fold(hospital.address)))
+    columns = json.loads(job.columns)
+
+    def alike(row: Row[Any]) -> _Alike | None:
+        hospital = uploaded_hospital(json.loads(row.columns), fields, columns)
+        return None if hospital is None else hash((fold(hospital.name), fold(hospital.address)))
+
+    return alike

@@ -1,5 +1,7 @@
 """A tenant's created rows in memory, and as a file for the processes that read large uploads: 16 bytes a row.
 
+In memory each job takes some 250 bytes more, since its last chunk may still grow.
+
 Rows lie in buckets by the first bits of their hashes. So one is found by looking through a few, and a part of all
 hashes is a piece of the file.
 """
